@@ -1,0 +1,1 @@
+//! Commands in comments: found, parsed, answered.

@@ -1,0 +1,1 @@
+//! Gates: policies, and the verdicts that they give.

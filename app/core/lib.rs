@@ -1,0 +1,14 @@
+//! The study: every decision of Bowsprit, as pure functions over values.
+//!
+//! Nothing here waits, reads, writes, knows the time or rolls a die: the same input gives the same output.
+//! What must be known comes in as facts, what must happen goes out as effects.
+
+pub mod artifact;
+pub mod command;
+pub mod contract;
+pub mod gate;
+pub mod name;
+pub mod owners;
+pub mod serving;
+pub mod text;
+pub mod training;

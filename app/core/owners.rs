@@ -1,0 +1,1 @@
+//! OWNERS files: who may approve what.

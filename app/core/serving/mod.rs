@@ -1,0 +1,3 @@
+//! What a serving target is asked to run, and what it says of itself.
+
+pub mod spec;

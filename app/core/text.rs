@@ -1,0 +1,1 @@
+//! Text for people: Markdown that cannot be injected into, sparklines, charts.

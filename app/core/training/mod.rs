@@ -1,0 +1,3 @@
+//! What a training backend is asked to do, and what comes back.
+
+pub mod spec;

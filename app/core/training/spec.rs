@@ -1,0 +1,352 @@
+//! The order to an agent (`spec.json`), its live word (`status.json`) and its last one (`result.json`).
+//!
+//! The same three documents serve every training backend. Everything that an agent writes is foreign input to the bot.
+
+use crate::artifact::File;
+use crate::name::{Digest, RepoPath};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything an agent needs to execute one stage of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The stage's id: letters, digits and `-`; unique for ever, names the directory and the Job.
+    pub id: String,
+    /// What this stage is for.
+    pub kind: StageKind,
+    /// The files to work on: a tar archive.
+    pub snapshot: Source,
+    /// The software that the steps run in; `None` runs the commands as they are.
+    pub runtime: Option<RuntimeSpec>,
+    /// Whether the code comes from a trusted commit.
+    pub trust: Trust,
+    /// Executed in order; the first failure ends the stage.
+    pub steps: Vec<StepSpec>,
+    /// Model files laid out, read-only, under `models/<name>/` before the first step.
+    pub models: Vec<ModelInput>,
+    /// Path inside the snapshot that `DATA_DIR` points to; evaluation only.
+    pub data: Option<RepoPath>,
+    /// After the steps: start this server and hold it against its samples.
+    pub serve: Option<ServeProbe>,
+    /// Caps on what the stage may use.
+    pub limits: Limits,
+    /// Directory of runtimes shared between runs, keyed by their hash (trusted and untrusted apart).
+    pub cache_dir: String,
+}
+
+/// What a stage is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageKind {
+    /// Makes a model.
+    Train,
+    /// Judges models on held-out data.
+    Evaluate,
+    /// A named check of the contract, or the tests of a service.
+    Check,
+}
+
+/// Where bytes come from, and what they must hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// An absolute path (local backend) or an `https://` address (cluster).
+    pub uri: String,
+    /// The digest that the bytes must have.
+    pub sha256: Digest,
+}
+
+/// Whether a change's code may use trusted caches and secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// From the repository itself, or a head that a trusted person named.
+    Trusted,
+    /// Anything else that may run at all.
+    Untrusted,
+}
+
+/// The software a stage runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeSpec {
+    /// A virtual environment: the newest interpreter on PATH that is at least `minimum`, and a requirements file of the snapshot.
+    Python {
+        /// For example `3.11`.
+        minimum: String,
+        /// Path of the requirements file in the snapshot; `None` for a bare interpreter.
+        requirements: Option<RepoPath>,
+    },
+}
+
+/// One command of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepSpec {
+    /// Its name in the contract.
+    pub name: String,
+    /// The argument list; never given to a shell.
+    pub run: Vec<String>,
+    /// Environment variables beside those that the agent sets.
+    pub env: BTreeMap<String, String>,
+    /// Killed after this long. Units: seconds.
+    pub timeout_s: u64,
+    /// CPU share: thread counts are set from it. Units: thousandths of a core.
+    pub cpu_millis: u32,
+    /// Address-space or cgroup cap. Units: bytes.
+    pub memory_bytes: u64,
+    /// Whether the step may open network connections.
+    pub network: bool,
+    /// Name of the model in `RunSpec::models` that `MODEL_DIR` points to.
+    pub model: Option<String>,
+    /// Directory under the run's `outputs/` that `OUTPUTS_DIR` points to; empty for `outputs/` itself.
+    pub outputs: String,
+}
+
+/// A model given to a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInput {
+    /// `candidate`, `live`, or a model name.
+    pub name: String,
+    /// Version number, given to the process as `MODEL_VERSION`.
+    pub version: Option<u64>,
+    /// The files and where to fetch each: `sources[i]` holds the bytes of `files[i]`.
+    pub files: Vec<File>,
+    /// As many as `files`.
+    pub sources: Vec<Source>,
+}
+
+/// A server to start and to hold against samples, in the service's own runtime.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServeProbe {
+    /// The argument list; `PORT`, `MODELS_DIR`, `MODEL_DIR`, `MODEL_NAME`, `MODEL_VERSION` are set.
+    pub run: Vec<String>,
+    /// Path that answers 2xx once the model is loaded.
+    pub ready: String,
+    /// Path that takes a sample's input by POST and answers its output.
+    pub predict: String,
+    /// Environment of the server.
+    pub env: BTreeMap<String, String>,
+    /// The samples, inline. At most [`SAMPLES_MAX`].
+    pub samples: Vec<Sample>,
+    /// Units: seconds.
+    pub ready_timeout_s: u64,
+    /// Units: thousandths of a core.
+    pub cpu_millis: u32,
+    /// Units: bytes.
+    pub memory_bytes: u64,
+    /// Name of the model in `RunSpec::models` that the server serves.
+    pub model: Option<String>,
+}
+
+/// Most samples that are kept and replayed.
+pub const SAMPLES_MAX: usize = 200;
+
+/// One line of `samples.jsonl`: raw input, expected answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The JSON body to POST.
+    pub input: serde_json::Value,
+    /// The JSON answer expected; every number may differ by `tolerance`.
+    pub output: serde_json::Value,
+    /// Absolute tolerance of each number.
+    #[serde(default)]
+    pub tolerance: f64,
+}
+
+/// Caps on a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The run directory may not grow beyond this. Units: bytes.
+    pub disk_bytes: u64,
+    /// Log lines beyond this are dropped, and said so. Units: bytes.
+    pub log_bytes: u64,
+    /// Most files kept from `outputs/`.
+    pub output_files: usize,
+    /// Preparing the runtime is killed after this long. Units: seconds.
+    pub prepare_timeout_s: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            disk_bytes: 10 << 30,
+            log_bytes: 16 << 20,
+            output_files: 2_000,
+            prepare_timeout_s: 1_200,
+        }
+    }
+}
+
+/// The live word of an agent: `status.json`, rewritten at most once a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// What is being done.
+    pub phase: Phase,
+    /// The step being run.
+    pub step: Option<String>,
+    /// Units: milliseconds since 1970, UTC.
+    pub started_ms: i64,
+    /// Units: milliseconds since 1970, UTC.
+    pub updated_ms: i64,
+    /// Between 0 and 1, where a step reports it by a line `progress=0.4`.
+    pub progress: Option<f64>,
+    /// The last log lines, at most [`TAIL_LINES`].
+    pub tail: Vec<String>,
+}
+
+/// How many last lines a status or result carries.
+pub const TAIL_LINES: usize = 20;
+
+/// What an agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Unpacking the snapshot and the models.
+    Fetching,
+    /// Building or finding the runtime.
+    Preparing,
+    /// Running a step.
+    Running,
+    /// Holding the server against its samples.
+    Probing,
+    /// Hashing outputs.
+    Collecting,
+    /// `result.json` is there.
+    Done,
+}
+
+/// The last word of an agent: `result.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// As in the order.
+    pub id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, when it did not succeed.
+    pub failure: Option<Failure>,
+    /// One for each step that was started.
+    pub steps: Vec<StepResult>,
+    /// Every file under `outputs/`, paths relative to it.
+    pub outputs: Vec<File>,
+    /// What the server answered, where one was asked for.
+    pub probe: Option<ProbeResult>,
+    /// Hash of the runtime, by which it is cached.
+    pub runtime: Option<Digest>,
+    /// Whether that runtime was there already.
+    pub runtime_cached: bool,
+    /// `None` when the steps were confined, else why they were not.
+    pub unconfined: Option<String>,
+    /// Units: milliseconds.
+    pub duration_ms: u64,
+    /// The last log lines, at most [`TAIL_LINES`].
+    pub tail: Vec<String>,
+}
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every step ended with 0.
+    Succeeded,
+    /// A step, the preparation or the probe failed.
+    Failed,
+    /// Ended from outside.
+    Cancelled,
+}
+
+/// Why a stage did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The class, by which texts are chosen.
+    pub kind: FailureKind,
+    /// The step, `prepare` or `serve`.
+    pub step: String,
+    /// One sentence for the person: the likely cause, and what to do.
+    pub message: String,
+}
+
+/// The class of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The command ended with another status than 0, cause unknown.
+    Exit,
+    /// A module or program is missing.
+    MissingPackage,
+    /// A file is missing.
+    MissingFile,
+    /// The step wanted the network.
+    Network,
+    /// It took too long.
+    Timeout,
+    /// It ran out of memory.
+    OutOfMemory,
+    /// It filled its disk quota.
+    DiskQuota,
+    /// A requirement could not be installed.
+    Install,
+    /// Fetched bytes do not have their digest.
+    Corrupt,
+    /// The server did not start, or did not become ready.
+    NotReady,
+    /// The server's answers differ from the samples.
+    Mismatch,
+    /// The agent itself could not go on.
+    Agent,
+    /// The agent vanished without a result.
+    Lost,
+}
+
+/// How one step ended, and what it measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// Its name.
+    pub name: String,
+    /// Its exit status, or `None` when a signal ended it.
+    pub exit_code: Option<i32>,
+    /// Units: milliseconds.
+    pub duration_ms: u64,
+    /// Units: bytes; 0 where the system does not tell.
+    pub peak_rss_bytes: u64,
+    /// Everything that looked like a metric, later source wins.
+    pub metrics: BTreeMap<String, Metric>,
+    /// The files that were searched for metrics.
+    pub searched: Vec<String>,
+}
+
+/// One measured value and where it came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The value as written; JSON cannot hold NaN, so it travels as text.
+    pub value: MetricValue,
+    /// `metrics.json`, `stdout:42`, …
+    pub origin: String,
+}
+
+/// A metric's value, finite or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetricValue {
+    /// A finite number.
+    Number(f64),
+    /// What stood there instead: `NaN`, `Infinity`, a text.
+    Other(String),
+}
+
+/// What a server answered to its samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeResult {
+    /// How many samples were sent.
+    pub compared: usize,
+    /// How many answers differed beyond their tolerance.
+    pub mismatched: usize,
+    /// The first difference, in words.
+    pub first_mismatch: Option<String>,
+    /// Units: milliseconds, from start to the first 2xx of `ready`.
+    pub ready_ms: u64,
+    /// Units: microseconds.
+    pub p50_us: u64,
+    /// Units: microseconds.
+    pub p95_us: u64,
+    /// Whether `/openapi.json` answered 2xx.
+    pub openapi: bool,
+}

@@ -1,0 +1,2 @@
+//! Bowsprit.
+fn main() {}
