@@ -6,9 +6,12 @@
 pub mod artifact;
 pub mod command;
 pub mod contract;
+pub mod effect;
 pub mod gate;
 pub mod name;
 pub mod owners;
+pub mod seen;
 pub mod serving;
+pub mod subject;
 pub mod text;
 pub mod training;

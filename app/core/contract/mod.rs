@@ -1,1 +1,8 @@
 //! The contract of a repository: `bowsprit.yaml`.
+
+/// Stand-in.
+#[derive(Debug, Clone)]
+pub enum Contract {}
+/// Stand-in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {}

@@ -24,3 +24,11 @@ pub enum Mode {
     /// The proposal says so.
     Warn,
 }
+
+/// Stand-in.
+#[derive(Debug, Clone)]
+pub struct Policies;
+
+/// Stand-in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {}

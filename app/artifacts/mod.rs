@@ -1,0 +1,1 @@
+//! Bytes known by their digest.

@@ -1,0 +1,60 @@
+//! What a delivery says, reduced to what matters: something was seen at a place.
+//!
+//! A delivery is only a hint; the present state is read afterwards.
+
+use crate::name::{BranchName, CommitSha, Login, PrNumber, Repo};
+use serde::{Deserialize, Serialize};
+
+/// One delivery, understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// A branch was pushed, created or deleted.
+    Push {
+        /// Where.
+        repo: Repo,
+        /// Which branch.
+        branch: BranchName,
+        /// Its new head; `None` when it was deleted.
+        head: Option<CommitSha>,
+        /// Who.
+        by: Option<Login>,
+    },
+    /// A pull request was opened, pushed to, closed, labelled …
+    Pull {
+        /// Where.
+        repo: Repo,
+        /// Which.
+        number: PrNumber,
+        /// When its head was pushed (opened, synchronize) and to what. Units: milliseconds since 1970, UTC.
+        pushed: Option<(CommitSha, i64)>,
+    },
+    /// A comment or review was written, edited, deleted, dismissed, or an issue opened.
+    Talk {
+        /// Where.
+        repo: Repo,
+        /// On which issue or pull request.
+        number: PrNumber,
+    },
+    /// The re-run button of one of our check runs, or of all of them on a commit.
+    Rerun {
+        /// Where.
+        repo: Repo,
+        /// On which commit.
+        sha: CommitSha,
+        /// Our run's id; `None` for all.
+        run: Option<String>,
+        /// Who.
+        by: Login,
+    },
+    /// A status or check run that is not ours changed.
+    Context {
+        /// Where.
+        repo: Repo,
+        /// On which commit.
+        sha: CommitSha,
+    },
+    /// The installation gained, lost or changed repositories, or was suspended or removed.
+    Installation,
+    /// Nothing that matters.
+    Nothing,
+}

@@ -1,0 +1,226 @@
+//! A run: one execution of the contract's steps on a commit, and what its judge says.
+
+use crate::artifact::File;
+use crate::effect::ModelFiles;
+use crate::gate::Verdict;
+use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug};
+use crate::training::spec::{Failure, Metric, ProbeResult, Trust};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// `r` and twelve hex digits, made from `cause`.
+    pub id: String,
+    /// Whose code.
+    pub repo: Repo,
+    /// Which commit.
+    pub sha: CommitSha,
+    /// Why it exists, and what it is called.
+    pub cause: Cause,
+    /// How far.
+    pub phase: Phase,
+    /// The model's name, for a training run.
+    pub model: Option<Slug>,
+    /// The stages so far.
+    pub stages: Vec<Stage>,
+    /// Commit that the judge was taken from.
+    pub judge_sha: Option<CommitSha>,
+    /// Digest of the judge.
+    pub judge_digest: Option<Digest>,
+    /// The model it made.
+    pub made: Option<ModelFiles>,
+    /// Small files of the evaluation (samples, schema, plots), by path.
+    pub evidence: Vec<File>,
+    /// What the judge measured on the candidate.
+    pub metrics: BTreeMap<String, Metric>,
+    /// What the judge measured on the live model, with its version.
+    pub live: Option<(u64, BTreeMap<String, Metric>)>,
+    /// What the service's runtime answered.
+    pub probe: Option<ProbeResult>,
+    /// Whether the training measured itself.
+    pub self_reported: bool,
+    /// One a gate.
+    pub verdicts: Vec<Verdict>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Last log lines of the failing stage.
+    pub tail: Vec<String>,
+    /// Why it was cancelled.
+    pub cancelled: Option<String>,
+    /// Hash of the software it was trained in.
+    pub runtime: Option<Digest>,
+    /// Why the steps were not confined, where they were not.
+    pub unconfined: Option<String>,
+    /// Units: milliseconds since 1970, UTC.
+    pub created_ms: i64,
+    /// Units: milliseconds since 1970, UTC.
+    pub finished_ms: Option<i64>,
+}
+
+/// Why a run exists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Whose code.
+    pub repo: Repo,
+    /// Which commit.
+    pub sha: CommitSha,
+    /// What is executed.
+    pub what: What,
+    /// Who or what wanted it.
+    pub trigger: Trigger,
+    /// Whether the commit is trusted.
+    pub trust: Trust,
+    /// Changed parameters (`/train key=value`); such a run never registers.
+    pub params: BTreeMap<String, String>,
+    /// Who pushed or asked.
+    pub by: Option<Login>,
+}
+
+/// What is executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Training, evaluation, gates.
+    Train,
+    /// The service's tests with the models of the change.
+    Service,
+    /// A named check of the contract.
+    Check(Slug),
+}
+
+/// Who or what wanted a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// A push to a branch.
+    Push {
+        /// The branch.
+        branch: BranchName,
+    },
+    /// A pull request's head.
+    Pull {
+        /// Which.
+        pr: PrNumber,
+        /// The head of its base, whose judge judges.
+        base: CommitSha,
+    },
+    /// A command in a comment.
+    Comment {
+        /// On which pull request.
+        pr: PrNumber,
+        /// The comment.
+        comment: CommentId,
+        /// The head of its base, whose judge judges.
+        base: CommitSha,
+    },
+    /// The re-run button, or a call of the API; `nonce` tells one from another.
+    Again {
+        /// Of which branch.
+        branch: Option<BranchName>,
+        /// On which pull request, with the head of its base.
+        pr: Option<(PrNumber, CommitSha)>,
+        /// The delivery's or the call's id.
+        nonce: String,
+    },
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Recorded.
+    Pending,
+    /// A stage is under way.
+    Running,
+    /// Every step succeeded and, of a training run, no blocking gate said no.
+    Succeeded,
+    /// A step failed, or a gate said no.
+    Failed,
+    /// Ended from outside.
+    Cancelled,
+    /// Nothing was to be done: no trigger, no contract.
+    Skipped,
+}
+
+/// A stage of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its id.
+    pub id: String,
+    /// `train`, `evaluate`, `parity`, `check`.
+    pub name: String,
+    /// Whether it has ended.
+    pub is_done: bool,
+    /// Units: milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+impl Cause {
+    /// The run's id: the same cause is the same run.
+    pub fn run_id(&self) -> String {
+        let text = serde_json::to_string(&(
+            &self.repo.id,
+            &self.sha,
+            &self.what,
+            &self.trigger.key(),
+            &self.params,
+        ));
+        format!(
+            "r{}",
+            Digest::of(text.unwrap_or_default().as_bytes()).short()
+        )
+    }
+}
+
+impl Trigger {
+    /// What makes it another run of the same commit.
+    fn key(&self) -> String {
+        match self {
+            Trigger::Push { branch } => format!("push {branch}"),
+            Trigger::Pull { pr, .. } => format!("pull {pr}"),
+            Trigger::Comment { comment, .. } => format!("comment {}", comment.0),
+            Trigger::Again { nonce, .. } => format!("again {nonce}"),
+        }
+    }
+
+    /// The pull request that it belongs to, with the head of its base.
+    pub fn pull(&self) -> Option<(PrNumber, &CommitSha)> {
+        match self {
+            Trigger::Push { .. } => None,
+            Trigger::Pull { pr, base } | Trigger::Comment { pr, base, .. } => Some((*pr, base)),
+            Trigger::Again { pr, .. } => pr.as_ref().map(|(pr, base)| (*pr, base)),
+        }
+    }
+
+    /// The branch that it belongs to.
+    pub fn branch(&self) -> Option<&BranchName> {
+        match self {
+            Trigger::Push { branch } => Some(branch),
+            Trigger::Pull { .. } | Trigger::Comment { .. } => None,
+            Trigger::Again { branch, .. } => branch.as_ref(),
+        }
+    }
+}
+
+impl What {
+    /// Name of its check run.
+    pub fn check_name(&self) -> String {
+        match self {
+            What::Train => "train".to_owned(),
+            What::Service => "bowsprit/service".to_owned(),
+            What::Check(name) => name.to_string(),
+        }
+    }
+}
+
+impl Phase {
+    /// Whether nothing more will happen to it.
+    pub fn is_final(self) -> bool {
+        match self {
+            Phase::Pending | Phase::Running => false,
+            Phase::Succeeded | Phase::Failed | Phase::Cancelled | Phase::Skipped => true,
+        }
+    }
+}

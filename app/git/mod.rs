@@ -1,0 +1,1 @@
+//! Bare mirrors: the system git fetches, git2 reads objects.

@@ -1,0 +1,1 @@
+//! The door: webhook, API, pages, health.

@@ -1,0 +1,1 @@
+//! The corridor: inbox, outbox, look, watch, tick.
