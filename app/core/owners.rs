@@ -1,1 +1,0 @@
-//! OWNERS files: who may approve what.
