@@ -56,6 +56,8 @@ pub struct Pending {
 #[derive(Debug, Clone, Default)]
 pub struct Owners {
     rules: BTreeMap<String, Rules>,
+    /// Whether there was a file, readable or not: a broken one must not open the repository to everybody.
+    is_owned: bool,
 }
 
 impl Owners {
@@ -87,12 +89,13 @@ impl Owners {
                 rules.insert(file.dir.to_owned(), read);
             }
         }
-        (Owners { rules }, problems)
+        let is_owned = !files.is_empty();
+        (Owners { rules, is_owned }, problems)
     }
 
-    /// Whether there is no OWNERS file at all.
+    /// Whether there is no OWNERS file at all; one that cannot be read is one.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        !self.is_owned
     }
 
     /// Who may approve the file, in lower case.
@@ -135,6 +138,7 @@ impl Owners {
 
     /// What is still to be approved, by folder; empty when every file has an approver among `approved_by`.
     ///
+    /// No paths are never pending: whether a change without files may merge is decided elsewhere.
     /// A folder whose files the approvers of a pending folder above can approve as well is not named on its own.
     pub fn pending(&self, paths: &[RepoPath], approved_by: &BTreeSet<Login>) -> Vec<Pending> {
         let approved_by: BTreeSet<Login> = approved_by

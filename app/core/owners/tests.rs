@@ -155,6 +155,18 @@ fn what_is_wrong_is_told_and_the_rest_counts() {
 }
 
 #[test]
+fn a_broken_file_opens_nothing_to_everybody() {
+    let files = [OwnersFile {
+        dir: "",
+        text: "approvers: [",
+    }];
+    let (owners, problems) = Owners::parse(&files, None);
+    assert_eq!(problems.len(), 1);
+    assert!(!owners.is_empty());
+    check_pending(&owners, &["a"], &["alice"], &[": "]);
+}
+
+#[test]
 fn files_beyond_the_limit_are_told_and_not_read() {
     let dirs: Vec<String> = (0..=FILES_MAX).map(|index| format!("d{index}")).collect();
     let files: Vec<OwnersFile<'_>> = dirs
