@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// Most commands that are read in one comment; further ones are not heard.
 pub const COMMANDS_MAX: usize = 20;
+/// Most lines with a slash in front that are looked at; a log pasted as text has thousands.
+const LINES_MAX: usize = 1_000;
 /// How much of a comment is read, which is more than GitHub stores. Units: bytes.
 pub const BODY_BYTES_MAX: usize = 262_144;
 
@@ -140,11 +142,21 @@ fn lines(body: &str) -> Vec<(usize, String)> {
                 starts.push(range.start)
             }
             Event::InlineHtml(_) => hidden.push(range),
-            _ => {}
+            Event::Text(_)
+            | Event::Code(_)
+            | Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::Html(_)
+            | Event::FootnoteReference(_)
+            | Event::SoftBreak
+            | Event::HardBreak
+            | Event::Rule
+            | Event::TaskListMarker(_) => {}
         }
     }
     starts
         .into_iter()
+        .take(LINES_MAX)
         .map(|start| (start, visible_line(body, start, &hidden)))
         .collect()
 }

@@ -172,6 +172,13 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.pop(),
             Event::Alias(id) => self.repeat(at, id),
+            Event::UnresolvedAlias(_) => Err(problem(at, "this alias repeats nothing")),
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..) => Ok(()),
+            // Comments, where another crate turns them on.
             _ => Ok(()),
         }
     }

@@ -144,3 +144,53 @@ pub(crate) fn arguments(words: Vec<String>) -> Result<Vec<String>, String> {
 fn is_shell_syntax(word: &str) -> bool {
     ["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"].contains(&word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_or_refused() {
+        for (text, seconds) in [
+            ("5s", 5),
+            ("30m", 1_800),
+            ("72h", 259_200),
+            ("1h30m", 5_400),
+            ("2d", 172_800),
+        ] {
+            assert_eq!(duration_s(text), Ok(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "30m1h",
+            "1.5h",
+            "-1s",
+            "99999999999999999999s",
+            "99999999999999999d",
+            "5é",
+        ] {
+            assert!(duration_s(text).is_err(), "{text}");
+        }
+        for (text, millis) in [("1", 1_000), ("250m", 250), ("0.5", 500), ("1.25", 1_250)] {
+            assert_eq!(cpu_millis(text), Ok(millis), "{text}");
+        }
+        for text in ["", "0", "m", "1.2345", "1e3", "-1", "257", ".5", "1."] {
+            assert!(cpu_millis(text).is_err(), "{text}");
+        }
+        for (text, bytes) in [
+            ("1Gi", 1 << 30),
+            ("512Mi", 512 << 20),
+            ("500M", 500_000_000),
+            ("1.5Gi", 3 << 29),
+            ("2000000", 2_000_000),
+        ] {
+            assert_eq!(memory_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "Gi", "1GiB", "1 Gi", "5", "9999999999Gi", "-1Gi"] {
+            assert!(memory_bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -69,6 +69,14 @@ impl Rules {
             .map(|(_, people)| people)
     }
 
+    /// How many patterns the file holds.
+    pub(super) fn patterns(&self) -> usize {
+        self.people
+            .iter()
+            .filter(|(pattern, _)| pattern.is_some())
+            .count()
+    }
+
     /// The people of every filter.
     pub(super) fn everybody(&self) -> impl Iterator<Item = &People> {
         self.people.iter().map(|(_, people)| people)

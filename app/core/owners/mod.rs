@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most OWNERS files that are read.
 pub const FILES_MAX: usize = 1_000;
+/// Filters of all files together after which no further file is read; compiled ones take memory.
+pub const PATTERNS_MAX: usize = 500;
 /// Largest OWNERS or OWNERS_ALIASES file. Units: bytes.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
 /// The folder whose files do not inherit approvers from above.
@@ -54,6 +56,8 @@ pub struct Pending {
 #[derive(Debug, Clone, Default)]
 pub struct Owners {
     rules: BTreeMap<String, Rules>,
+    /// Whether there was a file, readable or not: a broken one must not open the repository to everybody.
+    is_owned: bool,
 }
 
 impl Owners {
@@ -66,28 +70,32 @@ impl Owners {
             .map(|text| file::read_aliases(text, &mut problems))
             .unwrap_or_default();
         let mut rules = BTreeMap::new();
-        for file in files.iter().take(FILES_MAX) {
-            rules.extend(
-                file::read(file, &aliases, &mut problems).map(|read| (file.dir.to_owned(), read)),
-            );
+        let mut patterns = 0;
+        for (index, file) in files.iter().enumerate() {
+            if index >= FILES_MAX || patterns >= PATTERNS_MAX {
+                let message = format!(
+                    "this file and those after it are not read: at most {FILES_MAX} files and {PATTERNS_MAX} filters are"
+                );
+                let dir = file.dir.to_owned();
+                problems.push(OwnersProblem {
+                    dir,
+                    line: 1,
+                    message,
+                });
+                break;
+            }
+            if let Some(read) = file::read(file, &aliases, &mut problems) {
+                patterns += read.patterns();
+                rules.insert(file.dir.to_owned(), read);
+            }
         }
-        if files.len() > FILES_MAX {
-            let message = format!(
-                "the repository has {} OWNERS files, only {FILES_MAX} are read",
-                files.len()
-            );
-            problems.push(OwnersProblem {
-                dir: String::new(),
-                line: 1,
-                message,
-            });
-        }
-        (Owners { rules }, problems)
+        let is_owned = !files.is_empty();
+        (Owners { rules, is_owned }, problems)
     }
 
-    /// Whether there is no OWNERS file at all.
+    /// Whether there is no OWNERS file at all; one that cannot be read is one.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        !self.is_owned
     }
 
     /// Who may approve the file, in lower case.
@@ -130,6 +138,7 @@ impl Owners {
 
     /// What is still to be approved, by folder; empty when every file has an approver among `approved_by`.
     ///
+    /// No paths are never pending: whether a change without files may merge is decided elsewhere.
     /// A folder whose files the approvers of a pending folder above can approve as well is not named on its own.
     pub fn pending(&self, paths: &[RepoPath], approved_by: &BTreeSet<Login>) -> Vec<Pending> {
         let approved_by: BTreeSet<Login> = approved_by
