@@ -173,7 +173,7 @@ fn mermaid(run: &Run, number: u64, versions: &[Version]) -> Value {
     if values.len() < 2 {
         return json!({"metric": metric, "spark": text::sparkline(&values), "mermaid": null, "last": values.last().map(|v| text::number(*v))});
     }
-    let series = [chart::Series { name: metric.clone(), points: points.clone() }];
+    let series = [(metric.clone(), values.clone())];
     json!({
         "metric": metric,
         "spark": text::sparkline(&values),
