@@ -148,7 +148,12 @@ pub const OUTCOMES_MAX: usize = 500;
 
 /// Answers a command with a sentence, once.
 pub(crate) fn answer(repo: &Repo, pr: PrNumber, comment: CommentId, message: &str) -> Intent {
-    answer_with(repo, pr, comment, Text::new("refusal/plain", serde_json::json!({ "message": message })))
+    answer_with(
+        repo,
+        pr,
+        comment,
+        Text::new("refusal/plain", serde_json::json!({ "message": message })),
+    )
 }
 
 /// Answers a command with a text, once.
@@ -157,7 +162,11 @@ pub(crate) fn answer_with(repo: &Repo, pr: PrNumber, comment: CommentId, text: T
         key: format!("reply:{}:{}", repo.id, comment.0),
         is_view: false,
         priority: Priority::Answer,
-        effect: Effect::Reply { repo: repo.clone(), pr, text },
+        effect: Effect::Reply {
+            repo: repo.clone(),
+            pr,
+            text,
+        },
     }
 }
 
@@ -167,6 +176,10 @@ pub(crate) fn react(repo: &Repo, comment: CommentId) -> Intent {
         key: format!("react:{}:{}", repo.id, comment.0),
         is_view: false,
         priority: Priority::Answer,
-        effect: Effect::React { repo: repo.clone(), comment, content: "+1".to_owned() },
+        effect: Effect::React {
+            repo: repo.clone(),
+            comment,
+            content: "+1".to_owned(),
+        },
     }
 }

@@ -52,25 +52,42 @@ pub fn parse(text: &str) -> Result<Pinned, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("it is longer than {BYTES_MAX} bytes"));
     }
-    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| error.to_string().lines().next().unwrap_or("it is not YAML").to_owned())?;
+    let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
+        error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or("it is not YAML")
+            .to_owned()
+    })?;
     let commit = CommitSha::parse(&raw.release.commit).map_err(|error| error.to_string())?;
     let mut models = BTreeMap::new();
     for (name, reference) in raw.release.models {
-        models.insert(Slug::parse(&name).map_err(|error| error.to_string())?, reference);
+        models.insert(
+            Slug::parse(&name).map_err(|error| error.to_string())?,
+            reference,
+        );
     }
     let cause = match raw.cause {
         RawCause::Promotion => ChangeCause::Promotion,
         RawCause::Rollback => ChangeCause::Rollback,
         RawCause::BreakGlass => ChangeCause::BreakGlass,
     };
-    Ok(Pinned { commit, models, cause })
+    Ok(Pinned {
+        commit,
+        models,
+        cause,
+    })
 }
 
 /// Writes the file for a release.
 pub fn write(release: &Release, cause: ChangeCause) -> String {
     let mut text = format!("release:\n  commit: {}\n  models:\n", release.commit);
     for (name, model) in &release.models {
-        text.push_str(&format!("    {name}: {{version: {}, digest: \"{}\"}}\n", model.version, model.digest));
+        text.push_str(&format!(
+            "    {name}: {{version: {}, digest: \"{}\"}}\n",
+            model.version, model.digest
+        ));
     }
     let cause = match cause {
         ChangeCause::Promotion => "promotion",
@@ -88,15 +105,34 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let models = BTreeMap::from([(Slug::parse("digits").unwrap(), ModelRef { version: 8, digest: Digest::of(b"x") })]);
-        let release = Release { id: "rel-1".to_owned(), commit: CommitSha::parse(&"a".repeat(40)).unwrap(), models };
+        let models = BTreeMap::from([(
+            Slug::parse("digits").unwrap(),
+            ModelRef {
+                version: 8,
+                digest: Digest::of(b"x"),
+            },
+        )]);
+        let release = Release {
+            id: "rel-1".to_owned(),
+            commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
+            models,
+        };
         let pinned = parse(&write(&release, ChangeCause::Promotion)).unwrap();
-        assert_eq!((pinned.commit, pinned.models, pinned.cause), (release.commit, release.models, ChangeCause::Promotion));
+        assert_eq!(
+            (pinned.commit, pinned.models, pinned.cause),
+            (release.commit, release.models, ChangeCause::Promotion)
+        );
     }
 
     #[test]
     fn strangers_are_refused() {
-        for bad in ["", "release: {commit: x}\ncause: promotion", "cause: promotion", "release: {commit: a, extra: 1}", "a: &a [*a]"] {
+        for bad in [
+            "",
+            "release: {commit: x}\ncause: promotion",
+            "cause: promotion",
+            "release: {commit: a, extra: 1}",
+            "a: &a [*a]",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         let short = format!("release: {{commit: {}}}\ncause: whim\n", "a".repeat(40));

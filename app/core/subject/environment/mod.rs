@@ -136,7 +136,11 @@ impl Environment {
     pub fn new(repo: Repo, name: Slug, now_ms: i64) -> Environment {
         Environment {
             repo,
-            pr: name.as_str().strip_prefix("pr-").and_then(|n| n.parse().ok()).map(PrNumber),
+            pr: name
+                .as_str()
+                .strip_prefix("pr-")
+                .and_then(|n| n.parse().ok())
+                .map(PrNumber),
             name,
             wanted: None,
             generation: 0,
@@ -157,7 +161,11 @@ impl Environment {
 
     /// When a release was verified here, if it was.
     pub fn verified_at(&self, release: &Release) -> Option<i64> {
-        self.verified.iter().rev().find(|v| v.release.id == release.id).map(|v| v.at_ms)
+        self.verified
+            .iter()
+            .rev()
+            .find(|v| v.release.id == release.id)
+            .map(|v| v.at_ms)
     }
 
     /// Our change that this pull request is.
@@ -172,7 +180,12 @@ impl Release {
         match self.models.values().collect::<Vec<_>>()[..] {
             [] => "no model".to_owned(),
             [one] => format!("v{}", one.version),
-            _ => self.models.iter().map(|(name, m)| format!("{name} v{}", m.version)).collect::<Vec<_>>().join(", "),
+            _ => self
+                .models
+                .iter()
+                .map(|(name, m)| format!("{name} v{}", m.version))
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 }

@@ -22,39 +22,87 @@ pub(super) struct Ready {
 }
 
 /// The release of a commit: its tree and the models of its manifests. Errors: why it cannot run.
-pub(super) fn of_commit(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<Ready, String>> {
+pub(super) fn of_commit(
+    repo: RepoId,
+    commit: &CommitSha,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
     let service = match service_at(repo, commit, ask)? {
         Ok(service) => service,
         Err(why) => return Some(Err(why)),
     };
     let models = named(&service, ask.models(repo, commit)?);
-    if let Some((model, why)) = models.iter().find_map(|m| m.manifest.as_ref().err().map(|why| (&m.model, why))) {
-        return Some(Err(format!("`models/{model}/manifest.json` cannot be used: {why}")));
+    if let Some((model, why)) = models
+        .iter()
+        .find_map(|m| m.manifest.as_ref().err().map(|why| (&m.model, why)))
+    {
+        return Some(Err(format!(
+            "`models/{model}/manifest.json` cannot be used: {why}"
+        )));
     }
     let (files, samples) = plan::model_files(&models);
-    let refs = models.iter().filter_map(|m| m.manifest.as_ref().ok()).map(|m| {
-        (m.model.clone(), ModelRef { version: m.version, digest: m.digest.clone() })
-    });
+    let refs = models
+        .iter()
+        .filter_map(|m| m.manifest.as_ref().ok())
+        .map(|m| {
+            (
+                m.model.clone(),
+                ModelRef {
+                    version: m.version,
+                    digest: m.digest.clone(),
+                },
+            )
+        });
     let refs: BTreeMap<Slug, ModelRef> = refs.collect();
     let id = id(&ask.service_tree(repo, commit)?, &refs);
-    Some(Ok(Ready { release: Release { id, commit: commit.clone(), models: refs }, service, files, samples }))
+    Some(Ok(Ready {
+        release: Release {
+            id,
+            commit: commit.clone(),
+            models: refs,
+        },
+        service,
+        files,
+        samples,
+    }))
 }
 
 /// The release that `environments/<name>.yaml` names: `None` inside when there is no file.
-pub(super) fn pinned(state: &Environment, head: &CommitSha, ask: &mut Ask) -> Option<Option<Result<(Ready, ChangeCause), String>>> {
-    let Some(text) = ask.text(state.repo.id, head, &file::path(&state.name))? else { return Some(None) };
+pub(super) fn pinned(
+    state: &Environment,
+    head: &CommitSha,
+    ask: &mut Ask,
+) -> Option<Option<Result<(Ready, ChangeCause), String>>> {
+    let Some(text) = ask.text(state.repo.id, head, &file::path(&state.name))? else {
+        return Some(None);
+    };
     let pinned = match file::parse(&text) {
         Ok(pinned) => pinned,
-        Err(why) => return Some(Some(Err(format!("`{}` cannot be used: {why}", file::path(&state.name))))),
+        Err(why) => {
+            return Some(Some(Err(format!(
+                "`{}` cannot be used: {why}",
+                file::path(&state.name)
+            ))));
+        }
     };
     let cause = pinned.cause;
-    Some(Some(of_pinned(state.repo.id, head, &pinned, ask)?.map(|ready| (ready, cause))))
+    Some(Some(
+        of_pinned(state.repo.id, head, &pinned, ask)?.map(|ready| (ready, cause)),
+    ))
 }
 
 /// The release that a pinned file names. Errors: why it cannot run.
-pub(super) fn of_pinned(repo: RepoId, head: &CommitSha, pinned: &file::Pinned, ask: &mut Ask) -> Option<Result<Ready, String>> {
+pub(super) fn of_pinned(
+    repo: RepoId,
+    head: &CommitSha,
+    pinned: &file::Pinned,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
     if !ask.is_ancestor(repo, &pinned.commit, head)? {
-        return Some(Err(format!("commit `{}` is not on the default branch", pinned.commit.short())));
+        return Some(Err(format!(
+            "commit `{}` is not on the default branch",
+            pinned.commit.short()
+        )));
     }
     let mut ready = match of_commit(repo, &pinned.commit, ask)? {
         Ok(ready) => ready,
@@ -71,11 +119,25 @@ pub(super) fn of_pinned(repo: RepoId, head: &CommitSha, pinned: &file::Pinned, a
             return Some(Err(format!("`{name}` has no version {}", wanted.version)));
         };
         if version.digest != wanted.digest {
-            return Some(Err(format!("`{name}` v{} has the digest `{}`, the file says `{}`", wanted.version, version.digest.short(), wanted.digest.short())));
+            return Some(Err(format!(
+                "`{name}` v{} has the digest `{}`, the file says `{}`",
+                wanted.version,
+                version.digest.short(),
+                wanted.digest.short()
+            )));
         }
         let kept = ask.models(repo, &version.commit)?;
-        ready.samples = kept.into_iter().filter(|m| m.model == *name).flat_map(|m| m.samples).collect();
-        files.push(ModelFiles { name: name.to_string(), version: Some(version.version), digest: version.digest, files: version.files });
+        ready.samples = kept
+            .into_iter()
+            .filter(|m| m.model == *name)
+            .flat_map(|m| m.samples)
+            .collect();
+        files.push(ModelFiles {
+            name: name.to_string(),
+            version: Some(version.version),
+            digest: version.digest,
+            files: version.files,
+        });
     }
     ready.files = files;
     ready.release.models = pinned.models.clone();
@@ -86,7 +148,9 @@ pub(super) fn of_pinned(repo: RepoId, head: &CommitSha, pinned: &file::Pinned, a
 fn service_at(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<Service, String>> {
     Some(match ask.contract(repo, commit)? {
         ContractAt::Missing => Err("there is no `bowsprit.yaml`".to_owned()),
-        ContractAt::Broken(problems) => Err(format!("`bowsprit.yaml` has {} problem(s)", problems.len())),
+        ContractAt::Broken(problems) => {
+            Err(format!("`bowsprit.yaml` has {} problem(s)", problems.len()))
+        }
         ContractAt::Good(contract, _) => match *contract {
             Contract::Service(service) => Ok(service),
             Contract::Training(_) => Err("`bowsprit.yaml` is a training contract".to_owned()),
@@ -96,7 +160,10 @@ fn service_at(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<
 
 /// Only the models that the contract names; others under `models/` are not served.
 fn named(service: &Service, models: Vec<ModelAt>) -> Vec<ModelAt> {
-    models.into_iter().filter(|m| service.models.contains_key(&m.model)).collect()
+    models
+        .into_iter()
+        .filter(|m| service.models.contains_key(&m.model))
+        .collect()
 }
 
 /// Hash over the service's tree and the models' digests.
@@ -119,9 +186,21 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         generation: state.generation,
         commit: ready.release.commit,
         runtime: ready.service.runtime.clone(),
-        serve: (!waits).then(|| plan::serve_plan(&ready.service.serve, ready.samples, model, wanted.env.clone())),
+        serve: (!waits).then(|| {
+            plan::serve_plan(
+                &ready.service.serve,
+                ready.samples,
+                model,
+                wanted.env.clone(),
+            )
+        }),
         models: ready.files,
-        door: DoorSpec { keys: Vec::new(), concurrency: wanted.concurrency, queue: wanted.queue, body_bytes_max: BODY_BYTES_MAX },
+        door: DoorSpec {
+            keys: Vec::new(),
+            concurrency: wanted.concurrency,
+            queue: wanted.queue,
+            body_bytes_max: BODY_BYTES_MAX,
+        },
         auth: wanted.auth,
     }
 }

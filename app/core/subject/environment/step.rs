@@ -3,7 +3,10 @@
 use super::release::{self, Ready};
 use super::{Environment, HISTORY_MAX, Release, Verified, change};
 use crate::contract::{Contract, Environment as Wanted, Role, Service};
-use crate::effect::{Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record, Wake};
+use crate::effect::{
+    Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record,
+    Wake,
+};
 use crate::name::{BranchName, CommitSha, PrNumber, RepoId, Slug};
 use crate::serving::spec::{Live, RolloutPhase};
 use crate::subject::ask::{Ask, ContractAt};
@@ -30,15 +33,33 @@ pub(super) struct Place {
     pub(super) wanted: Wanted,
 }
 
-fn advance(given: &Given<Environment>, (id, name): (RepoId, &Slug), ask: &mut Ask) -> Option<Option<Act<Environment>>> {
-    let Some(view) = ask.repository(id)? else { return Some(None) };
-    let mut state = given.state.clone().unwrap_or_else(|| Environment::new(view.repo.clone(), name.clone(), given.now_ms));
+fn advance(
+    given: &Given<Environment>,
+    (id, name): (RepoId, &Slug),
+    ask: &mut Ask,
+) -> Option<Option<Act<Environment>>> {
+    let Some(view) = ask.repository(id)? else {
+        return Some(None);
+    };
+    let mut state = given
+        .state
+        .clone()
+        .unwrap_or_else(|| Environment::new(view.repo.clone(), name.clone(), given.now_ms));
     state.repo = view.repo.clone();
     let mut act = Act::keep(state);
-    let Some(head) = ask.head(id, &view.default_branch)? else { return Some(Some(act)) };
+    let Some(head) = ask.head(id, &view.default_branch)? else {
+        return Some(Some(act));
+    };
     let place = match ask.contract(id, &head)? {
         ContractAt::Good(contract, _) => match *contract {
-            Contract::Service(service) => find(service, name, act.state.pr).map(|(service, wanted)| Place { base: view.default_branch, head, service, wanted }),
+            Contract::Service(service) => {
+                find(service, name, act.state.pr).map(|(service, wanted)| Place {
+                    base: view.default_branch,
+                    head,
+                    service,
+                    wanted,
+                })
+            }
             Contract::Training(_) => None,
         },
         ContractAt::Missing => None,
@@ -50,9 +71,13 @@ fn advance(given: &Given<Environment>, (id, name): (RepoId, &Slug), ask: &mut As
         return Some(Some(act));
     };
     match (act.state.pr, place.wanted.role.clone()) {
-        (Some(pr), Role::Preview { ttl_ms }) => preview(&mut act, &place, (pr, ttl_ms), given, ask)?,
+        (Some(pr), Role::Preview { ttl_ms }) => {
+            preview(&mut act, &place, (pr, ttl_ms), given, ask)?
+        }
         (None, Role::Tracks { branch }) => {
-            let Some(tip) = ask.head(id, &branch)? else { return Some(Some(act)) };
+            let Some(tip) = ask.head(id, &branch)? else {
+                return Some(Some(act));
+            };
             let ready = release::of_commit(id, &tip, ask)?;
             want(&mut act, &place, ready, given);
         }
@@ -62,7 +87,9 @@ fn advance(given: &Given<Environment>, (id, name): (RepoId, &Slug), ask: &mut As
                 want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
             }
         }
-        (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => return Some(None),
+        (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => {
+            return Some(None);
+        }
     }
     if !act.state.is_gone {
         observe(&mut act, &place, given, ask)?;
@@ -72,7 +99,8 @@ fn advance(given: &Given<Environment>, (id, name): (RepoId, &Slug), ask: &mut As
         }
     }
     act.state.updated_ms = given.now_ms;
-    act.records.push(Record::Environment(Box::new(act.state.clone())));
+    act.records
+        .push(Record::Environment(Box::new(act.state.clone())));
     Some(Some(act))
 }
 
@@ -91,35 +119,65 @@ fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
         return;
     }
     state.is_gone = true;
-    let key = format!("remove:{}:{}:{}", state.repo.id, state.name, state.generation);
-    let effect = Effect::Remove { repo: state.repo.clone(), environment: state.name.clone() };
-    act.intents.push(Intent { key, is_view: false, priority: Priority::Change, effect });
+    let key = format!(
+        "remove:{}:{}:{}",
+        state.repo.id, state.name, state.generation
+    );
+    let effect = Effect::Remove {
+        repo: state.repo.clone(),
+        environment: state.name.clone(),
+    };
+    act.intents.push(Intent {
+        key,
+        is_view: false,
+        priority: Priority::Change,
+        effect,
+    });
     if let Some(release) = state.live.take().or_else(|| state.wanted.clone()) {
-        act.intents.push(deployment(state, &release, DeploymentState::Inactive, why));
+        act.intents
+            .push(deployment(state, &release, DeploymentState::Inactive, why));
     }
     state.wanted = None;
     state.updated_ms = given.now_ms;
-    act.records.push(Record::Environment(Box::new(act.state.clone())));
-    act.records.push(Record::Event { who: None, what: format!("{} removed", act.state.name), sha: None, why: why.to_owned() });
+    act.records
+        .push(Record::Environment(Box::new(act.state.clone())));
+    act.records.push(Record::Event {
+        who: None,
+        what: format!("{} removed", act.state.name),
+        sha: None,
+        why: why.to_owned(),
+    });
 }
 
-fn preview(act: &mut Act<Environment>, place: &Place, (pr, ttl_ms): (PrNumber, i64), given: &Given<Environment>, ask: &mut Ask) -> Option<()> {
+fn preview(
+    act: &mut Act<Environment>,
+    place: &Place,
+    (pr, ttl_ms): (PrNumber, i64),
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
     let id = act.state.repo.id;
-    let open = ask.pull(id, pr)?.filter(|view| view.is_open).and_then(|view| view.change);
+    let open = ask
+        .pull(id, pr)?
+        .filter(|view| view.is_open)
+        .and_then(|view| view.change);
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
     let Some(head) = open.map(|change| change.head).filter(|_| !is_told) else {
         remove(act, given, "the pull request is closed");
         return Some(());
     };
     let since = act.state.live_since_ms.unwrap_or(given.now_ms);
-    if act.state.wanted.as_ref().is_some_and(|w| w.commit == head) && given.now_ms - since > ttl_ms {
+    if act.state.wanted.as_ref().is_some_and(|w| w.commit == head) && given.now_ms - since > ttl_ms
+    {
         remove(act, given, "its time is over; a push brings it back");
         act.state.expired = Some(head);
         return Some(());
     }
     act.look_by(since + ttl_ms + 1);
     let runs = ask.runs(id, &head)?;
-    let is_tested = runs.iter().any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
+    let is_tested = runs
+        .iter()
+        .any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
     if is_tested && act.state.expired.as_ref() != Some(&head) {
         let ready = release::of_commit(id, &head, ask)?;
         act.state.is_gone = false;
@@ -129,18 +187,33 @@ fn preview(act: &mut Act<Environment>, place: &Place, (pr, ttl_ms): (PrNumber, i
 }
 
 /// Orders a release unless it is ordered already.
-fn want(act: &mut Act<Environment>, place: &Place, ready: Result<Ready, String>, given: &Given<Environment>) {
+fn want(
+    act: &mut Act<Environment>,
+    place: &Place,
+    ready: Result<Ready, String>,
+    given: &Given<Environment>,
+) {
     let ready = match ready {
         Ok(ready) => ready,
         Err(why) => {
             if act.state.reason.as_deref() != Some(why.as_str()) {
-                act.records.push(Record::Event { who: None, what: format!("{} not deployed", act.state.name), sha: None, why: why.clone() });
+                act.records.push(Record::Event {
+                    who: None,
+                    what: format!("{} not deployed", act.state.name),
+                    sha: None,
+                    why: why.clone(),
+                });
             }
             act.state.reason = Some(why);
             return;
         }
     };
-    if act.state.wanted.as_ref().is_some_and(|wanted| wanted.id == ready.release.id) {
+    if act
+        .state
+        .wanted
+        .as_ref()
+        .is_some_and(|wanted| wanted.id == ready.release.id)
+    {
         return;
     }
     act.state.generation += 1;
@@ -150,11 +223,29 @@ fn want(act: &mut Act<Environment>, place: &Place, ready: Result<Ready, String>,
     act.state.updated_ms = given.now_ms;
     let release = ready.release.clone();
     let plan = release::order(&act.state, &place.wanted, ready);
-    let key = format!("deploy:{}:{}:{}", act.state.repo.id, act.state.name, act.state.generation);
-    act.intents.push(Intent { key, is_view: false, priority: Priority::Change, effect: Effect::Deploy(Box::new(plan)) });
-    act.intents.push(deployment(&act.state, &release, DeploymentState::InProgress, "being rolled out"));
+    let key = format!(
+        "deploy:{}:{}:{}",
+        act.state.repo.id, act.state.name, act.state.generation
+    );
+    act.intents.push(Intent {
+        key,
+        is_view: false,
+        priority: Priority::Change,
+        effect: Effect::Deploy(Box::new(plan)),
+    });
+    act.intents.push(deployment(
+        &act.state,
+        &release,
+        DeploymentState::InProgress,
+        "being rolled out",
+    ));
     let what = format!("{} wants {}", act.state.name, release.shown());
-    act.records.push(Record::Event { who: None, what, sha: Some(release.commit), why: String::new() });
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(release.commit),
+        why: String::new(),
+    });
 }
 
 fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: &str) -> Intent {
@@ -174,7 +265,10 @@ fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: 
         transient: state.pr.is_some(),
     };
     Intent {
-        key: format!("deployment:{}:{}:{}", state.repo.id, state.name, state.generation),
+        key: format!(
+            "deployment:{}:{}:{}",
+            state.repo.id, state.name, state.generation
+        ),
         is_view: true,
         priority: Priority::Change,
         effect: Effect::Deployment(Box::new(effect)),
@@ -182,15 +276,33 @@ fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: 
 }
 
 /// Takes over what the gateway says.
-fn observe(act: &mut Act<Environment>, place: &Place, given: &Given<Environment>, ask: &mut Ask) -> Option<()> {
-    let Some(wanted) = act.state.wanted.clone() else { return Some(()) };
-    let key = format!("deploy:{}:{}:{}", act.state.repo.id, act.state.name, act.state.generation);
-    let refused = given.outcomes.get(&key).and_then(|outcome| match (&outcome.state, &outcome.result) {
-        (EffectState::Refused, EffectResult::Refused { reason }) => Some(reason.clone()),
-        (EffectState::Dead, _) => Some("the serving target did not take the order".to_owned()),
-        (EffectState::Intended | EffectState::Done | EffectState::Refused, _) => None,
-    });
-    let live = ask.live(act.state.repo.id, &act.state.name)?.filter(|live| live.generation == act.state.generation);
+fn observe(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let Some(wanted) = act.state.wanted.clone() else {
+        return Some(());
+    };
+    let key = format!(
+        "deploy:{}:{}:{}",
+        act.state.repo.id, act.state.name, act.state.generation
+    );
+    let refused =
+        given
+            .outcomes
+            .get(&key)
+            .and_then(|outcome| match (&outcome.state, &outcome.result) {
+                (EffectState::Refused, EffectResult::Refused { reason }) => Some(reason.clone()),
+                (EffectState::Dead, _) => {
+                    Some("the serving target did not take the order".to_owned())
+                }
+                (EffectState::Intended | EffectState::Done | EffectState::Refused, _) => None,
+            });
+    let live = ask
+        .live(act.state.repo.id, &act.state.name)?
+        .filter(|live| live.generation == act.state.generation);
     let (phase, reason) = match (&refused, &live) {
         (Some(why), _) => (RolloutPhase::Failed, Some(why.clone())),
         (None, Some(live)) => (live.phase, live.reason.clone()),
@@ -199,12 +311,15 @@ fn observe(act: &mut Act<Environment>, place: &Place, given: &Given<Environment>
     if let Some(live) = &live {
         act.state.url = Some(live.url.clone());
     }
-    let is_news = act.state.phase != Some(phase) || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
+    let is_news = act.state.phase != Some(phase)
+        || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
     act.state.phase = Some(phase);
     act.state.reason = reason.clone();
     match phase {
         RolloutPhase::Starting | RolloutPhase::Verifying => act.look_by(given.now_ms + LOOK_MS),
-        RolloutPhase::Live | RolloutPhase::Waiting if is_news => arrived(act, place, &wanted, live.as_ref(), given),
+        RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
+            arrived(act, place, &wanted, live.as_ref(), given)
+        }
         RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
         RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
     }
@@ -214,26 +329,61 @@ fn observe(act: &mut Act<Environment>, place: &Place, given: &Given<Environment>
     Some(())
 }
 
-fn arrived(act: &mut Act<Environment>, place: &Place, wanted: &Release, live: Option<&Live>, given: &Given<Environment>) {
-    let at_ms = live.and_then(|live| live.serving.as_ref()).map_or(given.now_ms, |serving| serving.since_ms.min(given.now_ms));
+fn arrived(
+    act: &mut Act<Environment>,
+    place: &Place,
+    wanted: &Release,
+    live: Option<&Live>,
+    given: &Given<Environment>,
+) {
+    let at_ms = live
+        .and_then(|live| live.serving.as_ref())
+        .map_or(given.now_ms, |serving| serving.since_ms.min(given.now_ms));
     act.state.live = Some(wanted.clone());
     act.state.live_since_ms = Some(at_ms);
     let waits = wanted.models.is_empty() && !place.service.models.is_empty();
     if !waits {
-        act.state.verified.push(Verified { release: wanted.clone(), at_ms });
+        act.state.verified.push(Verified {
+            release: wanted.clone(),
+            at_ms,
+        });
         let extra = act.state.verified.len().saturating_sub(HISTORY_MAX);
         act.state.verified.drain(..extra);
     }
-    let why = if waits { "waiting for a model" } else { "verified and live" };
-    act.intents.push(deployment(&act.state, wanted, DeploymentState::Success, why));
+    let why = if waits {
+        "waiting for a model"
+    } else {
+        "verified and live"
+    };
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Success,
+        why,
+    ));
     let what = format!("{} serves {}", act.state.name, wanted.shown());
-    act.records.push(Record::Event { who: None, what, sha: Some(wanted.commit.clone()), why: why.to_owned() });
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
 }
 
 fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
-    act.intents.push(deployment(&act.state, wanted, DeploymentState::Failure, why));
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Failure,
+        why,
+    ));
     let what = format!("{} could not serve {}", act.state.name, wanted.shown());
-    act.records.push(Record::Event { who: None, what, sha: Some(wanted.commit.clone()), why: why.to_owned() });
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
     if let Role::After { .. } = place.wanted.role {
         change::revert(act, place, wanted, why);
     }
@@ -243,15 +393,32 @@ fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str
 fn wake_watchers(act: &mut Act<Environment>, place: &Place) {
     let repo = act.state.repo.id;
     if let Some(pr) = act.state.pr {
-        act.wakes.push(Wake { subject: SubjectKey::Pull(repo, pr), hint: None });
+        act.wakes.push(Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        });
     }
     for other in &place.service.environments {
         if let Role::After { environment, .. } = &other.role
             && *environment == act.state.name
         {
-            act.wakes.push(Wake { subject: SubjectKey::Environment(repo, other.name.clone()), hint: None });
+            act.wakes.push(Wake {
+                subject: SubjectKey::Environment(repo, other.name.clone()),
+                hint: None,
+            });
         }
     }
-    let open = act.state.changes.iter().filter(|change| !change.is_over).filter_map(|change| change.pr);
-    act.wakes.extend(open.map(|pr| Wake { subject: SubjectKey::Pull(repo, pr), hint: None }).collect::<Vec<_>>());
+    let open = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr);
+    act.wakes.extend(
+        open.map(|pr| Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        })
+        .collect::<Vec<_>>(),
+    );
 }

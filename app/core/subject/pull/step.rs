@@ -57,10 +57,21 @@ impl Seen {
     }
 }
 
-fn advance(given: &Given<Pull>, (id, number): (RepoId, PrNumber), ask: &mut Ask) -> Option<Option<Act<Pull>>> {
-    let Some(repo) = ask.repository(id)? else { return Some(None) };
-    let Some(view) = ask.pull(id, number)? else { return Some(None) };
-    let mut pull = given.state.clone().unwrap_or_else(|| Pull::new(repo.repo.clone(), number, Vec::new()));
+fn advance(
+    given: &Given<Pull>,
+    (id, number): (RepoId, PrNumber),
+    ask: &mut Ask,
+) -> Option<Option<Act<Pull>>> {
+    let Some(repo) = ask.repository(id)? else {
+        return Some(None);
+    };
+    let Some(view) = ask.pull(id, number)? else {
+        return Some(None);
+    };
+    let mut pull = given
+        .state
+        .clone()
+        .unwrap_or_else(|| Pull::new(repo.repo.clone(), number, Vec::new()));
     pull.repo = repo.repo.clone();
     pull.title = crate::text::truncate(&view.title, 200);
     let was_open = pull.is_open;
@@ -72,7 +83,12 @@ fn advance(given: &Given<Pull>, (id, number): (RepoId, PrNumber), ask: &mut Ask)
         return Some(Some(trim(act)));
     };
     learn_heads(&mut act.state, &view, &change, given);
-    if act.state.heads.last().is_some_and(|last| last.sha != change.head) {
+    if act
+        .state
+        .heads
+        .last()
+        .is_some_and(|last| last.sha != change.head)
+    {
         act.look_by(given.now_ms + STALE_MS);
         return Some(Some(trim(act)));
     }
@@ -86,7 +102,9 @@ fn advance(given: &Given<Pull>, (id, number): (RepoId, PrNumber), ask: &mut Ask)
         return Some(Some(trim(act)));
     }
     let reviews = ask.reviews(id, number)?;
-    let Some(seen) = look(&mut act.state, view, change, (comments, reviews), ask)? else { return Some(Some(trim(act))) };
+    let Some(seen) = look(&mut act.state, view, change, (comments, reviews), ask)? else {
+        return Some(Some(trim(act)));
+    };
     acts::on_change(&mut act, &seen, given, ask)?;
     wanted::runs(&mut act, &seen, given, ask)?;
     wanted::preview(&mut act, &seen, ask)?;
@@ -118,44 +136,95 @@ fn learn_heads(pull: &mut Pull, view: &PullView, change: &ChangeView, given: &Gi
         }
     }
     for (head, at_ms) in dated {
-        if !pull.heads.iter().any(|seen| seen.sha == head) || pull.heads.last().is_some_and(|last| last.sha != head && at_ms > last.at_ms) {
+        if !pull.heads.iter().any(|seen| seen.sha == head)
+            || pull
+                .heads
+                .last()
+                .is_some_and(|last| last.sha != head && at_ms > last.at_ms)
+        {
             let is_first = pull.heads.is_empty() && at_ms <= view.created_ms + 1_000;
-            pull.heads.push(HeadSeen { sha: head, at_ms, is_first, change: None });
+            pull.heads.push(HeadSeen {
+                sha: head,
+                at_ms,
+                is_first,
+                change: None,
+            });
         }
     }
     pull.heads.sort_by_key(|seen| seen.at_ms);
-    let is_stale = |last: &HeadSeen| given.now_ms - last.at_ms < STALE_MAX_MS && pull.heads.iter().any(|seen| seen.sha == change.head);
-    if pull.heads.last().is_none_or(|last| last.sha != change.head && !is_stale(last)) {
+    let is_stale = |last: &HeadSeen| {
+        given.now_ms - last.at_ms < STALE_MAX_MS
+            && pull.heads.iter().any(|seen| seen.sha == change.head)
+    };
+    if pull
+        .heads
+        .last()
+        .is_none_or(|last| last.sha != change.head && !is_stale(last))
+    {
         // Nobody told when this head came: every earlier word is void for it.
-        pull.heads.push(HeadSeen { sha: change.head.clone(), at_ms: given.now_ms, is_first: false, change: None });
+        pull.heads.push(HeadSeen {
+            sha: change.head.clone(),
+            at_ms: given.now_ms,
+            is_first: false,
+            change: None,
+        });
     }
 }
 
 fn closed(act: &mut Act<Pull>, change: &ChangeView, ask: &mut Ask) -> Option<()> {
     let repo = act.state.repo.clone();
     let name = environment::preview(act.state.number);
-    if ask.environment(repo.id, &name)?.is_some_and(|seen| !seen.is_gone) {
-        act.wakes.push(Wake { subject: SubjectKey::Environment(repo.id, name), hint: Some(Hint::Gone) });
+    if ask
+        .environment(repo.id, &name)?
+        .is_some_and(|seen| !seen.is_gone)
+    {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Environment(repo.id, name),
+            hint: Some(Hint::Gone),
+        });
     }
     for run in ask.runs(repo.id, &change.head)? {
         if !run.phase.is_final() {
-            act.wakes.push(Wake { subject: SubjectKey::Run(run.id), hint: None });
+            act.wakes.push(Wake {
+                subject: SubjectKey::Run(run.id),
+                hint: None,
+            });
         }
     }
     let residents = ask.environments(repo.id)?;
-    let touched = residents.iter().filter(|environment| environment.change_of(act.state.number).is_some());
-    act.wakes.extend(touched.map(|e| Wake { subject: SubjectKey::Environment(repo.id, e.name.clone()), hint: None }));
-    if let Some(slug) = change.branch.as_str().strip_prefix("bowsprit/").and_then(|name| crate::name::Slug::parse(name).ok())
+    let touched = residents
+        .iter()
+        .filter(|environment| environment.change_of(act.state.number).is_some());
+    act.wakes.extend(touched.map(|e| Wake {
+        subject: SubjectKey::Environment(repo.id, e.name.clone()),
+        hint: None,
+    }));
+    if let Some(slug) = change
+        .branch
+        .as_str()
+        .strip_prefix("bowsprit/")
+        .and_then(|name| crate::name::Slug::parse(name).ok())
         && model::branch(&slug) == change.branch
     {
-        act.wakes.push(Wake { subject: SubjectKey::Model(repo.id, slug), hint: None });
+        act.wakes.push(Wake {
+            subject: SubjectKey::Model(repo.id, slug),
+            hint: None,
+        });
     }
     Some(())
 }
 
-fn look(pull: &mut Pull, view: PullView, change: ChangeView, talk: (Vec<Comment>, Vec<Review>), ask: &mut Ask) -> Option<Option<Seen>> {
+fn look(
+    pull: &mut Pull,
+    view: PullView,
+    change: ChangeView,
+    talk: (Vec<Comment>, Vec<Review>),
+    ask: &mut Ask,
+) -> Option<Option<Seen>> {
     let id = pull.repo.id;
-    let Some(base) = ask.head(id, &change.base)? else { return Some(None) };
+    let Some(base) = ask.head(id, &change.base)? else {
+        return Some(None);
+    };
     let changes = ask.changes(id, &base, &change.head)?;
     let change_id = changes.id();
     if let Some(last) = pull.heads.last_mut() {
@@ -175,22 +244,41 @@ fn look(pull: &mut Pull, view: PullView, change: ChangeView, talk: (Vec<Comment>
     let kind = kind(&changes, &change, id, &contract);
     let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
-    Some(Some(Seen { view, change, base, changes, kind, owners, contract, comments: talk.0, words, is_trusted, runs }))
+    Some(Some(Seen {
+        view,
+        change,
+        base,
+        changes,
+        kind,
+        owners,
+        contract,
+        comments: talk.0,
+        words,
+        is_trusted,
+        runs,
+    }))
 }
 
 fn kind(changes: &Changes, change: &ChangeView, id: RepoId, contract: &Option<Contract>) -> Kind {
     let is_environment = |path: &&RepoPath| path.as_str().starts_with("environments/");
     let count = changes.files.keys().filter(is_environment).count();
     if !matches!(contract, Some(Contract::Service(_))) || count == 0 {
-        let is_ours = change.head_repo == Some(id) && change.branch.as_str().starts_with("bowsprit/");
+        let is_ours =
+            change.head_repo == Some(id) && change.branch.as_str().starts_with("bowsprit/");
         return if is_ours { Kind::Proposal } else { Kind::Code };
     }
-    if count == changes.files.len() { Kind::Promotion } else { Kind::Mixed }
+    if count == changes.files.len() {
+        Kind::Promotion
+    } else {
+        Kind::Mixed
+    }
 }
 
 /// The newest run of each name that belongs to this pull request.
 fn newest(mut runs: Vec<Run>, pr: PrNumber) -> Vec<Run> {
-    runs.retain(|run| run.cause.trigger.pull().is_some_and(|(of, _)| of == pr) && run.cause.params.is_empty());
+    runs.retain(|run| {
+        run.cause.trigger.pull().is_some_and(|(of, _)| of == pr) && run.cause.params.is_empty()
+    });
     runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
     let mut seen = std::collections::BTreeSet::new();
     runs.retain(|run| seen.insert(run.cause.what.check_name()));

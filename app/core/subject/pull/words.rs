@@ -60,10 +60,21 @@ struct Said {
 }
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
-pub(super) fn words(pull: &Pull, change: &Digest, comments: &[Comment], reviews: &[Review]) -> Words {
+pub(super) fn words(
+    pull: &Pull,
+    change: &Digest,
+    comments: &[Comment],
+    reviews: &[Review],
+) -> Words {
     let mut said: Vec<Said> = Vec::new();
     for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
-        said.extend(from_text(&comment.body, comment.created_ms, comment.id, &comment.author, None));
+        said.extend(from_text(
+            &comment.body,
+            comment.created_ms,
+            comment.id,
+            &comment.author,
+            None,
+        ));
     }
     for review in reviews.iter().filter(|r| !r.is_bot) {
         said.extend(from_review(review));
@@ -76,8 +87,16 @@ pub(super) fn words(pull: &Pull, change: &Digest, comments: &[Comment], reviews:
     words
 }
 
-fn from_text(body: &str, at_ms: i64, id: CommentId, by: &Login, head: Option<&CommitSha>) -> Vec<Said> {
-    let heard = hear(body).into_iter().filter_map(|heard| heard.command.ok());
+fn from_text(
+    body: &str,
+    at_ms: i64,
+    id: CommentId,
+    by: &Login,
+    head: Option<&CommitSha>,
+) -> Vec<Said> {
+    let heard = hear(body)
+        .into_iter()
+        .filter_map(|heard| heard.command.ok());
     let said = heard.filter_map(|command| {
         let say = match command {
             Command::Lgtm => Say::Lgtm(true),
@@ -96,7 +115,14 @@ fn from_text(body: &str, at_ms: i64, id: CommentId, by: &Login, head: Option<&Co
             | Command::Rollback { .. }
             | Command::Help => return None,
         };
-        Some(Said { at_ms, id, by: by.clone(), is_comment: true, head: head.cloned(), say })
+        Some(Said {
+            at_ms,
+            id,
+            by: by.clone(),
+            is_comment: true,
+            head: head.cloned(),
+            say,
+        })
     });
     said.collect()
 }
@@ -108,14 +134,34 @@ fn from_review(review: &Review) -> Vec<Said> {
         ReviewState::Commented | ReviewState::Dismissed => None,
     };
     let mut said = Vec::new();
-    for say in yes.iter().flat_map(|yes| [Say::Lgtm(*yes), Say::Approve(*yes, None)]) {
+    for say in yes
+        .iter()
+        .flat_map(|yes| [Say::Lgtm(*yes), Say::Approve(*yes, None)])
+    {
         let (by, head) = (review.author.clone(), review.commit.clone());
-        said.push(Said { at_ms: review.submitted_ms, id: review.id, by, is_comment: false, head, say });
+        said.push(Said {
+            at_ms: review.submitted_ms,
+            id: review.id,
+            by,
+            is_comment: false,
+            head,
+            say,
+        });
     }
-    said.extend(from_text(&review.body, review.submitted_ms, review.id, &review.author, review.commit.as_ref()).into_iter().map(|mut one| {
-        one.is_comment = false;
-        one
-    }));
+    said.extend(
+        from_text(
+            &review.body,
+            review.submitted_ms,
+            review.id,
+            &review.author,
+            review.commit.as_ref(),
+        )
+        .into_iter()
+        .map(|mut one| {
+            one.is_comment = false;
+            one
+        }),
+    );
     said
 }
 
@@ -148,10 +194,20 @@ fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
 }
 
 /// Whether a word said at this time, or to this head, was said to the change as it is now.
-fn covers(pull: &Pull, change: &Digest, at_ms: i64, head: Option<&CommitSha>, named: Option<&str>) -> Covers {
+fn covers(
+    pull: &Pull,
+    change: &Digest,
+    at_ms: i64,
+    head: Option<&CommitSha>,
+    named: Option<&str>,
+) -> Covers {
     if let Some(prefix) = named {
         let newest = pull.heads.last();
-        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) { Covers::Yes } else { Covers::Changed };
+        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) {
+            Covers::Yes
+        } else {
+            Covers::Changed
+        };
     }
     let seen = match head {
         Some(head) => pull.heads.iter().rev().find(|seen| seen.sha == *head),
@@ -173,10 +229,17 @@ const SECOND_MS: i64 = 1_000;
 /// The head that somebody who spoke at this time had before them.
 fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
     let second = |ms: i64| ms.div_euclid(SECOND_MS);
-    if heads.iter().any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms)) {
+    if heads
+        .iter()
+        .any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms))
+    {
         return Err(Covers::Undated);
     }
-    heads.iter().rev().find(|seen| seen.is_first || seen.at_ms < at_ms).ok_or(Covers::Undated)
+    heads
+        .iter()
+        .rev()
+        .find(|seen| seen.is_first || seen.at_ms < at_ms)
+        .ok_or(Covers::Undated)
 }
 
 #[cfg(test)]
@@ -189,43 +252,98 @@ mod tests {
     }
 
     fn pull(heads: &[(char, i64, bool, &str)]) -> Pull {
-        let heads = heads.iter().map(|(digit, at_ms, is_first, change)| HeadSeen {
-            sha: sha(*digit),
-            at_ms: *at_ms,
-            is_first: *is_first,
-            change: Some(Digest::of(change.as_bytes())),
-        });
-        Pull::new(Repo { id: RepoId(1), name: RepoName::parse("a/b").unwrap() }, PrNumber(1), heads.collect())
+        let heads = heads
+            .iter()
+            .map(|(digit, at_ms, is_first, change)| HeadSeen {
+                sha: sha(*digit),
+                at_ms: *at_ms,
+                is_first: *is_first,
+                change: Some(Digest::of(change.as_bytes())),
+            });
+        Pull::new(
+            Repo {
+                id: RepoId(1),
+                name: RepoName::parse("a/b").unwrap(),
+            },
+            PrNumber(1),
+            heads.collect(),
+        )
     }
 
     fn comment(id: u64, by: &str, body: &str, created_ms: i64) -> Comment {
-        Comment { id: CommentId(id), author: Login::parse(by).unwrap(), is_bot: by.ends_with(']'), body: body.to_owned(), created_ms, is_edited: false }
+        Comment {
+            id: CommentId(id),
+            author: Login::parse(by).unwrap(),
+            is_bot: by.ends_with(']'),
+            body: body.to_owned(),
+            created_ms,
+            is_edited: false,
+        }
     }
 
     fn stands(pull: &Pull, change: &str, comments: &[Comment]) -> Vec<(String, Covers)> {
         let words = words(pull, &Digest::of(change.as_bytes()), comments, &[]);
-        words.approve.into_iter().map(|w| (w.by.to_string(), w.covers)).collect()
+        words
+            .approve
+            .into_iter()
+            .map(|w| (w.by.to_string(), w.covers))
+            .collect()
     }
 
     #[test]
     fn a_word_belongs_to_the_change_that_its_speaker_saw() {
         let one = pull(&[('a', 1_000, true, "x")]);
-        assert_eq!(stands(&one, "x", &[comment(1, "grace", "/approve", 1_500)]), [("grace".to_owned(), Covers::Yes)]);
+        assert_eq!(
+            stands(&one, "x", &[comment(1, "grace", "/approve", 1_500)]),
+            [("grace".to_owned(), Covers::Yes)]
+        );
         let pushed = pull(&[('a', 1_000, true, "x"), ('b', 5_000, false, "y")]);
-        assert_eq!(stands(&pushed, "y", &[comment(1, "grace", "/approve", 2_000)])[0].1, Covers::Changed);
-        assert_eq!(stands(&pushed, "y", &[comment(1, "grace", "/approve", 5_400)])[0].1, Covers::Undated);
-        assert_eq!(stands(&pushed, "y", &[comment(1, "grace", "/approve", 6_000)])[0].1, Covers::Yes);
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 2_000)])[0].1,
+            Covers::Changed
+        );
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 5_400)])[0].1,
+            Covers::Undated
+        );
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 6_000)])[0].1,
+            Covers::Yes
+        );
         let rebased = pull(&[('a', 1_000, true, "x"), ('b', 5_000, false, "x")]);
-        assert_eq!(stands(&rebased, "x", &[comment(1, "grace", "/approve", 2_000)])[0].1, Covers::Yes);
-        assert_eq!(stands(&pushed, "y", &[comment(1, "grace", "/approve bbbbbbb", 5_100)])[0].1, Covers::Yes);
-        assert_eq!(stands(&pushed, "y", &[comment(1, "grace", "/approve aaaaaaa", 5_100)])[0].1, Covers::Changed);
+        assert_eq!(
+            stands(&rebased, "x", &[comment(1, "grace", "/approve", 2_000)])[0].1,
+            Covers::Yes
+        );
+        assert_eq!(
+            stands(
+                &pushed,
+                "y",
+                &[comment(1, "grace", "/approve bbbbbbb", 5_100)]
+            )[0]
+            .1,
+            Covers::Yes
+        );
+        assert_eq!(
+            stands(
+                &pushed,
+                "y",
+                &[comment(1, "grace", "/approve aaaaaaa", 5_100)]
+            )[0]
+            .1,
+            Covers::Changed
+        );
     }
 
     #[test]
     fn the_last_word_of_each_person_stands() {
         let one = pull(&[('a', 0, true, "x")]);
         let say = |bodies: &[&str]| {
-            let comments: Vec<Comment> = bodies.iter().enumerate().map(|(i, b)| comment(i as u64, "grace", b, 2_000 + i as i64)).collect();
+            let comments: Vec<Comment> = bodies
+                .iter()
+                .enumerate()
+                .map(|(i, b)| comment(i as u64, "grace", b, 2_000 + i as i64))
+                .collect();
             stands(&one, "x", &comments).len()
         };
         assert_eq!(say(&["/approve", "/approve cancel"]), 0);
@@ -236,8 +354,14 @@ mod tests {
     #[test]
     fn bots_and_edited_words_do_not_count() {
         let one = pull(&[('a', 0, true, "x")]);
-        assert_eq!(stands(&one, "x", &[comment(1, "other[bot]", "/approve", 9_000)]), []);
-        let edited = Comment { is_edited: true, ..comment(1, "grace", "/approve", 9_000) };
+        assert_eq!(
+            stands(&one, "x", &[comment(1, "other[bot]", "/approve", 9_000)]),
+            []
+        );
+        let edited = Comment {
+            is_edited: true,
+            ..comment(1, "grace", "/approve", 9_000)
+        };
         assert_eq!(stands(&one, "x", &[edited]), []);
     }
 }

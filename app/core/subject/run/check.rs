@@ -7,13 +7,24 @@ use serde_json::json;
 
 /// The check of a run under way.
 pub(super) fn going(run: &Run, word: &str, progress: Option<f64>, tail: &[String]) -> Intent {
-    let status = if word.contains("queue") { CheckStatus::Queued } else { CheckStatus::InProgress };
+    let status = if word.contains("queue") {
+        CheckStatus::Queued
+    } else {
+        CheckStatus::InProgress
+    };
     let mut title = word.to_owned();
     if let Some(progress) = progress {
         title.push_str(&format!(" ({:.0} %)", progress.clamp(0.0, 1.0) * 100.0));
     }
     let data = json!({"run": page_data(run), "word": word, "progress": progress, "tail": tail});
-    intent(run, status, title, Text::new("checks/going", data), Vec::new(), Priority::Progress)
+    intent(
+        run,
+        status,
+        title,
+        Text::new("checks/going", data),
+        Vec::new(),
+        Priority::Progress,
+    )
 }
 
 /// The check of a run that is over.
@@ -26,10 +37,24 @@ pub(super) fn concluded(run: &Run, annotations: Vec<Annotation>) -> Intent {
         Phase::Pending | Phase::Running => CheckStatus::InProgress,
     };
     let text = Text::new("checks/concluded", json!({"run": page_data(run)}));
-    intent(run, status, headline(run), text, annotations, Priority::View)
+    intent(
+        run,
+        status,
+        headline(run),
+        text,
+        annotations,
+        Priority::View,
+    )
 }
 
-fn intent(run: &Run, status: CheckStatus, title: String, summary: Text, annotations: Vec<Annotation>, priority: Priority) -> Intent {
+fn intent(
+    run: &Run,
+    status: CheckStatus,
+    title: String,
+    summary: Text,
+    annotations: Vec<Annotation>,
+    priority: Priority,
+) -> Intent {
     let check = CheckRun {
         repo: run.repo.clone(),
         sha: run.sha.clone(),
@@ -43,12 +68,20 @@ fn intent(run: &Run, status: CheckStatus, title: String, summary: Text, annotati
         started_ms: run.created_ms,
         completed_ms: run.finished_ms,
     };
-    Intent { key: format!("check:{}", run.id), is_view: true, priority, effect: Effect::CheckRun(Box::new(check)) }
+    Intent {
+        key: format!("check:{}", run.id),
+        is_view: true,
+        priority,
+        effect: Effect::CheckRun(Box::new(check)),
+    }
 }
 
 /// One line that says how it ended and why.
 pub fn headline(run: &Run) -> String {
-    let blocking = run.verdicts.iter().filter(|v| v.outcome != VerdictOutcome::Passed && v.mode == crate::gate::Mode::Block);
+    let blocking = run
+        .verdicts
+        .iter()
+        .filter(|v| v.outcome != VerdictOutcome::Passed && v.mode == crate::gate::Mode::Block);
     let names: Vec<&str> = blocking.map(|v| v.gate.as_str()).collect();
     match run.phase {
         Phase::Pending => "waiting".to_owned(),
@@ -60,12 +93,22 @@ pub fn headline(run: &Run) -> String {
             (What::Check(_), _) => "passed".to_owned(),
         },
         Phase::Failed => match &run.failure {
-            Some(failure) => format!("{}: {}", failure.step, failure.message.chars().take(120).collect::<String>()),
+            Some(failure) => format!(
+                "{}: {}",
+                failure.step,
+                failure.message.chars().take(120).collect::<String>()
+            ),
             None if run.verdicts.is_empty() => "there are no gates, so nothing can pass".to_owned(),
             None => format!("not good enough: {}", names.join(", ")),
         },
-        Phase::Cancelled => run.cancelled.clone().unwrap_or_else(|| "cancelled".to_owned()),
-        Phase::Skipped => run.note.clone().unwrap_or_else(|| "nothing to do".to_owned()),
+        Phase::Cancelled => run
+            .cancelled
+            .clone()
+            .unwrap_or_else(|| "cancelled".to_owned()),
+        Phase::Skipped => run
+            .note
+            .clone()
+            .unwrap_or_else(|| "nothing to do".to_owned()),
     }
 }
 

@@ -13,7 +13,12 @@ pub(super) fn train(run: &Run, contract: &Training) -> StagePlan {
     let steps = contract.steps.iter().map(|step| {
         let mut env = step.env.clone();
         env.extend(run.cause.params.clone());
-        let mut spec = step_spec(step.name.as_str(), &step.run, &step.resources, step.timeout_s);
+        let mut spec = step_spec(
+            step.name.as_str(),
+            &step.run,
+            &step.resources,
+            step.timeout_s,
+        );
         spec.env = env;
         spec.network = step.network;
         spec
@@ -31,7 +36,13 @@ pub(super) fn train(run: &Run, contract: &Training) -> StagePlan {
 }
 
 /// The judge's code and data from the protected base, over the candidate and, where there is one, the live model.
-pub(super) fn evaluate(run: &Run, contract: &Training, judge: &Judge, judge_sha: &CommitSha, live: Option<ModelFiles>) -> StagePlan {
+pub(super) fn evaluate(
+    run: &Run,
+    contract: &Training,
+    judge: &Judge,
+    judge_sha: &CommitSha,
+    live: Option<ModelFiles>,
+) -> StagePlan {
     let step = |name: &str| {
         let mut spec = step_spec(name, &judge.run, &judge.resources, judge.timeout_s);
         spec.env = judge.env.clone();
@@ -42,11 +53,17 @@ pub(super) fn evaluate(run: &Run, contract: &Training, judge: &Judge, judge_sha:
     let mut models: Vec<ModelFiles> = Vec::new();
     let mut steps = Vec::new();
     if let Some(made) = &run.made {
-        models.push(ModelFiles { name: "candidate".to_owned(), ..made.clone() });
+        models.push(ModelFiles {
+            name: "candidate".to_owned(),
+            ..made.clone()
+        });
         steps.push(step("candidate"));
     }
     if let Some(live) = live {
-        models.push(ModelFiles { name: "live".to_owned(), ..live });
+        models.push(ModelFiles {
+            name: "live".to_owned(),
+            ..live
+        });
         steps.push(step("live"));
     }
     StagePlan {
@@ -61,7 +78,13 @@ pub(super) fn evaluate(run: &Run, contract: &Training, judge: &Judge, judge_sha:
 }
 
 /// The service's default branch, in its own runtime, answering the evaluation's samples with the candidate.
-pub(super) fn parity(run: &Run, repo: &Repo, sha: &CommitSha, service: &Service, samples: Vec<Sample>) -> StagePlan {
+pub(super) fn parity(
+    run: &Run,
+    repo: &Repo,
+    sha: &CommitSha,
+    service: &Service,
+    samples: Vec<Sample>,
+) -> StagePlan {
     let models: Vec<ModelFiles> = run.made.clone().into_iter().collect();
     let model = models.first().map(|m| m.name.clone());
     StagePlan {
@@ -78,12 +101,18 @@ pub(super) fn parity(run: &Run, repo: &Repo, sha: &CommitSha, service: &Service,
 /// The service's tests with the models of the change, then the server against their samples.
 pub(super) fn service(run: &Run, contract: &Service, models: &[ModelAt]) -> StagePlan {
     let (files, samples) = model_files(models);
-    let steps = contract.serve.test.iter().map(|test| step_spec("test", test, &contract.serve.resources, TEST_TIMEOUT_S));
+    let steps = contract
+        .serve
+        .test
+        .iter()
+        .map(|test| step_spec("test", test, &contract.serve.resources, TEST_TIMEOUT_S));
     let model = files.first().map(|m| m.name.clone());
     StagePlan {
         runtime: contract.runtime.clone(),
         steps: steps.collect(),
-        serve: model.is_some().then(|| serve_plan(&contract.serve, samples, model, BTreeMap::new())),
+        serve: model
+            .is_some()
+            .then(|| serve_plan(&contract.serve, samples, model, BTreeMap::new())),
         models: files,
         ..blank(run, "service", StageKind::Check)
     }
@@ -98,7 +127,12 @@ pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<Stage
     let check = checks.iter().find(|check| check.name == *name)?;
     Some(StagePlan {
         runtime: runtime.clone(),
-        steps: vec![step_spec(name.as_str(), &check.run, &check.resources, check.timeout_s)],
+        steps: vec![step_spec(
+            name.as_str(),
+            &check.run,
+            &check.resources,
+            check.timeout_s,
+        )],
         ..blank(run, "check", StageKind::Check)
     })
 }
@@ -108,7 +142,12 @@ const TEST_TIMEOUT_S: u64 = 900;
 
 /// The models of a service at a commit, as files to lay out, with all their samples.
 pub(crate) fn model_files(models: &[ModelAt]) -> (Vec<ModelFiles>, Vec<Sample>) {
-    let good = |at: &ModelAt| at.manifest.as_ref().ok().map(|manifest| (manifest.clone(), at.samples.clone()));
+    let good = |at: &ModelAt| {
+        at.manifest
+            .as_ref()
+            .ok()
+            .map(|manifest| (manifest.clone(), at.samples.clone()))
+    };
     let pairs: Vec<(Manifest, Vec<Sample>)> = models.iter().filter_map(good).collect();
     let files = pairs.iter().map(|(manifest, _)| ModelFiles {
         name: manifest.model.to_string(),
@@ -116,11 +155,22 @@ pub(crate) fn model_files(models: &[ModelAt]) -> (Vec<ModelFiles>, Vec<Sample>) 
         digest: manifest.digest.clone(),
         files: manifest.files.clone(),
     });
-    (files.collect(), pairs.iter().flat_map(|(_, samples)| samples.clone()).collect())
+    (
+        files.collect(),
+        pairs
+            .iter()
+            .flat_map(|(_, samples)| samples.clone())
+            .collect(),
+    )
 }
 
 /// How a service is started, by its contract.
-pub(crate) fn serve_plan(serve: &Serve, samples: Vec<Sample>, model: Option<String>, extra: BTreeMap<String, String>) -> ServePlan {
+pub(crate) fn serve_plan(
+    serve: &Serve,
+    samples: Vec<Sample>,
+    model: Option<String>,
+    extra: BTreeMap<String, String>,
+) -> ServePlan {
     let mut env = serve.env.clone();
     env.extend(extra);
     ServePlan {

@@ -4,7 +4,9 @@ use super::plan;
 use super::verdict;
 use super::{Cause, Phase, Run, Stage, Trigger, What};
 use crate::contract::{Contract, Service, Training};
-use crate::effect::{Annotation, Effect, EffectState, Hint, Intent, Priority, Record, StagePlan, Wake};
+use crate::effect::{
+    Annotation, Effect, EffectState, Hint, Intent, Priority, Record, StagePlan, Wake,
+};
 use crate::name::{Repo, RepoPath};
 use crate::subject::ask::{Ask, ContractAt, StageView};
 use crate::subject::{Act, Given, Step, SubjectKey};
@@ -18,7 +20,9 @@ const LOOK_MS: i64 = 60_000;
 
 /// Says what to do for a run now.
 pub fn step(given: &Given<Run>, ask: &mut Ask) -> Step<Run> {
-    let Some(run) = begin(given) else { return Step::Nothing };
+    let Some(run) = begin(given) else {
+        return Step::Nothing;
+    };
     if run.phase.is_final() {
         return Step::Act(Box::new(Act::keep(run)));
     }
@@ -46,7 +50,12 @@ fn begin(given: &Given<Run>) -> Option<Run> {
 /// What one look found: the run goes on, or it is over.
 pub(super) enum Found {
     /// A stage is wanted or under way.
-    Going { intents: Vec<Intent>, word: String, progress: Option<f64>, tail: Vec<String> },
+    Going {
+        intents: Vec<Intent>,
+        word: String,
+        progress: Option<f64>,
+        tail: Vec<String>,
+    },
     /// Over, with annotations for the check.
     Over(Vec<Annotation>),
 }
@@ -56,7 +65,13 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
         run.phase = Phase::Cancelled;
         run.cancelled = Some(why);
         let mut act = conclude(run, given, ask, Vec::new())?;
-        let open: Vec<String> = act.state.stages.iter().filter(|s| !s.is_done).map(|s| s.id.clone()).collect();
+        let open: Vec<String> = act
+            .state
+            .stages
+            .iter()
+            .filter(|s| !s.is_done)
+            .map(|s| s.id.clone())
+            .collect();
         act.intents.extend(open.into_iter().map(|stage| Intent {
             key: format!("cancel:{stage}"),
             is_view: false,
@@ -72,14 +87,23 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
     };
     match found {
         Found::Over(annotations) => conclude(run, given, ask, annotations),
-        Found::Going { intents, word, progress, tail } => {
+        Found::Going {
+            intents,
+            word,
+            progress,
+            tail,
+        } => {
             run.phase = Phase::Running;
-            let due = run.shown.as_ref().is_none_or(|(last, at)| *last != word || given.now_ms - at >= PROGRESS_MS);
+            let due = run
+                .shown
+                .as_ref()
+                .is_none_or(|(last, at)| *last != word || given.now_ms - at >= PROGRESS_MS);
             let mut act = Act::keep(run);
             act.intents = intents;
             if due {
                 act.state.shown = Some((word.clone(), given.now_ms));
-                act.intents.push(super::check::going(&act.state, &word, progress, &tail));
+                act.intents
+                    .push(super::check::going(&act.state, &word, progress, &tail));
             }
             act.records.push(Record::Run(Box::new(act.state.clone())));
             act.look_by(given.now_ms + LOOK_MS);
@@ -98,7 +122,11 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
     let repo = run.repo.id;
     let now = match &run.cause.trigger {
         Trigger::Push { branch } => ask.head(repo, branch)?,
-        Trigger::Pull { pr, .. } | Trigger::Comment { pr, .. } | Trigger::Again { pr: Some((pr, _)), .. } => {
+        Trigger::Pull { pr, .. }
+        | Trigger::Comment { pr, .. }
+        | Trigger::Again {
+            pr: Some((pr, _)), ..
+        } => {
             let view = ask.pull(repo, *pr)?;
             match view {
                 Some(view) if view.is_open => view.change.map(|change| change.head),
@@ -107,7 +135,9 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
         }
         Trigger::Again { pr: None, .. } => return Some(None),
     };
-    let Some(head) = now else { return Some(Some("its branch is gone".to_owned())) };
+    let Some(head) = now else {
+        return Some(Some("its branch is gone".to_owned()));
+    };
     // GitHub may answer with the head before this push: an ancestor does not supersede.
     if head == run.sha || ask.is_ancestor(repo, &head, &run.sha)? {
         return Some(None);
@@ -119,14 +149,32 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
 fn broken(run: &mut Run, problems: &[crate::contract::Problem]) -> Found {
     run.phase = Phase::Failed;
     let message = match problems {
-        [one] => format!("`bowsprit.yaml` has a problem in line {}: {}", one.line, one.message),
-        many => format!("`bowsprit.yaml` has {} problems, the first in line {}", many.len(), many.first().map_or(0, |p| p.line)),
+        [one] => format!(
+            "`bowsprit.yaml` has a problem in line {}: {}",
+            one.line, one.message
+        ),
+        many => format!(
+            "`bowsprit.yaml` has {} problems, the first in line {}",
+            many.len(),
+            many.first().map_or(0, |p| p.line)
+        ),
     };
-    run.failure = Some(Failure { kind: FailureKind::Agent, step: "contract".to_owned(), message });
-    run.tail = problems.iter().map(|p| format!("{}:{}: {}", p.line, p.column, p.message)).collect();
+    run.failure = Some(Failure {
+        kind: FailureKind::Agent,
+        step: "contract".to_owned(),
+        message,
+    });
+    run.tail = problems
+        .iter()
+        .map(|p| format!("{}:{}: {}", p.line, p.column, p.message))
+        .collect();
     let path = RepoPath::parse(crate::contract::CONTRACT_FILE).ok();
     let annotations = path.iter().flat_map(|path| {
-        problems.iter().map(|p| Annotation { path: path.clone(), line: p.line.max(1), message: p.message.clone() })
+        problems.iter().map(|p| Annotation {
+            path: path.clone(),
+            line: p.line.max(1),
+            message: p.message.clone(),
+        })
     });
     Found::Over(annotations.collect())
 }
@@ -139,7 +187,11 @@ fn skipped(run: &mut Run, note: Option<&str>) -> Found {
 
 fn failed(run: &mut Run, kind: FailureKind, step: &str, message: String) -> Found {
     run.phase = Phase::Failed;
-    run.failure = Some(Failure { kind, step: step.to_owned(), message });
+    run.failure = Some(Failure {
+        kind,
+        step: step.to_owned(),
+        message,
+    });
     Found::Over(Vec::new())
 }
 
@@ -149,7 +201,9 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
         ContractAt::Broken(problems) => return Some(broken(run, &problems)),
         ContractAt::Good(contract, _) => contract,
     };
-    let Contract::Training(contract) = *contract else { return Some(skipped(run, None)) };
+    let Contract::Training(contract) = *contract else {
+        return Some(skipped(run, None));
+    };
     run.model = Some(contract.model.clone());
     run.service = Some(contract.service.clone());
     if run.stages.is_empty()
@@ -168,7 +222,8 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
     }
     let Some(judge) = judge else {
         run.phase = Phase::Succeeded;
-        run.note = Some("the base branch has no contract yet, so nothing judged this model".to_owned());
+        run.note =
+            Some("the base branch has no contract yet, so nothing judged this model".to_owned());
         return Some(Found::Over(Vec::new()));
     };
     verdict::judge(run, &judge, &done, given, ask)
@@ -205,7 +260,10 @@ fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Op
         return Some(Some(skipped(run, Some("the commit is gone"))));
     };
     if commit.message.contains("[skip train]") {
-        return Some(Some(skipped(run, Some("the commit message says `[skip train]`"))));
+        return Some(Some(skipped(
+            run,
+            Some("the commit message says `[skip train]`"),
+        )));
     }
     let base = match run.cause.trigger.pull() {
         Some((_, base)) => Some(base.clone()),
@@ -215,7 +273,10 @@ fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Op
     let changes = ask.changes(run.repo.id, &base, &run.sha)?;
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
     if !changes.is_cut && !paths.is_empty() && contract.triggers.ignores(&paths) {
-        return Some(Some(skipped(run, Some("only paths changed that `triggers.paths-ignore` names"))));
+        return Some(Some(skipped(
+            run,
+            Some("only paths changed that `triggers.paths-ignore` names"),
+        )));
     }
     Some(None)
 }
@@ -232,19 +293,39 @@ fn take_model(run: &mut Run, done: &RunResult) -> Result<(), Found> {
         .iter()
         .filter_map(|file| {
             let path = RepoPath::parse(file.path.as_str().strip_prefix("model/")?).ok()?;
-            Some(crate::artifact::File { path, ..file.clone() })
+            Some(crate::artifact::File {
+                path,
+                ..file.clone()
+            })
         })
         .collect();
     if files.is_empty() {
-        let seen: Vec<&str> = done.outputs.iter().take(5).map(|f| f.path.as_str()).collect();
+        let seen: Vec<&str> = done
+            .outputs
+            .iter()
+            .take(5)
+            .map(|f| f.path.as_str())
+            .collect();
         let message = format!(
             "the steps wrote no model; write it to `$OUTPUTS_DIR/model/` (seen instead: {})",
-            if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") }
+            if seen.is_empty() {
+                "nothing".to_owned()
+            } else {
+                seen.join(", ")
+            }
         );
         return Err(failed(run, FailureKind::MissingFile, "train", message));
     }
-    let name = run.model.as_ref().map_or_else(|| "model".to_owned(), ToString::to_string);
-    run.made = Some(crate::effect::ModelFiles { name, version: None, digest: crate::artifact::digest(&files), files });
+    let name = run
+        .model
+        .as_ref()
+        .map_or_else(|| "model".to_owned(), ToString::to_string);
+    run.made = Some(crate::effect::ModelFiles {
+        name,
+        version: None,
+        digest: crate::artifact::digest(&files),
+        files,
+    });
     Ok(())
 }
 
@@ -254,8 +335,16 @@ fn service(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
         Err(found) => return Some(found),
     };
     let models = ask.models(run.repo.id, &run.sha)?;
-    if let Some(wrong) = models.iter().find_map(|m| m.manifest.as_ref().err().map(|why| (m.model.clone(), why.clone()))) {
-        let message = format!("`models/{}/manifest.json` cannot be used: {}", wrong.0, wrong.1);
+    if let Some(wrong) = models.iter().find_map(|m| {
+        m.manifest
+            .as_ref()
+            .err()
+            .map(|why| (m.model.clone(), why.clone()))
+    }) {
+        let message = format!(
+            "`models/{}/manifest.json` cannot be used: {}",
+            wrong.0, wrong.1
+        );
         return Some(failed(run, FailureKind::Corrupt, "models", message));
     }
     let plan = plan::service(run, &contract, &models);
@@ -281,14 +370,22 @@ fn service_contract(run: &mut Run, ask: &mut Ask) -> Option<Result<Service, Foun
     })
 }
 
-fn check(run: &mut Run, name: &crate::name::Slug, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
+fn check(
+    run: &mut Run,
+    name: &crate::name::Slug,
+    given: &Given<Run>,
+    ask: &mut Ask,
+) -> Option<Found> {
     let contract = match ask.contract(run.repo.id, &run.sha)? {
         ContractAt::Missing => return Some(skipped(run, None)),
         ContractAt::Broken(problems) => return Some(broken(run, &problems)),
         ContractAt::Good(contract, _) => contract,
     };
     let Some(plan) = plan::check(run, &contract, name) else {
-        return Some(skipped(run, Some("the contract no longer names this check")));
+        return Some(skipped(
+            run,
+            Some("the contract no longer names this check"),
+        ));
     };
     Some(match stage(run, "check", plan, given, ask)? {
         Err(found) => found,
@@ -311,7 +408,12 @@ pub(super) fn stage(
     let id = plan.stage.clone();
     let key = format!("stage:{id}");
     if !run.stages.iter().any(|stage| stage.id == id) {
-        run.stages.push(Stage { id: id.clone(), name: name.to_owned(), is_done: false, duration_ms: None });
+        run.stages.push(Stage {
+            id: id.clone(),
+            name: name.to_owned(),
+            is_done: false,
+            duration_ms: None,
+        });
     }
     if let Some(outcome) = given.outcomes.get(&key)
         && matches!(outcome.state, EffectState::Refused | EffectState::Dead)
@@ -321,7 +423,9 @@ pub(super) fn stage(
             crate::effect::EffectResult::Nothing
             | crate::effect::EffectResult::Taken
             | crate::effect::EffectResult::Proposed { .. }
-            | crate::effect::EffectResult::Merged { .. } => "the stage could not be started".to_owned(),
+            | crate::effect::EffectResult::Merged { .. } => {
+                "the stage could not be started".to_owned()
+            }
         };
         return Some(Err(failed(run, FailureKind::Agent, name, message)));
     }
@@ -332,21 +436,43 @@ pub(super) fn stage(
         effect: Effect::StartStage(Box::new(plan.clone())),
     };
     Some(match ask.stage(&id)? {
-        StageView::Unknown => Err(going(vec![start()], format!("{name}: starting"), None, Vec::new())),
+        StageView::Unknown => Err(going(
+            vec![start()],
+            format!("{name}: starting"),
+            None,
+            Vec::new(),
+        )),
         StageView::Queued(place) => {
-            let word = if place <= 1 { format!("{name}: next in the queue") } else { format!("{name}: place {place} in the queue") };
+            let word = if place <= 1 {
+                format!("{name}: next in the queue")
+            } else {
+                format!("{name}: place {place} in the queue")
+            };
             Err(going(vec![start()], word, None, Vec::new()))
         }
         StageView::Running(status) => {
-            let doing = status.step.clone().unwrap_or_else(|| format!("{:?}", status.phase).to_lowercase());
-            Err(going(Vec::new(), format!("{name}: {doing}"), status.progress, status.tail.clone()))
+            let doing = status
+                .step
+                .clone()
+                .unwrap_or_else(|| format!("{:?}", status.phase).to_lowercase());
+            Err(going(
+                Vec::new(),
+                format!("{name}: {doing}"),
+                status.progress,
+                status.tail.clone(),
+            ))
         }
         StageView::Done(result) => ended(run, name, *result),
     })
 }
 
 fn going(intents: Vec<Intent>, word: String, progress: Option<f64>, tail: Vec<String>) -> Found {
-    Found::Going { intents, word, progress, tail }
+    Found::Going {
+        intents,
+        word,
+        progress,
+        tail,
+    }
 }
 
 fn ended(run: &mut Run, name: &str, result: RunResult) -> Result<RunResult, Found> {
@@ -380,29 +506,52 @@ fn ended(run: &mut Run, name: &str, result: RunResult) -> Result<RunResult, Foun
 }
 
 /// Writes the last word, and wakes whom it concerns.
-fn conclude(mut run: Run, given: &Given<Run>, ask: &mut Ask, annotations: Vec<Annotation>) -> Option<Act<Run>> {
+fn conclude(
+    mut run: Run,
+    given: &Given<Run>,
+    ask: &mut Ask,
+    annotations: Vec<Annotation>,
+) -> Option<Act<Run>> {
     let mut wakes = Vec::new();
     if let Some((pr, _)) = run.cause.trigger.pull() {
-        wakes.push(Wake { subject: SubjectKey::Pull(run.repo.id, pr), hint: None });
+        wakes.push(Wake {
+            subject: SubjectKey::Pull(run.repo.id, pr),
+            hint: None,
+        });
     }
     if run.cause.what == What::Train
         && run.phase == Phase::Succeeded
         && let (Some(model), Some(service)) = (run.model.clone(), service_repo(&run, ask)?)
         && registers(&run.cause)
     {
-        wakes.push(Wake { subject: SubjectKey::Model(service.id, model), hint: None });
+        wakes.push(Wake {
+            subject: SubjectKey::Model(service.id, model),
+            hint: None,
+        });
     }
     run.finished_ms = Some(given.now_ms);
     let is_silent = run.phase == Phase::Skipped && run.note.is_none();
     let mut act = Act::keep(run);
     act.wakes = wakes;
     if !is_silent {
-        act.intents.push(super::check::concluded(&act.state, annotations));
+        act.intents
+            .push(super::check::concluded(&act.state, annotations));
         act.records.push(Record::Event {
             who: act.state.cause.by.clone(),
-            what: format!("run {} {:?}", act.state.cause.what.check_name(), act.state.phase).to_lowercase(),
+            what: format!(
+                "run {} {:?}",
+                act.state.cause.what.check_name(),
+                act.state.phase
+            )
+            .to_lowercase(),
             sha: Some(act.state.sha.clone()),
-            why: act.state.failure.as_ref().map(|f| f.message.clone()).or_else(|| act.state.cancelled.clone()).unwrap_or_default(),
+            why: act
+                .state
+                .failure
+                .as_ref()
+                .map(|f| f.message.clone())
+                .or_else(|| act.state.cancelled.clone())
+                .unwrap_or_default(),
         });
     }
     act.records.push(Record::Run(Box::new(act.state.clone())));
@@ -411,12 +560,18 @@ fn conclude(mut run: Run, given: &Given<Run>, ask: &mut Ask, annotations: Vec<An
 
 /// Whether a run may become a model version: a trusted commit of a branch, with the contract's own parameters.
 pub(super) fn registers(cause: &Cause) -> bool {
-    cause.trigger.branch().is_some() && cause.params.is_empty() && cause.trust == crate::training::spec::Trust::Trusted
+    cause.trigger.branch().is_some()
+        && cause.params.is_empty()
+        && cause.trust == crate::training::spec::Trust::Trusted
 }
 
 /// The service repository of a training run, where it can be seen.
 pub(super) fn service_repo(run: &Run, ask: &mut Ask) -> Option<Option<Repo>> {
-    let Some(name) = run.service.as_deref().and_then(|name| run.repo.name.sibling(name).ok()) else {
+    let Some(name) = run
+        .service
+        .as_deref()
+        .and_then(|name| run.repo.name.sibling(name).ok())
+    else {
         return Some(None);
     };
     Some(ask.repository_named(&name)?.map(|view| view.repo))
