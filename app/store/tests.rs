@@ -186,7 +186,13 @@ async fn a_closed_store_refuses_writes() {
 
 #[test]
 fn waits_grow_and_stay_below_their_limit() {
-    for (attempts, limit) in [(0, 2_000), (1, 2_000), (2, 4_000), (5, 32_000), (40, 900_000)] {
+    for (attempts, limit) in [
+        (0, 2_000),
+        (1, 2_000),
+        (2, 4_000),
+        (5, 32_000),
+        (40, 900_000),
+    ] {
         for _ in 0..100 {
             let wait = super::backoff_ms(attempts);
             assert!((0..=limit).contains(&wait), "{attempts}: {wait}");

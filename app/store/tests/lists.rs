@@ -106,12 +106,28 @@ async fn runs_are_found_by_commit_branch_and_promise() {
     let active = store.active_runs(RepoId(1), &main()).await.unwrap();
     assert_eq!(ids(active), ["r3"]);
     assert_eq!(store.runs_at(RepoId(1), &sha('a')).await.unwrap().len(), 7);
-    assert!(store.runs_at(RepoId(1), &sha('b')).await.unwrap().is_empty());
+    assert!(
+        store
+            .runs_at(RepoId(1), &sha('b'))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
-    record(&store, vec![Record::Run(Box::new(run("r3", Phase::Cancelled, 3)))]).await;
+    record(
+        &store,
+        vec![Record::Run(Box::new(run("r3", Phase::Cancelled, 3)))],
+    )
+    .await;
     let found = store.run("r3").await.unwrap().unwrap();
     assert_eq!(found, run("r3", Phase::Cancelled, 3));
-    assert!(store.active_runs(RepoId(1), &main()).await.unwrap().is_empty());
+    assert!(
+        store
+            .active_runs(RepoId(1), &main())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -127,7 +143,10 @@ async fn runs_are_paged_without_gap_or_repetition() {
     let mut seen = Vec::new();
     loop {
         let before = seen.last().cloned();
-        let page = store.list_runs(&filter, before.as_deref(), 10).await.unwrap();
+        let page = store
+            .list_runs(&filter, before.as_deref(), 10)
+            .await
+            .unwrap();
         if page.is_empty() {
             break;
         }
@@ -206,8 +225,17 @@ async fn versions_environments_and_events_are_kept() {
     assert!(gone.unwrap().is_gone);
     let events = store.events_of(Some(&pull(1)), 10).await.unwrap();
     assert_eq!(events[0].what, "deployed");
-    assert_eq!((events[1].at_ms, events[1].who.as_deref()), (NOW, Some("ada")));
-    assert!(store.events_of(Some(&pull(2)), 10).await.unwrap().is_empty());
+    assert_eq!(
+        (events[1].at_ms, events[1].who.as_deref()),
+        (NOW, Some("ada"))
+    );
+    assert!(
+        store
+            .events_of(Some(&pull(2)), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]

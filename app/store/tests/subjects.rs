@@ -143,7 +143,10 @@ async fn a_crash_at_any_point_loses_nothing() {
     let id = store.claim_deliveries(NOW, 1).await.unwrap()[0].id;
 
     let claimed_only = open(crashed(dir.path()).path()).await;
-    assert_eq!(claimed_only.claim_deliveries(NOW, 1).await.unwrap()[0].attempts, 2);
+    assert_eq!(
+        claimed_only.claim_deliveries(NOW, 1).await.unwrap()[0].attempts,
+        2
+    );
 
     let wakes = vec![told(&pull(1), Hint::Unhold)];
     store.finish_delivery(id, wakes, None).await.unwrap();
