@@ -13,7 +13,7 @@ pub(super) const VARIABLES: &[&str] = &[
 ];
 
 /// Deepest tree that is evaluated; with it, evaluation is proven to fit a small stack by a test in `rule`.
-pub(super) const DEPTH_MAX: usize = 40;
+pub(super) const DEPTH_MAX: usize = 20;
 /// Most nodes inside one loop, so that a rule's cost is at most nodes × metrics.
 const LOOP_NODES_MAX: usize = 200;
 /// Most elements of a list.
@@ -318,41 +318,47 @@ impl Walk {
 
 /// A metric read by name, and whether it is only asked for.
 fn reading(node: &Expression) -> Option<(Place, Name, bool)> {
-    match &node.expr {
-        Expr::Select(select) => Some((
+    if let Expr::Select(select) = &node.expr {
+        return Some((
             place_of(&select.operand)?,
             Name::Fixed(select.field.clone()),
             select.test,
-        )),
-        Expr::Call(call) if call.func_name == operators::INDEX => match &call.args[..] {
-            [map, key] => Some((place_of(map)?, name_of(key)?, false)),
-            _ => None,
-        },
+        ));
+    }
+    let Expr::Call(call) = &node.expr else {
+        return None;
+    };
+    match &call.args[..] {
+        [map, key] if call.func_name == operators::INDEX => {
+            Some((place_of(map)?, name_of(key)?, false))
+        }
         _ => None,
     }
 }
 
 fn place_of(node: &Expression) -> Option<Place> {
-    match &node.expr {
-        Expr::Ident(name) if name == "metrics" => Some(Place::Candidate),
-        Expr::Ident(name) if name == "baseline" => Some(Place::Baseline),
-        Expr::Select(select)
-            if select.field == "metrics" && !select.test && is_ident(&select.operand, "live") =>
-        {
-            Some(Place::Live)
-        }
-        _ => None,
+    if is_ident(node, "metrics") {
+        return Some(Place::Candidate);
     }
+    if is_ident(node, "baseline") {
+        return Some(Place::Baseline);
+    }
+    let Expr::Select(select) = &node.expr else {
+        return None;
+    };
+    let is_live = select.field == "metrics" && !select.test && is_ident(&select.operand, "live");
+    is_live.then_some(Place::Live)
 }
 
 fn name_of(key: &Expression) -> Option<Name> {
-    match &key.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(Name::Fixed(text.inner().to_owned())),
-        Expr::Select(select) if !select.test && is_ident(&select.operand, "params") => {
-            Some(Name::Param(select.field.clone()))
-        }
-        _ => None,
+    if let Expr::Literal(LiteralValue::String(text)) = &key.expr {
+        return Some(Name::Fixed(text.inner().to_owned()));
     }
+    let Expr::Select(select) = &key.expr else {
+        return None;
+    };
+    let is_param = !select.test && is_ident(&select.operand, "params");
+    is_param.then(|| Name::Param(select.field.clone()))
 }
 
 fn is_ident(node: &Expression, name: &str) -> bool {
