@@ -3,6 +3,7 @@
 //! The expression may come from a repository, and the CEL crate has neither a time limit nor a stack of its own.
 //! So the text is scanned first: its size, its bracket depth and its operators are capped, which bounds how deep the parser recurses;
 //! what the parsed tree may hold (see `uses`) bounds how deep and how long evaluation goes.
+//! No loop is nested and no map is compared or copied whole, so a rule over 1 000 metrics ends within a fraction of a second.
 //! With these caps the worst rule fits a 2 MiB stack in an unoptimised build (a test holds it), so no thread and no deadline are needed
 //! and evaluation stays a pure function.
 
@@ -267,7 +268,7 @@ mod tests {
         (100, "true ? 1 : ", "1", ""),
         (66, "true ? ", "true", " : false"),
         (190, "", "metrics", ".a"),
-        (12, "metrics[", "metrics", "]"),
+        (12, "metrics[", "'a'", "]"),
         (190, "", "[1]", "[0]"),
         (12, "[", "1", "]"),
         (12, "[!", "true", "]"),
@@ -350,6 +351,9 @@ mod tests {
         check("[1].all(x, [2].all(y, x < y))", "may not be nested");
         check("[1].all(metrics, metrics > 0)", "is a variable of the rule");
         check("{'a': 1} == {}", "may not build maps");
+        check("metrics == metrics", "as a whole can only be indexed");
+        check("[live.metrics] == []", "as a whole can only be indexed");
+        check("'a' in params", "`params` as a whole");
         check("live.version > 1", "`live` has `metrics` only");
         check("metrics.a > 0.5 // why", "`//` is not allowed");
         check("metrics['\\x61'] > 0.5", "backslashes");

@@ -173,8 +173,16 @@ impl Walk {
                 if self.is_guard(&call.func_name, &call.args) {
                     return;
                 }
-                for part in call.target.iter().map(|target| &**target).chain(&call.args) {
-                    self.node(part, depth + 1);
+                let parts = call.target.iter().map(|target| &**target).chain(&call.args);
+                for (i, part) in parts.enumerate() {
+                    let may_be_map = match call.func_name.as_str() {
+                        operators::INDEX | "size" => i == 0,
+                        operators::IN => i == 1,
+                        _ => false,
+                    };
+                    if !(may_be_map && self.whole_map(part)) {
+                        self.node(part, depth + 1);
+                    }
                 }
             }
             Expr::Comprehension(each) => self.comprehension(each, depth),
@@ -215,13 +223,25 @@ impl Walk {
         if self.bound.iter().any(|bound| bound == name) {
             return;
         }
-        match name {
-            "metrics" => self.uses.whole.insert(Place::Candidate),
-            "baseline" => self.uses.whole.insert(Place::Baseline),
-            "live" => self.uses.whole.insert(Place::Live),
-            _ => false,
-        };
+        if ["metrics", "live", "baseline", "params", "probe"].contains(&name) {
+            self.refuse(name, whole_map_refusal(name));
+        }
         self.variable(name);
+    }
+
+    /// A map of metrics where its size does not multiply a rule's cost: indexed, asked, measured or looped over.
+    fn whole_map(&mut self, node: &Expression) -> bool {
+        let Some(place) = place_of(node) else {
+            return false;
+        };
+        self.uses.whole.insert(place);
+        let variable = match place {
+            Place::Candidate => "metrics",
+            Place::Live => "live",
+            Place::Baseline => "baseline",
+        };
+        self.uses.variables.insert(variable.to_owned());
+        true
     }
 
     fn variable(&mut self, name: &str) {
@@ -240,9 +260,7 @@ impl Walk {
         self.variable(root);
         match (root, field) {
             ("live", "metrics") if is_test => self.uses.asks_live = true,
-            ("live", "metrics") => {
-                self.uses.whole.insert(Place::Live);
-            }
+            ("live", "metrics") => self.refuse(field, whole_map_refusal("live.metrics")),
             ("live", _) => self.refuse(field, format!("`live` has `metrics` only, no `{field}`")),
             ("params", _) => {
                 self.uses.params.insert(field.to_owned());
@@ -291,7 +309,9 @@ impl Walk {
                 );
             }
         }
-        self.node(&each.iter_range, depth + 1);
+        if !self.whole_map(&each.iter_range) {
+            self.node(&each.iter_range, depth + 1);
+        }
         self.bound.extend(bound.into_iter().flatten().cloned());
         (self.loops, self.loop_nodes) = (1, 0);
         for part in [
@@ -314,6 +334,12 @@ impl Walk {
             );
         }
     }
+}
+
+fn whole_map_refusal(name: &str) -> String {
+    format!(
+        "`{name}` as a whole can only be indexed, looped over, asked with `in` or measured with `size`"
+    )
 }
 
 /// A metric read by name, and whether it is only asked for.
