@@ -8,6 +8,8 @@ mod bars;
 mod lines;
 mod matrix;
 mod mermaid;
+#[cfg(test)]
+mod picture_tests;
 mod svg;
 
 // One public path to each: `chart::x`; the files are for the reader.

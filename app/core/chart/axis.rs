@@ -9,6 +9,7 @@ pub(super) struct Axis {
     high: f64,
     from: f64,
     to: f64,
+    step_min: f64,
 }
 
 /// Beyond this, a picture cannot tell values apart; they stand at its edge.
@@ -35,6 +36,7 @@ impl Axis {
             high,
             from,
             to,
+            step_min: 0.0,
         }
     }
 
@@ -44,6 +46,14 @@ impl Axis {
         Axis {
             low: (self.low / step).floor() * step,
             high: (self.high / step).ceil() * step,
+            ..self
+        }
+    }
+
+    /// The same axis for counted things: no ticks between whole numbers.
+    pub(super) fn whole(self) -> Axis {
+        Axis {
+            step_min: 1.0,
             ..self
         }
     }
@@ -70,7 +80,7 @@ impl Axis {
 
     /// The smallest step of 1, 2 or 5 times a power of ten that needs at most `most` of them.
     fn step(&self, most: usize) -> f64 {
-        let rough = (self.high - self.low) / most.max(1) as f64;
+        let rough = ((self.high - self.low) / most.max(1) as f64).max(self.step_min);
         let power = 10_f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0];
         steps
@@ -121,6 +131,8 @@ mod tests {
             &["-10k", "0", "10k", "20k", "30k", "40k"],
         );
         check(&[], &["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        let counted = Axis::over([1.0].into_iter(), 0.0, 100.0).whole().ticks(10);
+        assert_eq!(counted, [(1.0, "1".to_owned())]);
         check(&[7.0], &["6.0", "6.5", "7.0", "7.5", "8.0"]);
     }
 }

@@ -40,49 +40,37 @@ pub fn bar_chart(title: &str, bars: &[(String, f64)]) -> String {
         let y = TOP + ROW * i as f64;
         let base = y + ROW / 2.0 + 4.0;
         svg.text((16.0 + names_width, base), Anchor::End, Look::Plain, name);
-        let end = if value.is_finite() {
-            axis.place(*value)
-        } else {
-            zero
-        };
-        let colour = SERIES_COLOURS.first().copied().unwrap_or_default();
-        svg.rect(
-            (zero.min(end), y + 4.0),
-            ((end - zero).abs(), ROW - 8.0),
-            colour,
-            1.0,
-        );
-        let figure = crate::text::number(*value);
-        let figure = label(&figure, 10);
-        if *value < 0.0 && value.is_finite() {
-            svg.text((end - 6.0, base), Anchor::End, Look::Faint, &figure);
-        } else {
-            svg.text(
-                (end.max(zero) + 6.0, base),
-                Anchor::Start,
-                Look::Faint,
-                &figure,
-            );
-        }
+        draw_bar(&mut svg, &axis, y, *value);
     }
     let end = TOP + ROW * shown.len() as f64;
     if shown.is_empty() {
-        svg.text(
-            (WIDTH / 2.0, TOP + 16.0),
-            Anchor::Middle,
-            Look::Faint,
-            "no figures",
-        );
+        svg.remark((WIDTH / 2.0, TOP + 16.0), Anchor::Middle, "no figures");
     } else {
         svg.line((zero, TOP), (zero, end), "a");
     }
     if more > 0 {
-        svg.text(
-            (16.0 + names_width, end + 17.0),
-            Anchor::End,
-            Look::Faint,
-            &format!("and {more} more"),
-        );
+        let text = format!("and {more} more");
+        svg.remark((16.0 + names_width, end + 17.0), Anchor::End, &text);
     }
     svg.finish(&title)
+}
+
+/// One bar with its figure at its far end.
+fn draw_bar(svg: &mut Svg, axis: &Axis, y: f64, value: f64) {
+    let zero = axis.place(0.0);
+    let end = if value.is_finite() {
+        axis.place(value)
+    } else {
+        zero
+    };
+    let colour = SERIES_COLOURS.first().copied().unwrap_or_default();
+    let size = ((end - zero).abs(), ROW - 8.0);
+    svg.rect((zero.min(end), y + 4.0), size, colour, 1.0);
+    let figure = label(&crate::text::number(value), 10);
+    let base = y + ROW / 2.0 + 4.0;
+    if value < 0.0 && value.is_finite() {
+        svg.remark((end - 6.0, base), Anchor::End, &figure);
+    } else {
+        svg.remark((end.max(zero) + 6.0, base), Anchor::Start, &figure);
+    }
 }

@@ -43,7 +43,7 @@ pub fn line_chart(title: &str, series: &[Series], marks: &[Mark]) -> String {
     } else {
         14.0 * MARK_ROWS.min(marks.len()) as f64 + 4.0
     };
-    let top = legend_end + 12.0 + mark_room;
+    let top = legend_end + 18.0 + mark_room;
 
     let xs = lines
         .iter()
@@ -52,28 +52,14 @@ pub fn line_chart(title: &str, series: &[Series], marks: &[Mark]) -> String {
     let ys = lines
         .iter()
         .flat_map(|(_, points)| points.iter().map(|(_, y)| *y));
-    let x_axis = Axis::over(xs, LEFT + 8.0, WIDTH - RIGHT);
+    let x_axis = Axis::over(xs.clone(), LEFT + 8.0, WIDTH - RIGHT);
+    let x_axis = if xs.clone().all(|x| x.fract() == 0.0) {
+        x_axis.whole()
+    } else {
+        x_axis
+    };
     let y_axis = Axis::over(ys, HEIGHT - BOTTOM, top).rounded();
-    for (value, text) in y_axis.ticks(6) {
-        let y = y_axis.place(value);
-        svg.line((LEFT, y), (WIDTH - RIGHT, y), "g");
-        svg.text((LEFT - 8.0, y + 4.0), Anchor::End, Look::Faint, &text);
-    }
-    for (value, text) in x_axis.ticks(10) {
-        let x = x_axis.place(value);
-        svg.line((x, HEIGHT - BOTTOM), (x, HEIGHT - BOTTOM + 4.0), "a");
-        svg.text(
-            (x, HEIGHT - BOTTOM + 18.0),
-            Anchor::Middle,
-            Look::Faint,
-            &text,
-        );
-    }
-    svg.line(
-        (LEFT, HEIGHT - BOTTOM),
-        (WIDTH - RIGHT, HEIGHT - BOTTOM),
-        "a",
-    );
+    draw_axes(&mut svg, &x_axis, &y_axis);
     draw_marks(&mut svg, &marks, &x_axis, top);
     for ((_, points), colour) in lines.iter().zip(SERIES_COLOURS) {
         let places: Vec<(f64, f64)> = points
@@ -88,14 +74,26 @@ pub fn line_chart(title: &str, series: &[Series], marks: &[Mark]) -> String {
         }
     }
     if lines.iter().all(|(_, points)| points.is_empty()) {
-        svg.text(
-            (WIDTH / 2.0, (top + HEIGHT - BOTTOM) / 2.0),
-            Anchor::Middle,
-            Look::Faint,
-            "no figures",
-        );
+        let middle = (WIDTH / 2.0, (top + HEIGHT - BOTTOM) / 2.0);
+        svg.remark(middle, Anchor::Middle, "no figures");
     }
     svg.finish(&title)
+}
+
+/// The grid with the labels of both axes.
+fn draw_axes(svg: &mut Svg, x_axis: &Axis, y_axis: &Axis) {
+    let floor = HEIGHT - BOTTOM;
+    for (value, text) in y_axis.ticks(6) {
+        let y = y_axis.place(value);
+        svg.line((LEFT, y), (WIDTH - RIGHT, y), "g");
+        svg.remark((LEFT - 8.0, y + 4.0), Anchor::End, &text);
+    }
+    for (value, text) in x_axis.ticks(10) {
+        let x = x_axis.place(value);
+        svg.line((x, floor), (x, floor + 4.0), "a");
+        svg.remark((x, floor + 18.0), Anchor::Middle, &text);
+    }
+    svg.line((LEFT, floor), (WIDTH - RIGHT, floor), "a");
 }
 
 /// The legend under the title, over as many lines as it needs; gives the place where it ends.

@@ -76,6 +76,11 @@ impl Svg {
         ));
     }
 
+    /// A remark or a tick's label.
+    pub(super) fn remark(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
+        self.text(at, anchor, Look::Faint, text);
+    }
+
     /// A straight line of a class: `g` grid, `a` axis, `m` mark.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
         let (x1, y1, x2, y2) = (figure(from.0), figure(from.1), figure(to.0), figure(to.1));

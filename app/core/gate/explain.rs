@@ -167,6 +167,14 @@ const NAMES_SHOWN: usize = 20;
 
 /// A number as a person compares it: as written when short, else rounded.
 pub(super) fn figure(value: f64) -> String {
+    if value.abs() >= 1e15 && value.is_finite() {
+        return if value > 0.0 {
+            "over 10^15"
+        } else {
+            "under -10^15"
+        }
+        .to_owned();
+    }
     let exact = format!("{value}");
     if exact.len() <= 8 {
         exact

@@ -39,17 +39,15 @@ fn judge_one(gate: &GateRef, policies: &Policies, evidence: &Evidence) -> Verdic
         reason: String::new(),
         log: Vec::new(),
     };
-    let (outcome, reason) = match weigh(gate, policies, evidence, &mut verdict) {
-        Ok((outcome, reason)) => (outcome, reason),
-        Err(reason) => {
+    let (outcome, reason) =
+        weigh(gate, policies, evidence, &mut verdict).unwrap_or_else(|reason| {
             let from = evidence.tail.len().saturating_sub(LOG_LINES_MAX);
-            let line = |line: &String| {
-                crate::text::truncate(&crate::text::clean_line(line), LOG_CHARS_MAX)
-            };
-            verdict.log = evidence.tail[from..].iter().map(line).collect();
+            verdict.log = evidence.tail[from..]
+                .iter()
+                .map(|line| log_line(line))
+                .collect();
             (VerdictOutcome::Error, reason)
-        }
-    };
+        });
     verdict.outcome = outcome;
     verdict.reason = if evidence.self_reported {
         format!("{reason} (self-reported)")
@@ -57,6 +55,10 @@ fn judge_one(gate: &GateRef, policies: &Policies, evidence: &Evidence) -> Verdic
         reason
     };
     verdict
+}
+
+fn log_line(line: &str) -> String {
+    crate::text::truncate(&crate::text::clean_line(line), LOG_CHARS_MAX)
 }
 
 /// The outcome and why. Errors: why it cannot be told.
@@ -100,6 +102,12 @@ fn weigh(
     check_delta(verdict)?;
     let figures = figures(verdict);
     if !holds(&rules.rule)? {
+        let probe = evidence
+            .probe
+            .as_ref()
+            .filter(|_| rules.all.variables.contains("probe"));
+        let first = probe.and_then(|probe| probe.first_mismatch.as_deref());
+        verdict.log = first.map(log_line).into_iter().collect();
         return Ok((
             VerdictOutcome::Failed,
             format!("{}: {figures}", explain::fill(&policy.message, &words)),
@@ -125,12 +133,10 @@ fn cannot(trouble: &Trouble) -> String {
 }
 
 fn check_delta(verdict: &Verdict) -> Result<(), String> {
-    match verdict.delta {
-        Some(delta) if !delta.is_finite() => {
-            Err("the difference to the live model is not finite".to_owned())
-        }
-        Some(_) | None => Ok(()),
+    if verdict.observed.is_some() && verdict.live.is_some() && verdict.delta.is_none() {
+        return Err("the difference to the live model is not finite".to_owned());
     }
+    Ok(())
 }
 
 struct Rules {
@@ -313,7 +319,8 @@ fn show_figures(verdict: &mut Verdict, values: &Values, uses: &Uses) {
             verdict.delta = verdict
                 .observed
                 .zip(verdict.live)
-                .map(|(candidate, live)| candidate - live);
+                .map(|(candidate, live)| candidate - live)
+                .filter(|delta| delta.is_finite());
         }
         None if uses.variables.contains(N_TEST) => {
             verdict.metric = Some(N_TEST.to_owned());

@@ -9,9 +9,16 @@ mod direction;
 mod explain;
 mod figures;
 mod judge;
+#[cfg(test)]
+mod judge_tests;
 mod policy;
 mod rule;
+#[cfg(test)]
+mod samples;
 mod shelf;
+#[cfg(test)]
+mod shipped_tests;
+mod trial;
 mod uses;
 
 // One public path to each: `gate::X`; the files are for the reader.
@@ -97,7 +104,7 @@ pub struct Verdict {
     pub n_test: Option<f64>,
     /// One sentence for a person: why.
     pub reason: String,
-    /// The evaluation's last log lines, when the gate ended in an error and they may tell why.
+    /// Lines that may tell why: the evaluation's last ones after an error, the first difference after a failed replay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }

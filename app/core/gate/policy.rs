@@ -3,15 +3,15 @@
 //! Whoever may write to a base branch may write a policy, so everything is checked when it is read:
 //! keys, types, sizes, placeholders, and the rules themselves, which are parsed and tried on sample values.
 
-use super::context::{Param, Values};
+use super::context::Param;
 use super::direction::Direction;
 use super::explain::{PLACEHOLDERS, placeholders};
-use super::rule::{Rule, Trouble};
-use super::uses::{Name, Place, Uses};
+use super::rule::Rule;
+use super::trial::trial;
 use crate::name::Slug;
 use serde_json::Value;
 use serde_saphyr::Spanned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One rule that judges a candidate, with the defaults of its parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,8 @@ fn read_yaml(text: &str) -> Result<Keys, PolicyProblem> {
         )));
     }
     let options = serde_saphyr::options! {
+        // `no` is a word in a message, not false.
+        strict_booleans: true,
         budget: serde_saphyr::budget! {
             max_nodes: YAML_NODES_MAX,
             max_depth: 8,
@@ -156,16 +158,25 @@ impl Reader<'_> {
             );
         }
         let params = self.params();
+        let name = self.name();
+        let rule = self.needed("rule", 4_096);
+        let message = self.needed("message", MESSAGE_CHARS_MAX);
+        let direction = self.direction();
+        let [when, enough] = ["when", "enough"].map(|key| self.text(key, 4_096));
+        let skipped = self.text("skipped", MESSAGE_CHARS_MAX);
+        let wanted = self.wanted();
+        // Every key is read before the first `?`, so that every problem is told.
+        let (name, rule, message) = (name?, rule?, message?);
         let policy = Policy {
-            name: self.name()?,
-            direction: self.direction(),
-            when: self.text("when", 4_096),
-            skipped: self.text("skipped", MESSAGE_CHARS_MAX),
-            enough: self.text("enough", 4_096),
-            rule: self.needed("rule", 4_096)?,
-            wanted: self.wanted(),
-            message: self.needed("message", MESSAGE_CHARS_MAX)?,
+            name,
             params,
+            direction,
+            when,
+            skipped,
+            enough,
+            rule,
+            wanted,
+            message,
         };
         self.check_placeholders(&policy);
         self.check_rules(&policy);
@@ -207,7 +218,13 @@ impl Reader<'_> {
                 self.problem(key, format!("`{key}` may have {chars_max} characters"));
             }
             Value::String(text) => return Some(text),
-            _ => self.problem(key, format!("`{key}` must be a text")),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                self.problem(key, format!("`{key}` must be a text"));
+            }
         }
         None
     }
@@ -225,10 +242,11 @@ impl Reader<'_> {
         let Some(value) = self.keys.get("wanted") else {
             return Vec::new();
         };
-        let parts = match &value.value {
-            Value::Array(parts) => parts.clone(),
-            other => vec![other.clone()],
-        };
+        let parts = value
+            .value
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![value.value.clone()]);
         let texts: Option<Vec<String>> = parts
             .iter()
             .map(|part| {
@@ -338,78 +356,23 @@ impl Reader<'_> {
         }
     }
 
-    /// A problem at a place inside a value. In folded text lines are joined, so only the value's own place is told.
+    /// A problem at a place inside a value; where the file folds the value's lines, only the value's own place is told.
     fn problem_inside(&mut self, key: &str, line: usize, column: usize, message: &str) {
         self.problem(key, format!("`{key}`: {message}"));
-        let Some(problem) = self.problems.last_mut() else {
+        let (Some(problem), Some(value)) = (self.problems.last_mut(), self.keys.get(key)) else {
             return;
         };
-        let first = self.text.lines().nth(problem.line - 1).unwrap_or_default();
-        let rest: String = first.chars().skip(problem.column - 1).collect();
-        if rest.starts_with('|') {
-            (problem.line, problem.column) = (problem.line + line, 1);
-        } else if line == 1 && !rest.starts_with('>') {
-            problem.column += column - 1 + usize::from(rest.starts_with(['"', '\'']));
+        let inner = value
+            .value
+            .as_str()
+            .and_then(|text| text.lines().nth(line - 1));
+        let outer = self.text.lines().nth(problem.line + line - 2);
+        if let (Some(inner), Some(outer)) = (inner, outer)
+            && let Some((before, _)) = outer.split_once(inner.trim_end())
+        {
+            problem.line += line - 1;
+            problem.column = before.chars().count() + column;
         }
-    }
-}
-
-/// Tries a rule on sample values, to find operands that never fit. A rule that only lacks a value is fine.
-fn trial(rule: &Rule, policy: &Policy) -> Option<String> {
-    let mut last = None;
-    for unset in [
-        Param::Number(0.5),
-        Param::Text("x".to_owned()),
-        Param::Flag(true),
-    ] {
-        match rule.holds(&sample(&rule.uses, policy, &unset).context()) {
-            Err(Trouble::Types(why)) => last = Some(why),
-            Ok(_) | Err(Trouble::Value(_)) => return None,
-        }
-    }
-    last
-}
-
-fn sample(uses: &Uses, policy: &Policy, unset: &Param) -> Values {
-    let params: BTreeMap<String, Param> = policy
-        .params
-        .iter()
-        .map(|(name, default)| {
-            let unset = if name == "metric" {
-                Param::Text("accuracy".to_owned())
-            } else {
-                unset.clone()
-            };
-            (name.clone(), Param::of(default).unwrap_or(unset))
-        })
-        .collect();
-    let of = |place: Place| {
-        let named: BTreeSet<&Name> = uses
-            .reads
-            .iter()
-            .chain(&uses.guards)
-            .filter(|(at, _)| *at == place)
-            .map(|(_, name)| name)
-            .collect();
-        named
-            .into_iter()
-            .filter_map(|name| match name {
-                Name::Fixed(name) => Some((name.clone(), 0.5)),
-                Name::Param(param) => match params.get(param) {
-                    Some(Param::Text(name)) => Some((name.clone(), 0.5)),
-                    Some(Param::Number(_) | Param::Flag(_)) | None => None,
-                },
-            })
-            .collect::<BTreeMap<String, f64>>()
-    };
-    Values {
-        metrics: of(Place::Candidate),
-        live: Some(of(Place::Live)),
-        baseline: of(Place::Baseline),
-        n_test: Some(100.0),
-        sign: Some(1.0),
-        probe: Some((20.0, 0.0)),
-        params,
     }
 }
 
@@ -436,5 +399,106 @@ pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
         "nothing".to_owned()
     } else {
         names.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        parse_policy(text).map_or_else(
+            |found| found.iter().map(ToString::to_string).collect(),
+            |_| Vec::new(),
+        )
+    }
+
+    #[test]
+    fn a_whole_policy_is_read() {
+        let policy = parse_policy(
+            "name: no-drop\nparams: {metric: accuracy, margin: 0.005}\ndirection: up\nwhen: has(live.metrics)\n\
+             rule: sign * (metrics[params.metric] - live.metrics[params.metric]) >= -params.margin\n\
+             message: \"{{metric}} fell\"\n",
+        )
+        .unwrap();
+        assert_eq!(policy.name.as_str(), "no-drop");
+        assert_eq!(policy.direction, Some(Direction::Up));
+        assert_eq!(policy.when.as_deref(), Some("has(live.metrics)"));
+        assert_eq!(policy.params["margin"], serde_json::json!(0.005));
+        assert_eq!(policy.message, "{{metric}} fell");
+    }
+
+    #[test]
+    fn every_problem_is_listed_with_its_place() {
+        let check = |text: &str, wanted: &[&str]| {
+            let found = problems(text);
+            assert_eq!(found.len(), wanted.len(), "{found:#?}");
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!(found.contains(wanted), "{found} / {wanted}");
+            }
+        };
+        let rest = "\nrule: n_test > 1\nmessage: m\n";
+        check(&format!("name: a{rest}"), &[]);
+        check("", &["missing", "missing", "missing"]);
+        check(
+            &format!("name: A b\nextra: 1{rest}"),
+            &["1:7: `A b` is not a name", "2:8: unknown key `extra`"],
+        );
+        check(&format!("name: a\nname: b{rest}"), &["2:1: "]);
+        check(
+            &format!("name: [a]\ndirection: left{rest}"),
+            &["1:7: `name` must be a text", "2:12: `direction` is"],
+        );
+        check(&format!("name: a\nparams: 3{rest}"), &["`params` is a map"]);
+        check(
+            &format!("name: a\nparams: {{A: 1, b: [1], metric: 2}}{rest}"),
+            &["`A`", "`b` must", "`metric` must"],
+        );
+        check(
+            "name: a\nrule: n_test > 1\nmessage: '{{foo}}'\n",
+            &["3:10: unknown placeholder `foo`"],
+        );
+        check(
+            "name: a\nrule: foo > 1 && bar\nmessage: m\n",
+            &["2:7: `rule`: unknown variable `foo`", "2:18: `rule`"],
+        );
+        check(
+            "name: a\nrule: |\n  n_test > 1\n  && foo\nmessage: m\n",
+            &["4:6: `rule`: unknown variable"],
+        );
+        check(
+            "name: a\nrule: >\n  n_test > 1\n  && foo\nmessage: m\n",
+            &["3:3: `rule`: unknown variable"],
+        );
+        check(
+            "name: a\nrule: params.x > 1\nmessage: m\n",
+            &["`rule` uses `params.x`; `params` has nothing"],
+        );
+        check(
+            "name: a\nrule: metrics.a - 1 > 0.0\nmessage: m\n",
+            &["decimal point"],
+        );
+        check(
+            "name: a\nrule: metrics.a\nmessage: m\n",
+            &["not true or false"],
+        );
+        check(
+            "name: a\nwhen: size(metrics)\nrule: n_test => 1\nmessage: m\n",
+            &["`when` cannot", "3:"],
+        );
+        check("name: &x a\nrule: *x\nmessage: m\n", &["2:7: "]);
+        check(&"x".repeat(20_000), &["16384 bytes"]);
+        check("- a\n- b\n", &["1:1: "]);
+        check("name: a\n\tb: c", &["1:7: while scanning"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}|((name|rule|when|params|message|wanted): ?(a|\\[|\\{|\\}|x: 1|\\||>|&a|\\*a|'|\"|metrics\\.a > 1\\.0){0,3}\n){0,6}") {
+            let _ = parse_policy(&text);
+        }
     }
 }

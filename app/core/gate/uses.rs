@@ -13,7 +13,7 @@ pub(super) const VARIABLES: &[&str] = &[
 ];
 
 /// Deepest tree that is evaluated; with it, evaluation is proven to fit a small stack by a test in `rule`.
-pub(super) const DEPTH_MAX: usize = 40;
+pub(super) const DEPTH_MAX: usize = 20;
 /// Most nodes inside one loop, so that a rule's cost is at most nodes × metrics.
 const LOOP_NODES_MAX: usize = 200;
 /// Most elements of a list.
@@ -173,8 +173,16 @@ impl Walk {
                 if self.is_guard(&call.func_name, &call.args) {
                     return;
                 }
-                for part in call.target.iter().map(|target| &**target).chain(&call.args) {
-                    self.node(part, depth + 1);
+                let parts = call.target.iter().map(|target| &**target).chain(&call.args);
+                for (i, part) in parts.enumerate() {
+                    let may_be_map = match call.func_name.as_str() {
+                        operators::INDEX | "size" => i == 0,
+                        operators::IN => i == 1,
+                        _ => false,
+                    };
+                    if !(may_be_map && self.whole_map(part)) {
+                        self.node(part, depth + 1);
+                    }
                 }
             }
             Expr::Comprehension(each) => self.comprehension(each, depth),
@@ -215,13 +223,25 @@ impl Walk {
         if self.bound.iter().any(|bound| bound == name) {
             return;
         }
-        match name {
-            "metrics" => self.uses.whole.insert(Place::Candidate),
-            "baseline" => self.uses.whole.insert(Place::Baseline),
-            "live" => self.uses.whole.insert(Place::Live),
-            _ => false,
-        };
+        if ["metrics", "live", "baseline", "params", "probe"].contains(&name) {
+            self.refuse(name, whole_map_refusal(name));
+        }
         self.variable(name);
+    }
+
+    /// A map of metrics where its size does not multiply a rule's cost: indexed, asked, measured or looped over.
+    fn whole_map(&mut self, node: &Expression) -> bool {
+        let Some(place) = place_of(node) else {
+            return false;
+        };
+        self.uses.whole.insert(place);
+        let variable = match place {
+            Place::Candidate => "metrics",
+            Place::Live => "live",
+            Place::Baseline => "baseline",
+        };
+        self.uses.variables.insert(variable.to_owned());
+        true
     }
 
     fn variable(&mut self, name: &str) {
@@ -240,9 +260,7 @@ impl Walk {
         self.variable(root);
         match (root, field) {
             ("live", "metrics") if is_test => self.uses.asks_live = true,
-            ("live", "metrics") => {
-                self.uses.whole.insert(Place::Live);
-            }
+            ("live", "metrics") => self.refuse(field, whole_map_refusal("live.metrics")),
             ("live", _) => self.refuse(field, format!("`live` has `metrics` only, no `{field}`")),
             ("params", _) => {
                 self.uses.params.insert(field.to_owned());
@@ -291,7 +309,9 @@ impl Walk {
                 );
             }
         }
-        self.node(&each.iter_range, depth + 1);
+        if !self.whole_map(&each.iter_range) {
+            self.node(&each.iter_range, depth + 1);
+        }
         self.bound.extend(bound.into_iter().flatten().cloned());
         (self.loops, self.loop_nodes) = (1, 0);
         for part in [
@@ -316,43 +336,55 @@ impl Walk {
     }
 }
 
+fn whole_map_refusal(name: &str) -> String {
+    format!(
+        "`{name}` as a whole can only be indexed, looped over, asked with `in` or measured with `size`"
+    )
+}
+
 /// A metric read by name, and whether it is only asked for.
 fn reading(node: &Expression) -> Option<(Place, Name, bool)> {
-    match &node.expr {
-        Expr::Select(select) => Some((
+    if let Expr::Select(select) = &node.expr {
+        return Some((
             place_of(&select.operand)?,
             Name::Fixed(select.field.clone()),
             select.test,
-        )),
-        Expr::Call(call) if call.func_name == operators::INDEX => match &call.args[..] {
-            [map, key] => Some((place_of(map)?, name_of(key)?, false)),
-            _ => None,
-        },
+        ));
+    }
+    let Expr::Call(call) = &node.expr else {
+        return None;
+    };
+    match &call.args[..] {
+        [map, key] if call.func_name == operators::INDEX => {
+            Some((place_of(map)?, name_of(key)?, false))
+        }
         _ => None,
     }
 }
 
 fn place_of(node: &Expression) -> Option<Place> {
-    match &node.expr {
-        Expr::Ident(name) if name == "metrics" => Some(Place::Candidate),
-        Expr::Ident(name) if name == "baseline" => Some(Place::Baseline),
-        Expr::Select(select)
-            if select.field == "metrics" && !select.test && is_ident(&select.operand, "live") =>
-        {
-            Some(Place::Live)
-        }
-        _ => None,
+    if is_ident(node, "metrics") {
+        return Some(Place::Candidate);
     }
+    if is_ident(node, "baseline") {
+        return Some(Place::Baseline);
+    }
+    let Expr::Select(select) = &node.expr else {
+        return None;
+    };
+    let is_live = select.field == "metrics" && !select.test && is_ident(&select.operand, "live");
+    is_live.then_some(Place::Live)
 }
 
 fn name_of(key: &Expression) -> Option<Name> {
-    match &key.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(Name::Fixed(text.inner().to_owned())),
-        Expr::Select(select) if !select.test && is_ident(&select.operand, "params") => {
-            Some(Name::Param(select.field.clone()))
-        }
-        _ => None,
+    if let Expr::Literal(LiteralValue::String(text)) = &key.expr {
+        return Some(Name::Fixed(text.inner().to_owned()));
     }
+    let Expr::Select(select) = &key.expr else {
+        return None;
+    };
+    let is_param = !select.test && is_ident(&select.operand, "params");
+    is_param.then(|| Name::Param(select.field.clone()))
 }
 
 fn is_ident(node: &Expression, name: &str) -> bool {

@@ -18,7 +18,6 @@ pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(line.len() + line.len() / 4);
     let mut rest = line.chars().peekable();
     let mut numbered = true;
-    let mut previous = ' ';
     while let Some(c) = rest.next() {
         let is_first = escaped.is_empty();
         match c {
@@ -30,17 +29,26 @@ pub fn escape(text: &str) -> String {
             '#' => escaped.extend(['\\', '#', BREAK]),
             // `https://`, `www.` and `GH-1` become links by themselves.
             ':' if rest.peek() == Some(&'/') => escaped.extend([':', BREAK]),
-            '.' if previous.eq_ignore_ascii_case(&'w') => escaped.extend([BREAK, '.']),
-            '-' if previous.eq_ignore_ascii_case(&'h') => escaped.extend(['-', BREAK]),
+            '.' if ends_with(&escaped, "www") => escaped.extend([BREAK, '.']),
+            '-' if ends_with(&escaped, "gh") && rest.peek().is_some_and(char::is_ascii_digit) => {
+                escaped.extend(['-', BREAK])
+            }
             '|' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '\\' | '$' => escaped.extend(['\\', c]),
             '-' | '+' | '=' if is_first => escaped.extend(['\\', c]),
             '.' | ')' if numbered && !is_first => escaped.extend(['\\', c]),
             _ => escaped.push(c),
         }
         numbered &= c.is_ascii_digit();
-        previous = c;
     }
     escaped
+}
+
+fn ends_with(text: &str, word: &str) -> bool {
+    let tail = text
+        .len()
+        .checked_sub(word.len())
+        .and_then(|from| text.get(from..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
 }
 
 /// Foreign text as inline code, in tables too.
@@ -225,6 +233,7 @@ mod tests {
             "www.evil.example GH-7",
             "www\u{200b}.evil.example GH-\u{200b}7",
         );
+        check("epoch-loss high-low w.x", "epoch-loss high-low w.x");
         check("# heading\n\n- list", "#\u{200b} heading  - list");
         check("- list", "- list");
         check("12. list", "12. list");
