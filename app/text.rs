@@ -1,1 +1,385 @@
-//! Texts from templates.
+//! Texts for people, from `templates/`: comments, checks, refusals, bodies of pull requests.
+//!
+//! Every value is escaped for Markdown, so that no name, message or metric can mention a team, close an issue or draw a table.
+//! A field that is missing is an error with the template's line; nothing is rendered half.
+//! A template must not name a field like a built-in helper (`raw log len lookup eq and or not if each with`): the helper wins, silently.
+
+use anyhow::Context as _;
+use bowsprit_core::effect::Text;
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
+};
+use rust_embed::RustEmbed;
+use serde_json::Value;
+use std::path::Path;
+
+/// Longest text; GitHub takes 65,536 characters, and marks are added. Units: characters.
+pub const TEXT_CHARS_MAX: usize = 60_000;
+
+/// Largest template of an operator's own. Units: bytes.
+const TEMPLATE_BYTES_MAX: u64 = 256 << 10;
+
+/// Files of an operator's own, at most.
+const TEMPLATES_MAX: usize = 1_000;
+
+/// A folder of files to copy, not of texts to render.
+const QUICKSTARTS: &str = "quickstarts/";
+
+#[derive(RustEmbed)]
+#[folder = "templates/"]
+struct Shipped;
+
+/// The templates, parsed.
+#[derive(Debug)]
+pub struct Texts {
+    engine: Handlebars<'static>,
+}
+
+impl Texts {
+    /// Reads the templates that ship, then those of `override_dir`, which replace them by path. Errors: one does not parse.
+    pub fn load(override_dir: Option<&Path>) -> anyhow::Result<Texts> {
+        let mut engine = Handlebars::new();
+        engine.set_strict_mode(true);
+        engine.register_escape_fn(escape);
+        engine.register_helper("code", Box::new(helper(code)));
+        engine.register_helper("number", Box::new(helper(|value| number(value, false))));
+        engine.register_helper("signed", Box::new(helper(|value| number(value, true))));
+        engine.register_helper(
+            "sha",
+            Box::new(helper(|value| {
+                code_span(&plain(value).chars().take(7).collect::<String>())
+            })),
+        );
+        engine.register_helper("fence", Box::new(helper(|value| fence(&plain(value)))));
+        engine.register_helper("ago", Box::new(ago));
+        let is_text = |path: &str| path.ends_with(".hbs") && !path.starts_with(QUICKSTARTS);
+        for path in Shipped::iter().filter(|path| is_text(path)) {
+            let file =
+                Shipped::get(&path).with_context(|| format!("cannot read template `{path}`"))?;
+            let text = std::str::from_utf8(&file.data)
+                .with_context(|| format!("template `{path}` is not UTF-8"))?;
+            register(&mut engine, &path, text)?;
+        }
+        if let Some(dir) = override_dir {
+            load_dir(&mut engine, dir)?;
+        }
+        Ok(Texts { engine })
+    }
+
+    /// Renders a text; members of `extra` are known to the template beside the text's own. Errors: no such template, a missing field.
+    pub fn render(&self, text: &Text, extra: Value) -> anyhow::Result<String> {
+        let mut data = text.data.clone();
+        if let (Some(data), Value::Object(extra)) = (data.as_object_mut(), extra) {
+            data.extend(extra);
+        }
+        let rendered = self
+            .engine
+            .render(&text.template, &data)
+            .with_context(|| format!("cannot render template `{}`", text.template))?;
+        Ok(capped(rendered))
+    }
+
+    /// The names of all templates, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.engine.get_templates().keys().cloned().collect();
+        names.sort();
+        names
+    }
+}
+
+fn register(engine: &mut Handlebars<'static>, path: &str, text: &str) -> anyhow::Result<()> {
+    let name = path.strip_suffix(".hbs").unwrap_or(path);
+    engine
+        .register_template_string(name, text)
+        .with_context(|| format!("cannot parse template `{name}`"))
+}
+
+fn load_dir(engine: &mut Handlebars<'static>, root: &Path) -> anyhow::Result<()> {
+    let mut waiting = vec![root.to_owned()];
+    let mut count = 0;
+    while let Some(dir) = waiting.pop() {
+        let entries =
+            std::fs::read_dir(&dir).with_context(|| format!("cannot list `{}`", dir.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot list `{}`", dir.display()))?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if kind.is_dir() {
+                waiting.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|ending| ending != "hbs") {
+                continue;
+            }
+            count += 1;
+            let is_small = entry.metadata()?.len() <= TEMPLATE_BYTES_MAX;
+            anyhow::ensure!(
+                is_small && count <= TEMPLATES_MAX,
+                "template `{}` is too large, or one too many",
+                path.display()
+            );
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read template `{}`", path.display()))?;
+            let name = path
+                .strip_prefix(root)?
+                .to_str()
+                .context("a template's path is not UTF-8")?;
+            register(engine, name, &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// A helper of one value whose output is Markdown already.
+fn helper(
+    show: impl Fn(&Value) -> String + Send + Sync + 'static,
+) -> impl Fn(
+    &Helper<'_>,
+    &Handlebars<'_>,
+    &Context,
+    &mut RenderContext<'_, '_>,
+    &mut dyn Output,
+) -> HelperResult
++ Send
++ Sync
++ 'static {
+    move |helper, _, _, _, out| {
+        let value = helper.param(0).filter(|value| !value.is_value_missing());
+        let value = value
+            .ok_or_else(|| RenderErrorReason::Other(format!("`{}` has no value", helper.name())))?;
+        out.write(&show(value.value()))?;
+        Ok(())
+    }
+}
+
+/// `{{ago then_ms now_ms}}`: how long ago, in words.
+fn ago(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let param = |at: usize| helper.param(at).and_then(|value| value.value().as_i64());
+    let (Some(then), Some(now)) = (param(0), param(1)) else {
+        return Err(
+            RenderErrorReason::Other("`ago` needs two times in milliseconds".to_owned()).into(),
+        );
+    };
+    let seconds = now.saturating_sub(then).max(0) / 1000;
+    let text = match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    };
+    out.write(&text)?;
+    Ok(())
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn code(value: &Value) -> String {
+    code_span(&plain(value))
+}
+
+/// A code span that its own content cannot close.
+fn code_span(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let text = text.trim().replace('|', "\\|");
+    if text.is_empty() {
+        return "–".to_owned();
+    }
+    let ticks = "`".repeat(longest_run(&text) + 1);
+    match text.starts_with('`') || text.ends_with('`') {
+        true => format!("{ticks} {text} {ticks}"),
+        false => format!("{ticks}{text}{ticks}"),
+    }
+}
+
+/// A code block that its own content cannot close.
+fn fence(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect();
+    let ticks = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{ticks}text\n{}\n{ticks}", text.trim_end())
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A number with at most four digits behind the point; what is no number is shown as text.
+fn number(value: &Value, is_signed: bool) -> String {
+    let Some(number) = value.as_f64() else {
+        return escape(&plain(value));
+    };
+    let text = format!("{:.4}", number.abs());
+    let text = match text.trim_end_matches('0').trim_end_matches('.') {
+        "0" if number != 0.0 => format!("{:.2e}", number.abs()),
+        text => text.to_owned(),
+    };
+    let sign = match (number < 0.0, is_signed) {
+        (true, _) => "−",
+        (false, true) if number == 0.0 => "±",
+        (false, true) => "+",
+        (false, false) => "",
+    };
+    format!("{sign}{text}")
+}
+
+/// A text with nothing in it that Markdown, HTML or GitHub would act on.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut is_start = true;
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // A zero-width space keeps GitHub from seeing a mention, or a reference that could close an issue.
+            '@' => out.push_str("@\u{200b}"),
+            '#' => out.push_str("\\#\u{200b}"),
+            '\n' | '\r' | '\t' => out.push(' '),
+            '/' if is_start => out.push_str("\\/"),
+            '+' | '-' | '=' if is_start => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '|' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() || is_direction(c) => {}
+            c => out.push(c),
+        }
+        is_start = is_start && c.is_whitespace();
+    }
+    // A bare address would become a link.
+    out.replace("://", ":\u{200b}//")
+        .replace("www.", "www\u{200b}.")
+}
+
+/// Marks that turn the reading direction and can hide what a text says.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text, cut at a line and with its code block closed, where it is too long.
+fn capped(text: String) -> String {
+    let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX - 200) else {
+        return text;
+    };
+    let kept = &text[..end];
+    let kept = kept.rsplit_once('\n').map_or(kept, |(lines, _)| lines);
+    let open = kept
+        .lines()
+        .filter_map(|line| {
+            line.strip_suffix("text")
+                .unwrap_or(line)
+                .strip_prefix("```")
+        })
+        .collect::<Vec<_>>();
+    let close = match open.len() % 2 {
+        1 => format!("\n```{}", open.last().copied().unwrap_or_default()),
+        _ => String::new(),
+    };
+    format!("{kept}{close}\n\n*This text was cut.*\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn render(template: &str, data: Value) -> anyhow::Result<String> {
+        let mut texts = Texts::load(None)?;
+        register(&mut texts.engine, "test.hbs", template)?;
+        texts.render(&Text::new("test", data), json!({"commit": "abc"}))
+    }
+
+    #[track_caller]
+    fn check(template: &str, data: Value, want: &str) {
+        assert_eq!(render(template, data).unwrap(), want, "{template}");
+    }
+
+    #[test]
+    fn shipped_templates_parse() {
+        let texts = Texts::load(None).unwrap();
+        assert!(texts.names().contains(&"refusal/plain".to_owned()));
+    }
+
+    #[test]
+    fn values_are_disarmed() {
+        check(
+            "{{x}}",
+            json!({"x": "@team <img> | `a` Fixes #1"}),
+            "@\u{200b}team &lt;img&gt; \\| \\`a\\` Fixes \\#\u{200b}1",
+        );
+        check("{{x}}", json!({"x": "\n/approve"}), " \\/approve");
+        check(
+            "{{x}}",
+            json!({"x": "# a\n# b"}),
+            "\\#\u{200b} a \\#\u{200b} b",
+        );
+        check(
+            "{{x}}",
+            json!({"x": "https://evil"}),
+            "https:\u{200b}//evil",
+        );
+        check("{{code x}}", json!({"x": "a`b|\n"}), "``a`b\\|``");
+        check(
+            "{{fence x}}",
+            json!({"x": "```\nx\u{1b}[1m"}),
+            "````text\n```\nx[1m\n````",
+        );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        check("{{number x}}", json!({"x": 0.97}), "0.97");
+        check("{{number x}}", json!({"x": 12}), "12");
+        check("{{number x}}", json!({"x": 0.00001}), "1.00e-5");
+        check("{{signed x}}", json!({"x": -0.0123456}), "−0.0123");
+        check("{{signed x}}", json!({"x": 0.5}), "+0.5");
+        check("{{sha x}}", json!({"x": "0123456789"}), "`0123456`");
+        check("{{ago a b}}", json!({"a": 0, "b": 7_200_000}), "2 h ago");
+        check("{{commit}}", json!({}), "abc");
+    }
+
+    #[test]
+    fn missing_field_is_an_error() {
+        assert!(render("{{x}}", json!({})).is_err());
+        assert!(render("{{code x}}", json!({})).is_err());
+        assert!(render("{{> nowhere}}", json!({})).is_err());
+    }
+
+    #[test]
+    fn long_text_is_cut_with_its_block_closed() {
+        let text = render("{{fence x}}", json!({"x": "line\n".repeat(20_000)})).unwrap();
+        assert!(text.chars().count() <= TEXT_CHARS_MAX);
+        assert!(text.ends_with("line\n```\n\n*This text was cut.*\n"));
+    }
+
+    #[test]
+    fn own_template_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("refusal")).unwrap();
+        std::fs::write(dir.path().join("refusal/plain.hbs"), "No: {{message}}").unwrap();
+        let texts = Texts::load(Some(dir.path())).unwrap();
+        let text = Text::new("refusal/plain", json!({"message": "m"}));
+        assert_eq!(texts.render(&text, json!({})).unwrap(), "No: m");
+        std::fs::write(dir.path().join("broken.hbs"), "{{#if}").unwrap();
+        assert!(Texts::load(Some(dir.path())).is_err());
+    }
+}

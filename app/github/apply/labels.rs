@@ -1,0 +1,74 @@
+//! Labels of a pull request: a view for people and for GitHub's own filters, never the truth.
+
+use crate::github::auth::Access;
+use crate::github::error::ApiError;
+use crate::github::place::Place;
+use crate::github::wire::{self, encoded};
+use bowsprit_core::effect::EffectResult;
+use bowsprit_core::name::PrNumber;
+use http::Method;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Colour of labels that let a change go on, and of those that stop it.
+const GO: &str = "0e8a16";
+const STOP: &str = "e11d21";
+
+/// Of the labels in `managed`, exactly those in `set` are on it; others are left alone.
+pub(super) async fn labels(
+    place: &Place,
+    pr: PrNumber,
+    set: &BTreeSet<String>,
+    managed: &BTreeSet<String>,
+) -> Result<EffectResult, ApiError> {
+    let path = format!("/issues/{pr}/labels");
+    let on: Vec<wire::Label> = place.list(&format!("{path}?per_page=100"), None).await?;
+    let is_on = |name: &str| on.iter().any(|label| label.name.eq_ignore_ascii_case(name));
+    let missing: Vec<&String> = set.iter().filter(|name| !is_on(name)).collect();
+    for name in &missing {
+        ensure(place, name).await?;
+    }
+    if !missing.is_empty() {
+        place
+            .write(
+                Access::Writing,
+                Method::POST,
+                &path,
+                Some(json!({"labels": missing})),
+            )
+            .await?;
+    }
+    for name in managed.difference(set).filter(|name| is_on(name)) {
+        let one = format!("{path}/{}", encoded(name));
+        match place
+            .write(Access::Writing, Method::DELETE, &one, None)
+            .await
+        {
+            Ok(_) | Err(ApiError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(EffectResult::Nothing)
+}
+
+/// The repository knows the label; whether putting on an unknown one makes it is told both ways of GitHub.
+async fn ensure(place: &Place, name: &str) -> Result<(), ApiError> {
+    let path = format!("/labels/{}", encoded(name));
+    if place.get::<wire::Label>(&path).await?.is_some() {
+        return Ok(());
+    }
+    let is_stop = ["hold", "needs", "invalid", "blocked"]
+        .iter()
+        .any(|word| name.contains(word));
+    let colour = if is_stop { STOP } else { GO };
+    let body = json!({"name": name, "color": colour, "description": "Set by Bowsprit"});
+    match place
+        .write(Access::Writing, Method::POST, "/labels", Some(body))
+        .await
+    {
+        Ok(_) => Ok(()),
+        // Made by another meanwhile: "already_exists" as the fault's code.
+        Err(ApiError::Refused { status: 422, .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,158 @@
+//! Acting: an effect becomes an outcome at GitHub.
+//!
+//! Each one looks for what it would make before it makes it, so that it may be applied twice and after any crash.
+//! A refusal for good is a result, in GitHub's words; everything that may succeed later is an error with its class.
+
+mod check;
+mod deployment;
+mod labels;
+mod propose;
+mod pull;
+mod talk;
+
+use crate::github::error::ApiError;
+use crate::github::place::Place;
+use crate::text::Texts;
+use bowsprit_core::effect::{Effect, EffectResult, Intent, Text};
+use bowsprit_core::name::{Digest, Repo};
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+/// Gives the bytes of an artifact.
+pub type Fetch = dyn Fn(Digest) -> BoxFuture<'static, anyhow::Result<Vec<u8>>> + Send + Sync;
+
+/// What acting needs beside the place.
+pub struct Desk<'a> {
+    /// The templates.
+    pub texts: &'a Texts,
+    /// The bot's public address, without a slash at the end.
+    pub public_url: &'a str,
+    /// The artifact store.
+    pub content: &'a Fetch,
+}
+
+/// Applies an effect of GitHub's. Errors: [`ApiError`]; a refusal for good is [`EffectResult::Refused`] instead.
+pub async fn apply(
+    place: &Place,
+    intent: &Intent,
+    desk: &Desk<'_>,
+) -> Result<EffectResult, ApiError> {
+    let place = place.with_priority(intent.priority);
+    let done = dispatch(&place, intent, desk).await;
+    match done {
+        Err(error @ (ApiError::Refused { .. } | ApiError::NotFound)) => Ok(refused(error.words())),
+        Ok(_) | Err(ApiError::Retry { .. } | ApiError::Unauthorized | ApiError::Broken(_)) => done,
+    }
+}
+
+/// The repository that an effect of GitHub's is for; `None` for an effect of another room.
+pub fn repo_of(effect: &Effect) -> Option<&Repo> {
+    match effect {
+        Effect::StatusComment { repo, .. }
+        | Effect::Labels { repo, .. }
+        | Effect::React { repo, .. }
+        | Effect::Reply { repo, .. }
+        | Effect::Close { repo, .. }
+        | Effect::Merge { repo, .. } => Some(repo),
+        Effect::CheckRun(check) => Some(&check.repo),
+        Effect::Propose(propose) => Some(&propose.repo),
+        Effect::Deployment(deployment) => Some(&deployment.repo),
+        Effect::StartStage(_)
+        | Effect::CancelStage { .. }
+        | Effect::Deploy(_)
+        | Effect::Remove { .. } => None,
+    }
+}
+
+async fn dispatch(
+    place: &Place,
+    intent: &Intent,
+    desk: &Desk<'_>,
+) -> Result<EffectResult, ApiError> {
+    match &intent.effect {
+        Effect::StatusComment { pr, text, .. } => {
+            let body = render(desk, text, json!({}))?;
+            talk::status_comment(place, *pr, &body).await
+        }
+        Effect::Reply { pr, text, .. } => {
+            let body = render(desk, text, json!({}))?;
+            talk::reply(place, *pr, &intent.key, &body).await
+        }
+        Effect::React {
+            comment, content, ..
+        } => talk::react(place, *comment, content).await,
+        Effect::Labels {
+            pr, set, managed, ..
+        } => labels::labels(place, *pr, set, managed).await,
+        Effect::CheckRun(check) => {
+            let summary = render(desk, &check.summary, json!({}))?;
+            check::check_run(place, check, &summary, desk.public_url).await
+        }
+        Effect::Propose(propose) => propose::propose(place, &intent.key, propose, desk).await,
+        Effect::Close { pr, branch, .. } => pull::close(place, *pr, branch.as_ref()).await,
+        Effect::Merge {
+            pr,
+            head,
+            title,
+            message,
+            ..
+        } => {
+            let words = pull::Words { title, message };
+            pull::merge(place, *pr, head, &words).await
+        }
+        Effect::Deployment(deployment) => deployment::deployment(place, deployment).await,
+        Effect::StartStage(_)
+        | Effect::CancelStage { .. }
+        | Effect::Deploy(_)
+        | Effect::Remove { .. } => Err(ApiError::Broken("not an effect of GitHub's".to_owned())),
+    }
+}
+
+fn render(desk: &Desk<'_>, text: &Text, extra: Value) -> Result<String, ApiError> {
+    desk.texts
+        .render(text, extra)
+        .map_err(|error| ApiError::Broken(format!("cannot render `{}`: {error:#}", text.template)))
+}
+
+fn refused(reason: impl Into<String>) -> EffectResult {
+    EffectResult::Refused {
+        reason: reason.into(),
+    }
+}
+
+/// A hidden mark by which something of ours is found again; made of hex, so that it cannot close its comment.
+fn marker(kind: &str, key: &str) -> String {
+    format!(
+        "<!-- bowsprit:{kind}:{} -->",
+        Digest::of(key.as_bytes()).short()
+    )
+}
+
+/// The text, cut at a character so that it has at most that many bytes.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let end = (0..=bytes_max)
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cut_keeps_characters_whole() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+        assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn marker_cannot_be_closed_by_its_key() {
+        let marker = marker("reply", "a --> <b>");
+        assert_eq!(marker.matches("-->").count(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! Pull requests: merged at exactly the judged head, or closed.
+
+use super::refused;
+use crate::github::auth::Access;
+use crate::github::error::ApiError;
+use crate::github::place::{Place, sha};
+use crate::github::wire::{self, encoded_path};
+use bowsprit_core::effect::EffectResult;
+use bowsprit_core::name::{BranchName, CommitSha, PrNumber};
+use http::Method;
+use serde_json::json;
+
+/// What the merge commit says.
+pub(super) struct Words<'a> {
+    pub(super) title: &'a str,
+    pub(super) message: &'a str,
+}
+
+/// Merges this head and no other; a merge that took place is read, never repeated.
+pub(super) async fn merge(
+    place: &Place,
+    pr: PrNumber,
+    head: &CommitSha,
+    words: &Words<'_>,
+) -> Result<EffectResult, ApiError> {
+    let Some(pull) = place.get::<wire::Pull>(&format!("/pulls/{pr}")).await? else {
+        return Err(ApiError::NotFound);
+    };
+    let is_head = pull.head.sha == head.as_str();
+    if let (Some(_), Some(commit)) = (&pull.merged_at, &pull.merge_commit_sha) {
+        return match is_head {
+            true => merged(place, commit).await,
+            false => Ok(refused("it was merged at another head")),
+        };
+    }
+    if pull.issue.state != "open" {
+        return Ok(refused("it is closed"));
+    }
+    if !is_head {
+        return Ok(refused("its head was pushed to"));
+    }
+    let body = json!({
+        "sha": head,
+        "merge_method": "merge",
+        "commit_title": words.title,
+        "commit_message": words.message,
+    });
+    let path = format!("/pulls/{pr}/merge");
+    match place
+        .write(Access::Pushing, Method::PUT, &path, Some(body))
+        .await
+    {
+        Ok(answer) => merged(place, &answer.json::<wire::MergeDone>()?.sha).await,
+        // A push to the base just now; the head is still the judged one. Seen 2026-11.
+        Err(ApiError::Refused {
+            status: 405,
+            message,
+            ..
+        }) if message.starts_with("Base branch was modified") => Err(ApiError::later()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn merged(place: &Place, commit: &str) -> Result<EffectResult, ApiError> {
+    let commit = sha(commit)?;
+    let found: Option<wire::Commit> = place.get(&format!("/git/commits/{commit}")).await?;
+    // A read may lag behind the merge.
+    let found = found.ok_or_else(ApiError::later)?;
+    Ok(EffectResult::Merged {
+        tree: sha(&found.tree.sha)?,
+        commit,
+    })
+}
+
+/// Closes it, and deletes the branch where its head is ours and no other pull request uses it.
+pub(super) async fn close(
+    place: &Place,
+    pr: PrNumber,
+    branch: Option<&BranchName>,
+) -> Result<EffectResult, ApiError> {
+    let path = format!("/pulls/{pr}");
+    let Some(pull) = place.get::<wire::Pull>(&path).await? else {
+        return Err(ApiError::NotFound);
+    };
+    if pull.issue.state == "open" {
+        place
+            .write(
+                Access::Pushing,
+                Method::PATCH,
+                &path,
+                Some(json!({"state": "closed"})),
+            )
+            .await?;
+    }
+    if let Some(branch) = branch {
+        delete_branch(place, pr, branch).await?;
+    }
+    Ok(EffectResult::Nothing)
+}
+
+async fn delete_branch(place: &Place, pr: PrNumber, branch: &BranchName) -> Result<(), ApiError> {
+    let pulls = place.pulls_from(branch).await?;
+    if pulls
+        .iter()
+        .any(|pull| pull.issue.state == "open" && pull.issue.number != pr.0)
+    {
+        return Ok(());
+    }
+    let Some(head) = place.head(branch).await? else {
+        return Ok(());
+    };
+    if !is_our_commit(place, &head).await? {
+        return Ok(());
+    }
+    let path = format!("/git/refs/heads/{}", encoded_path(branch.as_str()));
+    match place
+        .write(Access::Pushing, Method::DELETE, &path, None)
+        .await
+    {
+        // 422: "Reference does not exist".
+        Ok(_) | Err(ApiError::NotFound | ApiError::Refused { status: 422, .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether our App wrote the commit. A person who takes our name only exposes their own commit to us.
+pub(super) async fn is_our_commit(place: &Place, commit: &CommitSha) -> Result<bool, ApiError> {
+    let ours = &place.github().app().await?.login;
+    let found: Option<wire::Commit> = place.get(&format!("/git/commits/{commit}")).await?;
+    Ok(found.is_some_and(|found| found.author.name.eq_ignore_ascii_case(ours.as_str())))
+}

@@ -1,0 +1,293 @@
+//! Hearing: a delivery's body becomes what was seen, and where.
+//!
+//! Only the fields needed are read; an event that we do not know means nothing, a body that does not fit its event is an error
+//! (the event's name is not signed, so a body sent again under another name must not pass).
+
+use crate::github::wire::Account;
+use bowsprit_core::name::{BranchName, CommitSha, Login, PrNumber, Repo, RepoId, RepoName};
+use bowsprit_core::seen::Seen;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The events that the App asks for. `installation` and `installation_repositories` come unasked.
+pub const EVENTS: &[&str] = &[
+    "check_run",
+    "check_suite",
+    "issue_comment",
+    "issues",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "push",
+    "repository",
+    "status",
+];
+
+/// The identifier of the button that our check runs show.
+pub const RERUN_BUTTON: &str = "rerun";
+
+/// What a delivery says. Errors: the body does not fit the event.
+pub fn seen(event: &str, body: &[u8]) -> Result<Vec<Seen>, String> {
+    let one = match event {
+        "push" => push(parse(body)?),
+        "pull_request" => pull(parse(body)?),
+        "issue_comment" => talk(parse(body)?),
+        "issues" => issue(parse(body)?),
+        "pull_request_review" => {
+            let _: ReviewKey = parse(body)?;
+            talk_of_pull(parse(body)?)
+        }
+        "pull_request_review_comment" => {
+            let _: CommentKey = parse(body)?;
+            talk_of_pull(parse(body)?)
+        }
+        "check_run" => check_run(parse(body)?),
+        "check_suite" => check_suite(parse(body)?),
+        "status" => status(parse(body)?),
+        "installation" | "installation_repositories" => {
+            let _: InstallationKey = parse(body)?;
+            Some(Seen::Installation)
+        }
+        "repository" => {
+            let _: RepositoryKey = parse(body)?;
+            Some(Seen::Installation)
+        }
+        _ => None,
+    };
+    Ok(vec![one.unwrap_or(Seen::Nothing)])
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    id: u64,
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct Push {
+    #[serde(rename = "ref")]
+    name: String,
+    after: String,
+    repository: Repository,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    action: String,
+    pull_request: PullFields,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct PullFields {
+    number: u64,
+    head: Head,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
+#[derive(Deserialize)]
+struct Talk {
+    #[expect(dead_code, reason = "its presence tells the event from `issues`")]
+    comment: serde::de::IgnoredAny,
+    issue: Numbered,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    action: String,
+    issue: Numbered,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct TalkOfPull {
+    pull_request: Numbered,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct ReviewKey {
+    #[expect(dead_code, reason = "only its presence counts")]
+    review: serde::de::IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct CommentKey {
+    #[expect(dead_code, reason = "only its presence counts")]
+    comment: serde::de::IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct InstallationKey {
+    #[expect(dead_code, reason = "only its presence counts")]
+    installation: serde::de::IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct RepositoryKey {
+    #[expect(dead_code, reason = "only its presence counts")]
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct CheckRun {
+    action: String,
+    check_run: CheckRunFields,
+    requested_action: Option<RequestedAction>,
+    repository: Repository,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct CheckRunFields {
+    head_sha: String,
+    external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RequestedAction {
+    identifier: String,
+}
+
+#[derive(Deserialize)]
+struct CheckSuite {
+    action: String,
+    check_suite: Suite,
+    repository: Repository,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct Suite {
+    head_sha: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    sha: String,
+    #[expect(dead_code, reason = "its presence tells that this is a status")]
+    context: String,
+    repository: Repository,
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body)
+        .map_err(|error| format!("the body does not fit its event: {error}"))
+}
+
+fn repo(found: &Repository) -> Option<Repo> {
+    Some(Repo {
+        id: RepoId(found.id),
+        name: RepoName::parse(&found.full_name).ok()?,
+    })
+}
+
+fn person(sender: Option<&Account>) -> Option<Login> {
+    Login::parse(&sender?.login).ok()
+}
+
+fn push(event: Push) -> Option<Seen> {
+    let branch = event.name.strip_prefix("refs/heads/")?;
+    let is_deleted = event.after.bytes().all(|byte| byte == b'0');
+    Some(Seen::Push {
+        repo: repo(&event.repository)?,
+        branch: BranchName::parse(branch).ok()?,
+        head: match is_deleted {
+            true => None,
+            false => Some(CommitSha::parse(&event.after).ok()?),
+        },
+        by: person(event.sender.as_ref()),
+    })
+}
+
+fn pull(event: Pull) -> Option<Seen> {
+    let pull = &event.pull_request;
+    let pushed_at = match event.action.as_str() {
+        "opened" => Some(pull.created_at),
+        // A push to a closed pull request is heard when it is opened again.
+        "synchronize" | "reopened" => Some(pull.updated_at),
+        _ => None,
+    };
+    let head = CommitSha::parse(&pull.head.sha).ok()?;
+    Some(Seen::Pull {
+        repo: repo(&event.repository)?,
+        number: PrNumber(pull.number),
+        pushed: pushed_at.map(|at| (head, at.as_millisecond())),
+    })
+}
+
+fn talk(event: Talk) -> Option<Seen> {
+    talk_at(&event.repository, &event.issue)
+}
+
+fn issue(event: Issue) -> Option<Seen> {
+    match event.action.as_str() {
+        "opened" => talk_at(&event.repository, &event.issue),
+        _ => None,
+    }
+}
+
+fn talk_of_pull(event: TalkOfPull) -> Option<Seen> {
+    talk_at(&event.repository, &event.pull_request)
+}
+
+fn talk_at(repository: &Repository, thing: &Numbered) -> Option<Seen> {
+    Some(Seen::Talk {
+        repo: repo(repository)?,
+        number: PrNumber(thing.number),
+    })
+}
+
+fn check_run(event: CheckRun) -> Option<Seen> {
+    let repo = repo(&event.repository)?;
+    let sha = CommitSha::parse(&event.check_run.head_sha).ok()?;
+    let is_button = event
+        .requested_action
+        .is_some_and(|action| action.identifier == RERUN_BUTTON);
+    match event.action.as_str() {
+        // GitHub sends these two to the App that made the run, and to no other.
+        "rerequested" => {}
+        "requested_action" if is_button => {}
+        "created" | "completed" => return Some(Seen::Context { repo, sha }),
+        _ => return None,
+    }
+    Some(Seen::Rerun {
+        repo,
+        sha,
+        run: Some(event.check_run.external_id.filter(|id| !id.is_empty())?),
+        by: person(event.sender.as_ref())?,
+    })
+}
+
+fn check_suite(event: CheckSuite) -> Option<Seen> {
+    match event.action.as_str() {
+        "rerequested" => Some(Seen::Rerun {
+            repo: repo(&event.repository)?,
+            sha: CommitSha::parse(&event.check_suite.head_sha).ok()?,
+            run: None,
+            by: person(event.sender.as_ref())?,
+        }),
+        _ => None,
+    }
+}
+
+fn status(event: Status) -> Option<Seen> {
+    Some(Seen::Context {
+        repo: repo(&event.repository)?,
+        sha: CommitSha::parse(&event.sha).ok()?,
+    })
+}

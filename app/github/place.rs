@@ -1,0 +1,129 @@
+//! A repository as one installation of the App sees it, and the calls within it.
+
+use crate::github::auth::{Access, TokenKey};
+use crate::github::client::{Call, Caller, GitHub, Response};
+use crate::github::error::ApiError;
+use bowsprit_core::effect::Priority;
+use bowsprit_core::name::{CommitSha, Repo};
+use http::Method;
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A repository of an installation.
+#[derive(Debug, Clone)]
+pub struct Place {
+    github: GitHub,
+    installation: u64,
+    repo: Repo,
+    priority: Priority,
+}
+
+impl Place {
+    pub(crate) fn new(github: GitHub, installation: u64, repo: Repo) -> Place {
+        Place {
+            github,
+            installation,
+            repo,
+            priority: Priority::View,
+        }
+    }
+
+    /// The same place, its writes going at this priority.
+    pub fn with_priority(&self, priority: Priority) -> Place {
+        Place {
+            priority,
+            ..self.clone()
+        }
+    }
+
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The client.
+    pub fn github(&self) -> &GitHub {
+        &self.github
+    }
+
+    /// A token that can fetch this repository and nothing else. Errors: as of any call.
+    pub async fn fetch_token(&self) -> Result<SecretString, ApiError> {
+        self.github.token(self.key(Access::Fetching)).await
+    }
+
+    /// Whether that many writes fit into the budget now. Errors: [`ApiError::Retry`].
+    pub(crate) fn check_budget(&self, writes: usize) -> Result<(), ApiError> {
+        self.github
+            .check_budget(self.installation, writes, self.priority)
+    }
+
+    /// Reads `path` below the repository; `None` where there is nothing.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ApiError> {
+        let call = Call::get(self.path(path));
+        match self.github.call(self.caller(Access::Reading), call).await {
+            Ok(answer) => answer.json().map(Some),
+            Err(ApiError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a whole list; empty where there is nothing. Errors: [`ApiError::Broken`] for one longer than we read.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: Option<&str>,
+    ) -> Result<Vec<T>, ApiError> {
+        let pages = self
+            .github
+            .pages(self.caller(Access::Reading), &self.path(path), key)
+            .await;
+        match pages {
+            Ok((items, false)) => Ok(items),
+            Ok((_, true)) => Err(ApiError::Broken(format!(
+                "`{path}` of `{}` has too many pages",
+                self.repo.name
+            ))),
+            Err(ApiError::NotFound) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes to `path` below the repository.
+    pub(crate) async fn write(
+        &self,
+        access: Access,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response, ApiError> {
+        let call = Call {
+            method,
+            path: self.path(path),
+            body,
+            priority: self.priority,
+        };
+        self.github.call(self.caller(access), call).await
+    }
+
+    fn path(&self, below: &str) -> String {
+        format!("/repos/{}{below}", self.repo.name)
+    }
+
+    fn caller(&self, access: Access) -> Caller {
+        Caller::Installation(self.key(access))
+    }
+
+    fn key(&self, access: Access) -> TokenKey {
+        TokenKey {
+            installation: self.installation,
+            repo: Some(self.repo.id),
+            access,
+        }
+    }
+}
+
+/// A commit, tree or blob id of GitHub's. Errors: [`ApiError::Broken`].
+pub(crate) fn sha(text: &str) -> Result<CommitSha, ApiError> {
+    CommitSha::parse(text).map_err(|error| ApiError::Broken(error.to_string()))
+}

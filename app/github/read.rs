@@ -1,0 +1,373 @@
+//! Looking: what GitHub shows now, as core's types.
+//!
+//! Names are parsed here, once; an account or branch that cannot be named gets a placeholder that may do nothing.
+//! A list that is longer than we read is an error: rights must not be counted on a part.
+
+use crate::github::auth::{Access, TokenKey};
+use crate::github::client::{Call, Caller, GitHub};
+use crate::github::error::ApiError;
+use crate::github::place::{Place, sha};
+use crate::github::wire::{self, encoded, encoded_path};
+use bowsprit_core::effect::Priority;
+use bowsprit_core::name::{
+    BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
+};
+use bowsprit_core::subject::ask::{
+    ChangeView, Comment, Context, ContextState, Permission, PullView, RepoView, Review, ReviewState,
+};
+use http::Method;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An installation of our App.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// Its id.
+    pub id: u64,
+    /// The person or organisation.
+    pub account: Login,
+    /// Whether its owner has suspended it.
+    pub is_suspended: bool,
+}
+
+/// A delivery that we did not answer well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedDelivery {
+    /// By which it is sent again.
+    pub id: u64,
+    /// The delivery's own id, the same for each try.
+    pub guid: String,
+    /// Of the newest try. Units: milliseconds since 1970, UTC.
+    pub delivered_ms: i64,
+}
+
+impl GitHub {
+    /// Every installation of our App. Errors: as of any call.
+    pub async fn installations(&self) -> Result<Vec<Installation>, ApiError> {
+        let path = "/app/installations?per_page=100";
+        let (found, is_cut) = self
+            .pages::<wire::Installation>(Caller::App, path, None)
+            .await?;
+        whole(is_cut, "installations")?;
+        let show = |one: wire::Installation| Installation {
+            id: one.id,
+            account: wire::login(one.account.as_ref()),
+            is_suspended: one.suspended_at.is_some(),
+        };
+        Ok(found.into_iter().map(show).collect())
+    }
+
+    /// Every repository of an installation; one without a branch yet is left out. Errors: as of any call.
+    pub async fn repositories(&self, installation: u64) -> Result<Vec<RepoView>, ApiError> {
+        let caller = Caller::Installation(TokenKey {
+            installation,
+            repo: None,
+            access: Access::Listing,
+        });
+        let path = "/installation/repositories?per_page=100";
+        let (found, is_cut) = self
+            .pages::<wire::Repository>(caller, path, Some("repositories"))
+            .await?;
+        whole(is_cut, "repositories")?;
+        Ok(found.iter().filter_map(repo_view).collect())
+    }
+
+    /// Deliveries since then of which no try was answered well. Errors: as of any call.
+    pub async fn failed_deliveries(&self, since_ms: i64) -> Result<Vec<FailedDelivery>, ApiError> {
+        // Newest first; a cut list only means that the oldest wait for the next look.
+        let path = "/app/hook/deliveries?per_page=100";
+        let (found, _) = self
+            .pages::<wire::Delivery>(Caller::App, path, None)
+            .await?;
+        let mut done = BTreeSet::new();
+        let mut failed: BTreeMap<String, FailedDelivery> = BTreeMap::new();
+        for one in found {
+            let delivered_ms = one.delivered_at.as_millisecond();
+            if (200..300).contains(&one.status_code) {
+                done.insert(one.guid);
+            } else if delivered_ms >= since_ms {
+                let entry = FailedDelivery {
+                    id: one.id,
+                    guid: one.guid.clone(),
+                    delivered_ms,
+                };
+                failed.entry(one.guid).or_insert(entry);
+            }
+        }
+        Ok(failed
+            .into_values()
+            .filter(|one| !done.contains(&one.guid))
+            .collect())
+    }
+
+    /// Has a delivery sent again. Errors: as of any call.
+    pub async fn redeliver(&self, id: u64) -> Result<(), ApiError> {
+        let call = Call {
+            method: Method::POST,
+            path: format!("/app/hook/deliveries/{id}/attempts"),
+            body: None,
+            priority: Priority::Answer,
+        };
+        self.call(Caller::App, call).await.map(|_| ())
+    }
+}
+
+impl Place {
+    /// The repository now; `None` when it is gone, or its name is another's by now. Errors: as of any call.
+    pub async fn repository(&self) -> Result<Option<RepoView>, ApiError> {
+        let found: Option<wire::Repository> = self.get("").await?;
+        let view = found.as_ref().and_then(repo_view);
+        Ok(view.filter(|view| view.repo.id == self.repo().id))
+    }
+
+    /// The head of a branch; `None` where there is no such branch. Errors: as of any call.
+    pub async fn head(&self, branch: &BranchName) -> Result<Option<CommitSha>, ApiError> {
+        let found = self.reference(&format!("heads/{branch}")).await?;
+        found.map(|object| sha(&object.sha)).transpose()
+    }
+
+    /// A pull request or issue. Errors: as of any call.
+    pub async fn pull(&self, number: PrNumber) -> Result<Option<PullView>, ApiError> {
+        if let Some(pull) = self.get::<wire::Pull>(&format!("/pulls/{number}")).await? {
+            return pull_view(&pull).map(Some);
+        }
+        let issue: Option<wire::Issue> = self.get(&format!("/issues/{number}")).await?;
+        Ok(issue.map(|issue| issue_view(&issue, None)))
+    }
+
+    /// The open pull request from a branch of this repository. Errors: as of any call.
+    pub async fn open_pull(&self, branch: &BranchName) -> Result<Option<PullView>, ApiError> {
+        let pulls = self.pulls_from(branch).await?;
+        match pulls.iter().find(|pull| pull.issue.state == "open") {
+            // The list does not say whether it can be merged.
+            Some(pull) => self.pull(PrNumber(pull.issue.number)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// All comments of an issue or pull request, oldest first. Errors: as of any call.
+    pub async fn comments(&self, number: PrNumber) -> Result<Vec<Comment>, ApiError> {
+        let path = format!("/issues/{number}/comments?per_page=100");
+        let found: Vec<wire::Comment> = self.list(&path, None).await?;
+        Ok(found.into_iter().map(comment).collect())
+    }
+
+    /// All submitted reviews, oldest first. Errors: as of any call.
+    pub async fn reviews(&self, number: PrNumber) -> Result<Vec<Review>, ApiError> {
+        let path = format!("/pulls/{number}/reviews?per_page=100");
+        let found: Vec<wire::Review> = self.list(&path, None).await?;
+        Ok(found.into_iter().filter_map(review).collect())
+    }
+
+    /// What a person may do here; nothing, where GitHub does not know the person. Errors: as of any call.
+    pub async fn permission(&self, login: &Login) -> Result<Permission, ApiError> {
+        let path = format!("/collaborators/{}/permission", encoded(login.as_str()));
+        let found: Option<wire::Collaborator> = self.get(&path).await?;
+        Ok(
+            match found.as_ref().map(|found| found.permission.as_str()) {
+                Some("admin") => Permission::Admin,
+                Some("write" | "maintain") => Permission::Write,
+                Some("read" | "triage") => Permission::Read,
+                Some(_) | None => Permission::None,
+            },
+        )
+    }
+
+    /// Statuses and check runs of a commit; of one name and writer, the best. Errors: as of any call.
+    pub async fn contexts(&self, commit: &CommitSha) -> Result<Vec<Context>, ApiError> {
+        let app = self.github().app().await?.clone();
+        let path = format!("/commits/{commit}/check-runs?filter=latest&per_page=100");
+        let runs: Vec<wire::CheckRun> = self.list(&path, Some("check_runs")).await?;
+        let path = format!("/commits/{commit}/status?per_page=100");
+        let statuses: Vec<wire::Status> = self.list(&path, Some("statuses")).await?;
+        let of_runs = runs.iter().map(|run| {
+            let is_ours = run.app.as_ref().is_some_and(|owner| owner.id == app.id);
+            ((run.name.clone(), is_ours), run_state(run))
+        });
+        let of_statuses = statuses.iter().map(|status| {
+            let is_ours = is_ours(status.creator.as_ref(), &app.login);
+            (
+                (status.context.clone(), is_ours),
+                status_state(&status.state),
+            )
+        });
+        let mut best: BTreeMap<(String, bool), ContextState> = BTreeMap::new();
+        for (key, state) in of_runs.chain(of_statuses) {
+            let entry = best.entry(key).or_insert(state);
+            *entry = (*entry).max(state);
+        }
+        let show = |((name, is_ours), state)| Context {
+            name,
+            state,
+            is_ours,
+        };
+        Ok(best.into_iter().map(show).collect())
+    }
+
+    /// The contexts that rulesets and branch protection require. Errors: as of any call.
+    pub async fn required(&self, branch: &BranchName) -> Result<Vec<String>, ApiError> {
+        let name = encoded_path(branch.as_str());
+        let rules: Vec<wire::Rule> = self
+            .list(&format!("/rules/branches/{name}?per_page=100"), None)
+            .await?;
+        let mut names = BTreeSet::new();
+        for rule in rules
+            .into_iter()
+            .filter(|rule| rule.kind == "required_status_checks")
+        {
+            let checks = rule
+                .parameters
+                .map_or_else(Vec::new, |all| all.required_status_checks);
+            names.extend(checks.into_iter().map(|check| check.context));
+        }
+        let found: Option<wire::Branch> = self.get(&format!("/branches/{name}")).await?;
+        let checks = found
+            .and_then(|found| found.protection)
+            .and_then(|all| all.required_status_checks);
+        names.extend(checks.map_or_else(Vec::new, |checks| checks.contexts));
+        Ok(names.into_iter().collect())
+    }
+
+    /// Pull requests from a branch of this repository, newest first, at most a page.
+    pub(crate) async fn pulls_from(
+        &self,
+        branch: &BranchName,
+    ) -> Result<Vec<wire::Pull>, ApiError> {
+        let head = encoded(&format!("{}:{branch}", self.repo().name.owner()));
+        let path = format!("/pulls?state=all&head={head}&sort=created&direction=desc&per_page=50");
+        let found: Option<Vec<wire::Pull>> = self.get(&path).await?;
+        // An owner may have two repositories of one network; GitHub filters by owner only.
+        let is_here = |side: &wire::Side| {
+            side.name == branch.as_str()
+                && side
+                    .repo
+                    .as_ref()
+                    .is_some_and(|repo| RepoId(repo.id) == self.repo().id)
+        };
+        Ok(found
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|pull| is_here(&pull.head))
+            .collect())
+    }
+
+    /// What a reference (`heads/…`, `tags/…`) points to.
+    pub(crate) async fn reference(&self, name: &str) -> Result<Option<wire::Object>, ApiError> {
+        match self
+            .get::<wire::Reference>(&format!("/git/ref/{}", encoded_path(name)))
+            .await
+        {
+            Ok(found) => Ok(found.map(|found| found.object)),
+            // "Git Repository is empty."
+            Err(ApiError::Refused { status: 409, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the account is our App's.
+pub(crate) fn is_ours(account: Option<&wire::Account>, ours: &Login) -> bool {
+    account.is_some_and(|account| account.login.eq_ignore_ascii_case(ours.as_str()))
+}
+
+fn whole(is_cut: bool, what: &str) -> Result<(), ApiError> {
+    match is_cut {
+        true => Err(ApiError::Broken(format!("there are too many {what}"))),
+        false => Ok(()),
+    }
+}
+
+fn repo_view(found: &wire::Repository) -> Option<RepoView> {
+    let branch = found.default_branch.as_deref()?;
+    Some(RepoView {
+        repo: Repo {
+            id: RepoId(found.id),
+            name: RepoName::parse(&found.full_name).ok()?,
+        },
+        default_branch: BranchName::parse(branch).ok()?,
+    })
+}
+
+pub(crate) fn pull_view(pull: &wire::Pull) -> Result<PullView, ApiError> {
+    let merged = match (&pull.merged_at, &pull.merge_commit_sha) {
+        // Before the merge the field holds a test merge.
+        (Some(_), Some(commit)) => Some(sha(commit)?),
+        (Some(_), None) | (None, _) => None,
+    };
+    let change = ChangeView {
+        head: sha(&pull.head.sha)?,
+        branch: wire::branch(&pull.head.name),
+        head_repo: pull.head.repo.as_ref().map(|repo| RepoId(repo.id)),
+        base: wire::branch(&pull.base.name),
+        base_sha: sha(&pull.base.sha)?,
+        is_draft: pull.draft.unwrap_or(false),
+        is_mergeable: pull.mergeable,
+        merged,
+    };
+    Ok(issue_view(&pull.issue, Some(change)))
+}
+
+fn issue_view(issue: &wire::Issue, change: Option<ChangeView>) -> PullView {
+    PullView {
+        number: PrNumber(issue.number),
+        change,
+        author: wire::login(issue.user.as_ref()),
+        is_open: issue.state == "open",
+        title: issue.title.clone(),
+        body: issue.body.clone().unwrap_or_default(),
+        created_ms: issue.created_at.as_millisecond(),
+        labels: issue
+            .labels
+            .iter()
+            .map(|label| label.name.clone())
+            .collect(),
+    }
+}
+
+fn comment(found: wire::Comment) -> Comment {
+    Comment {
+        id: CommentId(found.id),
+        author: wire::login(found.user.as_ref()),
+        is_bot: wire::is_bot(found.user.as_ref()),
+        body: found.body.unwrap_or_default(),
+        created_ms: found.created_at.as_millisecond(),
+        is_edited: found.created_at != found.updated_at,
+    }
+}
+
+/// A review; `None` for one that is not submitted.
+fn review(found: wire::Review) -> Option<Review> {
+    let state = match found.state.to_ascii_uppercase().as_str() {
+        "APPROVED" => ReviewState::Approved,
+        "CHANGES_REQUESTED" => ReviewState::ChangesRequested,
+        "COMMENTED" => ReviewState::Commented,
+        "DISMISSED" => ReviewState::Dismissed,
+        _ => return None,
+    };
+    Some(Review {
+        id: CommentId(found.id),
+        author: wire::login(found.user.as_ref()),
+        is_bot: wire::is_bot(found.user.as_ref()),
+        state,
+        commit: found
+            .commit_id
+            .and_then(|commit| CommitSha::parse(&commit).ok()),
+        body: found.body.unwrap_or_default(),
+        submitted_ms: found.submitted_at?.as_millisecond(),
+    })
+}
+
+fn run_state(run: &wire::CheckRun) -> ContextState {
+    match (run.status.as_str(), run.conclusion.as_deref()) {
+        ("completed", Some("success" | "neutral" | "skipped")) => ContextState::Success,
+        ("completed", _) => ContextState::Failure,
+        _ => ContextState::Pending,
+    }
+}
+
+fn status_state(state: &str) -> ContextState {
+    match state {
+        "success" => ContextState::Success,
+        "failure" | "error" => ContextState::Failure,
+        _ => ContextState::Pending,
+    }
+}

@@ -1,0 +1,341 @@
+//! GitHub's answers, cut down to the fields that are read. Unknown fields are ignored.
+//!
+//! Source: GitHub's OpenAPI description of 2022-11-28.
+
+use crate::github::client::Response;
+use crate::github::error::ApiError;
+use bowsprit_core::name::{BranchName, Login};
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct App {
+    pub(crate) id: u64,
+    pub(crate) slug: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Token {
+    pub(crate) token: SecretString,
+    pub(crate) expires_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Installation {
+    pub(crate) id: u64,
+    pub(crate) account: Option<Account>,
+    pub(crate) suspended_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) login: String,
+    #[serde(rename = "type", default)]
+    pub(crate) kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Repository {
+    pub(crate) id: u64,
+    pub(crate) full_name: String,
+    pub(crate) default_branch: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Delivery {
+    pub(crate) id: u64,
+    pub(crate) guid: String,
+    pub(crate) delivered_at: Timestamp,
+    pub(crate) status_code: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Reference {
+    pub(crate) object: Object,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Object {
+    #[serde(rename = "type", default)]
+    pub(crate) kind: String,
+    pub(crate) sha: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sha {
+    pub(crate) sha: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Commit {
+    pub(crate) tree: Sha,
+    #[serde(default)]
+    pub(crate) parents: Vec<Sha>,
+    pub(crate) message: String,
+    pub(crate) author: Signature,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Signature {
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Label {
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Issue {
+    pub(crate) number: u64,
+    pub(crate) state: String,
+    pub(crate) title: String,
+    pub(crate) body: Option<String>,
+    pub(crate) user: Option<Account>,
+    pub(crate) created_at: Timestamp,
+    #[serde(default)]
+    pub(crate) labels: Vec<Label>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pull {
+    #[serde(flatten)]
+    pub(crate) issue: Issue,
+    pub(crate) head: Side,
+    pub(crate) base: Side,
+    #[serde(default)]
+    pub(crate) draft: Option<bool>,
+    #[serde(default)]
+    pub(crate) mergeable: Option<bool>,
+    #[serde(default)]
+    pub(crate) merged_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) merge_commit_sha: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Side {
+    #[serde(rename = "ref")]
+    pub(crate) name: String,
+    pub(crate) sha: String,
+    pub(crate) repo: Option<RepositoryId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RepositoryId {
+    pub(crate) id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Comment {
+    pub(crate) id: u64,
+    pub(crate) user: Option<Account>,
+    pub(crate) body: Option<String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Review {
+    pub(crate) id: u64,
+    pub(crate) user: Option<Account>,
+    pub(crate) body: Option<String>,
+    pub(crate) state: String,
+    pub(crate) commit_id: Option<String>,
+    pub(crate) submitted_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Collaborator {
+    pub(crate) permission: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) context: String,
+    pub(crate) state: String,
+    pub(crate) creator: Option<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CheckRun {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) status: String,
+    pub(crate) conclusion: Option<String>,
+    pub(crate) details_url: Option<String>,
+    pub(crate) app: Option<AppId>,
+    #[serde(default)]
+    pub(crate) output: CheckOutput,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AppId {
+    pub(crate) id: u64,
+}
+
+#[derive(Debug, Deserialize, Default)]
+pub(crate) struct CheckOutput {
+    pub(crate) title: Option<String>,
+    pub(crate) summary: Option<String>,
+    #[serde(default)]
+    pub(crate) annotations_count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Rule {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) parameters: Option<RuleParameters>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RuleParameters {
+    #[serde(default)]
+    pub(crate) required_status_checks: Vec<RequiredCheck>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RequiredCheck {
+    pub(crate) context: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Branch {
+    #[serde(default)]
+    pub(crate) protection: Option<Protection>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Protection {
+    #[serde(default)]
+    pub(crate) required_status_checks: Option<ProtectionChecks>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ProtectionChecks {
+    #[serde(default)]
+    pub(crate) contexts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Deployment {
+    pub(crate) id: u64,
+    #[serde(default)]
+    pub(crate) payload: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeploymentStatus {
+    pub(crate) id: u64,
+    pub(crate) state: String,
+    pub(crate) description: Option<String>,
+    pub(crate) environment_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MergeDone {
+    pub(crate) sha: String,
+}
+
+/// The items of a page: the answer itself, or its member `key`.
+pub(crate) fn list<T: DeserializeOwned>(
+    answer: &Response,
+    key: Option<&str>,
+) -> Result<Vec<T>, ApiError> {
+    let Some(key) = key else { return answer.json() };
+    let mut whole: Value = answer.json()?;
+    let member = whole.get_mut(key).map(Value::take).unwrap_or_default();
+    serde_json::from_value(member)
+        .map_err(|error| ApiError::Broken(format!("unexpected answer: {error}")))
+}
+
+/// The address of the next page, from the header `Link`.
+pub(crate) fn next_link(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get(header::LINK)?.to_str().ok()?;
+    links.split(',').find_map(|link| {
+        let (address, parameters) = link.split_once(';')?;
+        let is_next = parameters
+            .split(';')
+            .any(|one| matches!(one.trim(), "rel=\"next\"" | "rel=next"));
+        let address = address.trim().strip_prefix('<')?.strip_suffix('>')?;
+        is_next.then(|| address.to_owned())
+    })
+}
+
+/// The login of an account; a deleted one reads as GitHub's placeholder, which may do nothing.
+pub(crate) fn login(account: Option<&Account>) -> Login {
+    let named = account.and_then(|account| Login::parse(&account.login).ok());
+    named.unwrap_or_else(|| Login::parse("ghost").expect("the placeholder is a login"))
+}
+
+/// Whether an App owns the account; GitHub alone gives out the type and the ending.
+pub(crate) fn is_bot(account: Option<&Account>) -> bool {
+    account.is_some_and(|account| account.kind == "Bot" || account.login.ends_with("[bot]"))
+}
+
+/// A branch name of somebody's choosing: one that cannot be named gets a name that no branch of ours has.
+pub(crate) fn branch(name: &str) -> BranchName {
+    BranchName::parse(name).unwrap_or_else(|_| {
+        let plain: String = name
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(40)
+            .collect();
+        BranchName::parse(&format!("unnameable/{plain}")).unwrap_or_else(|_| {
+            BranchName::parse("unnameable/branch").expect("the placeholder is a branch name")
+        })
+    })
+}
+
+/// One segment of a path, or the value of a query parameter.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Several segments of a path: slashes stay.
+pub(crate) fn encoded_path(text: &str) -> String {
+    text.split('/').map(encoded).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_page_is_found_among_links() {
+        let links = "<https://h/x?page=1>; rel=\"prev\", <https://h/x?a=b,c&page=3>; rel=\"last\", <https://h/x?page=2>; rel=\"next\"";
+        let mut headers = HeaderMap::new();
+        headers.insert("link", http::HeaderValue::from_static(links));
+        assert_eq!(next_link(&headers).as_deref(), Some("https://h/x?page=2"));
+        assert_eq!(next_link(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn hostile_names_are_escaped() {
+        assert_eq!(encoded("a/../b?c#d%"), "a%2F..%2Fb%3Fc%23d%25");
+        assert_eq!(encoded_path("feature/ü x"), "feature/%C3%BC%20x");
+        assert_eq!(branch("main").as_str(), "main");
+        assert_eq!(branch("$(id) x").as_str(), "unnameable/idx");
+        assert_eq!(branch("\u{7}").as_str(), "unnameable/branch");
+        let odd = Account {
+            login: "a b".to_owned(),
+            kind: String::new(),
+        };
+        assert_eq!(login(Some(&odd)).as_str(), "ghost");
+    }
+}
