@@ -110,14 +110,109 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// Writes a file so that a reader sees the old bytes or the new ones. Errors: as the file system's.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file so that a reader sees the old bytes or the new ones; `durable` ones are on the disk on return.
+///
+/// Errors: as the file system's.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     use io::Write as _;
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
-    file.sync_data()?;
+    if durable {
+        file.sync_all()?;
+    }
     fs::rename(beside, path)
+}
+
+/// Something found below a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its path.
+    pub(crate) path: PathBuf,
+    /// What it takes on the disk. Units: bytes.
+    pub(crate) disk_bytes: u64,
+    /// Whether it is a regular file, and no link, pipe, socket or device.
+    pub(crate) is_regular: bool,
+}
+
+/// Everything below `dir` but directories, without following a link.
+///
+/// Errors: more than `count_max` entries, or a directory that cannot be listed.
+pub(crate) fn walk(dir: &Path, count_max: usize) -> io::Result<Vec<Found>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut found, mut open, mut count) = (Vec::new(), vec![dir.to_path_buf()], 0);
+    while let Some(dir) = open.pop() {
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            // It went while we looked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            count += 1;
+            if count > count_max {
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    format!("more than {count_max} files"),
+                ));
+            }
+            let entry = entry?;
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                open.push(entry.path());
+            } else {
+                found.push(Found {
+                    path: entry.path(),
+                    disk_bytes: metadata.blocks() * 512,
+                    is_regular: metadata.is_file(),
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Gives a tree to a user, links themselves and not what they point to.
+pub(crate) fn give(dir: &Path, uid: Option<u32>) -> io::Result<()> {
+    if uid.is_none() {
+        return Ok(());
+    }
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(path) = open.pop() {
+        std::os::unix::fs::lchown(&path, uid, uid)?;
+        if fs::symlink_metadata(&path)?.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                open.push(entry?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// By what a file is known to have been written again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    inode: u64,
+    bytes: u64,
+    // The time of change, which a program cannot set. Units: seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Mark {
+    /// The mark of a regular file; `None` for anything else.
+    pub(crate) fn of(path: &Path) -> Option<Mark> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::symlink_metadata(path)
+            .ok()
+            .filter(fs::Metadata::is_file)?;
+        Some(Mark {
+            inode: found.ino(),
+            bytes: found.len(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
 }
 
 /// Milliseconds since 1970, UTC.

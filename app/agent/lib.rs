@@ -13,6 +13,7 @@ pub mod serve;
 pub mod snapshot;
 pub mod tree;
 
+mod diagnose;
 mod files;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! A confined command reaches what it was given, and nothing else.
 
-use crate::order::{give, me};
+use crate::order::{PYTHON, any_process_in, give, me, wait_until};
 use bowsprit_agent::confine::{self, Confinement, Ended, Plan, Rlimits};
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-
-const PYTHON: &str = "/usr/bin/python3";
 
 /// Tries everything and says of each what came of it.
 const ATTEMPTS: &str = r#"
@@ -279,10 +277,10 @@ async fn a_step_ends_when_its_supervisor_lets_go() {
             &house.path("scratch"),
         )
         .unwrap();
-        wait_until(|| mark.exists()).await;
+        wait_until(|| mark.exists());
         assert!(any_process_in(&house.path("state/run/work")));
         drop(started);
-        wait_until(|| !any_process_in(&house.path("state/run/work"))).await;
+        wait_until(|| !any_process_in(&house.path("state/run/work")));
     }
 }
 
@@ -301,7 +299,7 @@ async fn a_kill_leaves_nothing_and_says_the_signal() {
             &house.path("scratch"),
         )
         .unwrap();
-        wait_until(|| mark.exists()).await;
+        wait_until(|| mark.exists());
         let ended = started.kill().await;
         assert_eq!(ended.signal, Some(9));
         assert!(!any_process_in(&house.path("state/run/work")));
@@ -319,22 +317,4 @@ async fn a_missing_program_is_told_apart_from_a_failing_one() {
             "{err}"
         );
     }
-}
-
-async fn wait_until(is_so: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it did not come to pass in ten seconds");
-}
-
-/// Whether a process has its working directory there.
-fn any_process_in(dir: &Path) -> bool {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries
-        .into_iter()
-        .any(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == dir))
 }
