@@ -24,6 +24,8 @@ const TEXT_CHARS_MAX: usize = 40;
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Most files `metrics*.json` of one directory.
 const FILES_MAX: usize = 50;
+/// Before the name of a file of `OUTPUTS_DIR`, where people see it.
+const OUTPUTS_SHOWN: &str = "OUTPUTS_DIR/";
 /// Fixed names, weakest first.
 const NAMES: &[&str] = &[
     "eval/metrics.json",
@@ -36,86 +38,84 @@ const NAMES: &[&str] = &[
 /// Where a step may leave metrics, as it was before the step.
 #[derive(Debug)]
 pub struct Places {
-    work_dir: PathBuf,
-    outputs_dir: PathBuf,
-    github_output: PathBuf,
-    before: BTreeMap<PathBuf, Mark>,
+    run_dir: PathBuf,
+    outputs: String,
+    github_output: String,
+    before: BTreeMap<String, Mark>,
 }
 
 impl Places {
     /// Remembers what stands there now, which is not the step's.
-    pub fn before_step(work_dir: &Path, outputs_dir: &Path, github_output: &Path) -> Places {
-        let mut before = BTreeMap::new();
-        for dir in [work_dir, outputs_dir] {
-            for name in candidates(dir) {
-                let path = dir.join(name);
-                if let Some(mark) = Mark::of(&path) {
-                    before.insert(path, mark);
-                }
+    ///
+    /// The step's outputs and its `GITHUB_OUTPUT` are given as paths below the run directory: a step owns the directories
+    /// on the way and may have put a link there.
+    pub fn before_step(run_dir: &Path, outputs: &str, github_output: &str) -> Places {
+        let mut places = Places {
+            run_dir: run_dir.to_path_buf(),
+            outputs: outputs.to_owned(),
+            github_output: github_output.to_owned(),
+            before: BTreeMap::new(),
+        };
+        for (path, _) in places.candidates() {
+            if let Some(mark) = Mark::of(&run_dir.join(&path)) {
+                places.before.insert(path, mark);
             }
         }
-        Places {
-            work_dir: work_dir.to_path_buf(),
-            outputs_dir: outputs_dir.to_path_buf(),
-            github_output: github_output.to_path_buf(),
-            before,
-        }
+        places
     }
 
     /// Everything that the step measured, and where it was looked for.
     pub fn after_step(&self, spoken: Spoken) -> (BTreeMap<String, Metric>, Vec<String>) {
-        let mut found = Found {
-            metrics: spoken.into_metrics(),
-            searched: vec!["stdout".to_owned(), "GITHUB_OUTPUT".to_owned()],
-        };
-        if let Some(text) = read(&self.github_output) {
-            for (name, value) in lines::github_output(&text) {
-                found.add(name, value, "GITHUB_OUTPUT");
+        let mut metrics = spoken.into_metrics();
+        let mut searched = vec!["stdout".to_owned(), "GITHUB_OUTPUT".to_owned()];
+        let outputs = self.read(&self.github_output).unwrap_or_default();
+        for (name, value) in lines::github_output(&outputs) {
+            insert(&mut metrics, name, value, "GITHUB_OUTPUT");
+        }
+        for (path, shown) in self.candidates() {
+            let mark = Mark::of(&self.run_dir.join(&path));
+            if mark.is_none() || mark.as_ref() == self.before.get(&path) {
+                searched.push(shown);
+                continue;
+            }
+            let origin = shown.strip_prefix(OUTPUTS_SHOWN).unwrap_or(&shown);
+            match self.read(&path).and_then(|text| parse(&path, &text)) {
+                Ok(values) => {
+                    for (name, value) in values {
+                        insert(&mut metrics, name, value, origin);
+                    }
+                    searched.push(shown);
+                }
+                Err(why) => searched.push(format!("{shown} (cannot be read: {why})")),
             }
         }
-        for (dir, label) in [(&self.work_dir, ""), (&self.outputs_dir, "OUTPUTS_DIR/")] {
-            for name in candidates(dir) {
-                let path = dir.join(&name);
-                let is_new =
-                    Mark::of(&path).is_some_and(|mark| self.before.get(&path) != Some(&mark));
-                let fate = if is_new {
-                    found.file(dir, &name)
-                } else {
-                    Ok(())
-                };
-                found.searched.push(match fate {
-                    Ok(()) => format!("{label}{name}"),
-                    Err(why) => format!("{label}{name} (cannot be read: {why})"),
-                });
+        (metrics, searched)
+    }
+
+    /// Paths below the run directory, weakest first, each as it is shown to people.
+    fn candidates(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (dir, shown) in [("work", ""), (self.outputs.as_str(), OUTPUTS_SHOWN)] {
+            if let Ok(path) = files::plain_path(&self.run_dir, dir) {
+                let names = names_in(&path).into_iter();
+                found.extend(names.map(|name| (format!("{dir}/{name}"), format!("{shown}{name}"))));
             }
         }
-        (found.metrics, found.searched)
-    }
-}
-
-struct Found {
-    metrics: BTreeMap<String, Metric>,
-    searched: Vec<String>,
-}
-
-impl Found {
-    fn add(&mut self, name: String, value: MetricValue, origin: &str) {
-        insert(&mut self.metrics, name, value, origin);
+        found
     }
 
-    fn file(&mut self, dir: &Path, name: &str) -> Result<(), String> {
-        let file = files::open_plain(dir, name).map_err(|error| error.to_string())?;
+    fn read(&self, path: &str) -> Result<String, String> {
+        let file = files::open_plain(&self.run_dir, path).map_err(|error| error.to_string())?;
         let bytes = files::read_capped(file, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
-        let values = match name.rsplit_once('.').map(|(_, ending)| ending) {
-            Some("yaml" | "yml") => values::from_yaml(&text)?,
-            Some("toml") => values::from_toml(&text)?,
-            Some(_) | None => values::from_json(&text)?,
-        };
-        for (key, value) in values {
-            self.add(key, value, name);
-        }
-        Ok(())
+        String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    }
+}
+
+fn parse(path: &str, text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+    match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("yaml" | "yml") => values::from_yaml(text),
+        Some("toml") => values::from_toml(text),
+        Some(_) | None => values::from_json(text),
     }
 }
 
@@ -131,7 +131,7 @@ fn insert(metrics: &mut BTreeMap<String, Metric>, name: String, value: MetricVal
 }
 
 /// The names to look for: the fixed ones, and every `metrics*.json` before them.
-fn candidates(dir: &Path) -> Vec<String> {
+fn names_in(dir: &Path) -> Vec<String> {
     let mut others: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -147,13 +147,6 @@ fn candidates(dir: &Path) -> Vec<String> {
     others
 }
 
-fn read(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let file = files::open_plain(path.parent()?, name).ok()?;
-    let bytes = files::read_capped(file, FILE_BYTES_MAX).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,15 +155,12 @@ mod tests {
     #[test]
     fn a_later_source_wins_and_old_files_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
-        let (work, outputs, output) = (
-            dir.path().join("work"),
-            dir.path().join("outputs"),
-            dir.path().join("github"),
-        );
+        let [work, outputs, output] =
+            ["work", "outputs", "github"].map(|name| dir.path().join(name));
         fs::create_dir_all(work.join("eval")).unwrap();
         fs::create_dir(&outputs).unwrap();
         fs::write(work.join("metrics.json"), r#"{"old": 1}"#).unwrap();
-        let places = Places::before_step(&work, &outputs, &output);
+        let places = Places::before_step(dir.path(), "outputs", "github");
         let mut spoken = Spoken::default();
         for line in ["hello", "accuracy=0.1 loss: 0.5", r#"{"f1": 0.7}"#] {
             spoken.line(line);
@@ -212,6 +202,19 @@ mod tests {
                 .any(|place| place.starts_with("OUTPUTS_DIR/metrics_b.json (cannot be read"))
         );
         assert!(searched.contains(&"metrics.json".to_owned()));
+    }
+
+    #[test]
+    fn a_link_on_the_way_is_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let places = Places::before_step(dir.path(), "outputs/live", "tmp/github");
+        fs::write(elsewhere.path().join("metrics.json"), r#"{"a": 1}"#).unwrap();
+        fs::write(elsewhere.path().join("github"), "a=1").unwrap();
+        fs::create_dir(dir.path().join("outputs")).unwrap();
+        for name in ["outputs/live", "tmp"] {
+            std::os::unix::fs::symlink(elsewhere.path(), dir.path().join(name)).unwrap();
+        }
+        assert!(places.after_step(Spoken::default()).0.is_empty());
     }
 
     #[test]

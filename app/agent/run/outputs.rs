@@ -57,15 +57,17 @@ impl Plain {
 }
 
 /// Adds a step's summary to `summary.md` of its outputs.
-pub(super) fn keep_summary(github: &Path, outputs: &Path, top: &Path) -> io::Result<()> {
+///
+/// `run_dir` is the step's to change below its own directories: no link in it is followed.
+pub(super) fn keep_summary(run_dir: &Path, github: &str, outputs: &Path) -> io::Result<()> {
     let mut text = Vec::new();
-    files::open_plain(github, "summary")?
+    files::open_plain(run_dir, &format!("{github}/summary"))?
         .take(SUMMARY_BYTES_MAX)
         .read_to_end(&mut text)?;
     if text.is_empty() {
         return Ok(());
     }
-    make_plain_dir(top, outputs)?;
+    make_plain_dir(run_dir, outputs)?;
     let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
     let mut file = File::options()
         .create(true)

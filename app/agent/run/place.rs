@@ -59,12 +59,12 @@ impl Place {
         self.dir.join("outputs")
     }
 
-    /// `OUTPUTS_DIR` of a step.
-    pub(super) fn outputs_of(&self, name: &str) -> PathBuf {
+    /// `OUTPUTS_DIR` of a step, below the run directory.
+    pub(super) fn outputs_of(&self, name: &str) -> String {
         if name.is_empty() {
-            self.outputs()
+            "outputs".to_owned()
         } else {
-            self.outputs().join(name)
+            format!("outputs/{name}")
         }
     }
 
@@ -78,9 +78,9 @@ impl Place {
         self.dir.join(".step")
     }
 
-    /// Where the step of this number finds the files that GitHub's runner would give it.
-    pub(super) fn github(&self, number: usize) -> PathBuf {
-        self.dir.join("tmp/github").join(number.to_string())
+    /// Where the step of this number finds the files that GitHub's runner would give it, below the run directory.
+    pub(super) fn github(&self, number: usize) -> String {
+        format!("tmp/github/{number}")
     }
 
     /// Makes the directory anew, whatever an agent before this one left. Errors: the file system's.
@@ -112,8 +112,9 @@ impl Place {
                     format!("`{}` is no directory for outputs", step.outputs),
                 ));
             }
-            std::fs::create_dir_all(self.outputs_of(&step.outputs)).map_err(cannot)?;
-            let github = self.github(number);
+            std::fs::create_dir_all(self.dir.join(self.outputs_of(&step.outputs)))
+                .map_err(cannot)?;
+            let github = self.dir.join(self.github(number));
             std::fs::create_dir_all(&github).map_err(cannot)?;
             for name in ["output", "summary"] {
                 std::fs::write(github.join(name), "").map_err(cannot)?;
@@ -133,7 +134,8 @@ impl Place {
         asked: &Asked<'_>,
     ) -> Result<Plan, Failure> {
         let mut env = self.base_env(prepared, asked.cpu_millis);
-        if let Some(data) = &spec.data {
+        // A server answers without the held-out data.
+        if let Some(data) = spec.data.as_ref().filter(|_| asked.bind_port.is_none()) {
             env.insert(
                 "DATA_DIR".to_owned(),
                 text(&self.work().join(data.as_str())),

@@ -199,8 +199,11 @@ impl Stage {
         step: &StepSpec,
         prepared: Option<&Prepared>,
     ) -> Result<(StepResult, Option<Halt>), Failure> {
-        let (work, github) = (self.place.work(), self.place.github(number));
-        let outputs_dir = self.place.outputs_of(&step.outputs);
+        let (github, outputs) = (
+            self.place.github(number),
+            self.place.outputs_of(&step.outputs),
+        );
+        let (dir, outputs_dir) = (&self.place.dir, self.place.dir.join(&outputs));
         let mut plan = self.place.plan(
             &self.spec,
             prepared,
@@ -216,13 +219,13 @@ impl Stage {
         )?;
         for (name, path) in [
             ("OUTPUTS_DIR", &outputs_dir),
-            ("GITHUB_OUTPUT", &github.join("output")),
-            ("GITHUB_STEP_SUMMARY", &github.join("summary")),
+            ("GITHUB_OUTPUT", &dir.join(&github).join("output")),
+            ("GITHUB_STEP_SUMMARY", &dir.join(&github).join("summary")),
         ] {
             plan.env.insert(name.to_owned(), path.display().to_string());
         }
-        let places = Places::before_step(&work, &outputs_dir, &github.join("output"));
-        let plain = Plain::before_step(&work);
+        let places = Places::before_step(dir, &outputs, &format!("{github}/output"));
+        let plain = Plain::before_step(&self.place.work());
         let since = Instant::now();
         let started =
             confine::start(&self.me, &plan, &self.place.scratch()).map_err(|error| Failure {
@@ -237,10 +240,9 @@ impl Stage {
             cancelled: self.cancelled.clone(),
         };
         let watched = step::follow(started, step, watch).await;
-        let top = self.place.outputs();
         let kept = plain
-            .merge(&outputs_dir, &top)
-            .and_then(|_| outputs::keep_summary(&github, &outputs_dir, &top));
+            .merge(&outputs_dir, &self.place.outputs())
+            .and_then(|_| outputs::keep_summary(dir, &github, &outputs_dir));
         if let Err(error) = kept {
             self.journal
                 .line(&step.name, &format!("some outputs cannot be kept: {error}"));
