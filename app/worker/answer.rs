@@ -4,6 +4,9 @@ use super::{Rooms, Trouble};
 use bowsprit_core::subject::ask::{Answer, Query};
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
+/// Longest `samples.jsonl` that is read. Units: bytes.
+const SAMPLES_BYTES_MAX: u64 = 4 << 20;
+
 impl Rooms {
     /// Answers one question. Errors: a room could not be asked now.
     pub(super) async fn answer(&self, query: &Query) -> Result<Answer, Trouble> {
@@ -19,7 +22,7 @@ impl Rooms {
             Query::Contexts(id, sha) => Answer::Contexts(self.known(*id).await?.1.contexts(sha).await?),
             Query::Required(id, branch) => Answer::Required(self.known(*id).await?.1.required(branch).await?),
             Query::Stage(stage) => Answer::Stage(self.runs.view(stage)),
-            Query::Samples(digest) => Answer::Samples(samples(&self.artifacts.read(digest).await.unwrap_or_default())),
+            Query::Samples(digest) => Answer::Samples(samples(&self.artifacts.read(digest, SAMPLES_BYTES_MAX).await.unwrap_or_default())),
             Query::Runs(id, sha) => Answer::Runs(self.store.runs_at(*id, sha).await?),
             Query::ActiveRuns(id, branch) => Answer::Runs(self.store.active_runs(*id, branch).await?),
             Query::Run(run) => Answer::Run(self.store.run(run).await?),

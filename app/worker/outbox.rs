@@ -3,9 +3,10 @@
 use super::{Rooms, Trouble, now_ms, wait};
 use crate::github::{ApiError, apply};
 use crate::store::EffectClaim;
-use bowsprit_core::effect::{DeployPlan, Effect, EffectResult, EffectState, StagePlan};
-use bowsprit_core::name::{CommitSha, Repo, RepoPath};
+use bowsprit_core::effect::{DeployPlan, Effect, EffectResult, EffectState, Intent, StagePlan};
+use bowsprit_core::name::{CommitSha, Digest, Repo, RepoPath};
 use bowsprit_core::training::spec::Source;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use tokio_util::task::TaskTracker;
 
 /// Effects at work at once.
 const AT_ONCE: usize = 20;
+
+/// Largest artifact that is committed to a repository. Units: bytes.
+const CONTENT_BYTES_MAX: u64 = 1 << 20;
 
 /// The outbox is looked at again after this, whatever happens.
 const IDLE: Duration = Duration::from_secs(1);
@@ -105,9 +109,15 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
 }
 
 async fn at_github(rooms: &Rooms, claim: &EffectClaim, repo: &Repo) -> Result<EffectResult, Trouble> {
-    let place = rooms.place(repo).await?.with_priority(claim.priority);
-    let desk = apply::Desk { texts: &rooms.texts, artifacts: &rooms.artifacts, public_url: &rooms.public_url, bot: &rooms.bot };
-    Ok(apply::apply(&place, &claim.key, &claim.effect, &desk).await?)
+    let place = rooms.place(repo).await?;
+    let artifacts = rooms.artifacts.clone();
+    let content = move |digest: Digest| -> BoxFuture<'static, anyhow::Result<Vec<u8>>> {
+        let artifacts = artifacts.clone();
+        Box::pin(async move { Ok(artifacts.read(&digest, CONTENT_BYTES_MAX).await?.to_vec()) })
+    };
+    let desk = apply::Desk { texts: &rooms.texts, public_url: &rooms.public_url, content: &content };
+    let intent = Intent { key: claim.key.clone(), is_view: claim.is_view, priority: claim.priority, effect: claim.effect.clone() };
+    Ok(apply::apply(&place, &intent, &desk).await?)
 }
 
 async fn start_stage(rooms: &Rooms, plan: &StagePlan) -> Result<EffectResult, Trouble> {
