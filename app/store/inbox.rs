@@ -70,8 +70,7 @@ impl Store {
     ///
     /// Errors: [`StoreError::Busy`] when too many wait, [`StoreError::Full`] when there is no room.
     pub async fn accept(&self, new: NewDelivery) -> Result<Accepted, StoreError> {
-        let waiting = self.inner.pending.load(Ordering::Relaxed);
-        if waiting >= DELIVERIES_PENDING_MAX || self.inner.jobs.capacity() == 0 {
+        if self.is_crowded() {
             return Err(StoreError::Busy);
         }
         let shape = Shape {

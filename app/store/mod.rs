@@ -129,6 +129,35 @@ impl Store {
         self.inner.jobs.closed().await;
     }
 
+    /// Whether the writer has stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.jobs.is_closed()
+    }
+
+    /// Writes a little, to learn whether deliveries can be taken again. Errors: as [`Store::accept`].
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        if self.is_crowded() {
+            return Err(StoreError::Busy);
+        }
+        let shape = writer::Shape {
+            is_single: true,
+            rings: &[],
+        };
+        self.write(shape, |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO kv (key, value) VALUES ('probe', $1)
+                    ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                )
+                .bind(clock_ms().to_string())
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Rings once when a delivery may be claimed.
     pub fn inbox_changed(&self) -> &Notify {
         &self.inner.bells.inbox
@@ -146,6 +175,11 @@ impl Store {
 
     fn reads(&self) -> &SqlitePool {
         &self.inner.reads
+    }
+
+    fn is_crowded(&self) -> bool {
+        let waiting = self.inner.pending.load(Ordering::Relaxed);
+        waiting >= inbox::DELIVERIES_PENDING_MAX || self.inner.jobs.capacity() == 0
     }
 
     fn add_pending(&self, count: i64) {
