@@ -211,17 +211,20 @@ fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString
 
 /// One sentence out of an installer's last lines, naming the requirement's line where one is to blame.
 fn explain(lines: &VecDeque<String>, text: &str, path: &str) -> String {
-    let last_error = lines
-        .iter()
-        .rev()
-        .find(|line| {
-            line.starts_with("ERROR")
-                || line.trim_start().starts_with("error:")
-                || line.contains('×')
-        })
-        .or(lines.back())
-        .map_or("the installer said nothing", |line| line.trim());
-    let last_error = last_error.trim_start_matches("ERROR: ");
+    let find = |words: &[&str]| {
+        let mut last_first = lines.iter().rev().map(|line| line.trim());
+        last_first.find_map(|line| words.iter().find_map(|word| line.strip_prefix(word)))
+    };
+    // uv gives the cause on a line of its own under the error.
+    let last = || lines.back().map(|line| line.trim());
+    let said = find(&["cause: ", "╰─▶ "])
+        .or_else(|| find(&["ERROR: ", "error: ", "× "]))
+        .or_else(last);
+    let last_error: String = said
+        .unwrap_or("the installer said nothing")
+        .chars()
+        .take(300)
+        .collect();
     match blamed(lines, text) {
         Some((number, requirement)) => {
             format!("{path}:{number}: `{requirement}` cannot be installed: {last_error}")

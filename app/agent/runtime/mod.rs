@@ -166,7 +166,11 @@ async fn find_or_build(
         // Left by a build that was ended: it has no marker.
         fs::remove_dir_all(&venv).map_err(unwritable)?;
     }
-    install::build(parts, &venv, log).await?;
+    if let Err(failure) = install::build(parts, &venv, log).await {
+        // What stays is taken away by the next build.
+        let _removed = fs::remove_dir_all(&venv);
+        return Err(failure);
+    }
     fs::write(venv.join(READY), LAYOUT).map_err(unwritable)?;
     log(&format!("runtime {} built", hash.short()));
     Ok(prepared(parts, venv, hash, false))
