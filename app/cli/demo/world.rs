@@ -129,7 +129,7 @@ impl World {
             permissions: BTreeMap::new(),
             events: Vec::new(),
         });
-        config.installations = vec![InstallationConfig { id: INSTALLATION, account: "ada".to_owned(), repositories: None }];
+        config.installations = vec![InstallationConfig { id: Some(INSTALLATION), account: "ada".to_owned(), repositories: Vec::new(), permissions: BTreeMap::new() }];
         config.webhook = Some(WebhookConfig { url: format!("http://127.0.0.1:{}/webhook", self.ports.bot), secret: Some(self.kept.webhook_secret.clone()) });
         config
     }
