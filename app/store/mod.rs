@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod inbox;
 pub mod lists;
 pub mod outbox;
+pub mod queues;
 pub mod records;
 mod schema;
 pub mod subjects;
