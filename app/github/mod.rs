@@ -14,4 +14,5 @@ pub mod error;
 pub mod event;
 pub mod place;
 pub mod read;
+mod transport;
 mod wire;
