@@ -16,3 +16,8 @@ pub mod place;
 pub mod read;
 mod transport;
 mod wire;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,8 @@ impl Transport {
         };
         let request = request.body(body).map_err(broken)?;
         let is_read = call.method == Method::GET;
-        let answer = self.octocrab
+        let answer = self
+            .octocrab
             .send(request)
             .await
             .map_err(|_| unknown(is_read))?;
