@@ -16,6 +16,7 @@
 //! 10. No secret in a log line, comment, argument list, address, pod or HTTP answer; user code runs confined and gets no credential of ours.
 //! 11. Everything has a stated limit.
 
+pub mod app;
 pub mod artifacts;
 pub mod cli;
 pub mod config;

@@ -1,2 +1,7 @@
-//! Bowsprit.
-fn main() {}
+//! The binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bowsprit::cli::main(std::env::args_os().collect())
+}

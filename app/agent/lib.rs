@@ -1,1 +1,97 @@
-//! bowsprit-agent
+//! The hands: one process that executes one stage of a run, and one that stands before a served model.
+//!
+//! `run` fetches, prepares, confines, supervises, measures and hashes; `step` is its child that shuts itself in;
+//! `gateway` keeps a stable address before servers that come and go.
+//! Nothing here knows GitHub, Kubernetes or SQL, and nothing here trusts what a step wrote.
+
+pub mod confine;
+pub mod gateway;
+pub mod metrics;
+pub mod run;
+pub mod runtime;
+pub mod serve;
+pub mod snapshot;
+pub mod tree;
+
+mod diagnose;
+mod files;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How this process starts another of its own kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelfCommand {
+    /// The executable.
+    pub program: PathBuf,
+    /// What stands before the subcommand: nothing, or `agent`.
+    pub args: Vec<OsString>,
+}
+
+impl SelfCommand {
+    /// The running executable, found even after its file was replaced, with these leading arguments.
+    pub fn running(args: Vec<OsString>) -> SelfCommand {
+        SelfCommand {
+            program: PathBuf::from("/proc/self/exe"),
+            args,
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    name = "bowsprit-agent",
+    about = "Executes one stage of a run",
+    version
+)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Execute the order in DIR/spec.json and leave DIR/result.json.
+    Run {
+        /// The run directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// What surrounds this process confines it already (a restricted pod).
+        #[arg(long)]
+        contained: bool,
+    },
+    /// Stand before the servers that DIR describes.
+    Gateway {
+        /// The gateway's directory.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Shut this process in and become the planned command (started by `run` and `gateway` only).
+    #[command(hide = true)]
+    Step {
+        /// The plan, read once and removed.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+        /// Which part of shutting in.
+        #[arg(long, value_enum, default_value = "keep")]
+        stage: confine::Stage,
+    },
+}
+
+/// The entry of `bowsprit-agent` and of `bowsprit agent`: `args` holds the program's name, then the subcommand.
+///
+/// `prefix` is what has to stand before the subcommand when the executable starts itself again.
+pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
+    let line = match Line::try_parse_from(args) {
+        Ok(line) => line,
+        Err(error) => error.exit(),
+    };
+    let me = SelfCommand::running(prefix);
+    match line.verb {
+        Verb::Run { dir, contained } => run::main(&dir, me, contained),
+        Verb::Gateway { dir } => gateway::main(&dir, me),
+        Verb::Step { plan, stage } => confine::step_main(plan.as_deref(), stage, &me),
+    }
+}

@@ -410,6 +410,8 @@ pub enum EffectResult {
         /// Its tree.
         tree: CommitSha,
     },
+    /// The version number is taken by somebody else's tag.
+    Taken,
     /// The far end said no.
     Refused {
         /// In its words.

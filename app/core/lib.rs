@@ -4,6 +4,7 @@
 //! What must be known comes in as facts, what must happen goes out as effects.
 
 pub mod artifact;
+pub mod chart;
 pub mod command;
 pub mod contract;
 pub mod effect;

@@ -174,6 +174,11 @@ impl Login {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 
+    /// The login in lower case, as sets of people hold it.
+    pub fn lower(&self) -> Login {
+        Login(self.0.to_ascii_lowercase())
+    }
+
     /// Whether this is an App's account.
     pub fn is_bot(&self) -> bool {
         self.0.ends_with("[bot]")

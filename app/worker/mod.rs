@@ -1,1 +1,119 @@
-//! The corridor: inbox, outbox, look, watch, tick.
+//! The corridor: inbox, steps, outbox, watch, tick. The only rooms that know all others.
+//!
+//! Each loop sleeps until something arrives or is due, takes a bounded amount of work, and never decides a rule of the product.
+
+mod answer;
+mod git_answer;
+mod inbox;
+mod outbox;
+mod steps;
+mod tick;
+mod watch;
+
+use crate::artifacts::Artifacts;
+use crate::git::Mirrors;
+use crate::github::{ApiError, GitHub, Place};
+use crate::releases::Target;
+use crate::runs::Backend;
+use crate::store::Store;
+use crate::text::Texts;
+use bowsprit_core::name::{Login, Repo, RepoId};
+use bowsprit_core::subject::ask::RepoView;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Every room, as the corridor walks them.
+pub struct Rooms {
+    /// What is remembered.
+    pub store: Store,
+    /// GitHub.
+    pub github: GitHub,
+    /// Repositories.
+    pub mirrors: Mirrors,
+    /// Bytes by digest.
+    pub artifacts: Artifacts,
+    /// Training.
+    pub runs: Backend,
+    /// Serving.
+    pub releases: Target,
+    /// Texts.
+    pub texts: Texts,
+    /// Where snapshots lie until a stage or release has taken them.
+    pub snapshots: PathBuf,
+    /// The bot's public address, without a slash at the end.
+    pub public_url: String,
+    /// The bot's own account.
+    pub bot: Login,
+    /// How often everything is looked at again.
+    pub every: Duration,
+}
+
+/// Starts every loop; they end when `stop` is cancelled, after the work at hand.
+pub fn start(rooms: &Arc<Rooms>, stop: &CancellationToken) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    tasks.spawn(inbox::run(rooms.clone(), stop.clone()));
+    tasks.spawn(steps::run(rooms.clone(), stop.clone()));
+    tasks.spawn(outbox::run(rooms.clone(), stop.clone()));
+    tasks.spawn(watch::run(rooms.clone(), stop.clone()));
+    tasks.spawn(tick::run(rooms.clone(), stop.clone()));
+    tasks.close();
+    tasks
+}
+
+/// Milliseconds since 1970, UTC.
+pub fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+impl Rooms {
+    /// A repository that an installation of ours shows. Errors: it is not known, or the database fails.
+    async fn known(&self, id: RepoId) -> Result<(RepoView, Place), Trouble> {
+        let (view, installation) = self.store.repository(id).await?.ok_or(Trouble::Unknown(id))?;
+        let place = self.github.at(installation, view.repo.clone());
+        Ok((view, place))
+    }
+
+    async fn place(&self, repo: &Repo) -> Result<Place, Trouble> {
+        Ok(self.known(repo.id).await?.1)
+    }
+}
+
+/// Why a question could not be answered or an effect not be tried.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// No installation shows this repository.
+    #[error("no installation shows repository {0}")]
+    Unknown(RepoId),
+    /// GitHub said something else than an answer.
+    #[error("GitHub: {0}")]
+    Api(#[from] ApiError),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// Least wait after a passing trouble. Units: milliseconds.
+const RETRY_MS: i64 = 1_000;
+
+impl Trouble {
+    /// When to try again, if GitHub said so or the fault passes. Units: milliseconds from now.
+    fn retry_after_ms(&self, attempts: u32) -> i64 {
+        let own = crate::store::backoff_ms(attempts);
+        match self {
+            Trouble::Api(ApiError::Retry { after_ms: Some(after), .. }) => (*after).max(RETRY_MS),
+            Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Other(_) => own,
+        }
+    }
+}
+
+/// Waits until a queue has changed, something is due, or the bot stops; `false` when it stops.
+async fn wait(changed: &tokio::sync::Notify, longest: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = changed.notified() => true,
+        () = tokio::time::sleep(longest) => true,
+    }
+}

@@ -1,1 +1,189 @@
-//! Commands in comments: found, parsed, answered.
+//! Commands in comments: found, understood, explained.
+//!
+//! A command is a line that starts with its word, in a plain paragraph as a reader sees it.
+//! Nothing here knows who speaks or whether it is allowed; each command is one file with its grammar and its help.
+
+mod approve;
+mod cancel;
+mod hear;
+mod help;
+mod hold;
+mod lgtm;
+pub(crate) mod near;
+mod ok_to_test;
+mod promote;
+mod retest;
+mod rollback;
+mod supersede;
+mod test;
+#[cfg(test)]
+mod tests;
+mod train;
+
+pub use hear::{BODY_BYTES_MAX, COMMANDS_MAX, hear};
+pub use help::{help, help_markdown};
+
+use crate::name::Slug;
+use std::collections::BTreeMap;
+
+/// What somebody wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// The change is good.
+    Lgtm,
+    /// It is not, after all.
+    LgtmCancel,
+    /// The change may enter the files that the speaker owns.
+    Approve {
+        /// The head that is meant: 7 to 40 lower-case hex digits.
+        sha: Option<String>,
+    },
+    /// It may not, after all.
+    ApproveCancel,
+    /// Do not merge for now.
+    Hold {
+        /// Why, in the speaker's words.
+        reason: Option<String>,
+    },
+    /// Merge may go on.
+    Unhold,
+    /// Run again what failed.
+    Retest,
+    /// Run these checks.
+    Test {
+        /// Names, or `all`; at least one, each once.
+        names: Vec<String>,
+    },
+    /// Train, perhaps with other parameters.
+    Train {
+        /// What replaces the contract's variables.
+        params: BTreeMap<String, String>,
+    },
+    /// Stop the runs of this pull request.
+    Cancel,
+    /// Take the newest waiting version into this proposal.
+    Supersede,
+    /// Bring a version to an environment.
+    Promote {
+        /// The environment.
+        environment: Slug,
+        /// The version; the newest verified one if none is named.
+        version: Option<u64>,
+    },
+    /// Bring an environment back.
+    Rollback {
+        /// The environment.
+        environment: Slug,
+        /// The version; the last good one if none is named.
+        version: Option<u64>,
+        /// Whether the code stays.
+        model_only: bool,
+    },
+    /// Code of this head may run.
+    OkToTest {
+        /// The head that is meant: 7 to 40 lower-case hex digits.
+        sha: Option<String>,
+    },
+    /// Say what can be said.
+    Help,
+}
+
+/// A line that is meant for Bowsprit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Units: lines of the comment from 1.
+    pub line: usize,
+    /// The line without blanks at its end, at most 200 characters.
+    pub text: String,
+    /// What it asks for, or why that is not clear.
+    pub command: Result<Command, Misheard>,
+}
+
+/// Why a line is no command, and what would be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misheard {
+    /// A sentence without its full stop, such as "`/lgtm` takes no argument but `cancel`".
+    pub reason: String,
+    /// The grammar of the command that is meant.
+    pub usage: &'static str,
+    /// The word that was probably meant.
+    pub suggestion: Option<&'static str>,
+}
+
+/// One command: what is said about it and how it is read.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its word with the slash.
+    pub name: &'static str,
+    /// Its grammar.
+    pub usage: &'static str,
+    /// Who may say it.
+    pub who: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// A line as somebody would write it.
+    pub example: &'static str,
+    /// Every word that it answers to, its name first.
+    words: &'static [&'static str],
+    /// Whether `/LGTM` is as good as `/lgtm`.
+    any_case: bool,
+    /// Reads what follows the word, which comes in lower case. Errors: a sentence without its full stop.
+    read: fn(word: &str, rest: &str) -> Result<Command, String>,
+}
+
+/// Every command, in the order of the help.
+const TABLE: [&Entry; 12] = [
+    &lgtm::ENTRY,
+    &approve::ENTRY,
+    &hold::ENTRY,
+    &test::ENTRY,
+    &retest::ENTRY,
+    &ok_to_test::ENTRY,
+    &train::ENTRY,
+    &cancel::ENTRY,
+    &supersede::ENTRY,
+    &promote::ENTRY,
+    &rollback::ENTRY,
+    &help::ENTRY,
+];
+
+/// Whether a comment says anything to Bowsprit, understood or not.
+pub fn speaks(commands: &[Heard]) -> bool {
+    !commands.is_empty()
+}
+
+/// A command that takes no argument.
+fn alone(word: &str, rest: &str, command: Command) -> Result<Command, String> {
+    if rest.is_empty() {
+        Ok(command)
+    } else {
+        Err(format!("`{word}` takes no argument"))
+    }
+}
+
+/// The beginning of a commit id in lower case: 7 to 40 hex digits.
+fn commit(text: &str) -> Option<String> {
+    let is_hex = (7..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex.then(|| text.to_ascii_lowercase())
+}
+
+/// A version number from 1, with or without a `v`.
+fn version(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
+    digits
+        .parse()
+        .ok()
+        .filter(|number| is_number && *number > 0)
+}
+
+/// A word of the comment, cut and made safe to stand between backticks.
+fn quoted(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let safe = |c: char| if c.is_control() || c == '`' { '\'' } else { c };
+    let mut cut: String = text.chars().take(CHARS_MAX).map(safe).collect();
+    if text.chars().count() > CHARS_MAX {
+        cut.push('…');
+    }
+    cut
+}

@@ -5,11 +5,13 @@
 pub mod ask;
 pub mod environment;
 pub mod model;
+pub mod proposal;
 pub mod pull;
+pub mod route;
 pub mod run;
 
-use crate::effect::{Hint, Intent, Outcome, Record, Wake};
-use crate::name::{PrNumber, RepoId, Slug};
+use crate::effect::{Effect, Hint, Intent, Outcome, Priority, Record, Text, Wake};
+use crate::name::{CommentId, PrNumber, Repo, RepoId, Slug};
 use ask::Query;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +99,8 @@ pub struct Given<S> {
 /// What a step says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step<S> {
+    /// Nothing is known of this subject: there is nothing to do.
+    Nothing,
     /// Ask these, then step again.
     Look(Vec<Query>),
     /// Do this.
@@ -141,3 +145,41 @@ pub const ROUNDS_MAX: usize = 6;
 
 /// How many effects of a subject are given to its step, newest first.
 pub const OUTCOMES_MAX: usize = 500;
+
+/// Answers a command with a sentence, once.
+pub(crate) fn answer(repo: &Repo, pr: PrNumber, comment: CommentId, message: &str) -> Intent {
+    answer_with(
+        repo,
+        pr,
+        comment,
+        Text::new("refusal/plain", serde_json::json!({ "message": message })),
+    )
+}
+
+/// Answers a command with a text, once.
+pub(crate) fn answer_with(repo: &Repo, pr: PrNumber, comment: CommentId, text: Text) -> Intent {
+    Intent {
+        key: format!("reply:{}:{}", repo.id, comment.0),
+        is_view: false,
+        priority: Priority::Answer,
+        effect: Effect::Reply {
+            repo: repo.clone(),
+            pr,
+            text,
+        },
+    }
+}
+
+/// Shows on a command that it was carried out.
+pub(crate) fn react(repo: &Repo, comment: CommentId) -> Intent {
+    Intent {
+        key: format!("react:{}:{}", repo.id, comment.0),
+        is_view: false,
+        priority: Priority::Answer,
+        effect: Effect::React {
+            repo: repo.clone(),
+            comment,
+            content: "+1".to_owned(),
+        },
+    }
+}

@@ -1,5 +1,12 @@
 //! An environment: what git wants, what the gateway serves, and the pull requests that change it.
 
+pub mod change;
+pub mod file;
+mod release;
+mod step;
+
+pub use step::step;
+
 use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, Repo, Slug};
 use crate::serving::spec::RolloutPhase;
 use serde::{Deserialize, Serialize};
@@ -38,6 +45,9 @@ pub struct Environment {
     pub acted: Vec<u64>,
     /// Whether it is gone.
     pub is_gone: bool,
+    /// The head whose preview had its time; another push brings it back.
+    #[serde(default)]
+    pub expired: Option<CommitSha>,
     /// Units: milliseconds since 1970, UTC.
     pub updated_ms: i64,
 }
@@ -119,4 +129,85 @@ pub struct Hold {
     pub why: String,
     /// Units: milliseconds since 1970, UTC.
     pub at_ms: i64,
+}
+
+impl Environment {
+    /// An environment that has served nothing yet.
+    pub fn new(repo: Repo, name: Slug, now_ms: i64) -> Environment {
+        Environment {
+            repo,
+            pr: name
+                .as_str()
+                .strip_prefix("pr-")
+                .and_then(|n| n.parse().ok())
+                .map(PrNumber),
+            name,
+            wanted: None,
+            generation: 0,
+            phase: None,
+            reason: None,
+            live: None,
+            live_since_ms: None,
+            verified: Vec::new(),
+            url: None,
+            changes: Vec::new(),
+            hold: None,
+            acted: Vec::new(),
+            is_gone: false,
+            expired: None,
+            updated_ms: now_ms,
+        }
+    }
+
+    /// When a release was verified here, if it was.
+    pub fn verified_at(&self, release: &Release) -> Option<i64> {
+        self.verified
+            .iter()
+            .rev()
+            .find(|v| v.release.id == release.id)
+            .map(|v| v.at_ms)
+    }
+
+    /// Our change that this pull request is.
+    pub fn change_of(&self, pr: PrNumber) -> Option<&Change> {
+        self.changes.iter().find(|change| change.pr == Some(pr))
+    }
+}
+
+impl Release {
+    /// `v8`, or `digits v8, cats v2` where there are several.
+    pub fn shown(&self) -> String {
+        match self.models.values().collect::<Vec<_>>()[..] {
+            [] => "no model".to_owned(),
+            [one] => format!("v{}", one.version),
+            _ => self
+                .models
+                .iter()
+                .map(|(name, m)| format!("{name} v{}", m.version))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
+
+/// The name of a pull request's preview.
+pub fn preview(pr: PrNumber) -> Slug {
+    Slug::parse(&format!("pr-{pr}")).expect("a number makes a good name")
+}
+
+/// What tables show of environments, previews left out.
+pub fn strip(environments: &[Environment]) -> serde_json::Value {
+    let rows = environments.iter().filter(|e| e.pr.is_none() && !e.is_gone).map(|e| {
+        serde_json::json!({
+            "name": e.name,
+            "version": e.live.as_ref().map_or_else(|| "—".to_owned(), Release::shown),
+            "commit": e.live.as_ref().map(|r| r.commit.clone()),
+            "digest": e.live.as_ref().and_then(|r| r.models.values().next().map(|m| m.digest.clone())),
+            "since_ms": e.live_since_ms,
+            "phase": e.phase,
+            "reason": e.reason,
+            "url": e.url,
+        })
+    });
+    serde_json::Value::Array(rows.collect())
 }

@@ -1,10 +1,17 @@
 //! A run: one execution of the contract's steps on a commit, and what its judge says.
 
+pub mod check;
+pub(crate) mod plan;
+mod step;
+mod verdict;
+
+pub use step::step;
+
 use crate::artifact::File;
 use crate::effect::ModelFiles;
 use crate::gate::Verdict;
 use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug};
-use crate::training::spec::{Failure, Metric, ProbeResult, Trust};
+use crate::training::spec::{Failure, Metric, MetricValue, ProbeResult, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +30,8 @@ pub struct Run {
     pub phase: Phase,
     /// The model's name, for a training run.
     pub model: Option<Slug>,
+    /// The service repository's name, for a training run.
+    pub service: Option<String>,
     /// The stages so far.
     pub stages: Vec<Stage>,
     /// Commit that the judge was taken from.
@@ -53,6 +62,10 @@ pub struct Run {
     pub runtime: Option<Digest>,
     /// Why the steps were not confined, where they were not.
     pub unconfined: Option<String>,
+    /// A note for the person: why nothing was done, or why a gate was left out.
+    pub note: Option<String>,
+    /// What the check run showed last, and when: progress is not repeated within a minute.
+    pub shown: Option<(String, i64)>,
     /// Units: milliseconds since 1970, UTC.
     pub created_ms: i64,
     /// Units: milliseconds since 1970, UTC.
@@ -142,6 +155,49 @@ pub enum Phase {
     Cancelled,
     /// Nothing was to be done: no trigger, no contract.
     Skipped,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub fn new(cause: Cause, now_ms: i64) -> Run {
+        Run {
+            id: cause.run_id(),
+            repo: cause.repo.clone(),
+            sha: cause.sha.clone(),
+            cause,
+            phase: Phase::Pending,
+            model: None,
+            service: None,
+            stages: Vec::new(),
+            judge_sha: None,
+            judge_digest: None,
+            made: None,
+            evidence: Vec::new(),
+            metrics: BTreeMap::new(),
+            live: None,
+            probe: None,
+            self_reported: false,
+            verdicts: Vec::new(),
+            failure: None,
+            tail: Vec::new(),
+            cancelled: None,
+            runtime: None,
+            unconfined: None,
+            note: None,
+            shown: None,
+            created_ms: now_ms,
+            finished_ms: None,
+        }
+    }
+
+    /// The finite metrics of the candidate.
+    pub fn numbers(&self) -> BTreeMap<String, f64> {
+        let finite = |(name, metric): (&String, &Metric)| match metric.value {
+            MetricValue::Number(value) if value.is_finite() => Some((name.clone(), value)),
+            MetricValue::Number(_) | MetricValue::Other(_) => None,
+        };
+        self.metrics.iter().filter_map(finite).collect()
+    }
 }
 
 /// A stage of a run.

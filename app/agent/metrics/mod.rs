@@ -1,0 +1,231 @@
+//! What a step measured, read without a library in its code: files, `GITHUB_OUTPUT`, and lines of its output.
+//!
+//! A later source wins over an earlier one: output lines, `GITHUB_OUTPUT`, files of the working directory, files of
+//! `OUTPUTS_DIR`. Only what the step itself wrote counts, so that a file of the repository is no measurement.
+//! Nothing here decides whether a value is good; what is no finite number stays visible as what it is.
+
+mod lines;
+mod values;
+
+pub use lines::Spoken;
+
+use crate::files::{self, Mark};
+use bowsprit_core::training::spec::{Metric, MetricValue};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Most metrics of a step.
+pub const METRICS_MAX: usize = 500;
+/// Longest name of a metric. Units: characters.
+pub const NAME_CHARS_MAX: usize = 200;
+/// Longest value that is kept as text. Units: characters.
+const TEXT_CHARS_MAX: usize = 40;
+/// Largest file that is read. Units: bytes.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Most files `metrics*.json` of one directory.
+const FILES_MAX: usize = 50;
+/// Before the name of a file of `OUTPUTS_DIR`, where people see it.
+const OUTPUTS_SHOWN: &str = "OUTPUTS_DIR/";
+/// Fixed names, weakest first.
+const NAMES: &[&str] = &[
+    "eval/metrics.json",
+    "metrics.toml",
+    "metrics.yml",
+    "metrics.yaml",
+    "metrics.json",
+];
+
+/// Where a step may leave metrics, as it was before the step.
+#[derive(Debug)]
+pub struct Places {
+    run_dir: PathBuf,
+    outputs: String,
+    github_output: String,
+    before: BTreeMap<String, Mark>,
+}
+
+impl Places {
+    /// Remembers what stands there now, which is not the step's.
+    ///
+    /// The step's outputs and its `GITHUB_OUTPUT` are given as paths below the run directory: a step owns the directories
+    /// on the way and may have put a link there.
+    pub fn before_step(run_dir: &Path, outputs: &str, github_output: &str) -> Places {
+        let mut places = Places {
+            run_dir: run_dir.to_path_buf(),
+            outputs: outputs.to_owned(),
+            github_output: github_output.to_owned(),
+            before: BTreeMap::new(),
+        };
+        for (path, _) in places.candidates() {
+            if let Some(mark) = Mark::of(&run_dir.join(&path)) {
+                places.before.insert(path, mark);
+            }
+        }
+        places
+    }
+
+    /// Everything that the step measured, and where it was looked for.
+    pub fn after_step(&self, spoken: Spoken) -> (BTreeMap<String, Metric>, Vec<String>) {
+        let mut metrics = spoken.into_metrics();
+        let mut searched = vec!["stdout".to_owned(), "GITHUB_OUTPUT".to_owned()];
+        let outputs = self.read(&self.github_output).unwrap_or_default();
+        for (name, value) in lines::github_output(&outputs) {
+            insert(&mut metrics, name, value, "GITHUB_OUTPUT");
+        }
+        for (path, shown) in self.candidates() {
+            let mark = Mark::of(&self.run_dir.join(&path));
+            if mark.is_none() || mark.as_ref() == self.before.get(&path) {
+                searched.push(shown);
+                continue;
+            }
+            let origin = shown.strip_prefix(OUTPUTS_SHOWN).unwrap_or(&shown);
+            match self.read(&path).and_then(|text| parse(&path, &text)) {
+                Ok(values) => {
+                    for (name, value) in values {
+                        insert(&mut metrics, name, value, origin);
+                    }
+                    searched.push(shown);
+                }
+                Err(why) => searched.push(format!("{shown} (cannot be read: {why})")),
+            }
+        }
+        (metrics, searched)
+    }
+
+    /// Paths below the run directory, weakest first, each as it is shown to people.
+    fn candidates(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (dir, shown) in [("work", ""), (self.outputs.as_str(), OUTPUTS_SHOWN)] {
+            if let Ok(path) = files::plain_path(&self.run_dir, dir) {
+                let names = names_in(&path).into_iter();
+                found.extend(names.map(|name| (format!("{dir}/{name}"), format!("{shown}{name}"))));
+            }
+        }
+        found
+    }
+
+    fn read(&self, path: &str) -> Result<String, String> {
+        let file = files::open_plain(&self.run_dir, path).map_err(|error| error.to_string())?;
+        let bytes = files::read_capped(file, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    }
+}
+
+fn parse(path: &str, text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+    match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("yaml" | "yml") => values::from_yaml(text),
+        Some("toml") => values::from_toml(text),
+        Some(_) | None => values::from_json(text),
+    }
+}
+
+/// Adds a metric within the caps; a later one replaces an earlier one of its name.
+fn insert(metrics: &mut BTreeMap<String, Metric>, name: String, value: MetricValue, origin: &str) {
+    let fits = !name.is_empty()
+        && name.chars().count() <= NAME_CHARS_MAX
+        && !name.chars().any(char::is_control);
+    if fits && (metrics.len() < METRICS_MAX || metrics.contains_key(&name)) {
+        let origin = origin.to_owned();
+        metrics.insert(name, Metric { value, origin });
+    }
+}
+
+/// The names to look for: the fixed ones, and every `metrics*.json` before them.
+fn names_in(dir: &Path) -> Vec<String> {
+    let mut others: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            name.starts_with("metrics") && name.ends_with(".json") && name != "metrics.json"
+        })
+        .collect();
+    others.sort();
+    others.truncate(FILES_MAX);
+    others.extend(NAMES.iter().map(|name| (*name).to_owned()));
+    others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_later_source_wins_and_old_files_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let [work, outputs, output] =
+            ["work", "outputs", "github"].map(|name| dir.path().join(name));
+        fs::create_dir_all(work.join("eval")).unwrap();
+        fs::create_dir(&outputs).unwrap();
+        fs::write(work.join("metrics.json"), r#"{"old": 1}"#).unwrap();
+        let places = Places::before_step(dir.path(), "outputs", "github");
+        let mut spoken = Spoken::default();
+        for line in ["hello", "accuracy=0.1 loss: 0.5", r#"{"f1": 0.7}"#] {
+            spoken.line(line);
+        }
+        fs::write(&output, "accuracy=0.2\nname=x\nauc=0.6\n").unwrap();
+        fs::write(work.join("eval/metrics.json"), r#"{"auc": 0.61}"#).unwrap();
+        fs::write(
+            outputs.join("metrics.yaml"),
+            "train: {accuracy: 0.4}\nbad: .nan\n",
+        )
+        .unwrap();
+        fs::write(
+            outputs.join("metrics.json"),
+            r#"{"accuracy": NaN, "n": 3, "text": "x", "deep": {"a": -Infinity}}"#,
+        )
+        .unwrap();
+        fs::write(outputs.join("metrics_b.json"), "{").unwrap();
+        let (metrics, searched) = places.after_step(spoken);
+        let shown: Vec<String> = metrics
+            .iter()
+            .map(|(name, m)| format!("{name} {:?} {}", m.value, m.origin))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"accuracy Other("NaN") metrics.json"#,
+                "auc Number(0.61) eval/metrics.json",
+                r#"bad Other("NaN") metrics.yaml"#,
+                r#"deep.a Other("-Infinity") metrics.json"#,
+                "f1 Number(0.7) stdout:3",
+                "loss Number(0.5) stdout:2",
+                "n Number(3.0) metrics.json",
+                "train.accuracy Number(0.4) metrics.yaml",
+            ]
+        );
+        assert!(
+            searched
+                .iter()
+                .any(|place| place.starts_with("OUTPUTS_DIR/metrics_b.json (cannot be read"))
+        );
+        assert!(searched.contains(&"metrics.json".to_owned()));
+    }
+
+    #[test]
+    fn a_link_on_the_way_is_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let places = Places::before_step(dir.path(), "outputs/live", "tmp/github");
+        fs::write(elsewhere.path().join("metrics.json"), r#"{"a": 1}"#).unwrap();
+        fs::write(elsewhere.path().join("github"), "a=1").unwrap();
+        fs::create_dir(dir.path().join("outputs")).unwrap();
+        for name in ["outputs/live", "tmp"] {
+            std::os::unix::fs::symlink(elsewhere.path(), dir.path().join(name)).unwrap();
+        }
+        assert!(places.after_step(Spoken::default()).0.is_empty());
+    }
+
+    #[test]
+    fn metrics_have_a_limit() {
+        let mut spoken = Spoken::default();
+        for number in 0..2 * METRICS_MAX {
+            spoken.line(&format!("m{number}=1"));
+        }
+        spoken.line("m0=2");
+        let metrics = spoken.into_metrics();
+        assert_eq!(metrics.len(), METRICS_MAX);
+        assert_eq!(metrics["m0"].value, MetricValue::Number(2.0));
+    }
+}

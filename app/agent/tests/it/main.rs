@@ -1,0 +1,7 @@
+//! Stories of the agent: real child processes in temporary directories.
+
+mod confinement;
+mod endings;
+mod order;
+mod probing;
+mod runs;

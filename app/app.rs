@@ -1,0 +1,130 @@
+//! The wiring: opens every room once, starts the loops, stops them in order.
+//!
+//! Nothing here decides anything; it only says who is given what.
+
+use crate::artifacts::Artifacts;
+use crate::config::Config;
+use crate::git::Mirrors;
+use crate::github::{GitHub, Settings};
+use crate::http;
+use crate::http::health::Readiness;
+use crate::releases::Target;
+use crate::runs::Backend;
+use crate::store::Store;
+use crate::text::Texts;
+use crate::worker::{self, Rooms};
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Work at hand is given this long when the server stops.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// GitHub is asked who we are this often before the server gives up.
+const HELLO_TRIES: u32 = 5;
+
+/// A running server.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its rooms, for tests that ask the store.
+    pub rooms: Arc<Rooms>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    door: JoinHandle<()>,
+    readiness: Readiness,
+}
+
+/// Opens everything and starts to work. Errors: a room that cannot be opened, by name.
+pub async fn start(config: Config, program: Vec<std::ffi::OsString>) -> anyhow::Result<Running> {
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    start_on(listener, config, program).await
+}
+
+/// As [`start`], on a listener that is open already.
+pub async fn start_on(listener: TcpListener, config: Config, program: Vec<std::ffi::OsString>) -> anyhow::Result<Running> {
+    let address = listener.local_addr()?;
+    let store = Store::open(&config.store_url).await?;
+    let readiness = Readiness::default();
+    let stop = CancellationToken::new();
+    let rooms = Arc::new(rooms(&config, store.clone(), program).await?);
+    let router = http::router(http::Front { config: &config, rooms: rooms.clone(), readiness: readiness.clone() });
+    let door = serve(listener, router, stop.clone());
+    let tasks = worker::start(&rooms, &stop);
+    readiness.set_started();
+    tracing::info!("listening on {address}");
+    Ok(Running { address, rooms, stop, tasks, door, readiness })
+}
+
+async fn rooms(config: &Config, store: Store, program: Vec<std::ffi::OsString>) -> anyhow::Result<Rooms> {
+    let github = github(config)?;
+    let bot = hello(&github).await?;
+    let artifacts = Artifacts::open(&config.state_dir)?;
+    Ok(Rooms {
+        mirrors: Mirrors::new(&config.state_dir.join("mirrors"), &config.github.git_url, config.github.ca_file.as_deref())?,
+        runs: Backend::open(config, artifacts.clone(), program.clone())?,
+        releases: Target::open(config, artifacts.clone(), program)?,
+        texts: Texts::load(None)?,
+        snapshots: config.state_dir.join("snapshots"),
+        public_url: config.public_url.clone(),
+        every: config.reconcile_every,
+        artifacts,
+        github,
+        store,
+        bot,
+    })
+}
+
+fn github(config: &Config) -> anyhow::Result<GitHub> {
+    let ca_pem = config.github.ca_file.as_ref().map(std::fs::read).transpose().context("cannot read `github.ca_file`")?;
+    GitHub::new(Settings {
+        api_url: config.github.api_url.clone(),
+        git_url: config.github.git_url.clone(),
+        app_id: config.github.app_id.to_string(),
+        private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
+        ca_pem,
+        user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
+    })
+}
+
+/// Asks GitHub who we are; a server that comes up a little later than we do is waited for.
+async fn hello(github: &GitHub) -> anyhow::Result<bowsprit_core::name::Login> {
+    let mut last = None;
+    for attempt in 0..HELLO_TRIES {
+        match github.app().await {
+            Ok(app) => return Ok(app.login.clone()),
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
+    }
+    let error = last.map(|error| error.to_string()).unwrap_or_default();
+    anyhow::bail!("cannot ask GitHub who we are ({error}); check `github.api_url`, `github.app_id` and `github.private_key_file`")
+}
+
+fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let ended = async move { stop.cancelled().await };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+            tracing::error!("cannot serve: {error}");
+        }
+    })
+}
+
+impl Running {
+    /// Stops taking new work, finishes what is at hand, closes the store.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.readiness.set_stopping();
+        self.stop.cancel();
+        if tokio::time::timeout(STOP_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some work did not end in time; the next start goes on with it");
+        }
+        self.door.abort();
+        self.rooms.store.close().await
+    }
+}

@@ -1,0 +1,131 @@
+use super::*;
+use secrecy::ExposeSecret;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn home() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let pem = "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n";
+    std::fs::write(dir.path().join("key.pem"), pem).unwrap();
+    std::fs::write(dir.path().join("secret"), format!("{SECRET}\n")).unwrap();
+    dir
+}
+
+fn good(dir: &TempDir) -> String {
+    let dir = dir.path().display();
+    format!(
+        "state_dir = \"{dir}/state\"\n[github]\napp_id = 7\nprivate_key_file = \"{dir}/key.pem\"\nwebhook_secret_files = [\"{dir}/secret\"]\n"
+    )
+}
+
+fn load(dir: &TempDir, text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let path = dir.path().join("bowsprit.toml");
+    std::fs::write(&path, text).unwrap();
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    Config::load(Some(&path), env)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_short_file_is_enough_and_the_rest_has_defaults() {
+    let dir = home();
+    let config = load(&dir, &good(&dir), &[]).unwrap();
+    assert_eq!(config.public_url, "http://127.0.0.1:8080");
+    assert_eq!(config.github.api_url, "https://api.github.com");
+    assert_eq!(config.github.webhook_secrets[0].expose_secret(), SECRET);
+    assert_eq!(config.reconcile_every, Duration::from_secs(300));
+    assert!(config.store_url.ends_with("/state/bowsprit.db"));
+    let mode = std::fs::metadata(&config.state_dir).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o700);
+    assert!(!format!("{config:?}").contains(SECRET));
+}
+
+#[test]
+fn the_environment_wins_and_foreign_variables_are_left_alone() {
+    let dir = home();
+    let secrets = format!("{0}/secret, {0}/secret", dir.path().display());
+    let env = [
+        ("BOWSPRIT_GITHUB__API_URL", "https://ghe.example/api/v3/"),
+        ("BOWSPRIT_GITHUB__WEBHOOK_SECRET_FILES", secrets.as_str()),
+        ("BOWSPRIT_LISTEN", "0.0.0.0:9000"),
+        ("BOWSPRIT_SERVICE_PORT", "tcp://10.0.0.1:80"),
+        ("BOWSPRIT_RECONCILE__EVERY", "30s"),
+        ("HOME", "/"),
+    ];
+    let config = load(&dir, &good(&dir), &env).unwrap();
+    assert_eq!(config.github.api_url, "https://ghe.example/api/v3");
+    assert_eq!(config.github.webhook_secrets.len(), 2);
+    assert_eq!(config.public_url, "http://0.0.0.0:9000");
+    assert_eq!(config.reconcile_every, Duration::from_secs(30));
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    let dir = home();
+    std::fs::write(dir.path().join("short"), "tooshort\n").unwrap();
+    let text = format!(
+        "listen = \"here\"\ncolour = 1\n[github]\nwebhook_secret_files = [\"{0}/short\", \"{0}/none\"]\n[runs]\nbackend = \"kubernetes\"\nslots = 0\n[store]\nurl = \"postgres://x\"\n",
+        dir.path().display()
+    );
+    let problems = load(&dir, &text, &[("BOWSPRIT_GITHUB__TYPO", "x")]).unwrap_err();
+    for expected in [
+        "line 1: `listen`: `here` is not an address",
+        "line 2: `colour`: is not a key",
+        "`github.app_id`: is missing",
+        "`github.private_key_file`: is missing",
+        "shorter than 16 bytes",
+        "/none`: No such file",
+        "line 6: `runs.backend`: `kubernetes` is not built yet",
+        "line 7: `runs.slots`: `0` is not a whole number from 1",
+        "`store.url`: PostgreSQL is not built yet",
+        "`github.typo`: is not a key",
+    ] {
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_one_or_two() {
+    let dir = home();
+    let text = good(&dir);
+    let list = format!("[\"{}/secret\"]", dir.path().display());
+    for wrong in ["[]", "[\"a\", \"b\", \"c\"]"] {
+        let problems = load(&dir, &text.replace(&list, wrong), &[]).unwrap_err();
+        assert!(problems[0].contains("one file, or two"), "{problems:?}");
+    }
+}
+
+#[test]
+fn broken_toml_names_its_line() {
+    let dir = home();
+    let problems = load(&dir, "listen = \"x\"\nlisten = \"y\"\n", &[]).unwrap_err();
+    assert!(problems[0].starts_with("line 2: "), "{problems:?}");
+}
+
+#[test]
+fn compatibility_is_by_repository() {
+    let dir = home();
+    let text = format!(
+        "{}[chatops]\ncompatibility = \"prow\"\nrepositories.\"Octo/new.team\" = \"own\"\n",
+        good(&dir)
+    );
+    let config = load(&dir, &text, &[]).unwrap();
+    assert_eq!(config.compatibility("octo/digits"), Compatibility::Prow);
+    assert_eq!(config.compatibility("octo/New.team"), Compatibility::Own);
+}
+
+#[test]
+fn ports_are_a_range() {
+    let dir = home();
+    let with = |ports: &str| format!("{}[releases]\nports = \"{ports}\"\n", good(&dir));
+    let config = load(&dir, &with("20000-20010"), &[]).unwrap();
+    assert_eq!(config.releases.ports, Some(20_000..=20_010));
+    for wrong in ["20010-20000", "x", "0-5", "1-70000"] {
+        assert!(load(&dir, &with(wrong), &[]).is_err(), "{wrong}");
+    }
+}

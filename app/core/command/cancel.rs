@@ -1,0 +1,18 @@
+//! `/cancel`: stop what runs.
+
+use super::{Command, Entry, alone};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "/cancel",
+    usage: "/cancel",
+    who: "Trusted people: members and collaborators.",
+    what: "Stops the runs of this pull request; they end as cancelled, not as failed.",
+    example: "/cancel",
+    words: &["/cancel"],
+    any_case: true,
+    read,
+};
+
+fn read(word: &str, rest: &str) -> Result<Command, String> {
+    alone(word, rest, Command::Cancel)
+}

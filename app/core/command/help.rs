@@ -1,0 +1,46 @@
+//! `/help`, and the page of all commands.
+
+use super::{Command, Entry, TABLE, alone};
+use std::fmt::Write as _;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "/help",
+    usage: "/help",
+    who: "Anybody.",
+    what: "Answers with the commands that work here.",
+    example: "/help",
+    words: &["/help"],
+    any_case: true,
+    read,
+};
+
+fn read(word: &str, rest: &str) -> Result<Command, String> {
+    alone(word, rest, Command::Help)
+}
+
+/// Every command, in the order in which people meet them.
+pub fn help() -> Vec<Entry> {
+    TABLE.iter().map(|entry| (*entry).clone()).collect()
+}
+
+/// The page of all commands as Markdown, one sentence a line.
+pub fn help_markdown() -> String {
+    let mut page = String::from(
+        "# Commands\n\n\
+         A command stands at the start of a line in a comment, a review or the description of a pull request.\n\
+         Lines inside quotes, code, lists, tables, headings and HTML are not read.\n\
+         Only new comments are read: editing one does nothing.\n\
+         Several commands in one comment are done from top to bottom.\n",
+    );
+    for entry in TABLE {
+        let (name, usage, example) = (entry.name, entry.usage, entry.example);
+        let what = entry.what.replace(". ", ".\n");
+        let who = entry.who;
+        // Writing into a text cannot fail.
+        let _ = write!(
+            page,
+            "\n## {name}\n\n```text\n{usage}\n```\n\n{what}\n\nWho: {who}\n\nExample: `{example}`\n"
+        );
+    }
+    page
+}

@@ -1,0 +1,30 @@
+//! `/ok-to-test`: foreign code may run, this once.
+
+use super::{Command, Entry, commit};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "/ok-to-test",
+    usage: "/ok-to-test [<commit>]",
+    who: "Trusted people: members and collaborators.",
+    what: "Lets the code of somebody who is not trusted run, for one head only: the named one, or the one that was the head when the comment was written.",
+    example: "/ok-to-test 4f2a91c",
+    words: &["/ok-to-test"],
+    any_case: false,
+    read,
+};
+
+fn read(_word: &str, rest: &str) -> Result<Command, String> {
+    if rest.is_empty() {
+        return Ok(Command::OkToTest { sha: None });
+    }
+    if rest.eq_ignore_ascii_case("cancel") {
+        return Err(
+            "`/ok-to-test` is for one head and ends with the next push; `/cancel` stops what runs"
+                .to_owned(),
+        );
+    }
+    match commit(rest) {
+        Some(sha) => Ok(Command::OkToTest { sha: Some(sha) }),
+        None => Err("`/ok-to-test` takes nothing, or a commit of 7 to 40 hex digits".to_owned()),
+    }
+}

@@ -1,0 +1,51 @@
+//! `/promote`: a version to an environment.
+
+use super::{Command, Entry, quoted, version};
+use crate::name::Slug;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "/promote",
+    usage: "/promote <environment> [<version>]",
+    who: "Reviewers of the repository; the pull request that it opens needs the environment's approvers.",
+    what: "Opens the promotion of the newest verified release, or of the one with that model version.",
+    example: "/promote production 8",
+    words: &["/promote"],
+    any_case: true,
+    read,
+};
+
+fn read(_word: &str, rest: &str) -> Result<Command, String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (environment, number) = target("/promote", &words)?;
+    Ok(Command::Promote {
+        environment,
+        version: number,
+    })
+}
+
+/// An environment and perhaps a version. Errors: a sentence without its full stop.
+pub(super) fn target(word: &str, words: &[&str]) -> Result<(Slug, Option<u64>), String> {
+    let (environment, number) = match words {
+        [] => return Err(format!("`{word}` needs the name of an environment")),
+        [environment] => (environment, None),
+        [environment, number] => (
+            environment,
+            Some(
+                version(number)
+                    .ok_or_else(|| format!("`{}` is not a version number", quoted(number)))?,
+            ),
+        ),
+        [_, _, ..] => {
+            return Err(format!(
+                "`{word}` takes an environment and a version, nothing more"
+            ));
+        }
+    };
+    let environment = Slug::parse(environment).map_err(|_| {
+        format!(
+            "`{}` is not the name of an environment",
+            quoted(environment)
+        )
+    })?;
+    Ok((environment, number))
+}

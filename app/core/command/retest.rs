@@ -1,0 +1,22 @@
+//! `/retest`: run again what failed.
+
+use super::{Command, Entry};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "/retest",
+    usage: "/retest",
+    who: "Trusted people: members and collaborators.",
+    what: "Runs again what failed on the current head, and what should have run and did not.",
+    example: "/retest",
+    words: &["/retest"],
+    any_case: false,
+    read,
+};
+
+fn read(_word: &str, rest: &str) -> Result<Command, String> {
+    if rest.is_empty() {
+        Ok(Command::Retest)
+    } else {
+        Err("`/retest` takes no argument; `/test <name>` runs one check".to_owned())
+    }
+}

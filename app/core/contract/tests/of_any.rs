@@ -1,0 +1,201 @@
+//! What holds for every contract, whatever its kind.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place() {
+    check(
+        "kind: training\nmodle: digits\nservice: octo/digits-service\nsteps:\n  - nmae: train\n    run: python train.py && rm x\n    \
+         timeout: 30\n    resources: {cpu: lots, memory: 1Gib}\n    env: {PORT: 1, BOWSPRIT_X: 2, a-b: 3}\n",
+        expect![[r#"
+            1:1 `model` is missing in the training contract: the name of the model, such as `model: digits`
+            1:1 `evaluate` is missing in the training contract: write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, or `evaluate: self` to trust the figures that training reports
+            2:1 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, checks, triggers)
+            3:10 `service`: write the repository's name without its owner, both belong to the same one
+            5:5 unknown key `nmae` in a step, did you mean `name`? (allowed: name, run, resources, timeout, env, secrets, network)
+            5:5 `name` is missing in a step: such as `name: train`
+            6:10 `run` of a step: `&&` needs a shell and none is used; put the line into a script, or write a list
+            7:14 `timeout` of a step: write a span of time such as `5s`, `30m`, `72h` or `1h30m`
+            8:22 `cpu`: write cores such as `1`, `0.5` or `250m`, at most 256
+            8:36 `memory`: write an amount of memory such as `512Mi`, `1Gi` or `500M`, from 1Mi to 4Ti
+            9:11 `PORT` is set by Bowsprit or the system, choose another name
+            9:20 `BOWSPRIT_X` is set by Bowsprit or the system, choose another name
+            9:35 `a-b` is no name of an environment variable: letters, digits and `_`, first no digit"#]],
+    );
+}
+
+#[test]
+fn structure_is_strict() {
+    check("", expect!["1:1 the file is empty"]);
+    check(
+        "- a\n",
+        expect!["1:1 the contract must be a mapping, not a list"],
+    );
+    check(
+        "kind: [\n",
+        expect!["1:7 this is not YAML: unclosed bracket '['"],
+    );
+    check(
+        "kind: training\nkind: service\n",
+        expect!["2:1 `kind` stands here twice, first on line 1"],
+    );
+    check(
+        "kind: model\nserve: 1\n",
+        expect![[r#"
+        1:1 `models` is missing in the service contract: the model to serve, such as `digits: {from: digits-training}`
+        1:1 `environments` is missing in the service contract: where the service runs, such as `{preview: {ttl: 72h}, staging: {tracks: main}}`
+        1:7 `kind` must be `training` or `service`
+        2:8 `serve` must be a mapping of run, ready, predict, test, resources, env, ready_timeout, score, not a single value"#]],
+    );
+    trained(
+        "model: digits",
+        "model: !!str digits",
+        expect!["2:14 tags (`!…`) are not supported"],
+    );
+    trained(
+        "model: digits",
+        "model: digits\n<<: {a: b}",
+        expect!["3:1 merge keys (`<<`) are not supported, write the keys out"],
+    );
+    trained(
+        "model: digits",
+        "model: *nobody",
+        expect!["2:8 this is not YAML: while parsing node, found unknown anchor"],
+    );
+    check(
+        &format!("{TRAINING}---\nkind: training\n"),
+        expect!["22:1 only one document is read, remove the second `---`"],
+    );
+    check(
+        &format!("a: {}1{}", "[".repeat(20), "]".repeat(20)),
+        expect!["1:19 nested deeper than 16 levels"],
+    );
+    check(
+        &"x".repeat(CONTRACT_BYTES_MAX + 1),
+        expect!["1:1 the file has 262145 bytes, at most 262144 are read"],
+    );
+}
+
+#[test]
+fn alias_bombs_are_refused_and_plain_aliases_are_not() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";
+    check(bomb, expect!["4:29 more than 10000 values"]);
+    check(
+        "a: &a [*a]\n",
+        expect!["1:8 an alias may not stand inside the value that it repeats"],
+    );
+    let twice = "env: &env {EPOCHS: \"20\"}\n  - {name: again, run: [x], env: *env}\n  - name: last\n    run: [x]";
+    trained("env: {EPOCHS: \"20\"}", twice, expect![["fine"]]);
+}
+
+#[test]
+fn what_is_not_built_is_refused_with_what_is() {
+    for runtime in [
+        "image: x",
+        "dockerfile: Dockerfile",
+        "base: x",
+        "rust: Cargo.lock",
+        "conda: environment.yml",
+    ] {
+        let text = TRAINING.replacen(
+            "python: \"3.11\", requirements: requirements.lock",
+            runtime,
+            1,
+        );
+        let problems = parse(&text).expect_err("must be refused");
+        assert_eq!(problems.len(), 1, "{runtime}");
+        assert!(
+            problems[0]
+                .message
+                .contains("not supported yet; what is: `{python"),
+            "{}",
+            problems[0].message
+        );
+    }
+    trained(
+        "python: \"3.11\"",
+        "python: 2.7",
+        expect![[r#"4:19 `python`: write major and minor version, such as "3.11""#]],
+    );
+    trained(
+        "python: \"3.11\", ",
+        "",
+        expect![[
+            r#"4:10 `python` is missing in `runtime`: the least version, such as `python: "3.11"`"#
+        ]],
+    );
+    served(
+        "  run: [python, -m, digits_service]",
+        "  score: score.py",
+        expect![
+            "6:3 `score` in `serve` is not supported yet; what is: `run`, a command that listens on `PORT`"
+        ],
+    );
+    served(
+        "from: digits-training}",
+        "from: digits-training}\n  other: {from: other-training}",
+        expect![
+            "4:3 more than one model in a service is not supported yet; what is: one model, one service"
+        ],
+    );
+}
+
+#[test]
+fn schema_names_the_keys_that_the_reader_takes() {
+    let schema = schema();
+    let keys = |name: &str| -> BTreeMap<String, ()> {
+        let properties = schema["$defs"][name]["properties"]
+            .as_object()
+            .expect("properties");
+        properties.keys().map(|key| (key.clone(), ())).collect()
+    };
+    let check = |name: &str, known: &[&str], later: &[&str]| {
+        let known = known
+            .iter()
+            .filter(|key| !later.contains(key))
+            .map(|key| ((*key).to_owned(), ()))
+            .collect();
+        assert_eq!(keys(name), known, "{name}");
+    };
+    check("training", &training::KEYS, &[]);
+    check("step", &training::STEP_KEYS, &[]);
+    check("judge", &training::JUDGE_KEYS, &[]);
+    check("triggers", &training::TRIGGER_KEYS, &[]);
+    check("service", &service::KEYS, &[]);
+    check("serve", &service::SERVE_KEYS, &["score"]);
+    check("environment", &service::ENVIRONMENT_KEYS, &[]);
+    check("model", &service::MODEL_KEYS, &[]);
+    check("check", &shared::CHECK_KEYS, &["runtime"]);
+    check("resources", &shared::RESOURCE_KEYS, &[]);
+    check("runtime", &shared::RUNTIME_KEYS, &[]);
+    let gate = schema["$defs"]["gate"]["oneOf"][1]["properties"]
+        .as_object()
+        .expect("properties");
+    assert_eq!(gate.len(), training::GATE_KEYS.len());
+    assert!(
+        training::GATE_KEYS
+            .iter()
+            .all(|key| gate.contains_key(*key))
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn reading_any_text_ends_without_panic(text in "[\\PC\n\t]{0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn a_damaged_contract_is_told_or_read(at in 0..SERVICE.len(), with in "[ -~\n]{0,3}") {
+        let mut text = SERVICE.to_owned();
+        text.insert_str(at, &with);
+        if let Err(problems) = parse(&text) {
+            prop_assert!(!problems.is_empty());
+            prop_assert!(problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1 && problem.line <= 30));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Contracts of repositories that serve.
+
+use super::*;
+
+fn service() -> Service {
+    match parse(SERVICE) {
+        Ok(Contract::Service(service)) => service,
+        other => panic!("not a service contract: {other:?}"),
+    }
+}
+
+#[test]
+fn service_contract_is_read_whole() {
+    let service = service();
+    assert_eq!(
+        (service.serve.ready.as_str(), service.serve.predict.as_str()),
+        ("/readyz", "/v1/predict")
+    );
+    assert_eq!(
+        (
+            service.serve.resources.cpu_millis,
+            service.serve.ready_timeout_s
+        ),
+        (250, 60)
+    );
+    let names: Vec<&str> = service
+        .environments
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["preview", "staging", "production"]);
+    assert_eq!(
+        service.environments[0].role,
+        Role::Preview {
+            ttl_ms: 72 * 3_600_000
+        }
+    );
+    let Role::After {
+        environment,
+        approvals,
+        soak_ms,
+        windows,
+    } = &service.environments[2].role
+    else {
+        panic!("no promotion");
+    };
+    assert_eq!(
+        (environment.as_str(), *approvals, *soak_ms, windows.len()),
+        ("staging", 1, 600_000, 1)
+    );
+    let staging = &service.environments[1];
+    assert_eq!(
+        (
+            staging.auth,
+            staging.queue,
+            staging.concurrency,
+            staging.allow_self_reported
+        ),
+        (true, 10, 8, false)
+    );
+    assert!(
+        service
+            .environment(&Slug::parse("staging").expect("name"))
+            .is_some()
+    );
+}
+
+#[test]
+fn environments_have_one_role_each() {
+    let production = "{after: staging, approvals: 1, soak: 10m, windows: [\"Mon-Thu 09:00-16:00 Europe/Madrid\"]}";
+    served(
+        production,
+        "{after: nowhere, approvals: 99, soak: long, windows: [never]}",
+        expect![[r#"
+        12:23 `after` must name an environment that stands above, `nowhere` does not
+        12:43 `approvals` must be a whole number from 0 to 10
+        12:53 `soak`: write a span of time such as `5s`, `30m`, `72h` or `1h30m`
+        12:69 `windows`: write a window such as `Mon-Thu 09:00-16:00 Europe/Madrid`"#]],
+    );
+    served(
+        production,
+        "{after: preview}",
+        expect!["12:23 `after` cannot be `preview`, which belongs to pull requests"],
+    );
+    served(
+        production,
+        "{tracks: main, after: staging}",
+        expect![
+            "12:3 the environment `production`: it needs exactly one of `ttl` (preview), `tracks` (a branch) and `after` (another environment)"
+        ],
+    );
+    served(
+        production,
+        "{}",
+        expect![
+            "12:3 the environment `production`: it needs exactly one of `ttl` (preview), `tracks` (a branch) and `after` (another environment)"
+        ],
+    );
+    served(
+        production,
+        "{ttl: 3h}",
+        expect![
+            "12:21 `ttl` is for the environment `preview`; it needs exactly one of `ttl` (preview), `tracks` (a branch) and `after` (another environment)"
+        ],
+    );
+    served(
+        production,
+        "{tracks: main, approvals: 1}",
+        expect!["12:41 `approvals` needs `after` in the environment `production`"],
+    );
+    served(
+        "preview: {ttl: 72h}",
+        "preview: {tracks: main}",
+        expect![
+            "10:3 `preview` is the environment of pull requests and has `ttl`, such as `{ttl: 72h}`"
+        ],
+    );
+    served(
+        "preview: {ttl: 72h}",
+        "Preview: {ttl: 72h}",
+        expect![[r#"
+        10:3 the name of an environment: `Preview` is not a name: 1 to 40 lower-case letters, digits and `-`, first a letter
+        10:18 `ttl` is for the environment `preview`; it needs exactly one of `ttl` (preview), `tracks` (a branch) and `after` (another environment)"#]],
+    );
+    served(
+        "{tracks: main, ",
+        "{tracks: main, auth: maybe, queue: -1, concurrency: 0, ",
+        expect![[r#"
+        11:33 `auth` must be true or false
+        11:47 `queue` must be a whole number from 0 to 10000
+        11:64 `concurrency` must be a whole number from 1 to 1000"#]],
+    );
+}
+
+#[test]
+fn serve_paths_stay_out_of_the_gateway() {
+    served(
+        "  test: [python, -m, pytest, -q]",
+        "  ready: /.bowsprit/live\n  predict: v1",
+        expect![[r#"
+        7:10 `ready`: `/.bowsprit` belongs to the gateway
+        8:12 `predict`: write the path of an address, such as `/v1/predict`"#]],
+    );
+}

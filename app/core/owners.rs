@@ -1,5 +1,0 @@
-//! OWNERS files: who may approve what.
-
-/// Stand-in.
-#[derive(Debug, Clone)]
-pub struct Owners;

@@ -1,0 +1,307 @@
+//! OWNERS files: who may approve what.
+//!
+//! The files are those of the base branch, never of the change that is judged.
+//! Logins are compared in lower case; whether somebody is still a collaborator is not known here.
+//!
+//! One folder is special: what lies under `environments/` is approved only by people whom that folder itself names,
+//! because its files decide what runs where. Without an OWNERS file there, nobody approves them.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use crate::name::{Login, RepoPath};
+use file::{People, Rules};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most OWNERS files that are read.
+pub const FILES_MAX: usize = 1_000;
+/// Filters of all files together after which no further file is read; compiled ones take memory.
+pub const PATTERNS_MAX: usize = 500;
+/// Largest OWNERS or OWNERS_ALIASES file. Units: bytes.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
+/// The folder whose files do not inherit approvers from above.
+pub const ENVIRONMENTS: &str = "environments";
+
+/// An OWNERS file as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnersFile<'a> {
+    /// Its folder without slashes at the ends; empty for the root.
+    pub dir: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// Something wrong in an OWNERS file; the rest of the file counts as far as it can be read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct OwnersProblem {
+    /// The folder of the file; empty for the root.
+    pub dir: String,
+    /// Units: lines from 1.
+    pub line: u32,
+    /// What is wrong; it starts with `OWNERS_ALIASES:` if it is in that file.
+    pub message: String,
+}
+
+/// Files that still need somebody's approval.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Pending {
+    /// The folder whose owners are asked; empty for the root.
+    pub dir: String,
+    /// Who may approve all of these files; empty when nobody may.
+    pub approvers: BTreeSet<Login>,
+}
+
+/// All OWNERS files of a repository.
+#[derive(Debug, Clone, Default)]
+pub struct Owners {
+    rules: BTreeMap<String, Rules>,
+    /// Whether there was a file, readable or not: a broken one must not open the repository to everybody.
+    is_owned: bool,
+}
+
+impl Owners {
+    /// Reads every file; what cannot be read is left out and told.
+    ///
+    /// A file that is no YAML counts as if it were not there, so that the folder above can approve its repair.
+    pub fn parse(files: &[OwnersFile<'_>], aliases: Option<&str>) -> (Owners, Vec<OwnersProblem>) {
+        let mut problems = Vec::new();
+        let aliases = aliases
+            .map(|text| file::read_aliases(text, &mut problems))
+            .unwrap_or_default();
+        let mut rules = BTreeMap::new();
+        let mut patterns = 0;
+        for (index, file) in files.iter().enumerate() {
+            if index >= FILES_MAX || patterns >= PATTERNS_MAX {
+                let message = format!(
+                    "this file and those after it are not read: at most {FILES_MAX} files and {PATTERNS_MAX} filters are"
+                );
+                let dir = file.dir.to_owned();
+                problems.push(OwnersProblem {
+                    dir,
+                    line: 1,
+                    message,
+                });
+                break;
+            }
+            if let Some(read) = file::read(file, &aliases, &mut problems) {
+                patterns += read.patterns();
+                rules.insert(file.dir.to_owned(), read);
+            }
+        }
+        let is_owned = !files.is_empty();
+        (Owners { rules, is_owned }, problems)
+    }
+
+    /// Whether there is no OWNERS file at all; one that cannot be read is one.
+    pub fn is_empty(&self) -> bool {
+        !self.is_owned
+    }
+
+    /// Who may approve the file, in lower case.
+    pub fn approvers(&self, path: &RepoPath) -> BTreeSet<Login> {
+        self.people(
+            path,
+            |people| &people.approvers,
+            approval_boundary(path.as_str()),
+        )
+    }
+
+    /// Who is asked to review the file, in lower case.
+    pub fn reviewers(&self, path: &RepoPath) -> BTreeSet<Login> {
+        self.people(path, |people| &people.reviewers, "")
+    }
+
+    /// Who is always asked to review the file, in lower case.
+    pub fn required_reviewers(&self, path: &RepoPath) -> BTreeSet<Login> {
+        self.people(path, |people| &people.required_reviewers, "")
+    }
+
+    /// Labels that a change of the file gets.
+    pub fn labels(&self, path: &RepoPath) -> BTreeSet<String> {
+        ancestors(parent(path.as_str()), "")
+            .filter_map(|dir| self.rules.get(dir).map(|rules| (dir, rules)))
+            .flat_map(|(dir, rules)| rules.matching(below(dir, path.as_str())))
+            .flat_map(|people| people.labels.iter().cloned())
+            .collect()
+    }
+
+    /// Whether the person's `/lgtm` counts by OWNERS: approver or reviewer of any of these files.
+    pub fn may_lgtm(&self, login: &Login, paths: &[RepoPath]) -> bool {
+        let Some(login) = lower(login.as_str()) else {
+            return false;
+        };
+        paths.iter().any(|path| {
+            self.approvers(path).contains(&login) || self.reviewers(path).contains(&login)
+        })
+    }
+
+    /// What is still to be approved, by folder; empty when every file has an approver among `approved_by`.
+    ///
+    /// No paths are never pending: whether a change without files may merge is decided elsewhere.
+    /// A folder whose files the approvers of a pending folder above can approve as well is not named on its own.
+    pub fn pending(&self, paths: &[RepoPath], approved_by: &BTreeSet<Login>) -> Vec<Pending> {
+        let approved_by: BTreeSet<Login> = approved_by
+            .iter()
+            .filter_map(|login| lower(login.as_str()))
+            .collect();
+        let mut pending = BTreeSet::new();
+        for path in paths {
+            let dir = self.owning_dir(path);
+            let approvers = self.approvers(path);
+            if self.is_free(dir, path) || !approvers.is_disjoint(&approved_by) {
+                continue;
+            }
+            pending.insert(Pending {
+                dir: dir.to_owned(),
+                approvers,
+            });
+        }
+        pending
+            .iter()
+            .filter(|one| !pending.iter().any(|other| covers(other, one)))
+            .cloned()
+            .collect()
+    }
+
+    /// Whom to ask so that everything pending is approved: the fewest people, those nearest to the files first.
+    ///
+    /// `not` are left out, such as the author. The same question has the same answer.
+    pub fn suggest(&self, pending: &[Pending], not: &BTreeSet<Login>) -> Vec<Login> {
+        let not: BTreeSet<Login> = not
+            .iter()
+            .filter_map(|login| lower(login.as_str()))
+            .collect();
+        let mut open: Vec<(&Pending, BTreeSet<Login>)> = pending
+            .iter()
+            .map(|one| (one, self.nearest(one, &not)))
+            .filter(|(_, people)| !people.is_empty())
+            .collect();
+        let mut chosen = Vec::new();
+        while !open.is_empty() {
+            let candidates: BTreeSet<&Login> = open.iter().flat_map(|(_, people)| people).collect();
+            let weight = |login: &Login| {
+                open.iter()
+                    .filter(|(one, _)| one.approvers.contains(login))
+                    .count()
+            };
+            // The first of the heaviest: names in the order of the alphabet decide a tie.
+            let Some(best) = candidates
+                .into_iter()
+                .rev()
+                .max_by_key(|login| weight(login))
+                .cloned()
+            else {
+                break;
+            };
+            open.retain(|(one, _)| !one.approvers.contains(&best));
+            chosen.push(best);
+        }
+        chosen
+    }
+
+    /// The people of the nearest folder who may approve and are not left out.
+    fn nearest(&self, pending: &Pending, not: &BTreeSet<Login>) -> BTreeSet<Login> {
+        let able: BTreeSet<Login> = pending.approvers.difference(not).cloned().collect();
+        let leaf = ancestors(&pending.dir, "")
+            .filter_map(|dir| self.rules.get(dir))
+            .map(|rules| {
+                rules
+                    .everybody()
+                    .flat_map(|people| &people.approvers)
+                    .filter(|login| able.contains(login))
+                    .cloned()
+                    .collect()
+            })
+            .find(|people: &BTreeSet<Login>| !people.is_empty());
+        leaf.unwrap_or(able)
+    }
+
+    /// The union of a list up to the root; a folder without parent owners ends it once somebody is found.
+    fn people(
+        &self,
+        path: &RepoPath,
+        list: fn(&People) -> &BTreeSet<Login>,
+        boundary: &str,
+    ) -> BTreeSet<Login> {
+        let mut found = BTreeSet::new();
+        for dir in ancestors(parent(path.as_str()), boundary) {
+            let Some(rules) = self.rules.get(dir) else {
+                continue;
+            };
+            found.extend(
+                rules
+                    .matching(below(dir, path.as_str()))
+                    .flat_map(|people| list(people).iter().cloned()),
+            );
+            if rules.no_parent_owners && !found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The nearest folder that names an approver of the file, else the last one that could.
+    fn owning_dir<'a>(&self, path: &'a RepoPath) -> &'a str {
+        let boundary = approval_boundary(path.as_str());
+        let owns = |dir: &&str| {
+            self.rules.get(*dir).is_some_and(|rules| {
+                rules
+                    .matching(below(dir, path.as_str()))
+                    .any(|people| !people.approvers.is_empty())
+            })
+        };
+        // The boundary is the root, or the first part of the path itself.
+        let last = path.as_str().get(..boundary.len()).unwrap_or_default();
+        ancestors(parent(path.as_str()), boundary)
+            .find(owns)
+            .unwrap_or(last)
+    }
+
+    /// Whether the file lies in a folder below that its owners leave to everybody.
+    fn is_free(&self, dir: &str, path: &RepoPath) -> bool {
+        parent(path.as_str()) != dir
+            && self
+                .rules
+                .get(dir)
+                .is_some_and(|rules| rules.auto_approve_unowned_subfolders)
+    }
+}
+
+/// Whether asking for `one` is needless because `other`, above it, is asked for and may approve both.
+fn covers(other: &Pending, one: &Pending) -> bool {
+    let is_above = other.dir != one.dir
+        && ancestors(&one.dir, approval_boundary(&one.dir)).any(|dir| dir == other.dir);
+    is_above && !other.approvers.is_empty() && other.approvers.is_subset(&one.approvers)
+}
+
+/// The highest folder whose approvers count for a path.
+fn approval_boundary(path: &str) -> &'static str {
+    let is_inside = path
+        .strip_prefix(ENVIRONMENTS)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_inside { ENVIRONMENTS } else { "" }
+}
+
+/// A folder and those above it, up to and including `last`.
+fn ancestors<'a>(dir: &'a str, last: &str) -> impl Iterator<Item = &'a str> {
+    let last_bytes = last.len();
+    std::iter::successors(Some(dir), move |dir| {
+        (dir.len() > last_bytes).then(|| parent(dir))
+    })
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(dir, _)| dir)
+}
+
+/// The path as seen from a folder above it.
+fn below<'a>(dir: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(dir)
+        .map_or(path, |rest| rest.trim_start_matches('/'))
+}
+
+/// A login as OWNERS files are compared: without `@`, in lower case.
+fn lower(text: &str) -> Option<Login> {
+    Login::parse(&text.strip_prefix('@').unwrap_or(text).to_ascii_lowercase()).ok()
+}

@@ -1,0 +1,579 @@
+//! Pull requests that change an environment: promotion, rollback, revert.
+
+use super::release;
+use super::step::Place;
+use super::{Change, ChangeCause, Environment, HISTORY_MAX, Hold, Release, file, strip};
+use crate::contract::Role;
+use crate::effect::{
+    Content, Effect, EffectResult, EffectState, Hint, Intent, Priority, Propose, Record, Text, Wake,
+};
+use crate::name::{BranchName, CommentId, CommitSha, Login, PrNumber};
+use crate::subject::ask::Ask;
+use crate::subject::{Act, Given, SubjectKey, answer, react};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Takes over what the effects of our changes brought back, and which are over.
+pub(super) fn learn(
+    act: &mut Act<Environment>,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let repo = act.state.repo.id;
+    for index in 0..act.state.changes.len() {
+        let change = act.state.changes[index].clone();
+        if change.is_over {
+            continue;
+        }
+        let Some(pr) = change.pr else {
+            if let Some(outcome) = given.outcomes.get(&change.key) {
+                arrived(act, index, &outcome.state, &outcome.result, given.now_ms);
+            }
+            continue;
+        };
+        let is_open = ask.pull(repo, pr)?.is_some_and(|view| view.is_open);
+        act.state.changes[index].is_over = !is_open;
+    }
+    Some(())
+}
+
+fn arrived(
+    act: &mut Act<Environment>,
+    index: usize,
+    state: &EffectState,
+    result: &EffectResult,
+    now_ms: i64,
+) {
+    let change = &mut act.state.changes[index];
+    match (state, result) {
+        (EffectState::Done, EffectResult::Proposed { pr, commit }) => {
+            change.pr = Some(*pr);
+            change.head = Some(commit.clone());
+            let hint = Some(Hint::Pushed {
+                head: commit.clone(),
+                at_ms: now_ms,
+            });
+            act.wakes.push(Wake {
+                subject: SubjectKey::Pull(act.state.repo.id, *pr),
+                hint,
+            });
+        }
+        (EffectState::Refused | EffectState::Dead, _) => change.is_over = true,
+        (EffectState::Intended | EffectState::Done, _) => {}
+    }
+}
+
+/// Carries out `/promote`, `/rollback` and `/unhold`, each once per comment.
+pub(super) fn commands(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    for hint in &given.hints {
+        match hint {
+            Hint::Rollback {
+                by,
+                pr,
+                comment,
+                version,
+                model_only,
+            } => {
+                let order = Order {
+                    by,
+                    pr: *pr,
+                    comment: *comment,
+                    version: *version,
+                };
+                if is_new(act, *comment) {
+                    rollback(act, place, &order, *model_only, given, ask)?;
+                }
+            }
+            Hint::Promote {
+                by,
+                pr,
+                comment,
+                version,
+            } => {
+                let order = Order {
+                    by,
+                    pr: *pr,
+                    comment: *comment,
+                    version: *version,
+                };
+                if is_new(act, *comment) {
+                    by_command(act, place, &order, ask)?;
+                }
+            }
+            Hint::Unhold => act.state.hold = None,
+            Hint::Pushed { .. }
+            | Hint::RunWanted(_)
+            | Hint::CancelRun { .. }
+            | Hint::Supersede { .. }
+            | Hint::Gone => {}
+        }
+    }
+    Some(())
+}
+
+/// A command and its place.
+struct Order<'a> {
+    by: &'a Login,
+    pr: PrNumber,
+    comment: CommentId,
+    version: Option<u64>,
+}
+
+fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
+    if act.state.acted.contains(&comment.0) {
+        return false;
+    }
+    act.state.acted.push(comment.0);
+    let extra = act.state.acted.len().saturating_sub(HISTORY_MAX);
+    act.state.acted.drain(..extra);
+    true
+}
+
+fn refuse(act: &mut Act<Environment>, order: &Order<'_>, why: &str) {
+    let intent = answer(&act.state.repo, order.pr, order.comment, why);
+    act.intents.push(intent);
+}
+
+fn rollback(
+    act: &mut Act<Environment>,
+    place: &Place,
+    order: &Order<'_>,
+    model_only: bool,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let name = act.state.name.clone();
+    let approvers = ask
+        .owners(act.state.repo.id, &place.head)?
+        .approvers(&file::path(&name));
+    if !approvers.iter().any(|login| login.is(order.by)) {
+        let who: Vec<String> = approvers.iter().map(ToString::to_string).collect();
+        let who = if who.is_empty() {
+            "nobody: `environments/OWNERS` names none".to_owned()
+        } else {
+            who.join(", ")
+        };
+        refuse(
+            act,
+            order,
+            &format!("`/rollback {name}` is for the environment's approvers ({who})"),
+        );
+        return Some(());
+    }
+    let Some(live) = act.state.live.clone() else {
+        refuse(
+            act,
+            order,
+            &format!("{name} serves nothing yet, so there is nothing to go back from"),
+        );
+        return Some(());
+    };
+    let Some(target) = target(&act.state, &live, order.version) else {
+        let known: Vec<String> = act
+            .state
+            .verified
+            .iter()
+            .map(|v| v.release.shown())
+            .collect();
+        refuse(
+            act,
+            order,
+            &format!(
+                "there is no such release to go back to; verified in {name} so far: {}",
+                known.join(", ")
+            ),
+        );
+        return Some(());
+    };
+    let release = if model_only {
+        Release {
+            commit: live.commit.clone(),
+            ..target
+        }
+    } else {
+        target
+    };
+    let why = format!("rolled back by {}", order.by);
+    act.state.hold = Some(Hold {
+        by: order.by.clone(),
+        why,
+        at_ms: given.now_ms,
+    });
+    let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
+    let about = About {
+        cause: ChangeCause::Rollback,
+        by: Some(order.by.clone()),
+        why: format!("`/rollback` by {}", order.by),
+    };
+    open(act, &place.base, release, &branch, about, None);
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    Some(())
+}
+
+/// The release to go back to: the named version's, or the last good one before what is live.
+fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<Release> {
+    let good = state.verified.iter().rev().map(|v| &v.release);
+    match version {
+        Some(number) => good
+            .clone()
+            .find(|r| r.models.values().any(|m| m.version == number))
+            .cloned(),
+        None => {
+            let since = state
+                .verified
+                .iter()
+                .rposition(|v| v.release.id == live.id)?;
+            state.verified[..since]
+                .iter()
+                .rev()
+                .map(|v| &v.release)
+                .find(|r| r.id != live.id)
+                .cloned()
+        }
+    }
+}
+
+fn by_command(
+    act: &mut Act<Environment>,
+    place: &Place,
+    order: &Order<'_>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let name = act.state.name.clone();
+    let Role::After {
+        environment: before,
+        ..
+    } = &place.wanted.role
+    else {
+        return Some(());
+    };
+    let Some(previous) = ask.environment(act.state.repo.id, before)? else {
+        refuse(
+            act,
+            order,
+            &format!("{before} serves nothing yet; {name} follows it"),
+        );
+        return Some(());
+    };
+    let release = match order.version {
+        None => previous.verified.last().map(|v| v.release.clone()),
+        Some(number) => previous
+            .verified
+            .iter()
+            .rev()
+            .map(|v| &v.release)
+            .find(|r| r.models.values().any(|m| m.version == number))
+            .cloned(),
+    };
+    let Some(release) = release else {
+        refuse(
+            act,
+            order,
+            &format!("no such release is verified in {before}"),
+        );
+        return Some(());
+    };
+    if act
+        .state
+        .live
+        .as_ref()
+        .is_some_and(|live| live.id == release.id)
+    {
+        refuse(
+            act,
+            order,
+            &format!("{name} serves {} already", release.shown()),
+        );
+        return Some(());
+    }
+    act.state.hold = None;
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    let about = About {
+        cause: ChangeCause::Promotion,
+        by: None,
+        why: format!("`/promote` by {}", order.by),
+    };
+    promotion(act, place, release, about, ask)
+}
+
+/// Opens or supersedes the promotion once the environment before is verified and soaked.
+pub(super) fn promote(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let Role::After {
+        environment: before,
+        soak_ms,
+        windows,
+        ..
+    } = &place.wanted.role
+    else {
+        return Some(());
+    };
+    let Some(previous) = ask.environment(act.state.repo.id, before)? else {
+        return Some(());
+    };
+    let Some(ready) = previous.live.clone() else {
+        return Some(());
+    };
+    let Some(at_ms) = previous.verified_at(&ready) else {
+        return Some(());
+    };
+    let is_there = |release: &Option<Release>| release.as_ref().is_some_and(|r| r.id == ready.id);
+    if is_there(&act.state.wanted)
+        || is_there(&act.state.live)
+        || act.state.hold.is_some()
+        || ready.models.is_empty()
+    {
+        return Some(());
+    }
+    let soaked = at_ms + soak_ms;
+    if given.now_ms < soaked {
+        act.look_by(soaked);
+        return Some(());
+    }
+    if !windows.is_empty() && !windows.iter().any(|window| window.is_open(given.now_ms)) {
+        if let Some(next) = windows
+            .iter()
+            .filter_map(|window| window.next_open_ms(given.now_ms))
+            .min()
+        {
+            act.look_by(next);
+        }
+        return Some(());
+    }
+    let about = About {
+        cause: ChangeCause::Promotion,
+        by: None,
+        why: format!("verified in {before}"),
+    };
+    promotion(act, place, ready, about, ask)
+}
+
+/// Why a change is opened.
+struct About {
+    cause: ChangeCause,
+    by: Option<Login>,
+    why: String,
+}
+
+fn promotion(
+    act: &mut Act<Environment>,
+    place: &Place,
+    release: Release,
+    about: About,
+    ask: &mut Ask,
+) -> Option<()> {
+    let branch = format!("bowsprit/promote-{}", act.state.name);
+    let last = act
+        .state
+        .changes
+        .iter()
+        .rev()
+        .find(|c| c.cause == ChangeCause::Promotion)
+        .cloned();
+    if let Some(last) = &last
+        && last.release.id == release.id
+        && (about.by.is_none() && !about.why.starts_with('`'))
+    {
+        return Some(());
+    }
+    let replaces = match last.filter(|last| !last.is_over) {
+        None => None,
+        Some(Change {
+            pr: Some(pr),
+            head: Some(head),
+            ..
+        }) => {
+            let is_touched = ask
+                .comments(act.state.repo.id, pr)?
+                .iter()
+                .any(|c| !c.is_bot)
+                || ask
+                    .reviews(act.state.repo.id, pr)?
+                    .iter()
+                    .any(|r| !r.is_bot);
+            if is_touched {
+                return Some(());
+            }
+            Some((pr, head))
+        }
+        // The one before is still being opened.
+        Some(_) => return Some(()),
+    };
+    if let Some((pr, _)) = &replaces {
+        for change in act
+            .state
+            .changes
+            .iter_mut()
+            .filter(|change| change.pr == Some(*pr))
+        {
+            change.is_over = true;
+        }
+    }
+    open(act, &place.base, release, &branch, about, replaces);
+    Some(())
+}
+
+/// Opens the pull request back to what still serves, after a failed rollout.
+pub(super) fn revert(act: &mut Act<Environment>, place: &Place, failed: &Release, why: &str) {
+    let Some(live) = act.state.live.clone().filter(|live| live.id != failed.id) else {
+        return;
+    };
+    let branch = format!(
+        "bowsprit/revert-{}-{}",
+        act.state.name, act.state.generation
+    );
+    let about = About {
+        cause: ChangeCause::Revert,
+        by: None,
+        why: format!("{} could not be rolled out: {why}", failed.shown()),
+    };
+    open(act, &place.base, live, &branch, about, None);
+}
+
+fn open(
+    act: &mut Act<Environment>,
+    base: &BranchName,
+    release: Release,
+    branch: &str,
+    about: About,
+    replaces: Option<(PrNumber, CommitSha)>,
+) {
+    let state = &mut act.state;
+    let Ok(branch) = BranchName::parse(branch) else {
+        return;
+    };
+    let content = file::write(&release, about.cause);
+    let verb = match about.cause {
+        ChangeCause::Promotion => "Promote",
+        ChangeCause::Rollback => "Roll back",
+        ChangeCause::Revert => "Return",
+        ChangeCause::BreakGlass => "Force",
+    };
+    let title = format!("{verb} {} to {}", state.name, release.shown());
+    let digests: Vec<String> = release
+        .models
+        .values()
+        .map(|m| format!("Model-Digest: {}", m.digest))
+        .collect();
+    let body = Text::new(
+        "pr/change",
+        json!({
+            "environment": state.name, "cause": about.cause, "why": about.why, "by": about.by,
+            "from": state.live.as_ref().map(Release::shown), "to": release.shown(), "release": release,
+            "environments": strip(std::slice::from_ref(state)),
+        }),
+    );
+    let key = format!(
+        "change:{}:{}:{}:{}",
+        state.repo.id,
+        branch,
+        release.id,
+        state.changes.len()
+    );
+    let effect = Propose {
+        repo: state.repo.clone(),
+        base: base.clone(),
+        branch: branch.clone(),
+        files: BTreeMap::from([(file::path(&state.name), Content::Text(content))]),
+        tag: None,
+        message: format!("{title}\n\n{}\nRelease: {}", digests.join("\n"), release.id),
+        title,
+        body,
+        replaces,
+    };
+    let intent = Intent {
+        key: key.clone(),
+        is_view: false,
+        priority: Priority::Change,
+        effect: Effect::Propose(Box::new(effect)),
+    };
+    act.intents.push(intent);
+    let what = format!(
+        "{} {:?} to {} opened",
+        state.name,
+        about.cause,
+        release.shown()
+    )
+    .to_lowercase();
+    act.records.push(Record::Event {
+        who: about.by.clone(),
+        what,
+        sha: Some(release.commit.clone()),
+        why: about.why,
+    });
+    state.changes.push(Change {
+        branch,
+        key,
+        pr: None,
+        head: None,
+        cause: about.cause,
+        release,
+        by: about.by,
+        is_over: false,
+    });
+    let extra = state.changes.len().saturating_sub(HISTORY_MAX);
+    state.changes.drain(..extra);
+}
+
+/// Whether a pull request of an environment may land, rule by rule: `(rule, is met, detail)`.
+pub fn validate(
+    state: &Environment,
+    previous: Option<&Environment>,
+    target: &Release,
+    cause: ChangeCause,
+) -> Vec<(String, bool, String)> {
+    let mut rules = Vec::new();
+    match cause {
+        ChangeCause::Promotion => {
+            let before = previous.map_or_else(
+                || "the environment before".to_owned(),
+                |p| p.name.to_string(),
+            );
+            let is_met = previous.is_some_and(|p| p.verified_at(target).is_some());
+            rules.push((format!("verified in {before}"), is_met, target.shown()));
+        }
+        ChangeCause::Rollback | ChangeCause::Revert => {
+            let is_known = state
+                .verified
+                .iter()
+                .any(|v| v.release.models == target.models);
+            rules.push((
+                format!("served in {} before", state.name),
+                is_known,
+                target.shown(),
+            ));
+        }
+        ChangeCause::BreakGlass => rules.push((
+            "break-glass".to_owned(),
+            true,
+            "past the usual rules, on the record".to_owned(),
+        )),
+    }
+    rules
+}
+
+/// The release that a pull request's version of the file names. Errors: why it cannot be used.
+pub fn target_of(
+    repo: crate::name::RepoId,
+    head: &CommitSha,
+    text: &str,
+    ask: &mut Ask,
+) -> Option<Result<(Release, ChangeCause), String>> {
+    let pinned = match file::parse(text) {
+        Ok(pinned) => pinned,
+        Err(why) => return Some(Err(why)),
+    };
+    let cause = pinned.cause;
+    Some(release::of_pinned(repo, head, &pinned, ask)?.map(|ready| (ready.release, cause)))
+}

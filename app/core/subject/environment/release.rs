@@ -1,0 +1,206 @@
+//! Which release an environment should serve, read from git.
+
+use super::{ChangeCause, Environment, ModelRef, Release, file};
+use crate::contract::{Contract, Environment as Wanted, Service};
+use crate::effect::{DeployPlan, ModelFiles};
+use crate::name::{CommitSha, Digest, RepoId, Slug};
+use crate::serving::spec::DoorSpec;
+use crate::subject::ask::{Ask, ContractAt, ModelAt};
+use crate::subject::run::plan;
+use crate::training::spec::Sample;
+use std::collections::BTreeMap;
+
+/// Largest request body that a gateway takes. Units: bytes.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// A release with everything needed to start it.
+pub(super) struct Ready {
+    pub(super) release: Release,
+    pub(super) service: Service,
+    pub(super) files: Vec<ModelFiles>,
+    pub(super) samples: Vec<Sample>,
+}
+
+/// The release of a commit: its tree and the models of its manifests. Errors: why it cannot run.
+pub(super) fn of_commit(
+    repo: RepoId,
+    commit: &CommitSha,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
+    let service = match service_at(repo, commit, ask)? {
+        Ok(service) => service,
+        Err(why) => return Some(Err(why)),
+    };
+    let models = named(&service, ask.models(repo, commit)?);
+    if let Some((model, why)) = models
+        .iter()
+        .find_map(|m| m.manifest.as_ref().err().map(|why| (&m.model, why)))
+    {
+        return Some(Err(format!(
+            "`models/{model}/manifest.json` cannot be used: {why}"
+        )));
+    }
+    let (files, samples) = plan::model_files(&models);
+    let refs = models
+        .iter()
+        .filter_map(|m| m.manifest.as_ref().ok())
+        .map(|m| {
+            (
+                m.model.clone(),
+                ModelRef {
+                    version: m.version,
+                    digest: m.digest.clone(),
+                },
+            )
+        });
+    let refs: BTreeMap<Slug, ModelRef> = refs.collect();
+    let id = id(&ask.service_tree(repo, commit)?, &refs);
+    Some(Ok(Ready {
+        release: Release {
+            id,
+            commit: commit.clone(),
+            models: refs,
+        },
+        service,
+        files,
+        samples,
+    }))
+}
+
+/// The release that `environments/<name>.yaml` names: `None` inside when there is no file.
+pub(super) fn pinned(
+    state: &Environment,
+    head: &CommitSha,
+    ask: &mut Ask,
+) -> Option<Option<Result<(Ready, ChangeCause), String>>> {
+    let Some(text) = ask.text(state.repo.id, head, &file::path(&state.name))? else {
+        return Some(None);
+    };
+    let pinned = match file::parse(&text) {
+        Ok(pinned) => pinned,
+        Err(why) => {
+            return Some(Some(Err(format!(
+                "`{}` cannot be used: {why}",
+                file::path(&state.name)
+            ))));
+        }
+    };
+    let cause = pinned.cause;
+    Some(Some(
+        of_pinned(state.repo.id, head, &pinned, ask)?.map(|ready| (ready, cause)),
+    ))
+}
+
+/// The release that a pinned file names. Errors: why it cannot run.
+pub(super) fn of_pinned(
+    repo: RepoId,
+    head: &CommitSha,
+    pinned: &file::Pinned,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
+    if !ask.is_ancestor(repo, &pinned.commit, head)? {
+        return Some(Err(format!(
+            "commit `{}` is not on the default branch",
+            pinned.commit.short()
+        )));
+    }
+    let mut ready = match of_commit(repo, &pinned.commit, ask)? {
+        Ok(ready) => ready,
+        Err(why) => return Some(Err(why)),
+    };
+    if ready.release.models == pinned.models {
+        return Some(Ok(ready));
+    }
+    // Other models than the commit's own manifests name: each must be a version that a tag keeps.
+    let mut files = Vec::new();
+    for (name, wanted) in &pinned.models {
+        let versions = ask.versions(repo, name)?;
+        let Some(version) = versions.into_iter().find(|v| v.version == wanted.version) else {
+            return Some(Err(format!("`{name}` has no version {}", wanted.version)));
+        };
+        if version.digest != wanted.digest {
+            return Some(Err(format!(
+                "`{name}` v{} has the digest `{}`, the file says `{}`",
+                wanted.version,
+                version.digest.short(),
+                wanted.digest.short()
+            )));
+        }
+        let kept = ask.models(repo, &version.commit)?;
+        ready.samples = kept
+            .into_iter()
+            .filter(|m| m.model == *name)
+            .flat_map(|m| m.samples)
+            .collect();
+        files.push(ModelFiles {
+            name: name.to_string(),
+            version: Some(version.version),
+            digest: version.digest,
+            files: version.files,
+        });
+    }
+    ready.files = files;
+    ready.release.models = pinned.models.clone();
+    ready.release.id = id(&ask.service_tree(repo, &pinned.commit)?, &pinned.models);
+    Some(Ok(ready))
+}
+
+fn service_at(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<Service, String>> {
+    Some(match ask.contract(repo, commit)? {
+        ContractAt::Missing => Err("there is no `bowsprit.yaml`".to_owned()),
+        ContractAt::Broken(problems) => {
+            Err(format!("`bowsprit.yaml` has {} problem(s)", problems.len()))
+        }
+        ContractAt::Good(contract, _) => match *contract {
+            Contract::Service(service) => Ok(service),
+            Contract::Training(_) => Err("`bowsprit.yaml` is a training contract".to_owned()),
+        },
+    })
+}
+
+/// Only the models that the contract names; others under `models/` are not served.
+fn named(service: &Service, models: Vec<ModelAt>) -> Vec<ModelAt> {
+    models
+        .into_iter()
+        .filter(|m| service.models.contains_key(&m.model))
+        .collect()
+}
+
+/// Hash over the service's tree and the models' digests.
+fn id(tree: &Digest, models: &BTreeMap<Slug, ModelRef>) -> String {
+    let mut text = format!("{tree}\n");
+    for (name, model) in models {
+        text.push_str(&format!("{name} {} {}\n", model.version, model.digest));
+    }
+    format!("rel-{}", Digest::of(text.as_bytes()).short())
+}
+
+/// The order to the serving target.
+pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> DeployPlan {
+    let model = ready.files.first().map(|m| m.name.clone());
+    let waits = ready.files.is_empty() && !ready.service.models.is_empty();
+    DeployPlan {
+        repo: state.repo.clone(),
+        environment: state.name.clone(),
+        release: ready.release.id,
+        generation: state.generation,
+        commit: ready.release.commit,
+        runtime: ready.service.runtime.clone(),
+        serve: (!waits).then(|| {
+            plan::serve_plan(
+                &ready.service.serve,
+                ready.samples,
+                model,
+                wanted.env.clone(),
+            )
+        }),
+        models: ready.files,
+        door: DoorSpec {
+            keys: Vec::new(),
+            concurrency: wanted.concurrency,
+            queue: wanted.queue,
+            body_bytes_max: BODY_BYTES_MAX,
+        },
+        auth: wanted.auth,
+    }
+}

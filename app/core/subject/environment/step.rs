@@ -1,0 +1,424 @@
+//! One look at an environment: deploy what git wants, note what is live, open what should come next.
+
+use super::release::{self, Ready};
+use super::{Environment, HISTORY_MAX, Release, Verified, change};
+use crate::contract::{Contract, Environment as Wanted, Role, Service};
+use crate::effect::{
+    Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record,
+    Wake,
+};
+use crate::name::{BranchName, CommitSha, PrNumber, RepoId, Slug};
+use crate::serving::spec::{Live, RolloutPhase};
+use crate::subject::ask::{Ask, ContractAt};
+use crate::subject::run::{Phase, What};
+use crate::subject::{Act, Given, Step, SubjectKey};
+
+/// A rollout under way is looked at again after this. Units: milliseconds.
+const LOOK_MS: i64 = 15_000;
+
+/// Says what to do for an environment now.
+pub fn step(given: &Given<Environment>, key: (RepoId, &Slug), ask: &mut Ask) -> Step<Environment> {
+    match advance(given, key, ask) {
+        Some(Some(act)) => Step::Act(Box::new(act)),
+        Some(None) => Step::Nothing,
+        None => Step::Look(ask.take_missing()),
+    }
+}
+
+/// What one look works on.
+pub(super) struct Place {
+    pub(super) base: BranchName,
+    pub(super) head: CommitSha,
+    pub(super) service: Service,
+    pub(super) wanted: Wanted,
+}
+
+fn advance(
+    given: &Given<Environment>,
+    (id, name): (RepoId, &Slug),
+    ask: &mut Ask,
+) -> Option<Option<Act<Environment>>> {
+    let Some(view) = ask.repository(id)? else {
+        return Some(None);
+    };
+    let mut state = given
+        .state
+        .clone()
+        .unwrap_or_else(|| Environment::new(view.repo.clone(), name.clone(), given.now_ms));
+    state.repo = view.repo.clone();
+    let mut act = Act::keep(state);
+    let Some(head) = ask.head(id, &view.default_branch)? else {
+        return Some(Some(act));
+    };
+    let place = match ask.contract(id, &head)? {
+        ContractAt::Good(contract, _) => match *contract {
+            Contract::Service(service) => {
+                find(service, name, act.state.pr).map(|(service, wanted)| Place {
+                    base: view.default_branch,
+                    head,
+                    service,
+                    wanted,
+                })
+            }
+            Contract::Training(_) => None,
+        },
+        ContractAt::Missing => None,
+        // A broken contract on the default branch changes nothing that runs.
+        ContractAt::Broken(_) => return Some(Some(act)),
+    };
+    let Some(place) = place else {
+        remove(&mut act, given, "the contract no longer names it");
+        return Some(Some(act));
+    };
+    match (act.state.pr, place.wanted.role.clone()) {
+        (Some(pr), Role::Preview { ttl_ms }) => {
+            preview(&mut act, &place, (pr, ttl_ms), given, ask)?
+        }
+        (None, Role::Tracks { branch }) => {
+            let Some(tip) = ask.head(id, &branch)? else {
+                return Some(Some(act));
+            };
+            let ready = release::of_commit(id, &tip, ask)?;
+            want(&mut act, &place, ready, given);
+        }
+        (None, Role::After { .. }) => {
+            change::learn(&mut act, given, ask)?;
+            if let Some(pinned) = release::pinned(&act.state, &place.head, ask)? {
+                want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
+            }
+        }
+        (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => {
+            return Some(None);
+        }
+    }
+    if !act.state.is_gone {
+        observe(&mut act, &place, given, ask)?;
+        if let Role::After { .. } = place.wanted.role {
+            change::commands(&mut act, &place, given, ask)?;
+            change::promote(&mut act, &place, given, ask)?;
+        }
+    }
+    act.state.updated_ms = given.now_ms;
+    act.records
+        .push(Record::Environment(Box::new(act.state.clone())));
+    Some(Some(act))
+}
+
+fn find(service: Service, name: &Slug, pr: Option<PrNumber>) -> Option<(Service, Wanted)> {
+    let wanted = service.environments.iter().find(|environment| match pr {
+        Some(_) => matches!(environment.role, Role::Preview { .. }),
+        None => environment.name == *name && !matches!(environment.role, Role::Preview { .. }),
+    });
+    let wanted = wanted.cloned()?;
+    Some((service, wanted))
+}
+
+fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
+    let state = &mut act.state;
+    if state.is_gone || (state.wanted.is_none() && state.generation == 0) {
+        return;
+    }
+    state.is_gone = true;
+    let key = format!(
+        "remove:{}:{}:{}",
+        state.repo.id, state.name, state.generation
+    );
+    let effect = Effect::Remove {
+        repo: state.repo.clone(),
+        environment: state.name.clone(),
+    };
+    act.intents.push(Intent {
+        key,
+        is_view: false,
+        priority: Priority::Change,
+        effect,
+    });
+    if let Some(release) = state.live.take().or_else(|| state.wanted.clone()) {
+        act.intents
+            .push(deployment(state, &release, DeploymentState::Inactive, why));
+    }
+    state.wanted = None;
+    state.updated_ms = given.now_ms;
+    act.records
+        .push(Record::Environment(Box::new(act.state.clone())));
+    act.records.push(Record::Event {
+        who: None,
+        what: format!("{} removed", act.state.name),
+        sha: None,
+        why: why.to_owned(),
+    });
+}
+
+fn preview(
+    act: &mut Act<Environment>,
+    place: &Place,
+    (pr, ttl_ms): (PrNumber, i64),
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let id = act.state.repo.id;
+    let open = ask
+        .pull(id, pr)?
+        .filter(|view| view.is_open)
+        .and_then(|view| view.change);
+    let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
+    let Some(head) = open.map(|change| change.head).filter(|_| !is_told) else {
+        remove(act, given, "the pull request is closed");
+        return Some(());
+    };
+    let since = act.state.live_since_ms.unwrap_or(given.now_ms);
+    if act.state.wanted.as_ref().is_some_and(|w| w.commit == head) && given.now_ms - since > ttl_ms
+    {
+        remove(act, given, "its time is over; a push brings it back");
+        act.state.expired = Some(head);
+        return Some(());
+    }
+    act.look_by(since + ttl_ms + 1);
+    let runs = ask.runs(id, &head)?;
+    let is_tested = runs
+        .iter()
+        .any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
+    if is_tested && act.state.expired.as_ref() != Some(&head) {
+        let ready = release::of_commit(id, &head, ask)?;
+        act.state.is_gone = false;
+        want(act, place, ready, given);
+    }
+    Some(())
+}
+
+/// Orders a release unless it is ordered already.
+fn want(
+    act: &mut Act<Environment>,
+    place: &Place,
+    ready: Result<Ready, String>,
+    given: &Given<Environment>,
+) {
+    let ready = match ready {
+        Ok(ready) => ready,
+        Err(why) => {
+            if act.state.reason.as_deref() != Some(why.as_str()) {
+                act.records.push(Record::Event {
+                    who: None,
+                    what: format!("{} not deployed", act.state.name),
+                    sha: None,
+                    why: why.clone(),
+                });
+            }
+            act.state.reason = Some(why);
+            return;
+        }
+    };
+    if act
+        .state
+        .wanted
+        .as_ref()
+        .is_some_and(|wanted| wanted.id == ready.release.id)
+    {
+        return;
+    }
+    act.state.generation += 1;
+    act.state.wanted = Some(ready.release.clone());
+    act.state.phase = Some(RolloutPhase::Starting);
+    act.state.reason = None;
+    act.state.updated_ms = given.now_ms;
+    let release = ready.release.clone();
+    let plan = release::order(&act.state, &place.wanted, ready);
+    let key = format!(
+        "deploy:{}:{}:{}",
+        act.state.repo.id, act.state.name, act.state.generation
+    );
+    act.intents.push(Intent {
+        key,
+        is_view: false,
+        priority: Priority::Change,
+        effect: Effect::Deploy(Box::new(plan)),
+    });
+    act.intents.push(deployment(
+        &act.state,
+        &release,
+        DeploymentState::InProgress,
+        "being rolled out",
+    ));
+    let what = format!("{} wants {}", act.state.name, release.shown());
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(release.commit),
+        why: String::new(),
+    });
+}
+
+fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: &str) -> Intent {
+    let environment = match state.pr {
+        Some(pr) => format!("preview-{pr}"),
+        None => state.name.to_string(),
+    };
+    let effect = Deployment {
+        repo: state.repo.clone(),
+        commit: release.commit.clone(),
+        environment,
+        release: release.id.clone(),
+        generation: state.generation,
+        state: to,
+        description: crate::text::truncate(&format!("{}: {why}", release.shown()), 140),
+        url: state.url.clone(),
+        transient: state.pr.is_some(),
+    };
+    Intent {
+        key: format!(
+            "deployment:{}:{}:{}",
+            state.repo.id, state.name, state.generation
+        ),
+        is_view: true,
+        priority: Priority::Change,
+        effect: Effect::Deployment(Box::new(effect)),
+    }
+}
+
+/// Takes over what the gateway says.
+fn observe(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let Some(wanted) = act.state.wanted.clone() else {
+        return Some(());
+    };
+    let key = format!(
+        "deploy:{}:{}:{}",
+        act.state.repo.id, act.state.name, act.state.generation
+    );
+    let refused =
+        given
+            .outcomes
+            .get(&key)
+            .and_then(|outcome| match (&outcome.state, &outcome.result) {
+                (EffectState::Refused, EffectResult::Refused { reason }) => Some(reason.clone()),
+                (EffectState::Dead, _) => {
+                    Some("the serving target did not take the order".to_owned())
+                }
+                (EffectState::Intended | EffectState::Done | EffectState::Refused, _) => None,
+            });
+    let live = ask
+        .live(act.state.repo.id, &act.state.name)?
+        .filter(|live| live.generation == act.state.generation);
+    let (phase, reason) = match (&refused, &live) {
+        (Some(why), _) => (RolloutPhase::Failed, Some(why.clone())),
+        (None, Some(live)) => (live.phase, live.reason.clone()),
+        (None, None) => (RolloutPhase::Starting, None),
+    };
+    if let Some(live) = &live {
+        act.state.url = Some(live.url.clone());
+    }
+    let is_news = act.state.phase != Some(phase)
+        || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
+    act.state.phase = Some(phase);
+    act.state.reason = reason.clone();
+    match phase {
+        RolloutPhase::Starting | RolloutPhase::Verifying => act.look_by(given.now_ms + LOOK_MS),
+        RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
+            arrived(act, place, &wanted, live.as_ref(), given)
+        }
+        RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
+        RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
+    }
+    if is_news {
+        wake_watchers(act, place);
+    }
+    Some(())
+}
+
+fn arrived(
+    act: &mut Act<Environment>,
+    place: &Place,
+    wanted: &Release,
+    live: Option<&Live>,
+    given: &Given<Environment>,
+) {
+    let at_ms = live
+        .and_then(|live| live.serving.as_ref())
+        .map_or(given.now_ms, |serving| serving.since_ms.min(given.now_ms));
+    act.state.live = Some(wanted.clone());
+    act.state.live_since_ms = Some(at_ms);
+    let waits = wanted.models.is_empty() && !place.service.models.is_empty();
+    if !waits {
+        act.state.verified.push(Verified {
+            release: wanted.clone(),
+            at_ms,
+        });
+        let extra = act.state.verified.len().saturating_sub(HISTORY_MAX);
+        act.state.verified.drain(..extra);
+    }
+    let why = if waits {
+        "waiting for a model"
+    } else {
+        "verified and live"
+    };
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Success,
+        why,
+    ));
+    let what = format!("{} serves {}", act.state.name, wanted.shown());
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
+}
+
+fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Failure,
+        why,
+    ));
+    let what = format!("{} could not serve {}", act.state.name, wanted.shown());
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
+    if let Role::After { .. } = place.wanted.role {
+        change::revert(act, place, wanted, why);
+    }
+}
+
+/// Environments after this one, the pull request of a preview, and the pull requests of its changes.
+fn wake_watchers(act: &mut Act<Environment>, place: &Place) {
+    let repo = act.state.repo.id;
+    if let Some(pr) = act.state.pr {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        });
+    }
+    for other in &place.service.environments {
+        if let Role::After { environment, .. } = &other.role
+            && *environment == act.state.name
+        {
+            act.wakes.push(Wake {
+                subject: SubjectKey::Environment(repo, other.name.clone()),
+                hint: None,
+            });
+        }
+    }
+    let open = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr);
+    act.wakes.extend(
+        open.map(|pr| Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        })
+        .collect::<Vec<_>>(),
+    );
+}

@@ -1,0 +1,261 @@
+//! What a proposal holds: its files and its text.
+
+use crate::chart;
+use crate::effect::{Content, Text, Version};
+use crate::name::{Digest, RepoPath};
+use crate::subject::ask::{Ask, Manifest, TrainingRef};
+use crate::subject::model::Model;
+use crate::subject::run::{Run, check};
+use crate::subject::{Given, environment};
+use crate::text;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Versions shown in the history pictures.
+const HISTORY_SHOWN: usize = 20;
+
+/// Longest sample shown in a curl command. Units: characters.
+const SAMPLE_CHARS_MAX: usize = 1_500;
+
+/// Title of the pull request: the model, its number, and the first metric with its change.
+pub fn title(model: &crate::name::Slug, number: u64, run: &Run) -> String {
+    let told = run.verdicts.iter().find_map(|verdict| {
+        let (metric, value) = (verdict.metric.as_ref()?, verdict.observed?);
+        let delta = verdict
+            .live
+            .map(|live| format!(", {}", text::signed(value - live)))
+            .unwrap_or_default();
+        Some(format!(" ({metric} {}{delta})", text::number(value)))
+    });
+    format!("Propose {model} v{number}{}", told.unwrap_or_default())
+}
+
+/// The manifest of a version.
+pub fn manifest(model: &Model, run: &Run, number: u64) -> Manifest {
+    let made = run.made.clone();
+    let digest = made
+        .as_ref()
+        .map_or_else(|| Digest::of(b""), |made| made.digest.clone());
+    Manifest {
+        schema: 1,
+        model: model.name.clone(),
+        version: number,
+        uri: format!("artifacts:{digest}"),
+        digest,
+        files: made.map(|made| made.files).unwrap_or_default(),
+        judge_digest: run
+            .judge_digest
+            .clone()
+            .unwrap_or_else(|| Digest::of(b"self-reported")),
+        run: run.id.clone(),
+        training: TrainingRef {
+            repo_id: run.repo.id,
+            commit: run.sha.clone(),
+        },
+        runtime: run.runtime.clone(),
+    }
+}
+
+/// The files of a proposal, all under `models/<model>/`.
+pub fn files(
+    model: &Model,
+    run: &Run,
+    number: u64,
+    versions: &[Version],
+) -> BTreeMap<RepoPath, Content> {
+    let mut files = BTreeMap::new();
+    let mut put = |name: &str, content: Content| {
+        if let Ok(path) = RepoPath::parse(&format!("models/{}/{name}", model.name)) {
+            files.insert(path, content);
+        }
+    };
+    put(
+        "manifest.json",
+        Content::Text(pretty(&manifest(model, run, number))),
+    );
+    put("metrics.json", Content::Text(pretty(&run.numbers())));
+    put("card.md", Content::Text(card(model, run, number)));
+    for file in &run.evidence {
+        let path = file.path.as_str();
+        if matches!(path, "schema.json" | "samples.jsonl")
+            || (path.starts_with("plots/") && path.ends_with(".svg"))
+        {
+            put(path, Content::Artifact(file.sha256.clone()));
+        }
+    }
+    if let Some((metric, points)) = history(run, number, versions) {
+        let series = [chart::Series {
+            name: metric.clone(),
+            points,
+        }];
+        put(
+            "plots/history.svg",
+            Content::Text(chart::line_chart(
+                &format!("{metric} by version"),
+                &series,
+                &[],
+            )),
+        );
+    }
+    files
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .unwrap_or_default()
+}
+
+/// The first gated metric over the last versions, this one included.
+fn history(run: &Run, number: u64, versions: &[Version]) -> Option<(String, Vec<(f64, f64)>)> {
+    let metric = run
+        .verdicts
+        .iter()
+        .find_map(|verdict| verdict.metric.clone())?;
+    let mut points: Vec<(f64, f64)> = versions
+        .iter()
+        .filter_map(|version| Some((version.version as f64, *version.metrics.get(&metric)?)))
+        .collect();
+    points.push((number as f64, *run.numbers().get(&metric)?));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let extra = points.len().saturating_sub(HISTORY_SHOWN);
+    Some((metric, points.split_off(extra)))
+}
+
+/// A model card: front matter for tools, the facts for people.
+fn card(model: &Model, run: &Run, number: u64) -> String {
+    let mut metrics = String::new();
+    for (name, value) in run.numbers() {
+        if !name.starts_with("baseline.") {
+            metrics.push_str(&format!(
+                "| {} | {} |\n",
+                text::escape(&name),
+                text::number(value)
+            ));
+        }
+    }
+    let judged = if run.self_reported {
+        "These figures are the training's own; nobody else measured them."
+    } else {
+        "Measured by the evaluation of the protected branch on held-out data."
+    };
+    format!(
+        "# {} v{number}\n\nTrained from `{}` at `{}` by run `{}`.\n{judged}\n\n| metric | value |\n|---|---|\n{metrics}",
+        model.name,
+        run.repo.name,
+        run.sha.short(),
+        run.id
+    )
+}
+
+/// The text of the pull request, as data for its template.
+pub fn body(
+    model: &Model,
+    run: &Run,
+    number: u64,
+    versions: &[Version],
+    given: &Given<Model>,
+    ask: &mut Ask,
+) -> Option<Text> {
+    let environments = ask.environments(model.repo.id)?;
+    let samples = match run
+        .evidence
+        .iter()
+        .find(|file| file.path.as_str() == "samples.jsonl")
+    {
+        Some(file) => ask.samples(&file.sha256)?,
+        None => Vec::new(),
+    };
+    let commit = ask.commit(run.repo.id, &run.sha)?;
+    let last = versions.iter().max_by_key(|version| version.version);
+    let pictures: Vec<String> = files(model, run, number, versions)
+        .into_keys()
+        .filter(|path| path.as_str().ends_with(".svg"))
+        .map(|path| path.to_string())
+        .collect();
+    Some(Text::new(
+        "pr/proposal",
+        json!({
+            "model": model.name,
+            "version": number,
+            "repo": model.repo.name,
+            "verdict": verdict_line(run),
+            "has_warnings": run.verdicts.iter().any(|v| v.outcome != crate::gate::VerdictOutcome::Passed),
+            "environments": environment::strip(&environments),
+            "gates": check::gates(run),
+            "chart": mermaid(run, number, versions),
+            "pictures": pictures,
+            "training": {"repo": run.repo.name, "sha": run.sha, "subject": commit.map(|c| c.subject), "from": last.map(|l| l.training_commit.clone())},
+            "sample": samples.first().map(|s| json!({"input": shown(&s.input), "output": shown(&s.output)})),
+            "run": run.id,
+            "run_page": format!("{}/runs/{}", given.public_url, run.id),
+            "digest": run.made.as_ref().map(|made| made.digest.clone()),
+            "bytes": run.made.as_ref().map(|made| made.files.iter().map(|f| f.bytes).sum::<u64>()),
+            "probe": run.probe,
+            "judge": run.judge_digest,
+            "judge_changed": last.is_some_and(|last| run.judge_digest.as_ref() != Some(&last.judge_digest)),
+            "runtime": run.runtime,
+            "self_reported": run.self_reported,
+            "unconfined": run.unconfined,
+            "note": run.note,
+            "by": run.cause.by,
+            "live_version": run.live.as_ref().map(|(version, _)| *version),
+            "marker": json!({"model": model.name, "version": number, "digest": run.made.as_ref().map(|made| made.digest.clone()), "run": run.id}).to_string(),
+        }),
+    ))
+}
+
+/// A sample's JSON, short enough for a command line.
+pub(super) fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > SAMPLE_CHARS_MAX {
+        "@sample.json".to_owned()
+    } else {
+        text.replace('\'', "\\u0027")
+    }
+}
+
+fn verdict_line(run: &Run) -> String {
+    let passed = run
+        .verdicts
+        .iter()
+        .filter(|v| v.outcome == crate::gate::VerdictOutcome::Passed)
+        .count();
+    let told = run.verdicts.iter().find_map(|verdict| {
+        let (metric, value) = (verdict.metric.as_ref()?, verdict.observed?);
+        Some(match verdict.live {
+            Some(live) => format!(
+                "; {metric} {} ({} against live)",
+                text::number(value),
+                text::signed(value - live)
+            ),
+            None => format!("; {metric} {} (first version)", text::number(value)),
+        })
+    });
+    format!(
+        "{passed} of {} gates passed{}",
+        run.verdicts.len(),
+        told.unwrap_or_default()
+    )
+}
+
+fn mermaid(run: &Run, number: u64, versions: &[Version]) -> Value {
+    let Some((metric, points)) = history(run, number, versions) else {
+        return Value::Null;
+    };
+    let labels: Vec<String> = points
+        .iter()
+        .map(|(version, _)| format!("v{version}"))
+        .collect();
+    let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
+    if values.len() < 2 {
+        return json!({"metric": metric, "spark": text::sparkline(&values), "mermaid": null, "last": values.last().map(|v| text::number(*v))});
+    }
+    let series = [(metric.clone(), values.clone())];
+    json!({
+        "metric": metric,
+        "spark": text::sparkline(&values),
+        "mermaid": chart::mermaid_line(&format!("{metric} by version"), &labels, &series),
+        "last": values.last().map(|v| text::number(*v)),
+    })
+}

@@ -1,0 +1,230 @@
+//! Merging exactly what was judged, and looking at what landed.
+
+use super::rules::{Rule, Standing, overall};
+use super::step::Seen;
+use super::{Kind, Pull};
+use crate::effect::{
+    CheckStatus, Effect, EffectResult, EffectState, Intent, Priority, Record, Text,
+};
+use crate::name::CommitSha;
+use crate::subject::ask::Ask;
+use crate::subject::{Act, Given};
+use serde_json::json;
+
+/// Tries of one head before people are left to it.
+const TRIES_MAX: u32 = 6;
+
+/// Wait after the first refusal, doubled each time. Units: milliseconds.
+const BACK_OFF_MS: i64 = 15_000;
+
+/// While GitHub computes, or a run is about to start, the pull request is looked at again after this. Units: milliseconds.
+const COMPUTING_MS: i64 = 2_000;
+
+fn key(pull: &Pull, head: &CommitSha) -> String {
+    format!(
+        "merge:{}:{}:{}:{}",
+        pull.repo.id,
+        pull.number,
+        head.short(),
+        pull.tries
+    )
+}
+
+/// Takes over what the merge brought back, and holds the landed tree against the judged one.
+pub(super) fn learn(act: &mut Act<Pull>, given: &Given<Pull>, ask: &mut Ask) -> Option<()> {
+    let Some(head) = act.state.judged_head.clone() else {
+        return Some(());
+    };
+    let Some(outcome) = given.outcomes.get(&key(&act.state, &head)) else {
+        return Some(());
+    };
+    match (&outcome.state, &outcome.result) {
+        (EffectState::Done, EffectResult::Merged { commit, tree })
+            if act.state.landed.is_none() =>
+        {
+            act.state.landed = Some(commit.clone());
+            act.records.push(Record::Event {
+                who: None,
+                what: "merged".to_owned(),
+                sha: Some(commit.clone()),
+                why: format!("#{}", act.state.number),
+            });
+            if act
+                .state
+                .judged_tree
+                .as_ref()
+                .is_some_and(|judged| judged != tree)
+            {
+                alarm(act, commit, tree);
+            }
+        }
+        (EffectState::Refused | EffectState::Dead, _) if act.state.refused_ms.is_none() => {
+            act.state.refused_ms = Some(given.now_ms)
+        }
+        (
+            EffectState::Intended | EffectState::Done | EffectState::Refused | EffectState::Dead,
+            _,
+        ) => {}
+    }
+    let _ = ask;
+    Some(())
+}
+
+fn alarm(act: &mut Act<Pull>, commit: &CommitSha, tree: &CommitSha) {
+    let judged = act
+        .state
+        .judged_tree
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let text = Text::new(
+        "comments/alarm",
+        json!({"commit": commit, "landed": tree, "judged": judged}),
+    );
+    let effect = Effect::Reply {
+        repo: act.state.repo.clone(),
+        pr: act.state.number,
+        text,
+    };
+    act.intents.push(Intent {
+        key: format!("alarm:{}:{commit}", act.state.repo.id),
+        is_view: false,
+        priority: Priority::Answer,
+        effect,
+    });
+    let why = format!("the landed tree {tree} is not the judged one {judged}");
+    act.records.push(Record::Event {
+        who: None,
+        what: "alarm".to_owned(),
+        sha: Some(commit.clone()),
+        why,
+    });
+}
+
+/// Why the last merge of this head was refused, in GitHub's words.
+pub(super) fn refusal(pull: &Pull, given: &Given<Pull>) -> Option<String> {
+    let head = pull.judged_head.as_ref()?;
+    match given
+        .outcomes
+        .get(&key(pull, head))
+        .map(|outcome| &outcome.result)
+    {
+        Some(EffectResult::Refused { reason }) => Some(reason.clone()),
+        Some(
+            EffectResult::Nothing
+            | EffectResult::Taken
+            | EffectResult::Proposed { .. }
+            | EffectResult::Merged { .. },
+        )
+        | None => None,
+    }
+}
+
+/// Merges when every rule is met.
+pub(super) fn land(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    rules: &[Rule],
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<()> {
+    if rules.iter().any(|rule| rule.state == Standing::Waiting)
+        && seen.change.is_mergeable.is_none()
+    {
+        act.look_by(given.now_ms + COMPUTING_MS);
+    }
+    let head = seen.change.head.clone();
+    if act.state.judged_head.as_ref() != Some(&head) {
+        (act.state.tries, act.state.refused_ms) = (0, None);
+    }
+    if overall(rules) != CheckStatus::Success || act.state.landed.is_some() {
+        return Some(());
+    }
+    if let Some(at_ms) = act.state.refused_ms {
+        let again = at_ms + (BACK_OFF_MS << act.state.tries.min(TRIES_MAX));
+        if act.state.tries >= TRIES_MAX {
+            return Some(());
+        }
+        if given.now_ms < again {
+            act.look_by(again);
+            return Some(());
+        }
+        act.state.tries += 1;
+        act.state.refused_ms = None;
+    }
+    act.state.judged_tree = ask.merge_tree(act.state.repo.id, &seen.base, &head)?;
+    act.state.judged_head = Some(head.clone());
+    let effect = Effect::Merge {
+        repo: act.state.repo.clone(),
+        pr: act.state.number,
+        head: head.clone(),
+        title: format!(
+            "Merge #{}: {}",
+            act.state.number,
+            one_line(&seen.view.title)
+        ),
+        message: message(seen, rules, ask, act)?,
+    };
+    act.intents.push(Intent {
+        key: key(&act.state, &head),
+        is_view: false,
+        priority: Priority::Merge,
+        effect,
+    });
+    Some(())
+}
+
+/// A title that cannot forge trailers or commands.
+fn one_line(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    crate::text::truncate(clean.trim(), 120)
+}
+
+/// Trailers that tell who agreed to what.
+fn message(seen: &Seen, rules: &[Rule], ask: &mut Ask, act: &Act<Pull>) -> Option<String> {
+    let mut lines = Vec::new();
+    for rule in rules.iter().filter(|rule| rule.state == Standing::Met) {
+        let trailer = match rule.name.as_str() {
+            "lgtm" => "Lgtm-by",
+            name if name.starts_with("approved") => "Approved-by",
+            _ => continue,
+        };
+        lines.extend(rule.who.iter().map(|who| format!("{trailer}: {who}")));
+    }
+    if matches!(seen.kind, Kind::Proposal | Kind::Promotion) {
+        let mut judge = None;
+        for model in ask.models(act.state.repo.id, &seen.change.head)? {
+            let Ok(manifest) = model.manifest else {
+                continue;
+            };
+            if seen.kind == Kind::Proposal {
+                lines.push(format!("Model-Digest: {}", manifest.digest));
+            }
+            judge = Some(manifest.judge_digest);
+        }
+        if seen.kind == Kind::Proposal {
+            lines.extend(judge.map(|digest| format!("Judge-Digest: {digest}")));
+        }
+        for path in seen.paths() {
+            if super::rules::environment_of(&path).is_none() {
+                continue;
+            }
+            let text = ask
+                .text(act.state.repo.id, &seen.change.head, &path)?
+                .unwrap_or_default();
+            if let Ok(pinned) = crate::subject::environment::file::parse(&text) {
+                lines.extend(
+                    pinned
+                        .models
+                        .values()
+                        .map(|m| format!("Model-Digest: {}", m.digest)),
+                );
+            }
+        }
+    }
+    lines.dedup();
+    Some(lines.join("\n"))
+}

@@ -1,0 +1,99 @@
+//! A pull request (or an issue with a command on it): who has said what, what is missing, and when it lands.
+
+mod acts;
+mod landing;
+mod rules;
+mod status;
+mod step;
+mod wanted;
+mod words;
+
+pub use step::step;
+
+use crate::name::{CommitSha, Digest, PrNumber, Repo};
+use serde::{Deserialize, Serialize};
+
+/// A pull request as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pull {
+    /// Where.
+    pub repo: Repo,
+    /// Which.
+    pub number: PrNumber,
+    /// Whether it is open, as last seen.
+    pub is_open: bool,
+    /// Every head that we know of, oldest first, at most [`HEADS_MAX`].
+    pub heads: Vec<HeadSeen>,
+    /// Comments whose commands were carried out or answered, newest last, at most [`ACTED_MAX`].
+    pub acted: Vec<u64>,
+    /// Merges tried on the present head.
+    pub tries: u32,
+    /// When the last merge was refused. Units: milliseconds since 1970, UTC.
+    pub refused_ms: Option<i64>,
+    /// The tree that the merge should give.
+    pub judged_tree: Option<CommitSha>,
+    /// The head that was judged last.
+    pub judged_head: Option<CommitSha>,
+    /// What landed.
+    pub landed: Option<CommitSha>,
+    /// Every rule, as last evaluated.
+    pub rules: Vec<rules::Rule>,
+    /// Title, for pages.
+    pub title: String,
+}
+
+/// A head that a pull request had, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadSeen {
+    /// The head.
+    pub sha: CommitSha,
+    /// When it was pushed, says GitHub; when we first saw it, where nobody said. Units: milliseconds since 1970, UTC.
+    pub at_ms: i64,
+    /// Whether it was there when the pull request was opened: no word can be older.
+    pub is_first: bool,
+    /// The change's own id at this head, once computed.
+    pub change: Option<Digest>,
+}
+
+/// Most heads that are remembered.
+pub const HEADS_MAX: usize = 200;
+
+/// Most comments that are remembered as carried out.
+pub const ACTED_MAX: usize = 1_000;
+
+/// A command older than this is not carried out. Units: milliseconds.
+pub const ACT_AGE_MAX_MS: i64 = 24 * 3_600_000;
+
+/// What a pull request changes, by its paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Code, or anything without a rule of its own.
+    Code,
+    /// A model version, on a branch of ours.
+    Proposal,
+    /// Only files under `environments/`.
+    Promotion,
+    /// Files under `environments/` and others: refused.
+    Mixed,
+}
+
+impl Pull {
+    /// A pull request that was just seen.
+    pub fn new(repo: Repo, number: PrNumber, heads: Vec<HeadSeen>) -> Pull {
+        Pull {
+            repo,
+            number,
+            is_open: true,
+            heads,
+            acted: Vec::new(),
+            tries: 0,
+            refused_ms: None,
+            judged_tree: None,
+            judged_head: None,
+            landed: None,
+            rules: Vec::new(),
+            title: String::new(),
+        }
+    }
+}

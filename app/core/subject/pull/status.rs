@@ -1,0 +1,184 @@
+//! The one status comment of a pull request, and the labels that show it.
+
+use super::rules::{Rule, Standing};
+use super::step::Seen;
+use super::{Kind, Pull, landing};
+use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
+use crate::subject::ask::{Ask, ModelAt};
+use crate::subject::{Act, Given, environment, proposal};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Labels that are ours to put on and take off.
+const MANAGED: [&str; 5] = [
+    "lgtm",
+    "approved",
+    "do-not-merge/hold",
+    "needs-ok-to-test",
+    "do-not-merge/work-in-progress",
+];
+
+/// Writes comment, check and labels as views.
+pub(super) fn tell(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    rules: &[Rule],
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let repo = act.state.repo.clone();
+    let missing: Vec<&Rule> = rules
+        .iter()
+        .filter(|rule| rule.state != Standing::Met)
+        .collect();
+    let data = json!({
+        "kind": seen.kind,
+        "head": seen.change.head,
+        "rules": rules,
+        "missing": missing,
+        "is_ready": missing.is_empty(),
+        "refusal": landing::refusal(&act.state, given),
+        "gave_up": act.state.tries >= 6,
+        "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
+        "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
+        "preview": preview(act, seen, ask)?,
+        "environments": environment::strip(&ask.environments(repo.id)?),
+        "public_url": given.public_url,
+    });
+    let effect = Effect::StatusComment {
+        repo: repo.clone(),
+        pr: act.state.number,
+        text: Text::new("comments/status", data.clone()),
+    };
+    act.intents.push(Intent {
+        key: format!("status:{}:{}", repo.id, act.state.number),
+        is_view: true,
+        priority: Priority::View,
+        effect,
+    });
+    act.intents.push(labels(act, seen, rules));
+    if matches!(seen.kind, Kind::Promotion | Kind::Mixed) {
+        act.intents
+            .push(promotion_check(act, seen, rules, data, given));
+    }
+    Some(())
+}
+
+/// The preview: where it answers and a request that works.
+fn preview(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<Value> {
+    let Some(service) = seen.service() else {
+        return Some(Value::Null);
+    };
+    let state = ask.environment(act.state.repo.id, &environment::preview(act.state.number))?;
+    let Some(state) = state.filter(|state| !state.is_gone && state.url.is_some()) else {
+        return Some(Value::Null);
+    };
+    let models: Vec<ModelAt> = ask.models(act.state.repo.id, &seen.change.head)?;
+    let sample = models.iter().flat_map(|m| m.samples.first()).next();
+    let preview = service
+        .environments
+        .iter()
+        .find(|e| matches!(e.role, crate::contract::Role::Preview { .. }));
+    Some(json!({
+        "url": state.url,
+        "predict": service.serve.predict,
+        "phase": state.phase,
+        "reason": state.reason,
+        "commit": state.live.as_ref().map(|live| live.commit.clone()),
+        "version": state.live.as_ref().map(environment::Release::shown),
+        "is_current": state.live.as_ref().is_some_and(|live| live.commit == seen.change.head),
+        "auth": preview.is_some_and(|e| e.auth),
+        "name": state.name,
+        "input": sample.map(|s| proposal::shown(&s.input)),
+        "output": sample.map(|s| proposal::shown(&s.output)),
+    }))
+}
+
+fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
+    let is_met = |start: &str| {
+        let mut found = rules
+            .iter()
+            .filter(|rule| rule.name.starts_with(start))
+            .peekable();
+        found.peek().is_some() && found.all(|rule| rule.state == Standing::Met)
+    };
+    let mut set = BTreeSet::new();
+    let mut put = |is_on: bool, label: &str| {
+        if is_on {
+            set.insert(label.to_owned());
+        }
+    };
+    put(is_met("lgtm"), "lgtm");
+    put(is_met("approved"), "approved");
+    put(seen.words.hold.is_some(), "do-not-merge/hold");
+    put(!seen.is_trusted, "needs-ok-to-test");
+    put(seen.change.is_draft, "do-not-merge/work-in-progress");
+    let managed = MANAGED.iter().map(|label| (*label).to_owned()).collect();
+    let effect = Effect::Labels {
+        repo: act.state.repo.clone(),
+        pr: act.state.number,
+        set,
+        managed,
+    };
+    Intent {
+        key: format!("labels:{}:{}", act.state.repo.id, act.state.number),
+        is_view: true,
+        priority: Priority::Progress,
+        effect,
+    }
+}
+
+/// The check that holds a change of environments against the rules, approval aside.
+fn promotion_check(
+    act: &Act<Pull>,
+    seen: &Seen,
+    rules: &[Rule],
+    data: Value,
+    given: &Given<Pull>,
+) -> Intent {
+    let facts: Vec<&Rule> = rules
+        .iter()
+        .filter(|rule| rule.who.is_empty() && !rule.name.starts_with("approved"))
+        .collect();
+    let wrong = facts.iter().find(|rule| rule.state == Standing::Unmet);
+    let status = match wrong {
+        Some(_) => CheckStatus::Failure,
+        None if facts
+            .iter()
+            .any(|rule| rule.state == Standing::Waiting && !rule.name.contains("conflict")) =>
+        {
+            CheckStatus::InProgress
+        }
+        None => CheckStatus::Success,
+    };
+    let title = wrong.map_or_else(
+        || "the release may run there".to_owned(),
+        |rule| format!("{}: {}", rule.name, rule.detail),
+    );
+    let is_done = status != CheckStatus::InProgress;
+    let check = CheckRun {
+        repo: act.state.repo.clone(),
+        sha: seen.change.head.clone(),
+        name: "bowsprit/promotion".to_owned(),
+        external_id: format!("promotion-{}", act.state.number),
+        status,
+        title: crate::text::truncate(&title, 200),
+        summary: Text::new("checks/promotion", data),
+        annotations: Vec::new(),
+        page: format!("/pulls/{}/{}", act.state.repo.name, act.state.number),
+        started_ms: seen.view.created_ms,
+        completed_ms: is_done.then_some(given.now_ms.max(seen.view.created_ms) / 60_000 * 60_000),
+    };
+    let key = format!(
+        "promotion-check:{}:{}:{}",
+        act.state.repo.id,
+        act.state.number,
+        seen.change.head.short()
+    );
+    Intent {
+        key,
+        is_view: true,
+        priority: Priority::View,
+        effect: Effect::CheckRun(Box::new(check)),
+    }
+}

@@ -1,0 +1,286 @@
+//! One look at a pull request.
+
+use super::rules::{self, Rule};
+use super::words::{self, Words};
+use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, landing, status, wanted};
+use crate::contract::{Contract, Service};
+use crate::effect::{Hint, Wake};
+use crate::name::{CommitSha, PrNumber, RepoId, RepoPath};
+use crate::owners::Owners;
+use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView, Review};
+use crate::subject::run::Run;
+use crate::subject::{Act, Given, Step, SubjectKey, environment, model};
+
+/// GitHub may answer with the head before a push that it told of; the pull request is looked at again after this. Units: milliseconds.
+const STALE_MS: i64 = 2_000;
+
+/// Longer than this an older head is not taken for a stale answer. Units: milliseconds.
+const STALE_MAX_MS: i64 = 120_000;
+
+/// Says what to do for a pull request now.
+pub fn step(given: &Given<Pull>, key: (RepoId, PrNumber), ask: &mut Ask) -> Step<Pull> {
+    match advance(given, key, ask) {
+        Some(Some(act)) => Step::Act(Box::new(act)),
+        Some(None) => Step::Nothing,
+        None => Step::Look(ask.take_missing()),
+    }
+}
+
+/// Everything that one look at an open change works on.
+pub(super) struct Seen {
+    pub(super) view: PullView,
+    pub(super) change: ChangeView,
+    /// Head of the base branch now.
+    pub(super) base: CommitSha,
+    pub(super) changes: Changes,
+    pub(super) kind: Kind,
+    pub(super) owners: Owners,
+    /// The contract of the base.
+    pub(super) contract: Option<Contract>,
+    pub(super) comments: Vec<Comment>,
+    pub(super) words: Words,
+    pub(super) is_trusted: bool,
+    /// Our runs on the head, newest of each name.
+    pub(super) runs: Vec<Run>,
+}
+
+impl Seen {
+    pub(super) fn paths(&self) -> Vec<RepoPath> {
+        self.changes.files.keys().cloned().collect()
+    }
+
+    pub(super) fn service(&self) -> Option<&Service> {
+        match &self.contract {
+            Some(Contract::Service(service)) => Some(service),
+            Some(Contract::Training(_)) | None => None,
+        }
+    }
+}
+
+fn advance(
+    given: &Given<Pull>,
+    (id, number): (RepoId, PrNumber),
+    ask: &mut Ask,
+) -> Option<Option<Act<Pull>>> {
+    let Some(repo) = ask.repository(id)? else {
+        return Some(None);
+    };
+    let Some(view) = ask.pull(id, number)? else {
+        return Some(None);
+    };
+    let mut pull = given
+        .state
+        .clone()
+        .unwrap_or_else(|| Pull::new(repo.repo.clone(), number, Vec::new()));
+    pull.repo = repo.repo.clone();
+    pull.title = crate::text::truncate(&view.title, 200);
+    let was_open = pull.is_open;
+    pull.is_open = view.is_open;
+    let mut act = Act::keep(pull);
+    let comments = ask.comments(id, number)?;
+    let Some(change) = view.change.clone() else {
+        acts::on_issue(&mut act, &view, &comments, given, ask)?;
+        return Some(Some(trim(act)));
+    };
+    learn_heads(&mut act.state, &view, &change, given);
+    if act
+        .state
+        .heads
+        .last()
+        .is_some_and(|last| last.sha != change.head)
+    {
+        act.look_by(given.now_ms + STALE_MS);
+        return Some(Some(trim(act)));
+    }
+    landing::learn(&mut act, given, ask)?;
+    if !view.is_open {
+        act.state.rules = Vec::new();
+        acts::on_closed(&mut act, &view, &comments, given, ask)?;
+        if was_open || given.state.is_none() {
+            closed(&mut act, &change, ask)?;
+        }
+        return Some(Some(trim(act)));
+    }
+    let reviews = ask.reviews(id, number)?;
+    let Some(seen) = look(&mut act.state, view, change, (comments, reviews), ask)? else {
+        return Some(Some(trim(act)));
+    };
+    acts::on_change(&mut act, &seen, given, ask)?;
+    wanted::runs(&mut act, &seen, given, ask)?;
+    wanted::preview(&mut act, &seen, ask)?;
+    let rules = rules::evaluate(&act.state, &seen, given, ask)?;
+    landing::land(&mut act, &seen, &rules, given, ask)?;
+    acts::answer_words(&mut act, &seen, &rules, given);
+    status::tell(&mut act, &seen, &rules, given, ask)?;
+    act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
+    Some(Some(trim(act)))
+}
+
+fn trim(mut act: Act<Pull>) -> Act<Pull> {
+    let extra = act.state.acted.len().saturating_sub(ACTED_MAX);
+    act.state.acted.drain(..extra);
+    let extra = act.state.heads.len().saturating_sub(HEADS_MAX);
+    act.state.heads.drain(..extra);
+    act
+}
+
+/// Adds the head that GitHub shows now, dated by the push's own word where there is one.
+fn learn_heads(pull: &mut Pull, view: &PullView, change: &ChangeView, given: &Given<Pull>) {
+    let mut dated: Vec<(CommitSha, i64)> = Vec::new();
+    for hint in &given.hints {
+        if let Hint::Pushed { head, at_ms } = hint {
+            match dated.iter_mut().find(|(sha, _)| sha == head) {
+                Some((_, known)) => *known = (*known).min(*at_ms),
+                None => dated.push((head.clone(), *at_ms)),
+            }
+        }
+    }
+    for (head, at_ms) in dated {
+        if !pull.heads.iter().any(|seen| seen.sha == head)
+            || pull
+                .heads
+                .last()
+                .is_some_and(|last| last.sha != head && at_ms > last.at_ms)
+        {
+            let is_first = pull.heads.is_empty() && at_ms <= view.created_ms + 1_000;
+            pull.heads.push(HeadSeen {
+                sha: head,
+                at_ms,
+                is_first,
+                change: None,
+            });
+        }
+    }
+    pull.heads.sort_by_key(|seen| seen.at_ms);
+    let is_stale = |last: &HeadSeen| {
+        given.now_ms - last.at_ms < STALE_MAX_MS
+            && pull.heads.iter().any(|seen| seen.sha == change.head)
+    };
+    if pull
+        .heads
+        .last()
+        .is_none_or(|last| last.sha != change.head && !is_stale(last))
+    {
+        // Nobody told when this head came: every earlier word is void for it.
+        pull.heads.push(HeadSeen {
+            sha: change.head.clone(),
+            at_ms: given.now_ms,
+            is_first: false,
+            change: None,
+        });
+    }
+}
+
+fn closed(act: &mut Act<Pull>, change: &ChangeView, ask: &mut Ask) -> Option<()> {
+    let repo = act.state.repo.clone();
+    let name = environment::preview(act.state.number);
+    if ask
+        .environment(repo.id, &name)?
+        .is_some_and(|seen| !seen.is_gone)
+    {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Environment(repo.id, name),
+            hint: Some(Hint::Gone),
+        });
+    }
+    for run in ask.runs(repo.id, &change.head)? {
+        if !run.phase.is_final() {
+            act.wakes.push(Wake {
+                subject: SubjectKey::Run(run.id),
+                hint: None,
+            });
+        }
+    }
+    let residents = ask.environments(repo.id)?;
+    let touched = residents
+        .iter()
+        .filter(|environment| environment.change_of(act.state.number).is_some());
+    act.wakes.extend(touched.map(|e| Wake {
+        subject: SubjectKey::Environment(repo.id, e.name.clone()),
+        hint: None,
+    }));
+    if let Some(slug) = change
+        .branch
+        .as_str()
+        .strip_prefix("bowsprit/")
+        .and_then(|name| crate::name::Slug::parse(name).ok())
+        && model::branch(&slug) == change.branch
+    {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Model(repo.id, slug),
+            hint: None,
+        });
+    }
+    Some(())
+}
+
+fn look(
+    pull: &mut Pull,
+    view: PullView,
+    change: ChangeView,
+    talk: (Vec<Comment>, Vec<Review>),
+    ask: &mut Ask,
+) -> Option<Option<Seen>> {
+    let id = pull.repo.id;
+    let Some(base) = ask.head(id, &change.base)? else {
+        return Some(None);
+    };
+    let changes = ask.changes(id, &base, &change.head)?;
+    let change_id = changes.id();
+    if let Some(last) = pull.heads.last_mut() {
+        last.change = Some(change_id.clone());
+    }
+    // A head that left an equal change keeps its words; one whose change was never computed does not.
+    let owners = ask.owners(id, &base)?;
+    let contract = match ask.contract(id, &base)? {
+        ContractAt::Good(contract, _) => Some(*contract),
+        ContractAt::Missing | ContractAt::Broken(_) => None,
+    };
+    if contract.is_none() && matches!(ask.contract(id, &change.head)?, ContractAt::Missing) {
+        // Neither side of the change has anything to do with us.
+        return Some(None);
+    }
+    let words = words::words(pull, &change_id, &talk.0, &talk.1);
+    let kind = kind(&changes, &change, id, &contract);
+    let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
+    let runs = newest(ask.runs(id, &change.head)?, pull.number);
+    Some(Some(Seen {
+        view,
+        change,
+        base,
+        changes,
+        kind,
+        owners,
+        contract,
+        comments: talk.0,
+        words,
+        is_trusted,
+        runs,
+    }))
+}
+
+fn kind(changes: &Changes, change: &ChangeView, id: RepoId, contract: &Option<Contract>) -> Kind {
+    let is_environment = |path: &&RepoPath| path.as_str().starts_with("environments/");
+    let count = changes.files.keys().filter(is_environment).count();
+    if !matches!(contract, Some(Contract::Service(_))) || count == 0 {
+        let is_ours =
+            change.head_repo == Some(id) && change.branch.as_str().starts_with("bowsprit/");
+        return if is_ours { Kind::Proposal } else { Kind::Code };
+    }
+    if count == changes.files.len() {
+        Kind::Promotion
+    } else {
+        Kind::Mixed
+    }
+}
+
+/// The newest run of each name that belongs to this pull request.
+fn newest(mut runs: Vec<Run>, pr: PrNumber) -> Vec<Run> {
+    runs.retain(|run| {
+        run.cause.trigger.pull().is_some_and(|(of, _)| of == pr) && run.cause.params.is_empty()
+    });
+    runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
+    let mut seen = std::collections::BTreeSet::new();
+    runs.retain(|run| seen.insert(run.cause.what.check_name()));
+    runs
+}

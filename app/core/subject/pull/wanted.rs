@@ -1,0 +1,160 @@
+//! What a change wants to have run: training, service tests, named checks, a preview; and whether its code may run.
+
+use super::step::Seen;
+use super::words::Words;
+use super::{Kind, Pull};
+use crate::contract::Contract;
+use crate::effect::{Hint, Wake};
+use crate::name::RepoId;
+use crate::subject::ask::{Ask, ChangeView, ContractAt, Permission, PullView};
+use crate::subject::run::{Cause, Phase, Trigger, What};
+use crate::subject::{Act, Given, SubjectKey, environment};
+use crate::training::spec::Trust;
+use std::collections::BTreeMap;
+
+/// Whether the head's code may run: of the repository itself, or named by somebody who may write here.
+pub(super) fn is_trusted(
+    view: &PullView,
+    change: &ChangeView,
+    id: RepoId,
+    words: &Words,
+    ask: &mut Ask,
+) -> Option<bool> {
+    if change.head_repo == Some(id) {
+        return Some(true);
+    }
+    if !view.author.is_bot() && ask.permission(id, &view.author)? >= Permission::Write {
+        return Some(true);
+    }
+    for (by, _, sha) in &words.ok_to_test {
+        let names_head = sha
+            .as_ref()
+            .is_some_and(|sha| change.head.as_str().starts_with(sha.as_str()));
+        if names_head && ask.permission(id, by)? >= Permission::Write {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Everything that shall run for this change, and whether it is optional.
+pub(super) fn whats(seen: &Seen, ask: &mut Ask) -> Option<Vec<(What, bool)>> {
+    let _ = ask;
+    let mut whats = Vec::new();
+    let checks = match &seen.contract {
+        None => return Some(whats),
+        Some(Contract::Training(training)) => {
+            if training.triggers.pull_request {
+                whats.push((What::Train, false));
+            }
+            &training.checks
+        }
+        Some(Contract::Service(service)) => {
+            if matches!(seen.kind, Kind::Code | Kind::Proposal | Kind::Mixed) {
+                whats.push((What::Service, false));
+            }
+            &service.checks
+        }
+    };
+    if seen.kind != Kind::Promotion {
+        let paths = seen.paths();
+        whats.extend(
+            checks
+                .iter()
+                .filter(|c| c.when.applies(&paths))
+                .map(|c| (What::Check(c.name.clone()), c.optional)),
+        );
+    }
+    Some(whats)
+}
+
+/// Why something runs again.
+pub(super) fn cause(pull: &Pull, seen: &Seen, what: What, trigger: Trigger) -> Cause {
+    Cause {
+        repo: pull.repo.clone(),
+        sha: seen.change.head.clone(),
+        what,
+        trigger,
+        trust: trust(seen, pull.repo.id),
+        params: BTreeMap::new(),
+        by: Some(seen.view.author.clone()),
+    }
+}
+
+fn trust(seen: &Seen, id: RepoId) -> Trust {
+    if seen.change.head_repo == Some(id) {
+        Trust::Trusted
+    } else {
+        Trust::Untrusted
+    }
+}
+
+/// Starts what has not run on this head yet.
+pub(super) fn runs(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let _ = given;
+    if !seen.is_trusted || seen.change.is_draft {
+        return Some(());
+    }
+    let mut wants = whats(seen, ask)?;
+    if seen.contract.is_none() {
+        // The first contract of a repository: its own steps are tried, nothing judges them yet.
+        match ask.contract(act.state.repo.id, &seen.change.head)? {
+            ContractAt::Good(contract, _) if matches!(*contract, Contract::Service(_)) => {
+                wants.push((What::Service, true))
+            }
+            ContractAt::Good(..) | ContractAt::Broken(_) => wants.push((What::Train, true)),
+            ContractAt::Missing => {}
+        }
+    }
+    for (what, _) in wants {
+        if seen.runs.iter().any(|run| run.cause.what == what) {
+            continue;
+        }
+        let trigger = Trigger::Pull {
+            pr: act.state.number,
+            base: seen.base.clone(),
+        };
+        let cause = cause(&act.state, seen, what, trigger);
+        act.wakes.push(Wake {
+            subject: SubjectKey::Run(cause.run_id()),
+            hint: Some(Hint::RunWanted(cause)),
+        });
+    }
+    Some(())
+}
+
+/// Wakes the preview once the service's tests have passed on this head.
+pub(super) fn preview(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<()> {
+    let Some(service) = seen.service() else {
+        return Some(());
+    };
+    let has_preview = service
+        .environments
+        .iter()
+        .any(|e| matches!(e.role, crate::contract::Role::Preview { .. }));
+    let is_tested = seen
+        .runs
+        .iter()
+        .any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
+    if !has_preview || !is_tested || matches!(seen.kind, Kind::Promotion) {
+        return Some(());
+    }
+    let name = environment::preview(act.state.number);
+    let state = ask.environment(act.state.repo.id, &name)?;
+    let is_there = state.is_some_and(|e| {
+        e.expired.as_ref() == Some(&seen.change.head)
+            || e.wanted.is_some_and(|r| r.commit == seen.change.head)
+    });
+    if !is_there {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Environment(act.state.repo.id, name),
+            hint: None,
+        });
+    }
+    Some(())
+}

@@ -1,0 +1,367 @@
+//! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
+
+use super::{HeadSeen, Pull};
+use crate::command::{Command, hear};
+use crate::name::{CommentId, CommitSha, Digest, Login};
+use crate::subject::ask::{Comment, Review, ReviewState};
+
+/// A word that stands, and where it was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// Who.
+    pub(super) by: Login,
+    /// The comment; `None` for GitHub's review box.
+    pub(super) comment: Option<CommentId>,
+    /// Which head it was said to: `None` when that cannot be told.
+    pub(super) covers: Covers,
+}
+
+/// Whether a word was said to the change as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Covers {
+    /// The same change.
+    Yes,
+    /// A change that a later push made another.
+    Changed,
+    /// A push came so close to it, or unseen, that it cannot be dated.
+    Undated,
+}
+
+/// Everything said, reduced to what stands.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// Last word of each person that is a yes to the code.
+    pub(super) lgtm: Vec<Word>,
+    /// Last word of each person that is a yes to the files.
+    pub(super) approve: Vec<Word>,
+    /// Who took an approval back that would otherwise be implied.
+    pub(super) approve_cancelled: Vec<Login>,
+    /// Who holds it, and why.
+    pub(super) hold: Option<(Login, Option<String>)>,
+    /// Heads that somebody named as fit to run.
+    pub(super) ok_to_test: Vec<(Login, CommentId, Option<String>)>,
+}
+
+enum Say {
+    Lgtm(bool),
+    Approve(bool, Option<String>),
+    Hold(Option<String>),
+    Unhold,
+    OkToTest(Option<String>),
+}
+
+struct Said {
+    at_ms: i64,
+    id: CommentId,
+    by: Login,
+    is_comment: bool,
+    head: Option<CommitSha>,
+    say: Say,
+}
+
+/// Reads all comments and reviews; people only, created words only, last word of each person wins.
+pub(super) fn words(
+    pull: &Pull,
+    change: &Digest,
+    comments: &[Comment],
+    reviews: &[Review],
+) -> Words {
+    let mut said: Vec<Said> = Vec::new();
+    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
+        said.extend(from_text(
+            &comment.body,
+            comment.created_ms,
+            comment.id,
+            &comment.author,
+            None,
+        ));
+    }
+    for review in reviews.iter().filter(|r| !r.is_bot) {
+        said.extend(from_review(review));
+    }
+    said.sort_by_key(|one| (one.at_ms, one.id));
+    let mut words = Words::default();
+    for one in said {
+        take(&mut words, pull, change, one);
+    }
+    words
+}
+
+fn from_text(
+    body: &str,
+    at_ms: i64,
+    id: CommentId,
+    by: &Login,
+    head: Option<&CommitSha>,
+) -> Vec<Said> {
+    let heard = hear(body)
+        .into_iter()
+        .filter_map(|heard| heard.command.ok());
+    let said = heard.filter_map(|command| {
+        let say = match command {
+            Command::Lgtm => Say::Lgtm(true),
+            Command::LgtmCancel => Say::Lgtm(false),
+            Command::Approve { sha } => Say::Approve(true, sha),
+            Command::ApproveCancel => Say::Approve(false, None),
+            Command::Hold { reason } => Say::Hold(reason),
+            Command::Unhold => Say::Unhold,
+            Command::OkToTest { sha } => Say::OkToTest(sha),
+            Command::Retest
+            | Command::Test { .. }
+            | Command::Train { .. }
+            | Command::Cancel
+            | Command::Supersede
+            | Command::Promote { .. }
+            | Command::Rollback { .. }
+            | Command::Help => return None,
+        };
+        Some(Said {
+            at_ms,
+            id,
+            by: by.clone(),
+            is_comment: true,
+            head: head.cloned(),
+            say,
+        })
+    });
+    said.collect()
+}
+
+fn from_review(review: &Review) -> Vec<Said> {
+    let yes = match review.state {
+        ReviewState::Approved => Some(true),
+        ReviewState::ChangesRequested => Some(false),
+        ReviewState::Commented | ReviewState::Dismissed => None,
+    };
+    let mut said = Vec::new();
+    for say in yes
+        .iter()
+        .flat_map(|yes| [Say::Lgtm(*yes), Say::Approve(*yes, None)])
+    {
+        let (by, head) = (review.author.clone(), review.commit.clone());
+        said.push(Said {
+            at_ms: review.submitted_ms,
+            id: review.id,
+            by,
+            is_comment: false,
+            head,
+            say,
+        });
+    }
+    said.extend(
+        from_text(
+            &review.body,
+            review.submitted_ms,
+            review.id,
+            &review.author,
+            review.commit.as_ref(),
+        )
+        .into_iter()
+        .map(|mut one| {
+            one.is_comment = false;
+            one
+        }),
+    );
+    said
+}
+
+fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
+    let word = |named: Option<&str>| Word {
+        by: one.by.clone(),
+        comment: one.is_comment.then_some(one.id),
+        covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
+    };
+    match &one.say {
+        Say::Lgtm(yes) => {
+            words.lgtm.retain(|w| !w.by.is(&one.by));
+            if *yes {
+                words.lgtm.push(word(None));
+            }
+        }
+        Say::Approve(yes, sha) => {
+            words.approve.retain(|w| !w.by.is(&one.by));
+            words.approve_cancelled.retain(|by| !by.is(&one.by));
+            if *yes {
+                words.approve.push(word(sha.as_deref()));
+            } else {
+                words.approve_cancelled.push(one.by.clone());
+            }
+        }
+        Say::Hold(reason) => words.hold = Some((one.by.clone(), reason.clone())),
+        Say::Unhold => words.hold = None,
+        Say::OkToTest(sha) => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
+    }
+}
+
+/// Whether a word said at this time, or to this head, was said to the change as it is now.
+fn covers(
+    pull: &Pull,
+    change: &Digest,
+    at_ms: i64,
+    head: Option<&CommitSha>,
+    named: Option<&str>,
+) -> Covers {
+    if let Some(prefix) = named {
+        let newest = pull.heads.last();
+        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) {
+            Covers::Yes
+        } else {
+            Covers::Changed
+        };
+    }
+    let seen = match head {
+        Some(head) => pull.heads.iter().rev().find(|seen| seen.sha == *head),
+        None => match head_at(&pull.heads, at_ms) {
+            Ok(seen) => Some(seen),
+            Err(covers) => return covers,
+        },
+    };
+    match seen {
+        Some(seen) if seen.change.as_ref() == Some(change) => Covers::Yes,
+        Some(_) => Covers::Changed,
+        None => Covers::Undated,
+    }
+}
+
+/// GitHub's times have whole seconds: a push in the same second as a word cannot be put before it.
+const SECOND_MS: i64 = 1_000;
+
+/// The head that somebody who spoke at this time had before them.
+fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
+    let second = |ms: i64| ms.div_euclid(SECOND_MS);
+    if heads
+        .iter()
+        .any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms))
+    {
+        return Err(Covers::Undated);
+    }
+    heads
+        .iter()
+        .rev()
+        .find(|seen| seen.is_first || seen.at_ms < at_ms)
+        .ok_or(Covers::Undated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{PrNumber, Repo, RepoId, RepoName};
+
+    fn sha(digit: char) -> CommitSha {
+        CommitSha::parse(&digit.to_string().repeat(40)).unwrap()
+    }
+
+    fn pull(heads: &[(char, i64, bool, &str)]) -> Pull {
+        let heads = heads
+            .iter()
+            .map(|(digit, at_ms, is_first, change)| HeadSeen {
+                sha: sha(*digit),
+                at_ms: *at_ms,
+                is_first: *is_first,
+                change: Some(Digest::of(change.as_bytes())),
+            });
+        Pull::new(
+            Repo {
+                id: RepoId(1),
+                name: RepoName::parse("a/b").unwrap(),
+            },
+            PrNumber(1),
+            heads.collect(),
+        )
+    }
+
+    fn comment(id: u64, by: &str, body: &str, created_ms: i64) -> Comment {
+        Comment {
+            id: CommentId(id),
+            author: Login::parse(by).unwrap(),
+            is_bot: by.ends_with(']'),
+            body: body.to_owned(),
+            created_ms,
+            is_edited: false,
+        }
+    }
+
+    fn stands(pull: &Pull, change: &str, comments: &[Comment]) -> Vec<(String, Covers)> {
+        let words = words(pull, &Digest::of(change.as_bytes()), comments, &[]);
+        words
+            .approve
+            .into_iter()
+            .map(|w| (w.by.to_string(), w.covers))
+            .collect()
+    }
+
+    #[test]
+    fn a_word_belongs_to_the_change_that_its_speaker_saw() {
+        let one = pull(&[('a', 1_000, true, "x")]);
+        assert_eq!(
+            stands(&one, "x", &[comment(1, "grace", "/approve", 1_500)]),
+            [("grace".to_owned(), Covers::Yes)]
+        );
+        let pushed = pull(&[('a', 1_000, true, "x"), ('b', 5_000, false, "y")]);
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 2_000)])[0].1,
+            Covers::Changed
+        );
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 5_400)])[0].1,
+            Covers::Undated
+        );
+        assert_eq!(
+            stands(&pushed, "y", &[comment(1, "grace", "/approve", 6_000)])[0].1,
+            Covers::Yes
+        );
+        let rebased = pull(&[('a', 1_000, true, "x"), ('b', 5_000, false, "x")]);
+        assert_eq!(
+            stands(&rebased, "x", &[comment(1, "grace", "/approve", 2_000)])[0].1,
+            Covers::Yes
+        );
+        assert_eq!(
+            stands(
+                &pushed,
+                "y",
+                &[comment(1, "grace", "/approve bbbbbbb", 5_100)]
+            )[0]
+            .1,
+            Covers::Yes
+        );
+        assert_eq!(
+            stands(
+                &pushed,
+                "y",
+                &[comment(1, "grace", "/approve aaaaaaa", 5_100)]
+            )[0]
+            .1,
+            Covers::Changed
+        );
+    }
+
+    #[test]
+    fn the_last_word_of_each_person_stands() {
+        let one = pull(&[('a', 0, true, "x")]);
+        let say = |bodies: &[&str]| {
+            let comments: Vec<Comment> = bodies
+                .iter()
+                .enumerate()
+                .map(|(i, b)| comment(i as u64, "grace", b, 2_000 + i as i64))
+                .collect();
+            stands(&one, "x", &comments).len()
+        };
+        assert_eq!(say(&["/approve", "/approve cancel"]), 0);
+        assert_eq!(say(&["/approve cancel", "/approve"]), 1);
+        assert_eq!(say(&["> /approve"]), 0);
+    }
+
+    #[test]
+    fn bots_and_edited_words_do_not_count() {
+        let one = pull(&[('a', 0, true, "x")]);
+        assert_eq!(
+            stands(&one, "x", &[comment(1, "other[bot]", "/approve", 9_000)]),
+            []
+        );
+        let edited = Comment {
+            is_edited: true,
+            ..comment(1, "grace", "/approve", 9_000)
+        };
+        assert_eq!(stands(&one, "x", &[edited]), []);
+    }
+}

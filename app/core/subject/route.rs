@@ -1,0 +1,211 @@
+//! From something seen to the subjects that should look.
+
+use crate::contract::{Contract, Role};
+use crate::effect::{Hint, Wake};
+use crate::name::{BranchName, CommitSha, Login, PrNumber, Repo, Slug};
+use crate::seen::Seen;
+use crate::subject::SubjectKey;
+use crate::subject::run::{Cause, Run, Trigger, What};
+use crate::training::spec::Trust;
+use std::collections::BTreeMap;
+
+/// What the corridor knows when it routes.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The repository's default branch.
+    pub default_branch: Option<BranchName>,
+    /// The contract at the head of the default branch, where there is a good one.
+    pub contract: Option<Contract>,
+    /// Pull requests of the repository that are open as far as we know.
+    pub open_pulls: Vec<PrNumber>,
+    /// Environments of the repository that we know of.
+    pub environments: Vec<Slug>,
+    /// Runs on the commit that was seen.
+    pub runs: Vec<Run>,
+    /// Unfinished runs of the branch that was seen.
+    pub active_runs: Vec<Run>,
+}
+
+/// Who should look, and what they are told.
+pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
+    match seen {
+        Seen::Push {
+            repo,
+            branch,
+            head,
+            by,
+        } => pushed(repo, branch, head.as_ref(), by.as_ref(), known),
+        Seen::Pull {
+            repo,
+            number,
+            pushed,
+        } => {
+            let hint = pushed
+                .clone()
+                .map(|(head, at_ms)| Hint::Pushed { head, at_ms });
+            vec![Wake {
+                subject: SubjectKey::Pull(repo.id, *number),
+                hint,
+            }]
+        }
+        Seen::Talk { repo, number } => vec![look(SubjectKey::Pull(repo.id, *number))],
+        Seen::Rerun {
+            repo: _,
+            sha: _,
+            run,
+            by,
+        } => {
+            let chosen = known
+                .runs
+                .iter()
+                .filter(|r| r.phase.is_final() && run.as_ref().is_none_or(|id| *id == r.id));
+            let mut newest: BTreeMap<String, &Run> = BTreeMap::new();
+            for run in chosen {
+                newest.insert(run.cause.what.check_name(), run);
+            }
+            newest
+                .into_values()
+                .map(|run| again(run, by, nonce))
+                .collect()
+        }
+        Seen::Context { repo, .. } => known
+            .open_pulls
+            .iter()
+            .map(|pr| look(SubjectKey::Pull(repo.id, *pr)))
+            .collect(),
+        Seen::Installation | Seen::Nothing => Vec::new(),
+    }
+}
+
+/// Everybody who lives in a repository: for the tick.
+pub fn everybody(repo: &Repo, known: &Known) -> Vec<Wake> {
+    let mut wakes = residents(repo, known);
+    wakes.extend(
+        known
+            .open_pulls
+            .iter()
+            .map(|pr| look(SubjectKey::Pull(repo.id, *pr))),
+    );
+    wakes.extend(
+        known
+            .active_runs
+            .iter()
+            .map(|run| look(SubjectKey::Run(run.id.clone()))),
+    );
+    wakes
+}
+
+/// The run that a push to a branch wants, if the contract could want one.
+pub fn run_for_push(
+    repo: &Repo,
+    branch: &BranchName,
+    head: &CommitSha,
+    by: Option<&Login>,
+) -> Wake {
+    let cause = Cause {
+        repo: repo.clone(),
+        sha: head.clone(),
+        what: What::Train,
+        trigger: Trigger::Push {
+            branch: branch.clone(),
+        },
+        trust: Trust::Trusted,
+        params: BTreeMap::new(),
+        by: by.cloned(),
+    };
+    Wake {
+        subject: SubjectKey::Run(cause.run_id()),
+        hint: Some(Hint::RunWanted(cause)),
+    }
+}
+
+fn pushed(
+    repo: &Repo,
+    branch: &BranchName,
+    head: Option<&CommitSha>,
+    by: Option<&Login>,
+    known: &Known,
+) -> Vec<Wake> {
+    let mut wakes: Vec<Wake> = known
+        .active_runs
+        .iter()
+        .map(|run| look(SubjectKey::Run(run.id.clone())))
+        .collect();
+    let is_ours = branch.as_str().starts_with("bowsprit/");
+    if let Some(head) = head
+        && !is_ours
+        && !matches!(known.contract, Some(Contract::Service(_)))
+    {
+        wakes.push(run_for_push(repo, branch, head, by));
+    }
+    if known.default_branch.as_ref() == Some(branch) {
+        wakes.extend(residents(repo, known));
+    }
+    wakes.extend(
+        known
+            .open_pulls
+            .iter()
+            .map(|pr| look(SubjectKey::Pull(repo.id, *pr))),
+    );
+    wakes
+}
+
+/// Models and environments that the contract of a service names, and environments known from before.
+fn residents(repo: &Repo, known: &Known) -> Vec<Wake> {
+    let mut keys: Vec<SubjectKey> = known
+        .environments
+        .iter()
+        .map(|name| SubjectKey::Environment(repo.id, name.clone()))
+        .collect();
+    if let Some(Contract::Service(service)) = &known.contract {
+        keys.extend(
+            service
+                .models
+                .keys()
+                .map(|model| SubjectKey::Model(repo.id, model.clone())),
+        );
+        keys.extend(
+            service
+                .environments
+                .iter()
+                .filter_map(|environment| match environment.role {
+                    Role::Preview { .. } => None,
+                    Role::Tracks { .. } | Role::After { .. } => {
+                        Some(SubjectKey::Environment(repo.id, environment.name.clone()))
+                    }
+                }),
+        );
+    }
+    keys.sort();
+    keys.dedup();
+    keys.into_iter().map(look).collect()
+}
+
+fn look(subject: SubjectKey) -> Wake {
+    Wake {
+        subject,
+        hint: None,
+    }
+}
+
+/// The same run once more; `nonce` makes it another.
+pub fn again(run: &Run, by: &Login, nonce: &str) -> Wake {
+    let trigger = Trigger::Again {
+        branch: run.cause.trigger.branch().cloned(),
+        pr: run
+            .cause
+            .trigger
+            .pull()
+            .map(|(pr, base)| (pr, base.clone())),
+        nonce: nonce.to_owned(),
+    };
+    let cause = Cause {
+        trigger,
+        by: Some(by.clone()),
+        ..run.cause.clone()
+    };
+    Wake {
+        subject: SubjectKey::Run(cause.run_id()),
+        hint: Some(Hint::RunWanted(cause)),
+    }
+}

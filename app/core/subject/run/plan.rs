@@ -1,0 +1,217 @@
+//! From contract to stage plans: which files, which software, which commands.
+
+use super::Run;
+use crate::contract::{Contract, Judge, Resources, Serve, Service, Training};
+use crate::effect::{ModelFiles, ServePlan, StagePlan};
+use crate::name::{CommitSha, Repo, Slug};
+use crate::subject::ask::{Manifest, ModelAt};
+use crate::training::spec::{Sample, StageKind, StepSpec, Trust};
+use std::collections::BTreeMap;
+
+/// The steps of a training contract, without the held-out data.
+pub(super) fn train(run: &Run, contract: &Training) -> StagePlan {
+    let steps = contract.steps.iter().map(|step| {
+        let mut env = step.env.clone();
+        env.extend(run.cause.params.clone());
+        let mut spec = step_spec(
+            step.name.as_str(),
+            &step.run,
+            &step.resources,
+            step.timeout_s,
+        );
+        spec.env = env;
+        spec.network = step.network;
+        spec
+    });
+    let leave_out = match &contract.evaluate {
+        crate::contract::Evaluate::Judge(judge) => judge.data.clone(),
+        crate::contract::Evaluate::SelfReported => Vec::new(),
+    };
+    StagePlan {
+        steps: steps.collect(),
+        leave_out,
+        runtime: contract.runtime.clone(),
+        ..blank(run, "train", StageKind::Train)
+    }
+}
+
+/// The judge's code and data from the protected base, over the candidate and, where there is one, the live model.
+pub(super) fn evaluate(
+    run: &Run,
+    contract: &Training,
+    judge: &Judge,
+    judge_sha: &CommitSha,
+    live: Option<ModelFiles>,
+) -> StagePlan {
+    let step = |name: &str| {
+        let mut spec = step_spec(name, &judge.run, &judge.resources, judge.timeout_s);
+        spec.env = judge.env.clone();
+        spec.model = Some(name.to_owned());
+        spec.outputs = name.to_owned();
+        spec
+    };
+    let mut models: Vec<ModelFiles> = Vec::new();
+    let mut steps = Vec::new();
+    if let Some(made) = &run.made {
+        models.push(ModelFiles {
+            name: "candidate".to_owned(),
+            ..made.clone()
+        });
+        steps.push(step("candidate"));
+    }
+    if let Some(live) = live {
+        models.push(ModelFiles {
+            name: "live".to_owned(),
+            ..live
+        });
+        steps.push(step("live"));
+    }
+    StagePlan {
+        sha: judge_sha.clone(),
+        runtime: contract.runtime.clone(),
+        trust: Trust::Trusted,
+        steps,
+        models,
+        data: judge.data.first().cloned(),
+        ..blank(run, "evaluate", StageKind::Evaluate)
+    }
+}
+
+/// The service's default branch, in its own runtime, answering the evaluation's samples with the candidate.
+pub(super) fn parity(
+    run: &Run,
+    repo: &Repo,
+    sha: &CommitSha,
+    service: &Service,
+    samples: Vec<Sample>,
+) -> StagePlan {
+    let models: Vec<ModelFiles> = run.made.clone().into_iter().collect();
+    let model = models.first().map(|m| m.name.clone());
+    StagePlan {
+        repo: repo.clone(),
+        sha: sha.clone(),
+        runtime: service.runtime.clone(),
+        trust: Trust::Trusted,
+        models,
+        serve: Some(serve_plan(&service.serve, samples, model, BTreeMap::new())),
+        ..blank(run, "parity", StageKind::Check)
+    }
+}
+
+/// The service's tests with the models of the change, then the server against their samples.
+pub(super) fn service(run: &Run, contract: &Service, models: &[ModelAt]) -> StagePlan {
+    let (files, samples) = model_files(models);
+    let steps = contract
+        .serve
+        .test
+        .iter()
+        .map(|test| step_spec("test", test, &contract.serve.resources, TEST_TIMEOUT_S));
+    let model = files.first().map(|m| m.name.clone());
+    StagePlan {
+        runtime: contract.runtime.clone(),
+        steps: steps.collect(),
+        serve: model
+            .is_some()
+            .then(|| serve_plan(&contract.serve, samples, model, BTreeMap::new())),
+        models: files,
+        ..blank(run, "service", StageKind::Check)
+    }
+}
+
+/// A named check of either contract; `None` when it names none such.
+pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<StagePlan> {
+    let (checks, runtime) = match contract {
+        Contract::Training(training) => (&training.checks, &training.runtime),
+        Contract::Service(service) => (&service.checks, &service.runtime),
+    };
+    let check = checks.iter().find(|check| check.name == *name)?;
+    Some(StagePlan {
+        runtime: runtime.clone(),
+        steps: vec![step_spec(
+            name.as_str(),
+            &check.run,
+            &check.resources,
+            check.timeout_s,
+        )],
+        ..blank(run, "check", StageKind::Check)
+    })
+}
+
+/// Time that a service's tests may take. Units: seconds.
+const TEST_TIMEOUT_S: u64 = 900;
+
+/// The models of a service at a commit, as files to lay out, with all their samples.
+pub(crate) fn model_files(models: &[ModelAt]) -> (Vec<ModelFiles>, Vec<Sample>) {
+    let good = |at: &ModelAt| {
+        at.manifest
+            .as_ref()
+            .ok()
+            .map(|manifest| (manifest.clone(), at.samples.clone()))
+    };
+    let pairs: Vec<(Manifest, Vec<Sample>)> = models.iter().filter_map(good).collect();
+    let files = pairs.iter().map(|(manifest, _)| ModelFiles {
+        name: manifest.model.to_string(),
+        version: Some(manifest.version),
+        digest: manifest.digest.clone(),
+        files: manifest.files.clone(),
+    });
+    (
+        files.collect(),
+        pairs
+            .iter()
+            .flat_map(|(_, samples)| samples.clone())
+            .collect(),
+    )
+}
+
+/// How a service is started, by its contract.
+pub(crate) fn serve_plan(
+    serve: &Serve,
+    samples: Vec<Sample>,
+    model: Option<String>,
+    extra: BTreeMap<String, String>,
+) -> ServePlan {
+    let mut env = serve.env.clone();
+    env.extend(extra);
+    ServePlan {
+        run: serve.run.clone(),
+        ready: serve.ready.clone(),
+        predict: serve.predict.clone(),
+        env,
+        samples,
+        ready_timeout_s: serve.ready_timeout_s,
+        cpu_millis: serve.resources.cpu_millis,
+        memory_bytes: serve.resources.memory_bytes,
+        model,
+    }
+}
+
+fn blank(run: &Run, name: &str, kind: StageKind) -> StagePlan {
+    StagePlan {
+        stage: format!("{}-{name}", run.id),
+        kind,
+        repo: run.repo.clone(),
+        sha: run.sha.clone(),
+        leave_out: Vec::new(),
+        runtime: None,
+        trust: run.cause.trust,
+        steps: Vec::new(),
+        models: Vec::new(),
+        data: None,
+        serve: None,
+    }
+}
+
+fn step_spec(name: &str, run: &[String], resources: &Resources, timeout_s: u64) -> StepSpec {
+    StepSpec {
+        name: name.to_owned(),
+        run: run.to_vec(),
+        env: BTreeMap::new(),
+        timeout_s,
+        cpu_millis: resources.cpu_millis,
+        memory_bytes: resources.memory_bytes,
+        network: false,
+        model: None,
+        outputs: String::new(),
+    }
+}

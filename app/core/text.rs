@@ -1,1 +1,0 @@
-//! Text for people: Markdown that cannot be injected into, sparklines, charts.
