@@ -3,7 +3,7 @@
 //! The logs go to standard error; `BOWSPRIT_LOG` says which. Metrics are one static table, shown as Prometheus text.
 //! Nothing here may hold a payload, a token or an e-mail address, and no label may take values without end.
 
-use crate::store::lists::Counts;
+use crate::store::Counts;
 use anyhow::{Context, anyhow};
 use std::collections::BTreeMap;
 use std::fmt::Write;

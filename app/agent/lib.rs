@@ -91,7 +91,7 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
     let me = SelfCommand::running(prefix);
     match line.verb {
         Verb::Run { dir, contained } => run::main(&dir, me, contained),
-        Verb::Gateway { dir } => gateway::main(dir),
+        Verb::Gateway { dir } => gateway::main(&dir, me),
         Verb::Step { plan, stage } => confine::step_main(plan.as_deref(), stage, &me),
     }
 }

@@ -14,4 +14,10 @@ pub mod error;
 pub mod event;
 pub mod place;
 pub mod read;
+mod transport;
 mod wire;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

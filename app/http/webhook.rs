@@ -9,8 +9,7 @@ mod payload;
 mod tests;
 
 use super::health::Readiness;
-use crate::store::inbox::{Accepted, NewDelivery};
-use crate::store::{Store, StoreError};
+use crate::store::{Accepted, NewDelivery, Store, StoreError};
 use crate::telemetry::DELIVERIES;
 use axum::Router;
 use axum::body::{Body, Bytes};

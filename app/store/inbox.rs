@@ -97,7 +97,10 @@ impl Store {
         let (claimed, given_up) = self
             .write(shape, move |conn| Box::pin(claim(conn, now_ms, max)))
             .await?;
-        self.add_pending(-given_up);
+        if given_up > 0 {
+            self.add_pending(-given_up);
+            self.inbox_changed().notify_one();
+        }
         Ok(claimed)
     }
 
@@ -168,10 +171,6 @@ const PRUNE: &str = "DELETE FROM delivery WHERE id IN (
 const INSERT: &str = "INSERT INTO delivery (guid, event, action, body, received_ms, state)
     VALUES ($1, $2, $3, $4, $5, 'new') ON CONFLICT (guid) DO NOTHING";
 
-const GIVE_UP: &str =
-    "UPDATE delivery SET state = 'dead', leased_until_ms = 0, error = COALESCE(error, 'each try ended without a word')
-    WHERE state = 'new' AND attempts >= $1 AND leased_until_ms <= $2";
-
 const CLAIM: &str = "UPDATE delivery SET attempts = attempts + 1, leased_until_ms = $1
     WHERE id IN (
         SELECT id FROM delivery
@@ -197,32 +196,46 @@ async fn claim(
     now_ms: i64,
     max: usize,
 ) -> anyhow::Result<(Vec<Delivery>, i64)> {
-    let given_up = sqlx::query(GIVE_UP)
-        .bind(i64::from(DELIVERY_ATTEMPTS_MAX))
-        .bind(now_ms)
-        .execute(&mut *conn)
-        .await
-        .context("cannot give up deliveries")?;
     let mut rows: Vec<(i64, String, String, Vec<u8>, i64)> = sqlx::query_as(CLAIM)
         .bind(now_ms + LEASE_MS)
         .bind(now_ms)
         .bind(sql_limit(max))
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .context("cannot claim deliveries")?;
     rows.sort_by_key(|row| row.0);
-    let claimed = rows
-        .into_iter()
-        .map(|(id, guid, event, body, attempts)| Delivery {
+    let (mut claimed, mut given_up) = (Vec::with_capacity(rows.len()), 0);
+    for (id, guid, event, body, attempts) in rows {
+        let attempts = count_of(attempts);
+        if attempts > DELIVERY_ATTEMPTS_MAX {
+            // Each try ended the process: nobody was left to say so.
+            end_dead(conn, id, "each try ended without a word").await?;
+            given_up += 1;
+            continue;
+        }
+        claimed.push(Delivery {
             id,
             guid,
             event,
             body,
-            attempts: count_of(attempts),
-        })
-        .collect();
-    let given_up = i64::try_from(given_up.rows_affected())?;
+            attempts,
+        });
+    }
     Ok((claimed, given_up))
+}
+
+async fn end_dead(conn: &mut SqliteConnection, id: i64, error: &str) -> anyhow::Result<()> {
+    sqlx::query(
+        "UPDATE delivery SET state = 'dead', attempts = attempts - 1, leased_until_ms = 0,
+            error = COALESCE(error, $2)
+        WHERE id = $1",
+    )
+    .bind(id)
+    .bind(error)
+    .execute(conn)
+    .await
+    .context("cannot give up delivery")?;
+    Ok(())
 }
 
 async fn finish(

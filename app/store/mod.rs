@@ -4,17 +4,26 @@
 //! Reads have a pool of their own. One process at a time holds the file.
 //! This room must never decide anything: it keeps order, counts attempts and answers questions.
 
-pub mod accounts;
-pub mod inbox;
-pub mod lists;
-pub mod outbox;
-pub mod records;
+mod accounts;
+mod inbox;
+mod lists;
+mod outbox;
+mod queues;
+mod records;
 mod schema;
-pub mod subjects;
+mod subjects;
 mod writer;
 
 #[cfg(test)]
 mod tests;
+
+// The files are how the room is arranged inside; from outside each thing has this one path.
+pub use accounts::{InstallationRow, Scope, TokenRow};
+pub use inbox::{Accepted, DELIVERIES_PENDING_MAX, DELIVERY_ATTEMPTS_MAX, Delivery, NewDelivery};
+pub use lists::{EventRow, RunFilter};
+pub use outbox::{EFFECT_ATTEMPTS_MAX, EffectClaim, kind_of};
+pub use queues::{Counts, DeliveryRow, DeliveryState, EffectRow};
+pub use subjects::{Claim, Commit, STEP_ATTEMPTS_MAX};
 
 use anyhow::{Context, bail};
 use sqlx::Connection;

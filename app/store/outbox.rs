@@ -52,6 +52,7 @@ impl Store {
         let (claimed, has_given_up) = work.await?;
         if has_given_up {
             self.subjects_changed().notify_one();
+            self.outbox_changed().notify_one();
         }
         Ok(claimed)
     }
@@ -141,12 +142,6 @@ const ACT: &str =
     "INSERT INTO effect (key, subject, is_view, priority, kind, body, state, result, updated_ms)
     VALUES ($1, $2, 0, $3, $4, $5, 'intended', $6, $7)
     ON CONFLICT (key) DO NOTHING";
-
-/// An effect may end the process each time it is tried; its tries were counted before.
-const GIVE_UP: &str = "UPDATE effect SET state = 'dead', leased_until_ms = 0, updated_ms = $2,
-        error = COALESCE(error, 'each try ended without a word')
-    WHERE state = 'intended' AND attempts >= $1 AND leased_until_ms <= $2 AND not_before_ms <= $2
-    RETURNING subject, is_view";
 
 const CLAIM: &str =
     "UPDATE effect SET epoch = epoch + 1, attempts = attempts + 1, leased_until_ms = $1
@@ -301,17 +296,6 @@ async fn claim(
     now_ms: i64,
     max: usize,
 ) -> anyhow::Result<(Vec<EffectClaim>, bool)> {
-    let given_up: Vec<(String, i64)> = sqlx::query_as(GIVE_UP)
-        .bind(i64::from(EFFECT_ATTEMPTS_MAX))
-        .bind(now_ms)
-        .fetch_all(&mut *conn)
-        .await
-        .context("cannot give up effects")?;
-    for (subject, is_view) in &given_up {
-        if *is_view == 0 {
-            wake_key(conn, subject).await?;
-        }
-    }
     let mut rows: Vec<Claimed> = sqlx::query_as(CLAIM)
         .bind(now_ms + LEASE_MS)
         .bind(now_ms)
@@ -320,25 +304,30 @@ async fn claim(
         .await
         .context("cannot claim effects")?;
     rows.sort_by_key(|row| (row.5, row.0));
-    let mut claims = Vec::with_capacity(rows.len());
+    let (mut claims, mut has_given_up) = (Vec::with_capacity(rows.len()), false);
     for row in rows {
         let (id, subject, is_view) = (row.0, row.3.clone(), row.4 == 1);
         match read(row, now_ms) {
             Ok(claim) => claims.push(claim),
             Err(error) => {
-                tracing::error!("cannot read effect {id}, given up: {error:#}");
+                tracing::error!("effect {id} is given up: {error:#}");
                 bury(conn, id, &format!("{error:#}")).await?;
+                has_given_up = true;
                 if !is_view {
                     wake_key(conn, &subject).await?;
                 }
             }
         }
     }
-    Ok((claims, !given_up.is_empty()))
+    Ok((claims, has_given_up))
 }
 
 fn read(row: Claimed, now_ms: i64) -> anyhow::Result<EffectClaim> {
     let (id, key, revision, subject, is_view, priority, body, attempts, epoch) = row;
+    if count_of(attempts) > EFFECT_ATTEMPTS_MAX {
+        // Each try ended the process: nobody was left to say so.
+        bail!("each try of effect `{key}` ended without a word");
+    }
     Ok(EffectClaim {
         id,
         revision,

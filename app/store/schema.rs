@@ -10,23 +10,23 @@ use sqlx::sqlite::SqliteConnection;
 const STEPS: &[&str] = &[FIRST];
 
 /// Times are milliseconds since 1970, UTC. `doc` is the JSON of the whole; the columns beside it are for finding it.
+/// What may be large stands last: SQLite would have to walk past it to reach what follows.
 const FIRST: &str = "
 CREATE TABLE delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     guid TEXT NOT NULL UNIQUE,
     event TEXT NOT NULL,
     action TEXT,
-    body BLOB NOT NULL,
     received_ms BIGINT NOT NULL,
     state TEXT NOT NULL,
     attempts BIGINT NOT NULL DEFAULT 0,
     not_before_ms BIGINT NOT NULL DEFAULT 0,
     leased_until_ms BIGINT NOT NULL DEFAULT 0,
     error TEXT,
-    note TEXT
+    note TEXT,
+    body BLOB NOT NULL
 );
-CREATE INDEX delivery_new ON delivery (id) WHERE state = 'new';
-CREATE INDEX delivery_state ON delivery (state, received_ms);
+CREATE INDEX delivery_state ON delivery (state, id, received_ms);
 
 CREATE TABLE subject (
     key TEXT PRIMARY KEY,
@@ -62,7 +62,6 @@ CREATE TABLE effect (
     is_view BIGINT NOT NULL,
     priority BIGINT NOT NULL,
     kind TEXT NOT NULL,
-    body TEXT NOT NULL,
     revision BIGINT NOT NULL DEFAULT 1,
     epoch BIGINT NOT NULL DEFAULT 0,
     state TEXT NOT NULL,
@@ -71,12 +70,12 @@ CREATE TABLE effect (
     not_before_ms BIGINT NOT NULL DEFAULT 0,
     leased_until_ms BIGINT NOT NULL DEFAULT 0,
     error TEXT,
-    updated_ms BIGINT NOT NULL
+    updated_ms BIGINT NOT NULL,
+    body TEXT NOT NULL
 );
-CREATE INDEX effect_intended ON effect (priority, id) WHERE state = 'intended';
 CREATE INDEX effect_act ON effect (subject, id) WHERE state = 'intended' AND is_view = 0;
 CREATE INDEX effect_subject ON effect (subject, id);
-CREATE INDEX effect_state ON effect (state, id);
+CREATE INDEX effect_state ON effect (state, priority, id);
 
 CREATE TABLE run (
     id TEXT PRIMARY KEY,

@@ -192,14 +192,19 @@ const WAKE: &str = "INSERT INTO subject (key, wanted_seq) VALUES ($1, 1)
 const TELL: &str = "INSERT INTO hint (subject, body)
     SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM hint WHERE subject = $1 AND body = $2)";
 
-/// The two halves each use an index of their own.
+/// Each half has an index of its own, and the first stops at its first row.
 const FIND: &str = "SELECT key FROM (
-        SELECT key, claimed_ms FROM subject
-        WHERE wanted_seq > seen_seq AND not_before_ms <= $1 AND leased_until_ms <= $1
+        SELECT key, claimed_ms FROM (
+            SELECT key, claimed_ms FROM subject
+            WHERE wanted_seq > seen_seq AND not_before_ms <= $1 AND leased_until_ms <= $1
+            ORDER BY claimed_ms LIMIT 1) AS wanted
         UNION ALL
-        SELECT key, claimed_ms FROM subject
-        WHERE look_at_ms IS NOT NULL AND look_at_ms <= $1 AND not_before_ms <= $1 AND leased_until_ms <= $1
-    ) AS due ORDER BY claimed_ms, key LIMIT 1";
+        SELECT key, claimed_ms FROM (
+            SELECT key, claimed_ms FROM subject
+            WHERE look_at_ms IS NOT NULL AND look_at_ms <= $1
+                AND not_before_ms <= $1 AND leased_until_ms <= $1
+            ORDER BY claimed_ms LIMIT 1) AS timed
+    ) AS due ORDER BY claimed_ms LIMIT 1";
 
 /// A subject that was tried too often is put off before it is tried again: the try may end the process.
 const TAKE: &str = "UPDATE subject SET epoch = epoch + 1, attempts = attempts + 1,

@@ -182,6 +182,7 @@ async fn batch(
         }
     } else {
         // Nothing was begun and nothing will be: dropping a job answers it.
+        tracing::error!("cannot begin a transaction of the store: {end:?}");
         jobs.for_each(drop);
     }
     if end.is_ok() {

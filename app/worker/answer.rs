@@ -5,7 +5,7 @@ use bowsprit_core::subject::ask::{Answer, Query};
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
 /// Longest `samples.jsonl` that is read. Units: bytes.
-const SAMPLES_BYTES_MAX: u64 = 4 << 20;
+const SAMPLES_BYTES_MAX: u64 = 1 << 20;
 
 impl Rooms {
     /// Answers one question. Errors: a room could not be asked now.

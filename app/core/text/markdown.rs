@@ -14,7 +14,67 @@ const BREAK: char = '\u{200b}';
 
 /// Foreign text as inline Markdown that shows as written: no mark-up, link, mention, reference, HTML or line break comes of it.
 pub fn escape(text: &str) -> String {
+    escape_part(&truncate(&one_line(text), INLINE_CHARS_MAX))
+}
+
+/// A sentence of ours with foreign words in it: as [`escape`], but what stands between backticks stays code.
+///
+/// A foreign backtick can end a code span too early or leave it open; what then is no code is escaped like the rest.
+pub fn prose(text: &str) -> String {
     let line = truncate(&one_line(text), INLINE_CHARS_MAX);
+    let mut prose = String::with_capacity(line.len() + line.len() / 4);
+    let mut rest = line.as_str();
+    while let Some((before, code, after)) = next_code(rest) {
+        prose.push_str(&escape_part(before));
+        prose.push_str(&code_span(code));
+        rest = after;
+    }
+    prose.push_str(&escape_part(rest));
+    prose
+}
+
+/// Sentences of ours parted by empty lines, each as [`prose`], so that they stay paragraphs.
+pub fn paragraphs(text: &str) -> String {
+    let parts = text.split("\n\n").map(prose);
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("\n\n")
+}
+
+/// The path of a file as part of an address inside a Markdown link; what could end the link, or leave the folder's page, is encoded.
+pub fn link_path(path: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/".contains(&b);
+    path.bytes()
+        .map(|b| match is_plain(b) {
+            true => char::from(b).to_string(),
+            false => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+/// The first code span as CommonMark reads it: before it, inside it, after it.
+fn next_code(text: &str) -> Option<(&str, &str, &str)> {
+    let mut runs = tick_runs(text);
+    while let Some((open, ticks)) = runs.next() {
+        if let Some((close, _)) = runs.clone().find(|(_, other)| *other == ticks) {
+            let code = text.get(open + ticks..close)?;
+            return Some((text.get(..open)?, code, text.get(close + ticks..)?));
+        }
+    }
+    None
+}
+
+/// Where backticks stand and how many of them together. Units: bytes.
+fn tick_runs(text: &str) -> impl Iterator<Item = (usize, usize)> + Clone {
+    let starts = text.match_indices('`').map(|(at, _)| at);
+    let starts = starts.filter(|at| !text.get(..*at).is_some_and(|before| before.ends_with('`')));
+    starts.map(|at| {
+        let rest = text.get(at..).unwrap_or_default();
+        (at, rest.len() - rest.trim_start_matches('`').len())
+    })
+}
+
+/// One line of text with nothing in it that Markdown, HTML or GitHub would act on.
+fn escape_part(line: &str) -> String {
     let mut escaped = String::with_capacity(line.len() + line.len() / 4);
     let mut rest = line.chars().peekable();
     let mut numbered = true;
@@ -250,6 +310,34 @@ mod tests {
     }
 
     #[test]
+    fn prose_keeps_code_and_nothing_else() {
+        let check = |text: &str, markdown: &str| assert_eq!(prose(text), markdown, "{text:?}");
+        check("say `/lgtm` again", "say `/lgtm` again");
+        check("`a|b` is *bad*", "<code>a\\|b</code> is \\*bad\\*");
+        check("held by bo: `@team", "held by bo: \\`@\u{200b}team");
+        check("``a`b`` <img>", "``a`b`` &lt;img&gt;");
+        check("/approve\n`x`", "&#47;approve `x`");
+        check("a`` b `c` ``", "a`` b `c` ``");
+        check("", "");
+        assert_eq!(
+            paragraphs("use `/lgtm`\n\n/hold @x\nmore\n\n\n"),
+            "use `/lgtm`\n\n&#47;hold @\u{200b}x more"
+        );
+    }
+
+    #[test]
+    fn a_path_cannot_end_its_link() {
+        assert_eq!(
+            link_path("plots/a b)|\"<é>.svg"),
+            "plots/a%20b%29%7C%22%3C%C3%A9%3E.svg"
+        );
+        assert_eq!(
+            link_path("models/digits/plots/roc-1_b.svg"),
+            "models/digits/plots/roc-1_b.svg"
+        );
+    }
+
+    #[test]
     fn code_keeps_its_ticks_and_its_cell() {
         assert_eq!(code_span("a`b"), "``a`b``");
         assert_eq!(code_span("`a"), "`` `a ``");
@@ -288,6 +376,24 @@ mod tests {
             prop_assert!(!mention, "{}", shown);
             prop_assert_eq!(cells(&format!("| {escaped} | x |")), 2);
             prop_assert!(!escaped.starts_with('/') && !escaped.contains('\n'));
+        }
+
+        #[test]
+        fn nothing_in_prose_becomes_more_than_code(text in "[ `|a@#<*\\\\-]{0,30}|[ -~]{0,40}|[\\x00-\\x20`#@!<>\\[\\]()|*_~:/.wGH\\-1-9]{0,30}") {
+            let markdown = prose(&text);
+            prop_assert_eq!(cells(&format!("| {markdown} | x |")), 2);
+            prop_assert!(!markdown.starts_with('/') && !markdown.contains('\n'));
+            let mut shown = String::new();
+            for event in Parser::new_ext(&markdown, Options::all()) {
+                match event {
+                    Event::Text(part) => shown.push_str(&part),
+                    Event::Code(_) | Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
+                    Event::InlineHtml(tag) if matches!(&*tag, "<code>" | "</code>") => {}
+                    other => prop_assert!(false, "{:?} from {:?}", other, markdown),
+                }
+            }
+            let mention = shown.char_indices().any(|(i, c)| c == '@' && !shown[i + 1..].starts_with(BREAK));
+            prop_assert!(!mention && !shown.contains("://"), "{}", shown);
         }
 
         #[test]

@@ -8,7 +8,7 @@ mod markdown;
 
 // One public path to each: `text::x`; the files are for the reader.
 pub use figure::{bytes, duration, number, signed, sparkline};
-pub use markdown::{clean_line, code_span, escape, fence};
+pub use markdown::{clean_line, code_span, escape, fence, link_path, paragraphs, prose};
 
 /// The text cut to `chars_max` characters, with a word on how much is missing.
 pub fn truncate(text: &str, chars_max: usize) -> String {

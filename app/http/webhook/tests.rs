@@ -1,6 +1,6 @@
 use super::super::health::{self, Health};
 use super::*;
-use crate::store::lists::DeliveryState;
+use crate::store::DeliveryState;
 use axum::http::Request as HttpRequest;
 use http_body_util::BodyExt;
 use tempfile::TempDir;

@@ -1,5 +1,5 @@
 use super::super::inbox::{Accepted, DELIVERIES_PENDING_MAX, DELIVERY_ATTEMPTS_MAX};
-use super::super::lists::DeliveryState;
+use super::super::queues::DeliveryState;
 use super::super::writer::Shape;
 use super::super::{LEASE_MS, StoreError};
 use super::*;

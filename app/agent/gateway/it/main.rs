@@ -1,0 +1,9 @@
+//! Stories of the gateway: real processes, real connections.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod crash;
+mod door;
+mod house;
+mod rollout;
+mod stream;
+mod switch;
