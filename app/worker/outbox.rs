@@ -160,11 +160,11 @@ async fn deploy(rooms: &Rooms, plan: &DeployPlan) -> Result<EffectResult, Troubl
     Ok(started(rooms.releases.deploy(plan, snapshot).await)?)
 }
 
-fn started(outcome: Result<(), crate::runs::StartError>) -> anyhow::Result<EffectResult> {
+fn started(outcome: Result<(), crate::hands::StartError>) -> anyhow::Result<EffectResult> {
     match outcome {
         Ok(()) => Ok(EffectResult::Nothing),
-        Err(crate::runs::StartError::Refused(reason)) => Ok(EffectResult::Refused { reason }),
-        Err(crate::runs::StartError::Retry(error)) => Err(error),
+        Err(crate::hands::StartError::Refused(reason)) => Ok(EffectResult::Refused { reason }),
+        Err(crate::hands::StartError::Retry(error)) => Err(error),
     }
 }
 
