@@ -147,6 +147,27 @@ impl Local {
         Ok(())
     }
 
+    /// See [`super::Target::pause`].
+    pub(super) async fn pause(&self) {
+        let keys: Vec<Key> = self.shop.book().keys().cloned().collect();
+        for (repo, environment) in &keys {
+            if let Err(error) = self.shop.desk(*repo, environment).write_stop() {
+                tracing::warn!("cannot stop environment `{environment}`: {error:#}");
+            }
+        }
+        let until = Instant::now() + REMOVE_WAIT;
+        for (repo, environment) in keys {
+            let desk = self.shop.desk(repo, &environment);
+            let key = (repo, environment);
+            while self.shop.is_at_work(&key, &desk) && Instant::now() < until {
+                tokio::time::sleep(REMOVE_LOOK).await;
+            }
+            if let Err(error) = desk.remove_stop() {
+                tracing::warn!("environment `{}` stays stopped: {error:#}", key.1);
+            }
+        }
+    }
+
     /// See [`super::Target::live`].
     pub(super) fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
         self.shop.desk(repo, environment).live()

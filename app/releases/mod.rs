@@ -56,6 +56,13 @@ impl Target {
         }
     }
 
+    /// Ends every gateway for now; the next start of the server brings them back. Call it when nothing tends them any more.
+    pub async fn pause(&self) {
+        match self {
+            Target::Local(local) => local.pause().await,
+        }
+    }
+
     /// What an environment says of itself; `None` while it says nothing that holds.
     pub fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
         match self {

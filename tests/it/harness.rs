@@ -119,8 +119,9 @@ impl World {
 
     async fn stop(&mut self) {
         if let Some(bot) = self.bot.take() {
-            bot.rooms.releases.stop_all().await;
+            let releases = bot.rooms.releases.clone();
             bot.stop().await.expect("it stops");
+            releases.pause().await;
         }
     }
 
