@@ -3,7 +3,7 @@
 use crate::harness::World;
 use serde_json::{Value, json};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_request_is_opened_tested_and_merged() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
@@ -38,7 +38,7 @@ async fn a_pull_request_is_opened_tested_and_merged() {
     assert_eq!(world.receiver.count("pull_request", "closed"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conflicts_drafts_and_missing_checks_cannot_be_merged() {
     let world = World::with_repo().await;
     world.branch("left").await;
@@ -84,7 +84,7 @@ async fn conflicts_drafts_and_missing_checks_cannot_be_merged() {
     world.put("alice", &merge, json!({})).await.is(200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_pull_request_for_a_branch_is_refused() {
     let world = World::with_repo().await;
     world.pull("feature").await;
@@ -104,7 +104,7 @@ async fn a_second_pull_request_for_a_branch_is_refused() {
     assert!(text.starts_with("No commits between"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fork_can_ask_to_be_merged() {
     let world = World::with_repo().await;
     world
@@ -146,7 +146,7 @@ async fn a_fork_can_ask_to_be_merged() {
     world.put("alice", &merge, rebase).await.is(200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_are_made_on_the_way_and_removed_with_an_answer() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
@@ -173,7 +173,7 @@ async fn labels_are_made_on_the_way_and_removed_with_an_answer() {
     assert_eq!(refused.json["errors"][0]["code"], "invalid");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_behind_branch_is_updated_by_a_merge() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;

@@ -3,7 +3,7 @@
 use crate::harness::{SECRET, World};
 use serde_json::json;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_sends_signed_events_and_moves_the_pull_request() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
@@ -49,7 +49,7 @@ async fn a_push_sends_signed_events_and_moves_the_pull_request() {
     assert_eq!(world.git("work", &["rev-parse", "FETCH_HEAD"]), head);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn git_asks_for_the_right_credentials() {
     let world = World::new().await;
     world
@@ -81,7 +81,7 @@ async fn git_asks_for_the_right_credentials() {
     assert!(world.git("shallow", &["push", "-q", "origin", "new"]).starts_with("failed"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_branch_closes_its_pull_request() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
@@ -99,7 +99,7 @@ async fn a_deleted_branch_closes_its_pull_request() {
     assert_eq!(got.json["merged"], false);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merging_by_hand_counts_as_merged() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
