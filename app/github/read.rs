@@ -144,6 +144,13 @@ impl Place {
         }
     }
 
+    /// The numbers of all open pull requests. Errors: as of any call.
+    pub async fn open_pulls(&self) -> Result<Vec<PrNumber>, ApiError> {
+        let path = "/pulls?state=open&per_page=100";
+        let found: Vec<wire::Numbered> = self.list(path, None).await?;
+        Ok(found.iter().map(|pull| PrNumber(pull.number)).collect())
+    }
+
     /// All comments of an issue or pull request, oldest first. Errors: as of any call.
     pub async fn comments(&self, number: PrNumber) -> Result<Vec<Comment>, ApiError> {
         let path = format!("/issues/{number}/comments?per_page=100");
