@@ -4,8 +4,9 @@
 
 use crate::artifacts::Artifacts;
 use crate::config::Config;
-use crate::git::Mirrors;
-use crate::github::{GitHub, Settings};
+use crate::git::fetch::FetchLimits;
+use crate::git::mirror::{self, Mirrors};
+use crate::github::client::{GitHub, Settings};
 use crate::http;
 use crate::http::health::Readiness;
 use crate::releases::Target;
@@ -67,7 +68,12 @@ async fn rooms(config: &Config, store: Store, program: Vec<std::ffi::OsString>) 
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
     Ok(Rooms {
-        mirrors: Mirrors::new(&config.state_dir.join("mirrors"), &config.github.git_url, config.github.ca_file.as_deref())?,
+        mirrors: Mirrors::new(mirror::Settings {
+            dir: config.state_dir.join("mirrors"),
+            git_url: config.github.git_url.clone(),
+            ca_file: config.github.ca_file.clone(),
+            limits: FetchLimits::default(),
+        })?,
         runs: Backend::open(config, artifacts.clone(), program.clone())?,
         releases: Target::open(config, artifacts.clone(), program)?,
         texts: Texts::load(None)?,
@@ -85,7 +91,6 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
     let ca_pem = config.github.ca_file.as_ref().map(std::fs::read).transpose().context("cannot read `github.ca_file`")?;
     GitHub::new(Settings {
         api_url: config.github.api_url.clone(),
-        git_url: config.github.git_url.clone(),
         app_id: config.github.app_id.to_string(),
         private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
         ca_pem,

@@ -134,6 +134,12 @@ impl Place {
         Ok(issue.map(|issue| issue_view(&issue, None)))
     }
 
+    /// Numbers of the open pull requests. Errors: as of any call.
+    pub async fn open_pulls(&self) -> Result<Vec<PrNumber>, ApiError> {
+        let pulls: Vec<wire::Pull> = self.list("/pulls?state=open&per_page=100", None).await?;
+        Ok(pulls.iter().map(|pull| PrNumber(pull.issue.number)).collect())
+    }
+
     /// The open pull request from a branch of this repository. Errors: as of any call.
     pub async fn open_pull(&self, branch: &BranchName) -> Result<Option<PullView>, ApiError> {
         let pulls = self.pulls_from(branch).await?;

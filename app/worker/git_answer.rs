@@ -8,6 +8,9 @@ use bowsprit_core::gate::{self, Policies};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, Slug};
 use bowsprit_core::owners::{Owners, OwnersFile};
 use bowsprit_core::subject::ask::{Answer, ContractAt, Manifest, ModelAt, Query};
+use crate::git::mirror::Mirrors;
+use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
+use crate::git::tree::TextAt;
 use std::collections::BTreeMap;
 
 /// Longest text file that a question may ask for. Units: bytes.
@@ -21,33 +24,29 @@ impl Rooms {
         Ok(())
     }
 
-    async fn repo_with(&self, id: RepoId, shas: &[&CommitSha]) -> Result<Repo, Trouble> {
+    /// The mirrors, once these commits of a repository are in them.
+    async fn git_with(&self, id: RepoId, shas: &[&CommitSha]) -> Result<&Mirrors, Trouble> {
         let (view, _) = self.known(id).await?;
         self.ensure(&view.repo, shas).await?;
-        Ok(view.repo)
+        Ok(&self.mirrors)
     }
 
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
-        let git = &self.mirrors;
         Ok(match query {
-            Query::Changes(id, base, head) => Answer::Changes(git.changes(&self.repo_with(*id, &[base, head]).await?, base, head).await?),
-            Query::Owners(id, sha) => {
-                let (files, aliases) = git.owners_files(&self.repo_with(*id, &[sha]).await?, sha).await?;
-                let files: Vec<OwnersFile<'_>> = files.iter().map(|(dir, text)| OwnersFile { dir, text }).collect();
-                Answer::Owners(Owners::parse(&files, aliases.as_deref()).0)
-            }
-            Query::Contract(id, sha) => Answer::Contract(contract_at(git.contract_text(&self.repo_with(*id, &[sha]).await?, sha).await?)),
-            Query::Policies(id, sha) => Answer::Policies(policies(git.policy_texts(&self.repo_with(*id, &[sha]).await?, sha).await?)),
-            Query::Text(id, sha, path) => Answer::Text(git.text(&self.repo_with(*id, &[sha]).await?, sha, path, TEXT_BYTES_MAX).await?),
-            Query::Commit(id, sha) => Answer::Commit(git.commit(&self.repo_with(*id, &[sha]).await?, sha).await?),
+            Query::Changes(id, base, head) => Answer::Changes(self.git_with(*id, &[base, head]).await?.changes(*id, base, head).await?),
+            Query::Owners(id, sha) => Answer::Owners(owners(&self.git_with(*id, &[sha]).await?.owners_files(*id, sha).await?)),
+            Query::Contract(id, sha) => Answer::Contract(contract_at(self.git_with(*id, &[sha]).await?.contract_text(*id, sha).await?)),
+            Query::Policies(id, sha) => Answer::Policies(policies(self.git_with(*id, &[sha]).await?.policy_texts(*id, sha).await?)),
+            Query::Text(id, sha, path) => Answer::Text(self.git_with(*id, &[sha]).await?.text(*id, sha, path, TEXT_BYTES_MAX).await?),
+            Query::Commit(id, sha) => Answer::Commit(self.git_with(*id, &[sha]).await?.commit(*id, sha).await?),
             Query::Models(id, sha) => {
-                let found = git.models(&self.repo_with(*id, &[sha]).await?, sha).await?;
-                Answer::Models(found.into_iter().map(|(model, manifest, lines)| model_at(model, manifest, lines)).collect())
+                let found = self.git_with(*id, &[sha]).await?.models(*id, sha).await?;
+                Answer::Models(found.into_iter().map(model_at).collect())
             }
-            Query::ServiceTree(id, sha) => Answer::Digest(git.service_tree(&self.repo_with(*id, &[sha]).await?, sha).await?),
-            Query::MergeTree(id, base, head) => Answer::MergeTree(git.merge_tree(&self.repo_with(*id, &[base, head]).await?, base, head).await?),
-            Query::IsAncestor(id, old, new) => Answer::Flag(git.is_ancestor(&self.repo_with(*id, &[old, new]).await?, old, new).await?),
-            Query::JudgeDigest(id, sha, paths) => Answer::Digest(git.judge_digest(&self.repo_with(*id, &[sha]).await?, sha, paths).await?),
+            Query::ServiceTree(id, sha) => Answer::Digest(self.git_with(*id, &[sha]).await?.service_tree(*id, sha).await?),
+            Query::MergeTree(id, base, head) => Answer::MergeTree(self.git_with(*id, &[base, head]).await?.merge_tree(*id, base, head).await?),
+            Query::IsAncestor(id, old, new) => Answer::Flag(self.git_with(*id, &[old, new]).await?.is_ancestor(*id, old, new).await?),
+            Query::JudgeDigest(id, sha, paths) => Answer::Digest(self.git_with(*id, &[sha]).await?.judge_digest(*id, sha, paths).await?),
             Query::Versions(id, model) => Answer::Versions(self.versions(*id, model).await?),
             Query::Repository(_)
             | Query::RepositoryNamed(_)
@@ -79,10 +78,10 @@ impl Rooms {
         }
         let (view, place) = self.known(id).await?;
         self.mirrors.refresh(&view.repo, async || Ok(place.fetch_token().await?)).await?;
-        let tags = self.mirrors.versions(&view.repo, model).await?;
-        let read = |(number, commit, manifest, made_ms): (u64, CommitSha, Option<String>, i64)| {
-            let manifest: Manifest = serde_json::from_str(&manifest?).ok()?;
-            (manifest.version == number && manifest.model == *model).then(|| of_tag(id, manifest, commit, made_ms))
+        let tags = self.mirrors.versions(id, model).await?;
+        let read = |tag: VersionTag| {
+            let manifest: Manifest = serde_json::from_str(&tag.manifest_json?).ok()?;
+            (manifest.version == tag.version && manifest.model == *model).then(|| of_tag(id, manifest, tag.commit, tag.committed_ms))
         };
         Ok(tags.into_iter().filter_map(read).collect())
     }
@@ -108,19 +107,34 @@ fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i6
     }
 }
 
-fn contract_at(text: Option<String>) -> ContractAt {
+/// OWNERS of a commit; where there are more files than are read, one that entitles nobody.
+fn owners(texts: &OwnersTexts) -> Owners {
+    if texts.is_cut {
+        return Owners::parse(&[OwnersFile { dir: "", text: "approvers: []" }], None).0;
+    }
+    let files: Vec<OwnersFile<'_>> = texts.files.iter().map(|(dir, text)| OwnersFile { dir, text }).collect();
+    Owners::parse(&files, texts.aliases.as_deref()).0
+}
+
+fn contract_at(text: TextAt) -> ContractAt {
     match text {
-        None => ContractAt::Missing,
-        Some(text) => match contract::parse(&text) {
+        TextAt::Missing => ContractAt::Missing,
+        TextAt::Unusable(why) => ContractAt::Broken(vec![contract::Problem { line: 1, column: 1, message: why }]),
+        TextAt::Text(text) => match contract::parse(&text) {
             Ok(contract) => ContractAt::Good(Box::new(contract), Digest::of(text.as_bytes())),
             Err(problems) => ContractAt::Broken(problems),
         },
     }
 }
 
-fn policies(texts: Vec<(bowsprit_core::name::RepoPath, String)>) -> Result<Policies, String> {
+fn policies(texts: Vec<(bowsprit_core::name::RepoPath, TextAt)>) -> Result<Policies, String> {
     let mut own = Vec::new();
     for (path, text) in texts {
+        let text = match text {
+            TextAt::Missing => continue,
+            TextAt::Unusable(why) => return Err(format!("`{path}`: {why}")),
+            TextAt::Text(text) => text,
+        };
         match gate::parse_policy(&text) {
             Ok(policy) => own.push(policy),
             Err(problems) => {
@@ -132,12 +146,13 @@ fn policies(texts: Vec<(bowsprit_core::name::RepoPath, String)>) -> Result<Polic
     Policies::new(gate::shipped(), own).map_err(|clashes| clashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
-fn model_at(model: Slug, manifest: Option<String>, lines: Option<String>) -> ModelAt {
-    let manifest = match manifest {
+fn model_at(texts: ModelTexts) -> ModelAt {
+    let model = texts.model;
+    let manifest = match texts.manifest_json {
         None => Err("there is no `manifest.json`".to_owned()),
         Some(text) => serde_json::from_str::<Manifest>(&text).map_err(|error| error.to_string()).and_then(|manifest| check(&model, manifest)),
     };
-    ModelAt { model, manifest, samples: samples(lines.unwrap_or_default().as_bytes()) }
+    ModelAt { model, manifest, samples: samples(texts.samples_jsonl.unwrap_or_default().as_bytes()) }
 }
 
 /// A manifest must speak of its own folder, and its digest must be that of its files.

@@ -1,6 +1,7 @@
 //! From deliveries to wakes: what was seen, and who should look.
 
 use super::{Rooms, Trouble, now_ms, wait};
+use crate::git::tree::TextAt;
 use crate::github::event;
 use crate::store::Delivery;
 use bowsprit_core::contract::{self, Contract};
@@ -139,6 +140,8 @@ async fn contract_of(rooms: &Rooms, repo: &Repo, default: &BranchName, branch: &
 /// A good contract at a commit, if there is one.
 pub(super) async fn contract_at(rooms: &Rooms, repo: &Repo, sha: &CommitSha) -> Result<Option<Contract>, Trouble> {
     rooms.ensure(repo, &[sha]).await?;
-    let text = rooms.mirrors.contract_text(repo, sha).await?;
-    Ok(text.and_then(|text| contract::parse(&text).ok()))
+    Ok(match rooms.mirrors.contract_text(repo.id, sha).await? {
+        TextAt::Text(text) => contract::parse(&text).ok(),
+        TextAt::Missing | TextAt::Unusable(_) => None,
+    })
 }

@@ -11,8 +11,10 @@ mod tick;
 mod watch;
 
 use crate::artifacts::Artifacts;
-use crate::git::Mirrors;
-use crate::github::{ApiError, GitHub, Place};
+use crate::git::mirror::Mirrors;
+use crate::github::client::GitHub;
+use crate::github::error::ApiError;
+use crate::github::place::Place;
 use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;

@@ -1,7 +1,8 @@
 //! Effects: tried by priority, looked for before they are repeated, their outcome noted.
 
 use super::{Rooms, Trouble, now_ms, wait};
-use crate::github::{ApiError, apply};
+use crate::github::apply;
+use crate::github::error::ApiError;
 use crate::store::EffectClaim;
 use bowsprit_core::effect::{DeployPlan, Effect, EffectResult, EffectState, Intent, StagePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoPath};
@@ -144,6 +145,6 @@ async fn snapshot(rooms: &Rooms, repo: &Repo, sha: &CommitSha, leave_out: &[Repo
     rooms.ensure(repo, &[sha]).await?;
     tokio::fs::create_dir_all(&rooms.snapshots).await.map_err(anyhow::Error::from)?;
     let path = rooms.snapshots.join(format!("{name}.tar"));
-    let sha256 = rooms.mirrors.snapshot(repo, sha, leave_out, &path).await?;
+    let sha256 = rooms.mirrors.snapshot(repo.id, sha, leave_out, &path).await?.digest;
     Ok(Source { uri: path.display().to_string(), sha256 })
 }

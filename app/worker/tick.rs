@@ -39,7 +39,7 @@ pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
         }
     }
     for installation in installations {
-        rooms.store.put_installation(installation.id, &installation.account, installation.is_suspended).await?;
+        rooms.store.put_installation(installation.id, installation.account.as_str(), installation.is_suspended).await?;
         if installation.is_suspended {
             continue;
         }

@@ -23,7 +23,7 @@ pub(super) fn tell(world: &World, hub: &str, bot: SocketAddr, token: &str) {
     out::line(&format!("  2. Its model is proposed here:   {hub}/ada/digits-service"));
     out::line("     Be grace and comment /lgtm, be ada and comment /approve: it merges and staging serves it.");
     out::line("  3. A promotion to production follows. Be rita and comment /approve.");
-    out::line(&format!("  4. git clone {hub}/ada/digits-training.git as linus, change SEED in bowsprit.yaml, push: v2."));
+    out::line(&format!("  4. git clone {hub}/ada/digits-training.git as linus, change C in bowsprit.yaml to 1.5, push: v2."));
     out::line("  5. Be rita and comment /rollback production.\n\nCtrl-C stops it; the next start goes on from there.\n");
 }
 

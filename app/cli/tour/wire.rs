@@ -17,33 +17,33 @@ const CALL_MAX: Duration = Duration::from_secs(30);
 
 /// A caller of one server as one person.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     client: Client<HttpConnector, Full<Bytes>>,
     base: String,
     token: String,
 }
 
 /// An answer, whole.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
     /// The body as JSON; null where it is none.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
 impl Caller {
-    pub(super) fn new(base: &str, token: &str) -> Caller {
+    pub(crate) fn new(base: &str, token: &str) -> Caller {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Caller { client, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() }
     }
 
     /// One call, whatever it answers. Errors: no answer came.
-    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let uri = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let mut request = Request::builder().method(method).uri(&uri).header("user-agent", "bowsprit-tour");
         if !self.token.is_empty() {
@@ -63,7 +63,7 @@ impl Caller {
     }
 
     /// A read that must succeed.
-    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.call(Method::GET, path, None).await?;
         if answer.status >= 300 {
             bail!("GET {path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
@@ -72,7 +72,7 @@ impl Caller {
     }
 
     /// A write that must succeed.
-    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let answer = self.call(Method::POST, path, Some(body)).await?;
         if answer.status >= 300 {
             bail!("POST {path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
