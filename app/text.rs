@@ -6,7 +6,6 @@
 
 use anyhow::Context as _;
 use bowsprit_core::effect::Text;
-use bowsprit_core::text;
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
 };
@@ -22,38 +21,6 @@ const TEMPLATE_BYTES_MAX: u64 = 256 << 10;
 
 /// Files of an operator's own, at most.
 const TEMPLATES_MAX: usize = 1_000;
-
-/// Stands where there is no value.
-const NOTHING: &str = "–";
-
-/// A helper of one value: what it makes is Markdown already.
-type Show = fn(&Value) -> String;
-
-/// The helpers of one value, by name.
-const HELPERS: &[(&str, Show)] = &[
-    ("bytes", |value| {
-        value
-            .as_u64()
-            .map_or_else(|| NOTHING.to_owned(), text::bytes)
-    }),
-    ("code", |value| code(&plain(value))),
-    ("date", date),
-    ("digest", digest),
-    ("duration", |value| {
-        value
-            .as_i64()
-            .map_or_else(|| NOTHING.to_owned(), text::duration)
-    }),
-    ("fence", fenced),
-    ("number", |value| figure(value, text::number)),
-    ("paragraphs", |value| text::paragraphs(&plain(value))),
-    ("path", |value| text::link_path(&plain(value))),
-    ("prose", |value| text::prose(&plain(value))),
-    ("sha", |value| {
-        code(&plain(value).chars().take(7).collect::<String>())
-    }),
-    ("signed", |value| figure(value, text::signed)),
-];
 
 /// A folder of files to copy, not of texts to render.
 const QUICKSTARTS: &str = "quickstarts/";
@@ -73,10 +40,17 @@ impl Texts {
     pub fn load(override_dir: Option<&Path>) -> anyhow::Result<Texts> {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
-        engine.register_escape_fn(text::escape);
-        for (name, show) in HELPERS {
-            engine.register_helper(name, Box::new(helper(*show)));
-        }
+        engine.register_escape_fn(escape);
+        engine.register_helper("code", Box::new(helper(code)));
+        engine.register_helper("number", Box::new(helper(|value| number(value, false))));
+        engine.register_helper("signed", Box::new(helper(|value| number(value, true))));
+        engine.register_helper(
+            "sha",
+            Box::new(helper(|value| {
+                code_span(&plain(value).chars().take(7).collect::<String>())
+            })),
+        );
+        engine.register_helper("fence", Box::new(helper(|value| fence(&plain(value)))));
         engine.register_helper("ago", Box::new(ago));
         let is_text = |path: &str| path.ends_with(".hbs") && !path.starts_with(QUICKSTARTS);
         for path in Shipped::iter().filter(|path| is_text(path)) {
@@ -191,9 +165,12 @@ fn ago(
             RenderErrorReason::Other("`ago` needs two times in milliseconds".to_owned()).into(),
         );
     };
-    let text = match now.saturating_sub(then) {
-        ..60_000 => "just now".to_owned(),
-        ms => format!("{} ago", text::duration(ms)),
+    let seconds = now.saturating_sub(then).max(0) / 1000;
+    let text = match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
     };
     out.write(&text)?;
     Ok(())
@@ -207,48 +184,95 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Lines of a log: one text, or a list of them.
-fn fenced(value: &Value) -> String {
-    let lines = match value {
-        Value::Array(lines) => lines.iter().map(plain).collect::<Vec<_>>().join("\n"),
-        other => plain(other),
+fn code(value: &Value) -> String {
+    code_span(&plain(value))
+}
+
+/// A code span that its own content cannot close.
+fn code_span(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let text = text.trim().replace('|', "\\|");
+    if text.is_empty() {
+        return "–".to_owned();
+    }
+    let ticks = "`".repeat(longest_run(&text) + 1);
+    match text.starts_with('`') || text.ends_with('`') {
+        true => format!("{ticks} {text} {ticks}"),
+        false => format!("{ticks}{text}{ticks}"),
+    }
+}
+
+/// A code block that its own content cannot close.
+fn fence(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect();
+    let ticks = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{ticks}text\n{}\n{ticks}", text.trim_end())
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// A number with at most four digits behind the point; what is no number is shown as text.
+fn number(value: &Value, is_signed: bool) -> String {
+    let Some(number) = value.as_f64() else {
+        return escape(&plain(value));
     };
-    text::fence(lines.trim_end(), "text").trim_end().to_owned()
+    let text = format!("{:.4}", number.abs());
+    let text = match text.trim_end_matches('0').trim_end_matches('.') {
+        "0" if number != 0.0 => format!("{:.2e}", number.abs()),
+        text => text.to_owned(),
+    };
+    let sign = match (number < 0.0, is_signed) {
+        (true, _) => "−",
+        (false, true) if number == 0.0 => "±",
+        (false, true) => "+",
+        (false, false) => "",
+    };
+    format!("{sign}{text}")
 }
 
-/// A code span, or a dash where there is nothing.
-fn code(words: &str) -> String {
-    match words.trim() {
-        "" => NOTHING.to_owned(),
-        words => text::code_span(words),
+/// A text with nothing in it that Markdown, HTML or GitHub would act on.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut is_start = true;
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // A zero-width space keeps GitHub from seeing a mention, or a reference that could close an issue.
+            '@' => out.push_str("@\u{200b}"),
+            '#' => out.push_str("\\#\u{200b}"),
+            '\n' | '\r' | '\t' => out.push(' '),
+            '/' if is_start => out.push_str("\\/"),
+            '+' | '-' | '=' if is_start => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '|' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() || is_direction(c) => {}
+            c => out.push(c),
+        }
+        is_start = is_start && c.is_whitespace();
     }
+    // A bare address would become a link.
+    out.replace("://", ":\u{200b}//")
+        .replace("www.", "www\u{200b}.")
 }
 
-/// A number by `show`, a dash where there is none; what is no number is shown as text.
-fn figure(value: &Value, show: fn(f64) -> String) -> String {
-    match (value, value.as_f64()) {
-        (Value::Null, _) => NOTHING.to_owned(),
-        (_, Some(number)) => show(number),
-        (_, None) => text::escape(&plain(value)),
-    }
-}
-
-/// Twelve digits of a digest, as code.
-fn digest(value: &Value) -> String {
-    let words = plain(value);
-    let hex = words.strip_prefix("sha256:").unwrap_or(&words);
-    code(&hex.chars().take(12).collect::<String>())
-}
-
-/// Milliseconds since 1970 as a date with its time.
-fn date(value: &Value) -> String {
-    let at = value
-        .as_i64()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(
-        || NOTHING.to_owned(),
-        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    )
+/// Marks that turn the reading direction and can hide what a text says.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text, cut at a line and with its code block closed, where it is too long.
@@ -293,58 +317,43 @@ mod tests {
     fn shipped_templates_parse() {
         let texts = Texts::load(None).unwrap();
         assert!(texts.names().contains(&"refusal/plain".to_owned()));
-        assert!(
-            texts
-                .names()
-                .iter()
-                .all(|name| !name.starts_with("quickstarts"))
-        );
     }
 
     #[test]
-    fn values_are_disarmed_wherever_they_stand() {
-        let hostile = "@team <img src=x> | `a` Fixes #1\n# /approve [x](https://evil)";
-        for template in [
+    fn values_are_disarmed() {
+        check(
             "{{x}}",
-            "{{code x}}",
-            "{{prose x}}",
-            "{{number x}}",
-            "| {{x}} |",
-        ] {
-            let text = render(template, json!({"x": hostile})).unwrap();
-            for bad in ["<img", "\n", "](https:/", "\n/"] {
-                assert!(!text.contains(bad), "{template}: {text}");
-            }
-        }
-        let text = render("{{x}}", json!({"x": hostile})).unwrap();
-        assert!(!text.contains("@team") && !text.contains(" #1"), "{text}");
-        let text = render("{{fence x}}", json!({"x": ["```", "/approve\u{1b}[1m"]})).unwrap();
-        assert!(
-            text.starts_with("````text\n```\n") && text.ends_with("\n````"),
-            "{text}"
+            json!({"x": "@team <img> | `a` Fixes #1"}),
+            "@\u{200b}team &lt;img&gt; \\| \\`a\\` Fixes \\#\u{200b}1",
         );
-        assert!(!text.contains('\u{1b}'));
+        check("{{x}}", json!({"x": "\n/approve"}), " \\/approve");
+        check(
+            "{{x}}",
+            json!({"x": "# a\n# b"}),
+            "\\#\u{200b} a \\#\u{200b} b",
+        );
+        check(
+            "{{x}}",
+            json!({"x": "https://evil"}),
+            "https:\u{200b}//evil",
+        );
+        check("{{code x}}", json!({"x": "a`b|\n"}), "``a`b\\|``");
+        check(
+            "{{fence x}}",
+            json!({"x": "```\nx\u{1b}[1m"}),
+            "````text\n```\nx[1m\n````",
+        );
     }
 
     #[test]
-    fn helpers_show_what_people_read() {
+    fn numbers_are_short() {
         check("{{number x}}", json!({"x": 0.97}), "0.97");
-        check("{{number x}}", json!({"x": null}), "–");
+        check("{{number x}}", json!({"x": 12}), "12");
+        check("{{number x}}", json!({"x": 0.00001}), "1.00e-5");
+        check("{{signed x}}", json!({"x": -0.0123456}), "−0.0123");
         check("{{signed x}}", json!({"x": 0.5}), "+0.5");
         check("{{sha x}}", json!({"x": "0123456789"}), "`0123456`");
-        check(
-            "{{digest x}}",
-            json!({"x": "sha256:0123456789abcdef"}),
-            "`0123456789ab`",
-        );
-        check("{{code x}}", json!({"x": null}), "–");
-        check(
-            "{{date x}}",
-            json!({"x": 1_700_000_000_000_i64}),
-            "2023-11-14 22:13 UTC",
-        );
-        check("{{date x}}", json!({"x": null}), "–");
-        check("{{ago a b}}", json!({"a": 0, "b": 30_000}), "just now");
+        check("{{ago a b}}", json!({"a": 0, "b": 7_200_000}), "2 h ago");
         check("{{commit}}", json!({}), "abc");
     }
 

@@ -137,7 +137,10 @@ impl Place {
     /// Numbers of the open pull requests. Errors: as of any call.
     pub async fn open_pulls(&self) -> Result<Vec<PrNumber>, ApiError> {
         let pulls: Vec<wire::Pull> = self.list("/pulls?state=open&per_page=100", None).await?;
-        Ok(pulls.iter().map(|pull| PrNumber(pull.issue.number)).collect())
+        Ok(pulls
+            .iter()
+            .map(|pull| PrNumber(pull.issue.number))
+            .collect())
     }
 
     /// The open pull request from a branch of this repository. Errors: as of any call.
@@ -148,13 +151,6 @@ impl Place {
             Some(pull) => self.pull(PrNumber(pull.issue.number)).await,
             None => Ok(None),
         }
-    }
-
-    /// The numbers of all open pull requests. Errors: as of any call.
-    pub async fn open_pulls(&self) -> Result<Vec<PrNumber>, ApiError> {
-        let path = "/pulls?state=open&per_page=100";
-        let found: Vec<wire::Numbered> = self.list(path, None).await?;
-        Ok(found.iter().map(|pull| PrNumber(pull.number)).collect())
     }
 
     /// All comments of an issue or pull request, oldest first. Errors: as of any call.

@@ -90,11 +90,6 @@ pub(crate) struct Label {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Numbered {
-    pub(crate) number: u64,
-}
-
-#[derive(Debug, Deserialize)]
 pub(crate) struct Issue {
     pub(crate) number: u64,
     pub(crate) state: String,

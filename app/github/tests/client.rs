@@ -261,12 +261,3 @@ async fn repository_that_the_installation_does_not_show_is_refused() {
     fake.fail("POST /app/installations", no(words));
     assert!(retry(&fake.apply("k", reply("a")).await.unwrap_err()));
 }
-
-#[tokio::test]
-async fn open_pull_requests_are_listed_by_number() {
-    let fake = Fake::start().await;
-    let list = json!([{"number": 4}, {"number": 2}]);
-    fake.fail("GET /repos/o/r/pulls", Fault::Instead(200, vec![], list));
-    let found = fake.place().open_pulls().await;
-    assert_eq!(found, Ok(vec![PrNumber(4), PrNumber(2)]));
-}
