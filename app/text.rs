@@ -35,9 +35,15 @@ const HELPERS: [(&str, fn(&Value) -> String); 11] = [
     ("path", |value| text::link_path(&plain(value))),
     ("sha", |value| short(value, "", 7)),
     ("digest", |value| short(value, "sha256:", 12)),
-    ("number", |value| value.as_f64().map_or_else(|| or_dash(value), text::number)),
-    ("signed", |value| value.as_f64().map_or_else(|| or_dash(value), text::signed)),
-    ("bytes", |value| value.as_u64().map_or_else(|| or_dash(value), text::bytes)),
+    ("number", |value| {
+        value.as_f64().map_or_else(|| or_dash(value), text::number)
+    }),
+    ("signed", |value| {
+        value.as_f64().map_or_else(|| or_dash(value), text::signed)
+    }),
+    ("bytes", |value| {
+        value.as_u64().map_or_else(|| or_dash(value), text::bytes)
+    }),
     ("date", date),
 ];
 
@@ -199,12 +205,18 @@ fn plain(value: &Value) -> String {
 fn lines(value: &Value) -> String {
     match value {
         Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join("\n"),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => plain(value),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            plain(value)
+        }
     }
 }
 
 fn or_dash(value: &Value) -> String {
-    if value.is_null() { "–".to_owned() } else { text::escape(&plain(value)) }
+    if value.is_null() {
+        "–".to_owned()
+    } else {
+        text::escape(&plain(value))
+    }
 }
 
 /// The first `chars` characters after `prefix`, as code; a dash where there is nothing.
@@ -280,13 +292,16 @@ mod tests {
 
     #[test]
     fn values_are_disarmed() {
-        let shown = render(
-            "{{x}} {{code x}} {{fence x}}",
-            json!({"x": "@team <img> | `a` Fixes #1"}),
-        )
-        .unwrap();
+        let data = json!({"x": "@team <img src=x> | `a` Fixes #1\n/approve [x](https://h)"});
+        for template in ["{{x}}", "{{code x}}", "{{prose x}}", "{{number x}}"] {
+            let shown = render(template, data.clone()).unwrap();
+            for bad in ["<img", "@team", "\n", "](https:/"] {
+                assert!(!shown.contains(bad), "{template}: {shown}");
+            }
+        }
+        let shown = render("{{fence x}}", json!({"x": "```\n/approve\u{1b}[1m"})).unwrap();
         assert!(
-            !shown.contains("@team <img> |\u{20}") && shown.contains("&lt;img&gt;"),
+            shown.starts_with("````text\n```\n") && !shown.contains('\u{1b}'),
             "{shown}"
         );
         check("{{x}}", json!({"x": "a|b"}), "a\\|b");
