@@ -116,13 +116,25 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
         .map(std::fs::read)
         .transpose()
         .context("cannot read `github.ca_file`")?;
-    GitHub::new(Settings {
+    GitHub::with_limits(Settings {
         api_url: config.github.api_url.clone(),
         app_id: config.github.app_id.to_string(),
         private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
         ca_pem,
         user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
-    })
+    }, budget(&config.limits))
+}
+
+/// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
+fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
+    let minute = u32::try_from(limits.github_writes_per_minute).unwrap_or(u32::MAX);
+    crate::github::budget::Limits {
+        write_burst: minute,
+        writes_per_second: f64::from(minute) / 60.0,
+        writes_per_minute: limits.github_writes_per_minute,
+        writes_per_hour: limits.github_writes_per_hour,
+        ..crate::github::budget::Limits::default()
+    }
 }
 
 /// Asks GitHub who we are; a server that comes up a little later than we do is waited for.

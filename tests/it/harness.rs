@@ -2,6 +2,7 @@
 
 use bowsprit::app::{self, Running};
 use bowsprit::config::Config;
+use bowsprit_core::subject::environment::Environment;
 use bowsprit_hub::{AppConfig, InstallationConfig, PersonConfig, WebhookConfig};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -425,20 +426,14 @@ impl World {
     }
 
     /// An environment as the bot sees it.
-    pub(crate) async fn environment(
-        &self,
-        name: &str,
-    ) -> bowsprit_core::subject::environment::Environment {
-        let all = self
-            .bot()
-            .rooms
-            .store
-            .list_environments(50)
-            .await
-            .expect("a list");
-        all.into_iter()
-            .find(|e| e.name.as_str() == name)
-            .unwrap_or_else(|| panic!("no environment {name}"))
+    pub(crate) async fn environment(&self, name: &str) -> Environment {
+        self.find_environment(name).await.unwrap_or_else(|| panic!("no environment {name}"))
+    }
+
+    /// An environment as the bot sees it, unless it is gone.
+    pub(crate) async fn find_environment(&self, name: &str) -> Option<Environment> {
+        let all = self.bot().rooms.store.list_environments(50).await.expect("a list");
+        all.into_iter().find(|e| e.name.as_str() == name && !e.is_gone)
     }
 }
 
@@ -497,7 +492,7 @@ fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
     let text = format!(
-        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n",
+        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
         dir.join("bot"),
         dir.join("app.pem"),
         dir.join("secret"),

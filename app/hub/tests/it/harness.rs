@@ -1,7 +1,8 @@
 //! What every story needs: a server with people and an App, a client, a webhook receiver.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bowsprit_hub::key::KeyPair;
 use bowsprit_hub::{AppConfig, Config, PersonConfig, Running, WebhookConfig};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -22,10 +23,14 @@ use tokio::sync::Notify;
 pub(crate) const APP_ID: u64 = 77;
 pub(crate) const ADMIN: &str = "admin-token";
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
-const KEY: &[u8] = include_bytes!("data/app-key.der");
-const PUBLIC_KEY: &str = include_str!("data/app-key.pub.pem");
 /// No story waits longer than this for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The App's key pair, made once for all stories since it takes a while.
+fn key() -> &'static KeyPair {
+    static KEY: OnceLock<KeyPair> = OnceLock::new();
+    KEY.get_or_init(|| bowsprit_hub::key::generate().expect("a key"))
+}
 
 /// A running server and its surroundings.
 pub(crate) struct World {
@@ -81,7 +86,7 @@ impl World {
             slug: "helper".into(),
             name: None,
             owner: None,
-            public_key: PUBLIC_KEY.into(),
+            public_key: key().public_pem.clone(),
             permissions: std::collections::BTreeMap::new(),
             events: Vec::new(),
         });
@@ -198,7 +203,7 @@ impl World {
             .await;
         let mut body = json!({
             "message": format!("Write {path}"), "branch": branch,
-            "content": base64::engine::general_purpose::STANDARD.encode(text),
+            "content": STANDARD.encode(text),
         });
         if old.status == StatusCode::OK {
             body["sha"] = old.json["sha"].clone();
@@ -294,7 +299,13 @@ pub(crate) fn jwt(issued: i64, expires: i64) -> String {
         part(json!({"typ": "JWT", "alg": "RS256"})),
         part(json!({"iat": issued, "exp": expires, "iss": APP_ID.to_string()}))
     );
-    let key = RsaKeyPair::from_der(KEY).expect("a key");
+    let body: String = key()
+        .private_pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    let der = STANDARD.decode(body).expect("base64");
+    let key = RsaKeyPair::from_der(&der).expect("a key");
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(
         &RSA_PKCS1_SHA256,
