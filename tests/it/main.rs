@@ -2,8 +2,12 @@
 
 mod approval;
 mod comments;
+mod door;
 mod forks;
 mod harness;
+mod hostile;
+mod injection;
+mod judge;
 mod people;
 mod promotion;
 mod training;
