@@ -1,0 +1,2 @@
+//! Out.
+pub(crate) fn line(text: &str) { println!("{text}"); }

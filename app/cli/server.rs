@@ -1,0 +1,2 @@
+//! Server.
+pub(crate) async fn interrupted() { let _ = tokio::signal::ctrl_c().await; }
