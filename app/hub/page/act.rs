@@ -60,7 +60,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
     let body = field(fields, "body").replace("\r\n", "\n");
     match field(fields, "do") {
         "comment" => {
-            this.call(Method::POST, &format!("{issue}/comments"), json!({ "body": body }))?;
+            this.call(
+                Method::POST,
+                &format!("{issue}/comments"),
+                json!({ "body": body }),
+            )?;
         }
         event @ ("APPROVE" | "REQUEST_CHANGES") => {
             let path = format!("/repos{}/pulls/{number}/reviews", this.base());
@@ -68,7 +72,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
         }
         state @ ("open" | "closed") => {
             if !body.trim().is_empty() {
-                this.call(Method::POST, &format!("{issue}/comments"), json!({ "body": body }))?;
+                this.call(
+                    Method::POST,
+                    &format!("{issue}/comments"),
+                    json!({ "body": body }),
+                )?;
             }
             this.call(Method::PATCH, &issue, json!({ "state": state }))?;
         }
@@ -78,7 +86,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
         }
         "unlabel" => {
             let name = crate::text::percent_encode(field(fields, "label"));
-            this.call(Method::DELETE, &format!("{issue}/labels/{name}"), Value::Null)?;
+            this.call(
+                Method::DELETE,
+                &format!("{issue}/labels/{name}"),
+                Value::Null,
+            )?;
         }
         _ => return Err(Refusal::not_found()),
     }
