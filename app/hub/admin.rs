@@ -272,7 +272,9 @@ fn set_app(state: &mut State, app: AppConfig) -> Result<Value, Refusal> {
     let created = state.app.as_ref().map_or_else(text::now, |old| old.created);
     state.app = Some(App {
         id: app.id,
-        client_id: app.client_id.unwrap_or_else(|| format!("Iv23hub{}", app.id)),
+        client_id: app
+            .client_id
+            .unwrap_or_else(|| format!("Iv23hub{}", app.id)),
         name: app.name.unwrap_or_else(|| app.slug.clone()),
         slug: app.slug,
         owner,
@@ -347,8 +349,18 @@ fn add_installation(
     if old.is_none() {
         announce(hub, state, id, ("created", &after));
     } else {
-        announce_repos(hub, state, id, ("added", &after.difference(&before).copied().collect()));
-        announce_repos(hub, state, id, ("removed", &before.difference(&after).copied().collect()));
+        announce_repos(
+            hub,
+            state,
+            id,
+            ("added", &after.difference(&before).copied().collect()),
+        );
+        announce_repos(
+            hub,
+            state,
+            id,
+            ("removed", &before.difference(&after).copied().collect()),
+        );
     }
     Ok(json!({ "id": id }))
 }
@@ -366,14 +378,17 @@ fn remove_installation(hub: &Hub, state: &mut State, id: &str) -> Result<Value, 
 }
 
 fn reached(state: &State, id: u64) -> BTreeSet<u64> {
-    state.installations.get(&id).map_or_else(BTreeSet::new, |installation| {
-        state
-            .repos
-            .values()
-            .filter(|repo| installation.reaches(repo))
-            .map(|repo| repo.id)
-            .collect()
-    })
+    state
+        .installations
+        .get(&id)
+        .map_or_else(BTreeSet::new, |installation| {
+            state
+                .repos
+                .values()
+                .filter(|repo| installation.reaches(repo))
+                .map(|repo| repo.id)
+                .collect()
+        })
 }
 
 fn short_repos(state: &State, ids: &BTreeSet<u64>) -> Vec<Value> {

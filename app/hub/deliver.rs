@@ -85,8 +85,7 @@ impl DeliveryLog {
 
 /// Takes deliveries out of the outbox until the server stops.
 pub(crate) async fn run(hub: Arc<Hub>, mut inbox: mpsc::UnboundedReceiver<Outgoing>) {
-    let client: HttpClient =
-        Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let client: HttpClient = Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     while let Some(first) = inbox.recv().await {
         let window = lock(&hub.faults).shuffle_window(&first.event);
         let Some((window, seed)) = window else {
@@ -166,14 +165,15 @@ async fn attempt(hub: &Arc<Hub>, client: &HttpClient, outgoing: &Outgoing) {
     }
     let headers = request_headers(&hook, app_id, outgoing);
     let start = Instant::now();
-    let outcome = match tokio::time::timeout(ANSWER_MAX, send(client, &hook.url, &headers, outgoing)).await {
-        Err(_) => Outcome::failed("timed out", 504, start.elapsed()),
-        Ok(Err(_)) => Outcome::failed("failed to connect to host", 502, start.elapsed()),
-        Ok(Ok(mut outcome)) => {
-            outcome.duration = start.elapsed();
-            outcome
-        }
-    };
+    let outcome =
+        match tokio::time::timeout(ANSWER_MAX, send(client, &hook.url, &headers, outgoing)).await {
+            Err(_) => Outcome::failed("timed out", 504, start.elapsed()),
+            Ok(Err(_)) => Outcome::failed("failed to connect to host", 502, start.elapsed()),
+            Ok(Ok(mut outcome)) => {
+                outcome.duration = start.elapsed();
+                outcome
+            }
+        };
     record(hub, outgoing, json!(headers), outcome);
 }
 
@@ -225,7 +225,10 @@ async fn send(
         .filter(|(name, _)| *name != header::SET_COOKIE)
         .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap_or_default())))
         .collect();
-    let body = match Limited::new(answer.into_body(), ANSWER_MAX_BYTES).collect().await {
+    let body = match Limited::new(answer.into_body(), ANSWER_MAX_BYTES)
+        .collect()
+        .await
+    {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(_) => String::new(),
     };

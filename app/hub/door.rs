@@ -80,7 +80,11 @@ pub(crate) async fn enter(
     }
     let with_prefix = match head.path.strip_prefix("/api/v3") {
         Some(rest) => {
-            head.path = if rest.is_empty() { "/".into() } else { rest.into() };
+            head.path = if rest.is_empty() {
+                "/".into()
+            } else {
+                rest.into()
+            };
             true
         }
         None => false,
@@ -128,10 +132,8 @@ async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
 async fn admin_call(hub: Arc<Hub>, head: Head, body: Incoming) -> Response<OutBody> {
     let answer = match read(body).await {
         Ok(body) => {
-            blocking(move || {
-                admin::handle(&hub, &head, &body).unwrap_or_else(Refusal::into_answer)
-            })
-            .await
+            blocking(move || admin::handle(&hub, &head, &body).unwrap_or_else(Refusal::into_answer))
+                .await
         }
         Err(refusal) => refusal.into_answer(),
     };
@@ -204,7 +206,12 @@ fn answer(hub: &Hub, head: &Head, body: &Bytes, how: (bool, &CallFault)) -> Answ
     drop(state);
     let mut answer = reply.unwrap_or_else(Refusal::into_answer);
     tag(head, &mut answer);
-    add_headers(hub, &mut answer, caller.as_deref(), route.as_ref().map(|found| found.0));
+    add_headers(
+        hub,
+        &mut answer,
+        caller.as_deref(),
+        route.as_ref().map(|found| found.0),
+    );
     lock(&hub.journal).call(
         json!({
             "method": head.method.as_str(), "path": head.path, "query": head.query,

@@ -50,7 +50,10 @@ pub(crate) fn sync(push: Push<'_>, state: &mut State) -> Result<(), git2::Error>
             });
         }
     }
-    for (name, after) in actual.iter().filter(|(name, _)| !repo.refs.contains_key(*name)) {
+    for (name, after) in actual
+        .iter()
+        .filter(|(name, _)| !repo.refs.contains_key(*name))
+    {
         moved.push(Moved {
             name: name.clone(),
             before: None,
@@ -66,7 +69,9 @@ pub(crate) fn sync(push: Push<'_>, state: &mut State) -> Result<(), git2::Error>
         repo.pushed = now;
         repo.updated = now;
         if repo.branch(&repo.default_branch).is_none() {
-            let first = moved.iter().find_map(|one| one.name.strip_prefix("refs/heads/"));
+            let first = moved
+                .iter()
+                .find_map(|one| one.name.strip_prefix("refs/heads/"));
             if let (Some(first), true) = (first, repo.refs.contains_key(&moved[0].name)) {
                 repo.default_branch = first.to_owned();
                 git.set_head(&format!("refs/heads/{first}"))?;
@@ -117,7 +122,11 @@ fn announce(
         .name
         .strip_prefix("refs/heads/")
         .map(|name| (name, "branch"))
-        .or_else(|| one.name.strip_prefix("refs/tags/").map(|name| (name, "tag")));
+        .or_else(|| {
+            one.name
+                .strip_prefix("refs/tags/")
+                .map(|name| (name, "tag"))
+        });
     let Some((short, ref_type)) = short else {
         return Ok(());
     };
@@ -312,7 +321,10 @@ fn follow_heads(
     let found: Vec<(u64, u64)> = state
         .repos
         .values()
-        .flat_map(|repo| repo.open_pulls().map(|(issue, pull)| (repo.id, issue.number, pull)))
+        .flat_map(|repo| {
+            repo.open_pulls()
+                .map(|(issue, pull)| (repo.id, issue.number, pull))
+        })
         .filter(|(_, _, pull)| pull.head_repo == Some(push.repo) && pull.head_ref == branch)
         .map(|(repo, number, _)| (repo, number))
         .collect();
@@ -429,7 +441,11 @@ pub(crate) fn close(
     }
     let name = state.repos.get(&repo_id).map(|repo| state.full_name(repo));
     push.hub.note(
-        if is_merged { "pull.merged" } else { "pull.closed" },
+        if is_merged {
+            "pull.merged"
+        } else {
+            "pull.closed"
+        },
         state.login(push.pusher),
         name.as_deref(),
         json!({ "number": number }),

@@ -48,7 +48,9 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let git = ctx.git()?;
     let id = Oid::from_str(&sha).ok().filter(|_| sha.len() == 40);
     if id.and_then(|id| git.find_commit(id).ok()).is_none() {
-        return Err(Refusal::unprocessable(format!("No commit found for SHA: {sha}")));
+        return Err(Refusal::unprocessable(format!(
+            "No commit found for SHA: {sha}"
+        )));
     }
     check(ctx, true)?;
     let suite = suite_for(ctx, &sha)?;
@@ -191,7 +193,13 @@ fn check_output(output: &Value, is_new: bool) -> Result<(), Refusal> {
         ));
     }
     for annotation in annotations.into_iter().flatten() {
-        for field in ["path", "start_line", "end_line", "annotation_level", "message"] {
+        for field in [
+            "path",
+            "start_line",
+            "end_line",
+            "annotation_level",
+            "message",
+        ] {
             if annotation.get(field).is_none() {
                 return Err(bad(field, "missing_field"));
             }
@@ -244,7 +252,8 @@ fn apply(ctx: &Ctx<'_>, run: &mut CheckRun) {
         }
     }
     let list = |name: &str| output.get(name).and_then(Value::as_array).cloned();
-    run.annotations.extend(list("annotations").unwrap_or_default());
+    run.annotations
+        .extend(list("annotations").unwrap_or_default());
     run.images.extend(list("images").unwrap_or_default());
 }
 
@@ -281,7 +290,11 @@ fn after_change(ctx: &Ctx<'_>, id: u64, was_completed: bool) -> Result<(), Refus
         .collect();
     if suite_state(&runs).0 == "completed" {
         let suite = suite_json(ctx, run.suite)?;
-        ctx.emit("check_suite", Some("completed"), json!({ "check_suite": suite }));
+        ctx.emit(
+            "check_suite",
+            Some("completed"),
+            json!({ "check_suite": suite }),
+        );
     }
     Ok(())
 }

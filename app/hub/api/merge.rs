@@ -65,7 +65,10 @@ fn missing_approvals(repo: &Repo, pull: &Pull) -> u64 {
             latest.insert(review.user, review.state.as_str());
         }
     }
-    let approvals = latest.values().filter(|state| **state == "APPROVED").count();
+    let approvals = latest
+        .values()
+        .filter(|state| **state == "APPROVED")
+        .count();
     needed.saturating_sub(u64::try_from(approvals).unwrap_or(u64::MAX))
 }
 
@@ -94,7 +97,12 @@ pub(crate) fn state_word(repo: &Repo, issue: &Issue, pull: &Pull) -> &'static st
             .runs
             .values()
             .filter(|run| run.head_sha == pull.head_sha)
-            .any(|run| !matches!(run.conclusion.as_deref(), Some("success" | "neutral" | "skipped")));
+            .any(|run| {
+                !matches!(
+                    run.conclusion.as_deref(),
+                    Some("success" | "neutral" | "skipped")
+                )
+            });
     if is_unstable { "unstable" } else { "clean" }
 }
 
@@ -228,11 +236,7 @@ fn check(ctx: &Ctx<'_>, issue: &Issue, pull: &Pull) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn by_merge(
-    ctx: &Ctx<'_>,
-    git: &Repository,
-    at: (Oid, Oid),
-) -> Result<Option<Oid>, Refusal> {
+fn by_merge(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oid>, Refusal> {
     let (issue, pull) = find(ctx)?;
     let (base, head) = at;
     let Some(tree) = gitstore::merge_tree(git, base, head)? else {
@@ -240,7 +244,12 @@ fn by_merge(
     };
     let owner = ctx.state.login(pull.head_owner);
     let title = ctx.text("commit_title").map_or_else(
-        || format!("Merge pull request #{} from {owner}/{}", issue.number, pull.head_ref),
+        || {
+            format!(
+                "Merge pull request #{} from {owner}/{}",
+                issue.number, pull.head_ref
+            )
+        },
         ToOwned::to_owned,
     );
     let detail = ctx.text("commit_message").unwrap_or(&issue.title);
@@ -248,11 +257,7 @@ fn by_merge(
     commit(ctx, git, (tree, &title, detail), &parents)
 }
 
-fn by_squash(
-    ctx: &Ctx<'_>,
-    git: &Repository,
-    at: (Oid, Oid),
-) -> Result<Option<Oid>, Refusal> {
+fn by_squash(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oid>, Refusal> {
     let (issue, _) = find(ctx)?;
     let (base, head) = at;
     let Some(tree) = gitstore::merge_tree(git, base, head)? else {
@@ -289,7 +294,9 @@ fn commit(
         format!("{title}\n\n{detail}")
     };
     let tree = git.find_tree(tree)?;
-    Ok(Some(git.commit(None, &author, &committer, &text, &tree, parents)?))
+    Ok(Some(git.commit(
+        None, &author, &committer, &text, &tree, parents,
+    )?))
 }
 
 pub(crate) fn update_branch(ctx: &mut Ctx<'_>) -> Reply {
@@ -305,23 +312,34 @@ pub(crate) fn update_branch(ctx: &mut Ctx<'_>) -> Reply {
     let base_name = pull.base_ref.clone();
     let head_name = pull.head_ref.clone();
     let git = ctx.git()?;
-    let base = ctx.repo()?.branch(&base_name).ok_or_else(Refusal::not_found)?;
+    let base = ctx
+        .repo()?
+        .branch(&base_name)
+        .ok_or_else(Refusal::not_found)?;
     let (base, head) = (Oid::from_str(base)?, Oid::from_str(&pull.head_sha)?);
     if base == head || git.graph_descendant_of(head, base)? {
         return Err(Refusal::unprocessable(
             "There are no new commits on the base branch.",
         ));
     }
-    let tree = gitstore::merge_tree(&git, head, base)?.ok_or_else(|| {
-        Refusal::unprocessable("merge conflict between base and head")
-    })?;
+    let tree = gitstore::merge_tree(&git, head, base)?
+        .ok_or_else(|| Refusal::unprocessable("merge conflict between base and head"))?;
     let parents = [&git.find_commit(head)?, &git.find_commit(base)?];
     let title = format!("Merge branch '{base_name}' into {head_name}");
     let id = commit(ctx, &git, (tree, &title, ""), &parents)?.ok_or_else(Refusal::not_found)?;
     let from = ctx.hub.git_path(ctx.state, ctx.repo()?);
-    let target = ctx.state.repos.get(&source).ok_or_else(Refusal::not_found)?;
+    let target = ctx
+        .state
+        .repos
+        .get(&source)
+        .ok_or_else(Refusal::not_found)?;
     let target = ctx.hub.git(ctx.state, target)?;
-    gitstore::bring(&from, &target, &id.to_string(), &format!("refs/heads/{head_name}"))?;
+    gitstore::bring(
+        &from,
+        &target,
+        &id.to_string(),
+        &format!("refs/heads/{head_name}"),
+    )?;
     let push = Push {
         hub: ctx.hub,
         repo: source,

@@ -49,7 +49,10 @@ pub(crate) fn pull_json(
 }
 
 fn size_of(git: &Repository, pull: &Pull) -> Result<PullSize, git2::Error> {
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let files = gitstore::branch_changes(git, base, head, true)?;
     Ok(PullSize {
         commits: git.graph_ahead_behind(head, base)?.0,
@@ -289,7 +292,10 @@ fn change_base(ctx: &mut Ctx<'_>, number: u64, base: &str) -> Result<(), Refusal
 pub(crate) fn files(ctx: &mut Ctx<'_>) -> Reply {
     let (_, pull) = find(ctx)?;
     let git = ctx.git()?;
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let mut files = gitstore::branch_changes(&git, base, head, true)?;
     files.truncate(FILES_MAX);
     let repo = ctx.repo()?;
@@ -299,7 +305,10 @@ pub(crate) fn files(ctx: &mut Ctx<'_>) -> Reply {
 pub(crate) fn commits(ctx: &mut Ctx<'_>) -> Reply {
     let (_, pull) = find(ctx)?;
     let git = ctx.git()?;
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let mut found = gitstore::branch_commits(&git, Some(base), head)?;
     found.truncate(COMMITS_MAX);
     let repo = ctx.repo()?;

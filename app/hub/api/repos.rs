@@ -63,7 +63,9 @@ pub(crate) fn create_in_org(ctx: &mut Ctx<'_>) -> Reply {
 fn create(ctx: &mut Ctx<'_>, owner: u64) -> Reply {
     let name = ctx.need_text("Repository", "name")?.to_owned();
     let visibility = ctx.text("visibility");
-    let private = visibility.map_or(ctx.flag("private").unwrap_or(false), |word| word != "public");
+    let private = visibility.map_or(ctx.flag("private").unwrap_or(false), |word| {
+        word != "public"
+    });
     let login = ctx.state.login(owner).to_owned();
     check_name(ctx, &login, &name)?;
     let path = gitstore::path(&ctx.hub.config.state_dir, &format!("{login}/{name}"));
@@ -174,7 +176,9 @@ pub(crate) fn update(ctx: &mut Ctx<'_>) -> Reply {
             return Err(Refusal::custom(
                 "Repository",
                 "default_branch",
-                format!("The branch {branch} was not found. Please push that ref first or create it via the Git Data API."),
+                format!(
+                    "The branch {branch} was not found. Please push that ref first or create it via the Git Data API."
+                ),
             ));
         }
         ctx.git()?.set_head(&format!("refs/heads/{branch}"))?;

@@ -166,7 +166,10 @@ impl View<'_> {
         for content in [
             "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
         ] {
-            let count = reactions.iter().filter(|one| one.content == content).count();
+            let count = reactions
+                .iter()
+                .filter(|one| one.content == content)
+                .count();
             counts.insert(content.into(), json!(count));
         }
         counts.insert("url".into(), json!(format!("{url}/reactions")));

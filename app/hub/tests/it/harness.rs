@@ -104,7 +104,11 @@ impl World {
             client: Client::builder(TokioExecutor::new()).build_http(),
         };
         world
-            .admin("POST", "/_hub/installations", json!({"account": "alice", "id": 5}))
+            .admin(
+                "POST",
+                "/_hub/installations",
+                json!({"account": "alice", "id": 5}),
+            )
             .await
             .is(200);
         world
@@ -114,7 +118,11 @@ impl World {
     pub(crate) async fn with_repo() -> Self {
         let world = Self::new().await;
         world
-            .post("alice", "/user/repos", json!({"name": "demo", "auto_init": true}))
+            .post(
+                "alice",
+                "/user/repos",
+                json!({"name": "demo", "auto_init": true}),
+            )
             .await
             .is(201);
         world
@@ -134,7 +142,9 @@ impl World {
             request = request.header(*name, *value);
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
         let answer = self.client.request(request).await?;
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
@@ -148,7 +158,13 @@ impl World {
     }
 
     /// One API call by a person's name or by a token.
-    pub(crate) async fn api(&self, method: &str, who: &str, path: &str, body: Option<Value>) -> Got {
+    pub(crate) async fn api(
+        &self,
+        method: &str,
+        who: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Got {
         let token = match who {
             "alice" | "bob" => format!("{who}-token"),
             token => token.to_owned(),
@@ -199,7 +215,10 @@ impl World {
     /// Writes a file on a branch as one commit and returns the commit.
     pub(crate) async fn write(&self, branch: &str, path: &str, text: &str) -> String {
         let old = self
-            .get("alice", &format!("/repos/alice/demo/contents/{path}?ref={branch}"))
+            .get(
+                "alice",
+                &format!("/repos/alice/demo/contents/{path}?ref={branch}"),
+            )
             .await;
         let mut body = json!({
             "message": format!("Write {path}"), "branch": branch,
@@ -212,7 +231,10 @@ impl World {
             .put("alice", &format!("/repos/alice/demo/contents/{path}"), body)
             .await;
         assert!(got.status.is_success(), "{}", got.text);
-        got.json["commit"]["sha"].as_str().expect("a sha").to_owned()
+        got.json["commit"]["sha"]
+            .as_str()
+            .expect("a sha")
+            .to_owned()
     }
 
     pub(crate) async fn tip(&self, branch: &str) -> String {
@@ -255,7 +277,9 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         let hub = self.hub.take().expect("a running server");
         hub.shutdown().await.expect("a clean end");
-        let hub = bowsprit_hub::start(self.config.clone()).await.expect("a server");
+        let hub = bowsprit_hub::start(self.config.clone())
+            .await
+            .expect("a server");
         self.url.clone_from(&hub.url);
         self.hub = Some(hub);
     }
@@ -378,7 +402,10 @@ impl Receiver {
     }
 
     pub(crate) fn count(&self, event: &str, action: &str) -> usize {
-        self.all().iter().filter(|one| one.is(event, action)).count()
+        self.all()
+            .iter()
+            .filter(|one| one.is(event, action))
+            .count()
     }
 
     /// Waits for an event and returns the newest of its kind.
