@@ -185,7 +185,7 @@ fn account(
         && login
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_[]".contains(&b));
-    if !is_name || API_ROOTS.contains(&login) || login == "_hub" || login == "api" {
+    if !is_name || API_ROOTS.contains(&login) || ["_hub", "_page", "api"].contains(&login) {
         return Err(Refusal::unprocessable(format!(
             "`{login}` cannot be a login"
         )));

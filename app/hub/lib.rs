@@ -26,6 +26,7 @@ mod markdown;
 mod page;
 mod refs;
 mod routes;
+mod serve;
 mod server;
 mod smart_http;
 mod state;

@@ -4,7 +4,7 @@ use super::Ctx;
 use super::git_refs::resolve;
 use crate::answer::{Refusal, Reply, created, ok};
 use crate::gitstore;
-use crate::json::git::{message, signature};
+use crate::json::git::signature;
 use crate::text::{node_id, parse_time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -330,13 +330,4 @@ pub(crate) fn create_tag(ctx: &mut Ctx<'_>) -> Reply {
     let id = git.tag_annotation_create(name, &target, &tagger, text)?;
     let tag = git.find_tag(id)?;
     created(shown_tag(ctx, &tag)?)
-}
-
-/// The first line of a commit's message.
-pub(crate) fn title(commit: &git2::Commit<'_>) -> String {
-    message(commit)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }

@@ -1,0 +1,4 @@
+//! Out.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
