@@ -32,8 +32,12 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         return bowsprit_agent::main_with_args(args, vec!["agent".into()]);
     }
     let line = Line::parse_from(args);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG")
+        .unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let done = runtime.block_on(async {
         match line.verb {

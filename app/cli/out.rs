@@ -1,2 +1,4 @@
 //! Out.
-pub(crate) fn line(text: &str) { println!("{text}"); }
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}

@@ -1,2 +1,4 @@
 //! Server.
-pub(crate) async fn interrupted() { let _ = tokio::signal::ctrl_c().await; }
+pub(crate) async fn interrupted() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -13,8 +13,8 @@ use bowsprit_core::name::{Repo, Slug};
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::RepoView;
 use bowsprit_core::subject::environment::Environment;
-use serde::Deserialize;
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
