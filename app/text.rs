@@ -25,6 +25,9 @@ const TEMPLATES_MAX: usize = 1_000;
 /// A folder of files to copy, not of texts to render.
 const QUICKSTARTS: &str = "quickstarts/";
 
+/// Pages, which another engine renders with the escapes of HTML.
+const PAGES: &str = "pages/";
+
 #[derive(RustEmbed)]
 #[folder = "templates/"]
 struct Shipped;
@@ -52,7 +55,9 @@ impl Texts {
         );
         engine.register_helper("fence", Box::new(helper(|value| fence(&plain(value)))));
         engine.register_helper("ago", Box::new(ago));
-        let is_text = |path: &str| path.ends_with(".hbs") && !path.starts_with(QUICKSTARTS);
+        let is_text = |path: &str| {
+            path.ends_with(".hbs") && !path.starts_with(QUICKSTARTS) && !path.starts_with(PAGES)
+        };
         for path in Shipped::iter().filter(|path| is_text(path)) {
             let file =
                 Shipped::get(&path).with_context(|| format!("cannot read template `{path}`"))?;
