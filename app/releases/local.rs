@@ -1,0 +1,485 @@
+//! The `local` target: a gateway process for each environment, one directory each.
+//!
+//! Orders and answers are documents; the gateways outlive the bot and are found again by their locks.
+//! Nothing here may let an older order replace a newer one, or write a key anywhere but into `keys.json`.
+
+use super::desk::Desk;
+use super::keys::{Keys, Which};
+use crate::artifacts::Artifacts;
+use crate::config::Config;
+use crate::files::{self, Stamp};
+use crate::hands::{self, Hands, StartError};
+use anyhow::{Context as _, bail};
+use bowsprit_core::effect::{DeployPlan, ServePlan};
+use bowsprit_core::name::{Digest, RepoId, Slug};
+use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
+use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A server that is replaced is given this long to finish its requests. Units: seconds.
+const DRAIN_TIMEOUT_S: u64 = 20;
+/// A gateway that is told to end is waited for this long: it drains, then ends its servers.
+const REMOVE_WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked at meanwhile.
+const REMOVE_LOOK: Duration = Duration::from_millis(50);
+/// A gateway that is gone is started again after this long, twice as long after each further time.
+const REVIVE_FIRST: Duration = Duration::from_millis(200);
+/// At most this long.
+const REVIVE_MAX: Duration = Duration::from_secs(30);
+/// A gateway that lived this long begins anew with the shortest wait.
+const STEADY_AFTER: Duration = Duration::from_secs(60);
+
+/// An environment: the service repository and the name.
+type Key = (RepoId, Slug);
+
+/// The target; clones share it.
+#[derive(Clone)]
+pub struct Local {
+    shop: Arc<Shop>,
+}
+
+struct Shop {
+    dir: PathBuf,
+    cache_dir: String,
+    agent: Hands,
+    ports: Option<RangeInclusive<u16>>,
+    artifacts: Artifacts,
+    book: Mutex<BTreeMap<Key, Entry>>,
+}
+
+/// One environment, as far as its directory does not say it.
+struct Entry {
+    desk: Desk,
+    child: Option<Child>,
+    told: Option<Stamp>,
+    is_told: bool,
+    is_leaving: bool,
+    revival: Revival,
+}
+
+/// Starting a gateway again and again takes longer each time.
+struct Revival {
+    starts: u32,
+    last: Option<Instant>,
+}
+
+impl Local {
+    /// Opens `environments/` of the state directory and takes up what is there.
+    pub(super) fn open(
+        config: &Config,
+        artifacts: Artifacts,
+        program: Vec<OsString>,
+    ) -> anyhow::Result<Local> {
+        let dir = hands::directory(&config.state_dir, "environments")?;
+        let book = load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
+        Ok(Local {
+            shop: Arc::new(Shop {
+                cache_dir: hands::text_of(&hands::directory(&config.state_dir, "runtimes")?)?,
+                agent: Hands::new(program)?,
+                ports: config.releases.ports.clone(),
+                book: Mutex::new(book),
+                dir,
+                artifacts,
+            }),
+        })
+    }
+
+    /// See [`super::Target::deploy`].
+    pub(super) async fn deploy(
+        &self,
+        plan: &DeployPlan,
+        snapshot: Source,
+    ) -> Result<(), StartError> {
+        let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
+        let digests = plan
+            .models
+            .iter()
+            .map(|model| match Slug::parse(&model.name) {
+                Ok(name) => Ok((name, model.digest.clone())),
+                Err(error) => Err(StartError::Refused(error.to_string())),
+            });
+        let digests: BTreeMap<Slug, Digest> = digests.collect::<Result<_, _>>()?;
+        let (shop, plan) = (Arc::clone(&self.shop), plan.clone());
+        let ordered = tokio::task::spawn_blocking(move || {
+            let server = plan.serve.as_ref().map(|serve| ServerSpec {
+                runtime: plan.runtime.clone(),
+                models,
+                digests,
+                ..server(serve, snapshot.clone(), shop.cache_dir.clone())
+            });
+            shop.order(&plan, snapshot, server)
+        });
+        ordered.await.context("cannot give the order")?
+    }
+
+    /// See [`super::Target::remove`].
+    pub(super) async fn remove(&self, repo: RepoId, environment: &Slug) -> anyhow::Result<()> {
+        let key = (repo, environment.clone());
+        let desk = self.shop.desk(repo, environment);
+        if !desk.dir().exists() {
+            self.shop.book().remove(&key);
+            return Ok(());
+        }
+        desk.write_stop()?;
+        self.shop.set_leaving(&key, true);
+        let until = Instant::now() + REMOVE_WAIT;
+        while self.shop.is_at_work(&key, &desk) {
+            if Instant::now() >= until {
+                self.shop.set_leaving(&key, false);
+                bail!(
+                    "the gateway of environment `{environment}` of repository {repo} does not end"
+                );
+            }
+            tokio::time::sleep(REMOVE_LOOK).await;
+        }
+        let removed = tokio::task::spawn_blocking(move || files::remove_tree(desk.dir())).await;
+        removed
+            .context("cannot remove the environment")?
+            .context("cannot remove the environment")?;
+        self.shop.book().remove(&key);
+        Ok(())
+    }
+
+    /// See [`super::Target::pause`].
+    pub(super) async fn pause(&self) {
+        let keys: Vec<Key> = self.shop.book().keys().cloned().collect();
+        for (repo, environment) in &keys {
+            if let Err(error) = self.shop.desk(*repo, environment).write_stop() {
+                tracing::warn!("cannot stop environment `{environment}`: {error:#}");
+            }
+        }
+        let until = Instant::now() + REMOVE_WAIT;
+        for (repo, environment) in keys {
+            let desk = self.shop.desk(repo, &environment);
+            let key = (repo, environment);
+            while self.shop.is_at_work(&key, &desk) && Instant::now() < until {
+                tokio::time::sleep(REMOVE_LOOK).await;
+            }
+            if let Err(error) = desk.remove_stop() {
+                tracing::warn!("environment `{}` stays stopped: {error:#}", key.1);
+            }
+        }
+    }
+
+    /// See [`super::Target::live`].
+    pub(super) fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
+        self.shop.desk(repo, environment).live()
+    }
+
+    /// See [`super::Target::tend`].
+    pub(super) async fn tend(&self) -> Vec<Key> {
+        let shop = Arc::clone(&self.shop);
+        let tended = tokio::task::spawn_blocking(move || {
+            let mut changed = Vec::new();
+            for (key, entry) in shop.book().iter_mut() {
+                entry.tend(&shop.agent, key);
+                if entry.has_news() {
+                    changed.push(key.clone());
+                }
+            }
+            changed
+        });
+        tended.await.unwrap_or_else(|error| {
+            tracing::error!("cannot look after environments: {error}");
+            Vec::new()
+        })
+    }
+
+    /// See [`super::Target::keys`].
+    pub(super) fn keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
+        let keys = self.shop.desk(repo, environment).keys();
+        keys.unwrap_or_else(|error| {
+            tracing::error!(
+                "the keys of environment `{environment}` of repository {repo} are lost: {error:#}"
+            );
+            None
+        })
+    }
+
+    /// See [`super::Target::rotate`].
+    pub(super) async fn rotate(
+        &self,
+        repo: RepoId,
+        environment: &Slug,
+        which: Which,
+    ) -> anyhow::Result<Keys> {
+        let (shop, desk) = (Arc::clone(&self.shop), self.shop.desk(repo, environment));
+        let rotated = tokio::task::spawn_blocking(move || {
+            // Held meanwhile, so that no order is written with the keys before.
+            let _book = shop.book();
+            let keys = desk
+                .keys()?
+                .context("there is no such environment")?
+                .rotated(which)?;
+            desk.write_keys(&keys)?;
+            desk.settle_keys()?;
+            Ok(keys)
+        });
+        rotated.await.context("cannot replace a key")?
+    }
+
+    /// See [`super::Target::log_path`].
+    pub(super) fn log_path(&self, repo: RepoId, environment: &Slug) -> PathBuf {
+        self.shop.desk(repo, environment).path("log.txt")
+    }
+}
+
+impl Shop {
+    fn book(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn desk(&self, repo: RepoId, environment: &Slug) -> Desk {
+        Desk::new(self.dir.join(repo.to_string()).join(environment.as_str()))
+    }
+
+    fn set_leaving(&self, key: &Key, is_leaving: bool) {
+        if let Some(entry) = self.book().get_mut(key) {
+            entry.is_leaving = is_leaving;
+        }
+    }
+
+    fn order(
+        &self,
+        plan: &DeployPlan,
+        snapshot: Source,
+        server: Option<ServerSpec>,
+    ) -> Result<(), StartError> {
+        let key = (plan.repo.id, plan.environment.clone());
+        let desk = self.desk(plan.repo.id, &plan.environment);
+        let mut book = self.book();
+        if book.get(&key).is_some_and(|entry| entry.is_leaving) {
+            return Err(
+                anyhow::anyhow!("environment `{}` is being removed", plan.environment).into(),
+            );
+        }
+        std::fs::create_dir_all(desk.dir())
+            .with_context(|| format!("cannot create `{}`", desk.dir().display()))?;
+        let before = desk.wanted().unwrap_or_else(|error| {
+            tracing::warn!("a damaged order is replaced: {error:#}");
+            None
+        });
+        if before
+            .as_ref()
+            .is_some_and(|before| before.generation >= plan.generation)
+        {
+            hands::drop_snapshot(&snapshot);
+        } else {
+            let wanted = self.wanted(plan, &desk, snapshot, server)?;
+            desk.write_wanted(&wanted)?;
+            if let Err(error) = desk.sweep_snapshots(before.as_ref()) {
+                tracing::warn!("old snapshots stay for now: {error:#}");
+            }
+        }
+        desk.remove_stop()?;
+        let entry = book.entry(key.clone()).or_insert_with(|| Entry::new(desk));
+        entry.tend(&self.agent, &key);
+        Ok(())
+    }
+
+    fn wanted(
+        &self,
+        plan: &DeployPlan,
+        desk: &Desk,
+        snapshot: Source,
+        mut server: Option<ServerSpec>,
+    ) -> Result<ServeSpec, StartError> {
+        if desk.listen()?.is_none() {
+            desk.write_listen(self.free_address()?)?;
+        }
+        let keys = match desk.keys()? {
+            Some(keys) => keys,
+            None => {
+                let keys = Keys::generate()?;
+                desk.write_keys(&keys)?;
+                keys
+            }
+        };
+        match &mut server {
+            Some(server) => {
+                server.snapshot = hands::take_snapshot(&snapshot, &desk.snapshot_path(&snapshot)?)?
+            }
+            None => hands::drop_snapshot(&snapshot),
+        }
+        let mut door = plan.door.clone();
+        door.keys = if plan.auth {
+            keys.digests()
+        } else {
+            Vec::new()
+        };
+        Ok(ServeSpec {
+            release: plan.release.clone(),
+            generation: plan.generation,
+            server,
+            door,
+        })
+    }
+
+    /// An address for a new gateway. Errors: `Refused` when all configured ports are taken.
+    fn free_address(&self) -> Result<SocketAddr, StartError> {
+        let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let Some(ports) = &self.ports else {
+            return Ok(on(0));
+        };
+        let taken = self.taken_ports();
+        let is_free = |port: &u16| !taken.contains(port) && TcpListener::bind(on(*port)).is_ok();
+        let found = ports.clone().find(is_free);
+        found.map(on).ok_or_else(|| {
+            StartError::Refused(format!(
+                "every port from {} to {} is taken; widen `releases.ports`",
+                ports.start(),
+                ports.end()
+            ))
+        })
+    }
+
+    fn taken_ports(&self) -> BTreeSet<u16> {
+        let dirs = environment_dirs(&self.dir).unwrap_or_default();
+        let listens = dirs.into_iter().map(|(_, dir)| Desk::new(dir).listen());
+        listens
+            .filter_map(|listen| Some(listen.ok()??.port()))
+            .collect()
+    }
+
+    fn is_at_work(&self, key: &Key, desk: &Desk) -> bool {
+        let has_child = self.book().get_mut(key).is_some_and(Entry::has_child);
+        has_child || desk.is_at_work()
+    }
+}
+
+impl Entry {
+    fn new(desk: Desk) -> Entry {
+        Entry {
+            desk,
+            child: None,
+            told: None,
+            is_told: false,
+            is_leaving: false,
+            revival: Revival {
+                starts: 0,
+                last: None,
+            },
+        }
+    }
+
+    /// Whether the gateway that this process started is there; one that ended is taken note of.
+    fn has_child(&mut self) -> bool {
+        let ended = self.child.as_mut().map(Child::try_wait);
+        if matches!(ended, Some(Ok(Some(_)) | Err(_))) {
+            self.child = None;
+        }
+        self.child.is_some()
+    }
+
+    /// Starts the gateway when it is gone and should not be.
+    fn tend(&mut self, agent: &Hands, key: &Key) {
+        let is_wanted = !self.is_leaving && self.desk.is_ordered() && !self.desk.is_stopped();
+        if self.has_child() || !is_wanted || !self.revival.is_due() || self.desk.is_at_work() {
+            return;
+        }
+        self.revival.note();
+        let (repo, environment) = key;
+        match agent.start("gateway", self.desk.dir()) {
+            Ok(child) => {
+                self.child = Some(child);
+                tracing::info!(
+                    repo.id = repo.0,
+                    "the gateway of environment `{environment}` of repository {repo} is started"
+                );
+            }
+            Err(error) => {
+                tracing::error!(
+                    repo.id = repo.0,
+                    "environment `{environment}` of repository {repo}: {error:#}"
+                );
+            }
+        }
+    }
+
+    fn has_news(&mut self) -> bool {
+        let now = self.desk.live_stamp();
+        let has_news = !self.is_told || self.told != now;
+        (self.told, self.is_told) = (now, true);
+        has_news
+    }
+}
+
+impl Revival {
+    fn is_due(&self) -> bool {
+        let Some(last) = self.last else {
+            return true;
+        };
+        let wait = REVIVE_FIRST
+            .saturating_mul(1 << self.starts.saturating_sub(1).min(10))
+            .min(REVIVE_MAX);
+        last.elapsed() >= wait
+    }
+
+    fn note(&mut self) {
+        let was_steady = self.last.is_some_and(|last| last.elapsed() >= STEADY_AFTER);
+        self.starts = if was_steady { 1 } else { self.starts + 1 };
+        self.last = Some(Instant::now());
+    }
+}
+
+fn server(plan: &ServePlan, snapshot: Source, cache_dir: String) -> ServerSpec {
+    ServerSpec {
+        snapshot,
+        runtime: None,
+        cache_dir,
+        run: plan.run.clone(),
+        ready: plan.ready.clone(),
+        predict: plan.predict.clone(),
+        env: plan.env.clone(),
+        models: Vec::<ModelInput>::new(),
+        digests: BTreeMap::new(),
+        samples: plan.samples.iter().take(SAMPLES_MAX).cloned().collect(),
+        cpu_millis: plan.cpu_millis,
+        memory_bytes: plan.memory_bytes,
+        ready_timeout_s: plan.ready_timeout_s,
+        drain_timeout_s: DRAIN_TIMEOUT_S,
+    }
+}
+
+/// The environments that were ordered, with orders that name their keys.
+fn load(dir: &Path) -> anyhow::Result<BTreeMap<Key, Entry>> {
+    let mut book = BTreeMap::new();
+    for (key, dir) in environment_dirs(dir)? {
+        let desk = Desk::new(dir);
+        if let Err(error) = desk.settle_keys() {
+            tracing::error!(
+                "environment `{}` of repository {} keeps its keys as they are: {error:#}",
+                key.1,
+                key.0
+            );
+        }
+        if desk.is_ordered() {
+            book.insert(key, Entry::new(desk));
+        }
+    }
+    Ok(book)
+}
+
+fn environment_dirs(dir: &Path) -> std::io::Result<Vec<(Key, PathBuf)>> {
+    let mut found = Vec::new();
+    for repo in std::fs::read_dir(dir)? {
+        let repo = repo?;
+        let Some(id) = repo.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        for environment in std::fs::read_dir(repo.path())? {
+            let environment = environment?;
+            if let Some(Ok(name)) = environment.file_name().to_str().map(Slug::parse) {
+                found.push(((RepoId(id), name), environment.path()));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,368 @@
+//! Every stage that this backend knows, and how each goes on: queued, running, collecting, done.
+//!
+//! Read from the directories when the bot starts; afterwards this process alone changes what stands here.
+
+use super::desk::{Desk, Meta, Started};
+use super::fair::{self, Share, Waiting};
+use super::ingest;
+use crate::files::Stamp;
+use crate::hands::{self, Hands};
+use bowsprit_core::name::RepoId;
+use bowsprit_core::subject::ask::StageView;
+use bowsprit_core::training::spec::{Outcome, Phase, RunResult};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Child;
+use std::time::Instant;
+
+/// How often an agent is started that never gets as far as its lock.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// The stages by id.
+#[derive(Default)]
+pub(super) struct Book {
+    /// Each stage.
+    pub(super) entries: BTreeMap<String, Entry>,
+    last_turns: BTreeMap<RepoId, u64>,
+    last_seq: u64,
+}
+
+/// One stage.
+pub(super) struct Entry {
+    meta: Meta,
+    /// Its directory.
+    pub(super) desk: Desk,
+    /// How it stands.
+    pub(super) state: State,
+    child: Option<Child>,
+    told: Option<Seen>,
+}
+
+/// How a stage stands.
+pub(super) enum State {
+    /// It waits for a slot.
+    Queued,
+    /// An agent was started.
+    Running(Started),
+    /// There is a last word; it is being checked.
+    Collecting(Collecting),
+    /// The checked result is there.
+    Done,
+}
+
+/// Checking a last word.
+#[derive(Debug, Clone)]
+pub(super) struct Collecting {
+    /// Whether somebody does it now.
+    pub(super) is_busy: bool,
+    /// How often it was tried in vain.
+    pub(super) tries: u32,
+    /// Not before this.
+    pub(super) due: Instant,
+}
+
+/// What was told of a stage, as far as it can be compared cheaply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Queued(usize),
+    Running(Option<Stamp>),
+    Collecting,
+    Done,
+}
+
+impl Collecting {
+    /// To be done now.
+    pub(super) fn now() -> Collecting {
+        Collecting {
+            is_busy: false,
+            tries: 0,
+            due: Instant::now(),
+        }
+    }
+}
+
+impl Book {
+    /// Reads every stage's directory below `dir`; one without an order was never taken.
+    pub(super) fn load(dir: &Path) -> std::io::Result<Book> {
+        let mut book = Book::default();
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let Ok(stage) = entry.file_name().into_string() else {
+                continue;
+            };
+            let desk = Desk::new(entry.path());
+            match desk.meta() {
+                Ok(meta) => book.adopt(stage, desk, meta),
+                Err(error) => tracing::debug!("stage `{stage}` is passed over: {error:#}"),
+            }
+        }
+        Ok(book)
+    }
+
+    fn adopt(&mut self, stage: String, desk: Desk, meta: Meta) {
+        let started = desk.started().unwrap_or_else(|error| {
+            tracing::warn!(run.stage = %stage, "stage `{stage}`: {error:#}");
+            None
+        });
+        self.last_seq = self.last_seq.max(meta.seq);
+        if let Some(started) = &started {
+            self.last_seq = self.last_seq.max(started.seq);
+            let turn = self.last_turns.entry(meta.repo).or_default();
+            *turn = (*turn).max(started.seq);
+        }
+        let state = match started {
+            _ if desk.is_ingested() => State::Done,
+            _ if desk.has_result() => State::Collecting(Collecting::now()),
+            Some(started) => State::Running(started),
+            None => State::Queued,
+        };
+        let is_old = matches!(state, State::Done) && desk.is_swept();
+        let entry = Entry {
+            meta,
+            desk,
+            state,
+            child: None,
+            told: is_old.then_some(Seen::Done),
+        };
+        self.entries.insert(stage, entry);
+    }
+
+    /// The next number; it grows for ever, since it is read from the directories again.
+    pub(super) fn next_seq(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+
+    /// Takes a stage whose order is written.
+    pub(super) fn enqueue(&mut self, stage: String, desk: Desk, meta: Meta) {
+        let entry = Entry {
+            meta,
+            desk,
+            state: State::Queued,
+            child: None,
+            told: None,
+        };
+        self.entries.insert(stage, entry);
+    }
+
+    /// Notes what has ended, ends what was cancelled, and gives free slots to whose turn it is.
+    pub(super) fn advance(&mut self, agent: &Hands, slots: usize, now_ms: i64) {
+        for (stage, entry) in &mut self.entries {
+            if let Err(error) = entry.advance(agent, now_ms) {
+                tracing::warn!(run.stage = %stage, "stage `{stage}` will be looked at again: {error:#}");
+            }
+        }
+        let running = self
+            .entries
+            .values()
+            .filter(|entry| entry.is_running())
+            .count();
+        let turns = self.order();
+        for stage in turns.into_iter().take(slots.saturating_sub(running)) {
+            let seq = self.next_seq();
+            let Some(entry) = self.entries.get_mut(&stage) else {
+                continue;
+            };
+            match entry.begin(agent, seq, now_ms) {
+                Ok(()) => {
+                    self.last_turns.insert(entry.meta.repo, seq);
+                    tracing::info!(run.stage = %stage, "stage `{stage}` is started");
+                }
+                Err(error) => {
+                    tracing::warn!(run.stage = %stage, "stage `{stage}` cannot be started yet: {error:#}");
+                }
+            }
+        }
+    }
+
+    /// The waiting stages, next first.
+    fn order(&self) -> Vec<String> {
+        let mut shares: BTreeMap<RepoId, Share> = BTreeMap::new();
+        for (repo, turn) in &self.last_turns {
+            shares.entry(*repo).or_default().last_turn = *turn;
+        }
+        let mut waiting = Vec::new();
+        for (stage, entry) in &self.entries {
+            match entry.state {
+                State::Queued => waiting.push(Waiting {
+                    repo: entry.meta.repo,
+                    seq: entry.meta.seq,
+                    stage: stage.clone(),
+                }),
+                State::Running(_) => shares.entry(entry.meta.repo).or_default().running += 1,
+                State::Collecting(_) | State::Done => {}
+            }
+        }
+        fair::order(waiting, shares)
+    }
+
+    /// The stages that stand otherwise than when this was asked last.
+    pub(super) fn changed(&mut self) -> Vec<String> {
+        let order = self.order();
+        let places: BTreeMap<&str, usize> = order.iter().map(String::as_str).zip(1..).collect();
+        let mut changed = Vec::new();
+        for (stage, entry) in &mut self.entries {
+            let seen = match &entry.state {
+                State::Queued => Seen::Queued(places.get(stage.as_str()).copied().unwrap_or(0)),
+                State::Running(_) => Seen::Running(entry.desk.status_stamp()),
+                State::Collecting(_) => Seen::Collecting,
+                State::Done => Seen::Done,
+            };
+            if entry.told != Some(seen) {
+                entry.told = Some(seen);
+                changed.push(stage.clone());
+            }
+        }
+        changed
+    }
+
+    /// How a stage stands.
+    pub(super) fn view(&self, stage: &str) -> StageView {
+        let Some(entry) = self.entries.get(stage) else {
+            return StageView::Unknown;
+        };
+        let since_ms = entry.meta.enqueued_ms;
+        match &entry.state {
+            State::Queued => {
+                let place = self.order().iter().position(|other| other == stage);
+                StageView::Queued(place.map_or(1, |index| index + 1))
+            }
+            State::Running(started) => {
+                let status = entry.desk.status();
+                StageView::Running(Box::new(
+                    status.unwrap_or_else(|| ingest::status(Phase::Fetching, started.at_ms)),
+                ))
+            }
+            State::Collecting(_) => StageView::Running(Box::new(entry.collecting(since_ms))),
+            State::Done => match entry.desk.ingested() {
+                Ok(Some(result)) => StageView::Done(Box::new(result)),
+                Ok(None) => StageView::Unknown,
+                Err(error) => {
+                    tracing::error!(run.stage = %stage, "the result of stage `{stage}` is lost: {error:#}");
+                    StageView::Done(Box::new(ingest::unreadable(stage)))
+                }
+            },
+        }
+    }
+}
+
+impl Entry {
+    fn is_running(&self) -> bool {
+        match self.state {
+            State::Running(_) => true,
+            State::Queued | State::Collecting(_) | State::Done => false,
+        }
+    }
+
+    /// Whether it is over and that was told.
+    pub(super) fn is_settled(&self) -> bool {
+        self.told == Some(Seen::Done)
+    }
+
+    fn collecting(&self, since_ms: i64) -> bowsprit_core::training::spec::Status {
+        let mut status = self
+            .desk
+            .status()
+            .unwrap_or_else(|| ingest::status(Phase::Collecting, since_ms));
+        status.phase = Phase::Collecting;
+        status
+    }
+
+    fn advance(&mut self, agent: &Hands, now_ms: i64) -> anyhow::Result<()> {
+        // A child that is never asked how it ended stays in the process table.
+        if let Some(child) = &mut self.child
+            && child.try_wait()?.is_some()
+        {
+            self.child = None;
+        }
+        match &self.state {
+            State::Queued if self.desk.is_cancelled() => self.cancel(),
+            State::Running(_) if self.desk.has_result() => {
+                self.state = State::Collecting(Collecting::now());
+                Ok(())
+            }
+            State::Running(started) if !self.is_alive(started) => {
+                let started = started.clone();
+                self.bury(agent, &started, now_ms)
+            }
+            State::Queued | State::Running(_) | State::Collecting(_) | State::Done => Ok(()),
+        }
+    }
+
+    fn is_alive(&self, started: &Started) -> bool {
+        let is_same = |pid: u32| started.born.is_some() && hands::born(pid) == started.born;
+        self.child.is_some() || started.pid.is_some_and(is_same) || self.desk.is_at_work()
+    }
+
+    /// Starts an agent and notes it, before and after.
+    fn begin(&mut self, agent: &Hands, seq: u64, now_ms: i64) -> anyhow::Result<()> {
+        let before = match &self.state {
+            State::Running(started) => started.attempts,
+            State::Queued | State::Collecting(_) | State::Done => 0,
+        };
+        let mut started = Started {
+            seq,
+            attempts: before + 1,
+            at_ms: now_ms,
+            pid: None,
+            born: None,
+        };
+        self.desk.write_started(&started)?;
+        match agent.start("run", self.desk.dir()) {
+            Ok(child) => {
+                started.pid = Some(child.id());
+                started.born = hands::born(child.id());
+                self.child = Some(child);
+                // Without this note the agent is found by its lock.
+                if let Err(error) = self.desk.write_started(&started) {
+                    tracing::warn!("{error:#}");
+                }
+            }
+            // Looked at again with the next call, as an agent that ended at once.
+            Err(error) => tracing::error!("{error:#}"),
+        }
+        self.state = State::Running(started);
+        Ok(())
+    }
+
+    /// An agent is gone without a result: one that never began is started again, the stage of another is lost.
+    fn bury(&mut self, agent: &Hands, started: &Started, now_ms: i64) -> anyhow::Result<()> {
+        let has_begun = self.desk.has_begun();
+        if !has_begun && started.attempts < ATTEMPTS_MAX {
+            return self.begin(agent, started.seq, now_ms);
+        }
+        let Some(_lock) = self.desk.take_lock() else {
+            return Ok(());
+        };
+        if self.desk.has_result() {
+            return Ok(());
+        }
+        let spec = self.desk.spec()?;
+        let message = if has_begun {
+            "the agent ended without a result: it was killed, or the machine was restarted; run it again"
+        } else {
+            "no agent could be started for this stage; the server's log says why"
+        };
+        let result = match self.desk.is_cancelled() {
+            true => ingest::ended(&spec.id, Outcome::Cancelled, None),
+            false => ingest::lost(&spec.id, self.desk.status(), message),
+        };
+        self.leave(&result)
+    }
+
+    /// Ends a stage that no agent was started for.
+    pub(super) fn cancel(&mut self) -> anyhow::Result<()> {
+        let spec = self.desk.spec()?;
+        self.leave(&ingest::ended(&spec.id, Outcome::Cancelled, None))?;
+        self.desk
+            .write_ingested(&ingest::ended(&spec.id, Outcome::Cancelled, None))?;
+        self.state = State::Done;
+        Ok(())
+    }
+
+    fn leave(&mut self, result: &RunResult) -> anyhow::Result<()> {
+        self.desk.write_result(result)?;
+        self.state = State::Collecting(Collecting::now());
+        Ok(())
+    }
+}

@@ -1,0 +1,580 @@
+//! The local backend against an agent that does what each test says.
+
+use super::*;
+use crate::hands::tests::{config, script};
+use bowsprit_core::artifact::{self, File, media_type};
+use bowsprit_core::effect::ModelFiles;
+use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, RepoName, RepoPath};
+use bowsprit_core::training::spec::{
+    FailureKind, Outcome, Phase, RunResult, RunSpec, StageKind, StepSpec, Trust,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// Does what an agent does: takes the lock, says that it works, waits for its part, plays it.
+const AGENT: &str = r#"
+verb="$1"; dir="$3"; stage=$(basename "$dir"); part="$(dirname "$0")/parts/$stage"
+[ "$verb" = run ] || exit 9
+[ -e "$part.fails" ] && exit 3
+exec 9>>"$dir/agent.lock"; flock -n 9 || exit 0
+[ -e "$dir/result.json" ] && exit 0
+echo begun >> "$dir/log.txt"
+env > "$dir/env.txt"
+say() { printf '%s' "$2" > "$dir/$1.new"; mv "$dir/$1.new" "$dir/$1.json"; }
+say status '{"phase":"running","step":"train","started_ms":1000,"updated_ms":3000,"progress":0.5,"tail":["epoch 1"]}'
+mkdir -p "$dir/outputs" "$dir/work"
+while [ ! -e "$part" ]; do
+  [ -e "$dir/spec.json" ] || exit 0
+  if [ -e "$dir/cancel" ]; then
+    say result "$(sed 's/succeeded/cancelled/' "$dir/success.json")"; exit 0
+  fi
+  sleep 0.01
+done
+. "$part"
+"#;
+
+const SUCCESS: &str = r#"{"id":"ID","outcome":"succeeded","failure":null,"steps":[{"name":"train","exit_code":0,"duration_ms":1,
+"peak_rss_bytes":0,"metrics":{},"searched":[]}],"outputs":[OUTPUTS],"probe":null,"runtime":null,"runtime_cached":false,
+"unconfined":null,"duration_ms":5,"tail":["done"]}"#;
+
+struct House {
+    dir: tempfile::TempDir,
+    artifacts: Artifacts,
+    backend: Backend,
+    slots: usize,
+}
+
+impl House {
+    fn new(slots: usize) -> House {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("parts")).unwrap();
+        let artifacts = Artifacts::open(&dir.path().join("state")).unwrap();
+        let backend = open(dir.path(), &artifacts, slots);
+        House {
+            dir,
+            artifacts,
+            backend,
+            slots,
+        }
+    }
+
+    /// The bot is gone and comes again.
+    fn restart(&mut self) {
+        self.backend = open(self.dir.path(), &self.artifacts, self.slots);
+    }
+
+    fn file(&self, stage: &str, name: &str) -> PathBuf {
+        self.dir.path().join("state/runs").join(stage).join(name)
+    }
+
+    async fn start(&self, stage: &str, repo: u64) {
+        self.backend
+            .start(&plan(stage, repo), self.snapshot(stage))
+            .await
+            .unwrap();
+    }
+
+    fn snapshot(&self, stage: &str) -> Source {
+        let path = self.dir.path().join(format!("{stage}.tar"));
+        std::fs::write(&path, "tar").unwrap();
+        Source {
+            uri: path.display().to_string(),
+            sha256: Digest::of(b"tar"),
+        }
+    }
+
+    /// Says what the agent of a stage does next.
+    fn play(&self, stage: &str, part: &str) {
+        let path = self.dir.path().join("parts").join(stage);
+        std::fs::write(path.with_extension("draft"), part).unwrap();
+        std::fs::rename(path.with_extension("draft"), path).unwrap();
+    }
+
+    /// The agent leaves these outputs and this list of them.
+    fn succeed(&self, stage: &str, script: &str, outputs: &str) {
+        let result = SUCCESS.replace("ID", stage).replace("OUTPUTS", outputs);
+        std::fs::write(self.file(stage, "success.json"), result).unwrap();
+        self.play(
+            stage,
+            &format!(
+                "cd \"$dir/outputs\"\n{script}\nsay result \"$(cat \"$dir/success.json\")\"\n"
+            ),
+        );
+    }
+
+    /// Tends until the stage stands as wanted, which it was told of.
+    async fn until(&self, stage: &str, is_so: impl Fn(&StageView) -> bool) -> StageView {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            self.backend.tend().await;
+            let view = self.backend.view(stage);
+            if is_so(&view) {
+                return view;
+            }
+            assert!(Instant::now() < until, "{stage}: {view:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn running(&self, stage: &str) {
+        self.until(
+            stage,
+            |view| matches!(view, StageView::Running(status) if status.phase == Phase::Running),
+        )
+        .await;
+    }
+
+    async fn done(&self, stage: &str) -> RunResult {
+        match self
+            .until(stage, |view| matches!(view, StageView::Done(_)))
+            .await
+        {
+            StageView::Done(result) => *result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn failure(&self, stage: &str) -> (FailureKind, String) {
+        let result = self.done(stage).await;
+        assert_eq!(
+            (result.outcome, result.outputs),
+            (Outcome::Failed, Vec::new())
+        );
+        let failure = result.failure.unwrap();
+        (failure.kind, failure.message)
+    }
+}
+
+fn open(dir: &Path, artifacts: &Artifacts, slots: usize) -> Backend {
+    let program = script(&dir.join("agent.sh"), AGENT);
+    Backend::open(
+        &config(&dir.join("state"), slots),
+        artifacts.clone(),
+        program,
+    )
+    .unwrap()
+}
+
+fn plan(stage: &str, repo: u64) -> StagePlan {
+    StagePlan {
+        stage: stage.to_owned(),
+        kind: StageKind::Train,
+        repo: Repo {
+            id: RepoId(repo),
+            name: RepoName::parse("octo/digits-training").unwrap(),
+        },
+        sha: CommitSha::parse(&"a".repeat(40)).unwrap(),
+        leave_out: Vec::new(),
+        runtime: None,
+        trust: Trust::Trusted,
+        steps: vec![StepSpec {
+            name: "train".to_owned(),
+            run: vec!["python".to_owned(), "train.py".to_owned()],
+            env: BTreeMap::new(),
+            timeout_s: 60,
+            cpu_millis: 1_000,
+            memory_bytes: 1 << 28,
+            network: false,
+            model: None,
+            outputs: String::new(),
+        }],
+        models: Vec::new(),
+        data: None,
+        serve: None,
+    }
+}
+
+fn file(path: &str, body: &[u8]) -> File {
+    File {
+        path: RepoPath::parse(path).unwrap(),
+        sha256: Digest::of(body),
+        bytes: body.len() as u64,
+        media_type: media_type(path).to_owned(),
+    }
+}
+
+fn listed(path: &str, body: &[u8]) -> String {
+    let digest = Digest::of(body);
+    format!(
+        r#"{{"path":"{path}","sha256":"{digest}","bytes":{},"media_type":"text/plain"}}"#,
+        body.len()
+    )
+}
+
+fn model(body: &[u8]) -> ModelFiles {
+    let files = vec![file("model.onnx", body)];
+    ModelFiles {
+        name: "live".to_owned(),
+        version: Some(7),
+        digest: artifact::digest(&files),
+        files,
+    }
+}
+
+#[tokio::test]
+async fn a_stage_runs_and_its_outputs_are_stored_before_it_is_done() {
+    let house = House::new(1);
+    let digest = house.artifacts.put_bytes("weights".into()).await.unwrap();
+    let mut plan = plan("r1-train", 1);
+    plan.models = vec![model(b"weights")];
+    let snapshot = house.snapshot("r1-train");
+    assert_eq!(house.backend.view("r1-train"), StageView::Unknown);
+    house.backend.start(&plan, snapshot.clone()).await.unwrap();
+    assert_eq!(house.backend.view("r1-train"), StageView::Queued(1));
+    assert_eq!(house.backend.tend().await, ["r1-train"]);
+
+    house.running("r1-train").await;
+    let spec = std::fs::read(house.file("r1-train", "spec.json")).unwrap();
+    let spec: RunSpec = serde_json::from_slice(&spec).unwrap();
+    assert_eq!((spec.id.as_str(), spec.steps), ("r1-train", plan.steps));
+    assert_eq!(spec.models[0].sources[0].sha256, digest);
+    assert_eq!(
+        std::fs::read(&spec.models[0].sources[0].uri).unwrap(),
+        b"weights"
+    );
+    assert_eq!(std::fs::read(&spec.snapshot.uri).unwrap(), b"tar");
+    assert!(!Path::new(&snapshot.uri).exists());
+
+    house.succeed(
+        "r1-train",
+        "mkdir model; printf hello > model/a.txt",
+        &listed("model/a.txt", b"hello"),
+    );
+    let result = house.done("r1-train").await;
+    assert_eq!(
+        (result.outcome, result.duration_ms),
+        (Outcome::Succeeded, 5)
+    );
+    assert_eq!(result.outputs[0].path.as_str(), "model/a.txt");
+    assert!(house.artifacts.has(&Digest::of(b"hello")).await.unwrap());
+    assert!(house.backend.tend().await.is_empty());
+    let env = std::fs::read_to_string(house.file("r1-train", "env.txt")).unwrap();
+    assert!(
+        env.contains("PATH=") && !env.contains("CARGO_MANIFEST_DIR"),
+        "{env}"
+    );
+}
+
+#[tokio::test]
+async fn repositories_share_the_slots() {
+    let house = House::new(1);
+    for (stage, repo) in [("a1", 1), ("a2", 1), ("a3", 1), ("b1", 2)] {
+        house.start(stage, repo).await;
+    }
+    house.running("a1").await;
+    assert_eq!(house.backend.view("b1"), StageView::Queued(1));
+    assert_eq!(house.backend.view("a2"), StageView::Queued(2));
+    assert_eq!(house.backend.view("a3"), StageView::Queued(3));
+    house.succeed("a1", "", "");
+    house.running("b1").await;
+    assert_eq!(house.backend.view("a2"), StageView::Queued(1));
+    house.succeed("b1", "", "");
+    house.running("a2").await;
+    assert_eq!(house.backend.view("a3"), StageView::Queued(1));
+    for stage in ["a2", "a3"] {
+        house.running(stage).await;
+        house.succeed(stage, "", "");
+        house.done(stage).await;
+    }
+}
+
+#[tokio::test]
+async fn as_many_stages_run_as_there_are_slots() {
+    let house = House::new(2);
+    for stage in ["s1", "s2", "s3"] {
+        house.start(stage, 1).await;
+    }
+    house.running("s1").await;
+    house.running("s2").await;
+    assert_eq!(house.backend.view("s3"), StageView::Queued(1));
+    assert!(!house.file("s3", "started.json").exists());
+}
+
+#[tokio::test]
+async fn a_restart_finds_what_runs_and_what_waits_in_order() {
+    let mut house = House::new(1);
+    for (stage, repo) in [("a1", 1), ("a2", 1), ("b1", 2)] {
+        house.start(stage, repo).await;
+    }
+    house.running("a1").await;
+    house.restart();
+    assert_eq!(house.backend.view("b1"), StageView::Queued(1));
+    assert_eq!(house.backend.view("a2"), StageView::Queued(2));
+    let mut told = house.backend.tend().await;
+    told.sort();
+    assert_eq!(told, ["a1", "a2", "b1"]);
+    assert!(house.backend.tend().await.is_empty());
+    house.running("a1").await;
+    // A twin order is the same stage.
+    house.start("a1", 1).await;
+    house.succeed("a1", "printf x > x", &listed("x", b"x"));
+    assert_eq!(house.done("a1").await.outputs.len(), 1);
+    house.running("b1").await;
+    let begun = std::fs::read_to_string(house.file("a1", "log.txt")).unwrap();
+    assert_eq!(begun, "begun\n");
+    house.restart();
+    assert_eq!(house.done("a1").await.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
+async fn an_agent_that_died_is_lost_once() {
+    let mut house = House::new(1);
+    house.start("r1-train", 1).await;
+    house.running("r1-train").await;
+    house.play("r1-train", "kill -9 $$");
+    let result = house.done("r1-train").await;
+    let failure = result.failure.unwrap();
+    assert_eq!(
+        (failure.kind, failure.step.as_str()),
+        (FailureKind::Lost, "train")
+    );
+    assert_eq!(
+        (result.tail, result.duration_ms),
+        (vec!["epoch 1".to_owned()], 2_000)
+    );
+    house.restart();
+    assert_eq!(house.backend.tend().await, ["r1-train"]);
+    assert!(house.backend.tend().await.is_empty());
+    let begun = std::fs::read_to_string(house.file("r1-train", "log.txt")).unwrap();
+    assert_eq!(begun, "begun\n");
+}
+
+#[tokio::test]
+async fn an_agent_that_died_while_nobody_looked_is_lost() {
+    let mut house = House::new(1);
+    house.start("r1-train", 1).await;
+    house.running("r1-train").await;
+    house.play("r1-train", "kill -9 $$");
+    house.restart();
+    assert_eq!(house.failure("r1-train").await.0, FailureKind::Lost);
+}
+
+#[tokio::test]
+async fn an_agent_that_never_begins_is_started_three_times() {
+    let house = House::new(1);
+    std::fs::write(house.dir.path().join("parts/r1-train.fails"), "").unwrap();
+    house.start("r1-train", 1).await;
+    let (kind, message) = house.failure("r1-train").await;
+    assert_eq!(kind, FailureKind::Lost);
+    assert!(message.contains("no agent could be started"), "{message}");
+    let started = std::fs::read_to_string(house.file("r1-train", "started.json")).unwrap();
+    assert!(started.contains("\"attempts\": 3"), "{started}");
+}
+
+#[tokio::test]
+async fn a_cancelled_stage_ends_whether_it_waits_or_runs() {
+    let house = House::new(1);
+    house.start("s1", 1).await;
+    house.start("s2", 1).await;
+    house.running("s1").await;
+    house.backend.cancel("s2").await.unwrap();
+    assert_eq!(house.done("s2").await.outcome, Outcome::Cancelled);
+    assert!(!house.file("s2", "log.txt").exists());
+    std::fs::write(
+        house.file("s1", "success.json"),
+        SUCCESS.replace("ID", "s1").replace("OUTPUTS", ""),
+    )
+    .unwrap();
+    house.backend.cancel("s1").await.unwrap();
+    assert_eq!(house.done("s1").await.outcome, Outcome::Cancelled);
+    // Neither changes what is over, nor what never was.
+    house.backend.cancel("s1").await.unwrap();
+    house.backend.cancel("none").await.unwrap();
+    assert_eq!(house.backend.view("none"), StageView::Unknown);
+}
+
+#[tokio::test]
+async fn a_result_that_does_not_hold_is_a_failure() {
+    let secret = "outside";
+    let cases = [
+        (
+            "traversal",
+            "",
+            listed("../../../secret", b"outside"),
+            FailureKind::Agent,
+            "cannot understand",
+        ),
+        (
+            "absolute",
+            "",
+            listed("/etc/passwd", b""),
+            FailureKind::Agent,
+            "cannot understand",
+        ),
+        (
+            "twice",
+            "printf x > x",
+            [listed("x", b"x"), listed("x", b"x")].join(","),
+            FailureKind::Agent,
+            "twice",
+        ),
+        (
+            "missing",
+            "",
+            listed("x", b"x"),
+            FailureKind::Corrupt,
+            "cannot be kept",
+        ),
+        (
+            "digest",
+            "printf y > x",
+            listed("x", b"x"),
+            FailureKind::Corrupt,
+            "has the digest",
+        ),
+        (
+            "size",
+            "printf xx > x",
+            listed("x", b"x"),
+            FailureKind::Corrupt,
+            "has 2 bytes",
+        ),
+        (
+            "link",
+            "ln -s ../../../../secret x",
+            listed("x", b"outside"),
+            FailureKind::Corrupt,
+            "link",
+        ),
+        (
+            "behind",
+            "ln -s ../../../.. d",
+            listed("d/secret", b"outside"),
+            FailureKind::Corrupt,
+            "link",
+        ),
+        (
+            "pipe",
+            "mkfifo x",
+            listed("x", b""),
+            FailureKind::Corrupt,
+            "regular",
+        ),
+        (
+            "huge",
+            "head -c 1100000 /dev/zero | tr '\\0' ' ' > $dir/success.json",
+            String::new(),
+            FailureKind::Agent,
+            "larger than",
+        ),
+        (
+            "other",
+            "sed -i s/other/another/ $dir/success.json",
+            String::new(),
+            FailureKind::Agent,
+            "another stage",
+        ),
+        (
+            "undone",
+            "sed -i s/exit_code.:0/exit_code\\\":1/ $dir/success.json",
+            String::new(),
+            FailureKind::Agent,
+            "did not all end well",
+        ),
+    ];
+    let house = House::new(cases.len());
+    std::fs::write(house.dir.path().join("secret"), secret).unwrap();
+    for (stage, _, _, _, _) in &cases {
+        house.start(stage, 1).await;
+    }
+    for (stage, script, outputs, kind, words) in cases {
+        house.running(stage).await;
+        house.succeed(stage, script, &outputs);
+        let (seen, message) = house.failure(stage).await;
+        assert!(
+            seen == kind && message.contains(words),
+            "{stage}: {seen:?} {message}"
+        );
+    }
+    assert!(
+        !house
+            .artifacts
+            .has(&Digest::of(secret.as_bytes()))
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_status_that_cannot_be_read_is_passed_over() {
+    let house = House::new(1);
+    house.start("s1", 1).await;
+    house.running("s1").await;
+    std::fs::write(house.file("s1", "status.json"), vec![b' '; 2 << 20]).unwrap();
+    house
+        .until(
+            "s1",
+            |view| matches!(view, StageView::Running(status) if status.phase == Phase::Fetching),
+        )
+        .await;
+    house.succeed("s1", "", "");
+    house.done("s1").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_is_refused() {
+    let house = House::new(1);
+    let mut missing = plan("s1", 1);
+    missing.models = vec![model(b"nowhere")];
+    let mut other = plan("s1", 1);
+    other.models = vec![ModelFiles {
+        digest: Digest::of(b"other"),
+        ..model(b"nowhere")
+    }];
+    let mut cases = vec![
+        (missing, "model `live`"),
+        (missing_digest(), "sha256:"),
+        (other, "does not have the digest"),
+    ];
+    cases.extend(
+        ["", "../x", "a/b", "a.b", "a b"].map(|stage| (plan(stage, 1), "is not the id of a stage")),
+    );
+    for (plan, words) in cases {
+        match house.backend.start(&plan, house.snapshot("x")).await {
+            Err(StartError::Refused(reason)) => assert!(reason.contains(words), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(house.backend.view(&plan.stage), StageView::Unknown);
+    }
+    assert!(
+        house
+            .backend
+            .log_path("../x")
+            .starts_with(house.dir.path().join("state/runs"))
+    );
+}
+
+fn missing_digest() -> StagePlan {
+    let mut plan = plan("s1", 1);
+    plan.models = vec![model(b"nowhere")];
+    plan
+}
+
+#[tokio::test]
+async fn sweeping_keeps_what_pages_show() {
+    let mut house = House::new(2);
+    house.start("s1", 1).await;
+    house.start("s2", 1).await;
+    house.running("s1").await;
+    house.running("s2").await;
+    house.succeed("s1", "printf x > x", &listed("x", b"x"));
+    house.done("s1").await;
+    house.backend.tend().await;
+    house.backend.sweep(Duration::from_secs(3_600)).await;
+    assert!(house.file("s1", "outputs/x").exists());
+    house.backend.sweep(Duration::ZERO).await;
+    for (name, stays) in [
+        ("log.txt", true),
+        ("result.json", true),
+        ("spec.json", true),
+        ("outputs", false),
+        ("snapshot.tar", false),
+    ] {
+        assert_eq!(house.file("s1", name).exists(), stays, "{name}");
+    }
+    assert!(house.file("s2", "outputs").exists() && house.file("s2", "snapshot.tar").exists());
+    house.restart();
+    assert_eq!(house.backend.tend().await, ["s2"]);
+    assert_eq!(house.done("s1").await.outcome, Outcome::Succeeded);
+}
