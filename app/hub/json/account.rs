@@ -106,7 +106,7 @@ impl View<'_> {
             &mut body,
             json!({
                 "html_url": format!("{}/{}", self.urls.html, account.login),
-                "name": account.name, "type": "Organization",
+                "name": account.name.as_ref().unwrap_or(&account.login), "type": "Organization",
                 "has_organization_projects": false, "has_repository_projects": false,
                 "public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
                 "created_at": time(account.created), "updated_at": time(account.created),
