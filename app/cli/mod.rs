@@ -152,7 +152,7 @@ fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn hub(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(crate::telemetry::LogFormat::Text)?;
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
     wait(async {
         bowsprit_hub::run_cli(args).await?;
         Ok(ExitCode::SUCCESS)
@@ -161,7 +161,7 @@ fn hub(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
 
 /// As [`wait`], with the log of what goes wrong on standard error.
 fn logged(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(crate::telemetry::LogFormat::Text)?;
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
     wait(work)
 }
 
