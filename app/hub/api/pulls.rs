@@ -162,12 +162,11 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         pull.head_repo == Some(head.repo) && pull.head_ref == head.branch && pull.base_ref == base
     });
     if is_open_already {
-        return Err(Refusal::custom(
+        return Err(without_field(Refusal::custom(
             "PullRequest",
             "base",
             format!("A pull request already exists for {label}."),
-        ))
-        .map_err(without_field);
+        )));
     }
     let number = ctx.repo()?.last_number + 1;
     let source = Push {
@@ -179,12 +178,11 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let git = ctx.git()?;
     let (base_id, head_id) = (Oid::from_str(&base_sha)?, Oid::from_str(&head.sha)?);
     if git.graph_ahead_behind(head_id, base_id)?.0 == 0 {
-        return Err(Refusal::custom(
+        return Err(without_field(Refusal::custom(
             "PullRequest",
             "base",
             format!("No commits between {base} and {label}"),
-        ))
-        .map_err(without_field);
+        )));
     }
     let mut issue = new_issue(ctx, title)?;
     issue.pull = Some(Pull {
@@ -206,11 +204,16 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         review_comments: Vec::new(),
     });
     ctx.repo_mut()?.issues.insert(number, issue);
+    opened(ctx, number)
+}
+
+/// Says that a pull request was opened: to the journal, to webhooks, to who asked.
+fn opened(ctx: &mut Ctx<'_>, number: u64) -> Reply {
     let body = pull_json(ctx.hub, ctx.state, ctx.repo_id, number)?;
     ctx.note(
         "pull.created",
         json!({
-            "number": number, "title": title, "head": body["head"]["sha"],
+            "number": number, "title": body["title"], "head": body["head"]["sha"],
             "base": body["base"]["ref"], "body": body["body"],
         }),
     );
