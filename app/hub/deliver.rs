@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -30,8 +29,10 @@ pub(crate) const DELIVERIES_MAX: usize = 10_000;
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// A delivery to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outgoing {
+    /// Its place in the list of what waits.
+    pub(crate) key: u64,
     pub(crate) guid: String,
     pub(crate) event: String,
     pub(crate) action: Option<String>,
@@ -123,12 +124,12 @@ async fn dispatch(hub: &Arc<Hub>, client: &HttpClient, outgoing: Outgoing) {
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 attempt(&hub, &client, &outgoing).await;
-                hub.pending.fetch_sub(1, Ordering::SeqCst);
+                lock(&hub.waiting).remove(&outgoing.key);
             });
             return;
         }
     }
-    hub.pending.fetch_sub(1, Ordering::SeqCst);
+    lock(&hub.waiting).remove(&outgoing.key);
 }
 
 struct Outcome {

@@ -1,9 +1,9 @@
 //! The App, its installations and their tokens.
 
 use super::Ctx;
-use crate::admin;
 use crate::answer::{Refusal, Reply, created, no_content, ok};
 use crate::auth::{Actor, rank, token_reaches};
+use crate::seed;
 use crate::state::{Installation, Repo, Role, State, Token};
 use crate::text;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ fn set_suspended(ctx: &mut Ctx<'_>, at: Option<i64>, action: &'static str) -> Re
     if let Some(installation) = ctx.state.installations.get_mut(&id) {
         installation.suspended = at;
     }
-    admin::announce(ctx.hub, ctx.state, id, (action, &BTreeSet::new()));
+    seed::announce(ctx.hub, ctx.state, id, (action, &BTreeSet::new()));
     no_content()
 }
 

@@ -3,6 +3,7 @@
 use super::pulls::find;
 use super::{Ctx, git_refs};
 use crate::answer::{Answer, Refusal, Reply, no_content, ok};
+use crate::follow;
 use crate::gitstore;
 use crate::json::check::latest_statuses;
 use crate::json::git::message;
@@ -128,7 +129,7 @@ pub(crate) fn test(ctx: &mut Ctx<'_>, number: u64) -> Result<(), Refusal> {
         }
         None => None,
     };
-    if let Some(pull) = refs::pull_mut(ctx.state, ctx.repo_id, number) {
+    if let Some(pull) = follow::pull_mut(ctx.state, ctx.repo_id, number) {
         pull.mergeable = if test_merge.is_some() {
             Mergeable::Yes
         } else {
@@ -184,7 +185,7 @@ fn finish(ctx: &mut Ctx<'_>, number: u64, id: Oid) -> Result<(), Refusal> {
         let pull = find(ctx)?.1;
         (pull.head_repo, pull.head_ref.clone())
     };
-    refs::close(push, ctx.state, (ctx.repo_id, number), Some(id.to_string()))?;
+    follow::close(push, ctx.state, (ctx.repo_id, number), Some(id.to_string()))?;
     refs::sync(push, ctx.state)?;
     if ctx.repo()?.delete_branch_on_merge && source == Some(ctx.repo_id) {
         let git = ctx.git()?;
@@ -254,7 +255,7 @@ fn by_merge(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oi
     );
     let detail = ctx.text("commit_message").unwrap_or(&issue.title);
     let parents = [&git.find_commit(base)?, &git.find_commit(head)?];
-    commit(ctx, git, (tree, &title, detail), &parents)
+    commit(ctx, git, (ctx.me()?, tree, &title, detail), &parents)
 }
 
 fn by_squash(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oid>, Refusal> {
@@ -274,19 +275,24 @@ fn by_squash(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<O
     );
     let listed = listed.join("\n\n");
     let detail = ctx.text("commit_message").unwrap_or(&listed);
-    commit(ctx, git, (tree, &title, detail), &[&git.find_commit(base)?])
+    let by = issue.user;
+    commit(
+        ctx,
+        git,
+        (by, tree, &title, detail),
+        &[&git.find_commit(base)?],
+    )
 }
 
 fn commit(
     ctx: &Ctx<'_>,
     git: &Repository,
-    what: (Oid, &str, &str),
+    what: (u64, Oid, &str, &str),
     parents: &[&git2::Commit<'_>],
 ) -> Result<Option<Oid>, Refusal> {
-    let (tree, title, detail) = what;
-    let me = ctx.me()?;
-    let login = ctx.state.login(me);
-    let author = gitstore::author(me, login, login, ctx.call.now)?;
+    let (by, tree, title, detail) = what;
+    let login = ctx.state.login(by);
+    let author = gitstore::author(by, login, login, ctx.call.now)?;
     let committer = gitstore::signer(ctx.call.now)?;
     let text = if detail.is_empty() {
         title.to_owned()
@@ -326,7 +332,8 @@ pub(crate) fn update_branch(ctx: &mut Ctx<'_>) -> Reply {
         .ok_or_else(|| Refusal::unprocessable("merge conflict between base and head"))?;
     let parents = [&git.find_commit(head)?, &git.find_commit(base)?];
     let title = format!("Merge branch '{base_name}' into {head_name}");
-    let id = commit(ctx, &git, (tree, &title, ""), &parents)?.ok_or_else(Refusal::not_found)?;
+    let id = commit(ctx, &git, (ctx.me()?, tree, &title, ""), &parents)?
+        .ok_or_else(Refusal::not_found)?;
     let from = ctx.hub.git_path(ctx.state, ctx.repo()?);
     let target = ctx
         .state

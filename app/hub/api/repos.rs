@@ -1,10 +1,10 @@
 //! Repositories: making, changing, forking and deleting them.
 
 use super::Ctx;
-use crate::admin;
 use crate::answer::{Answer, Refusal, Reply, created, no_content, ok};
 use crate::auth::Actor;
 use crate::gitstore;
+use crate::seed;
 use crate::state::{AccountKind, Repo, Role};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ fn tell_new(ctx: &Ctx<'_>, id: u64) {
         .and_then(|repo| ctx.state.installation_of(repo));
     if let Some(installation) = installation {
         let one = BTreeSet::from([id]);
-        admin::announce_repos(ctx.hub, ctx.state, installation.id, ("added", &one));
+        seed::announce_repos(ctx.hub, ctx.state, installation.id, ("added", &one));
     }
 }
 

@@ -4,7 +4,7 @@ use super::issues::{emit_changed, strings};
 use super::pulls::{find, pull_json};
 use super::{Ctx, check_body};
 use crate::answer::{Refusal, Reply, created, ok};
-use crate::refs;
+use crate::follow;
 use crate::state::{Pull, Review, ReviewComment, Role};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn shown(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
 
 fn pull_mut<'c>(ctx: &'c mut Ctx<'_>) -> Result<&'c mut Pull, Refusal> {
     let number = ctx.number("number")?;
-    refs::pull_mut(ctx.state, ctx.repo_id, number).ok_or_else(Refusal::not_found)
+    follow::pull_mut(ctx.state, ctx.repo_id, number).ok_or_else(Refusal::not_found)
 }
 
 /// The state that an event leads to, checked against who asks.

@@ -74,7 +74,11 @@ fn facts(this: &Page<'_>, pull: &Value) -> String {
         escape(at(pull, "/head/label")),
         escape(at(pull, "/base/ref")),
         commit_link(this, at(pull, "/head/sha")),
-        escape(at(pull, "/mergeable_state")),
+        if pull["state"] == "open" {
+            escape(at(pull, "/mergeable_state"))
+        } else {
+            escape(at(pull, "/closed_at"))
+        },
     )
 }
 

@@ -218,3 +218,43 @@ async fn check_runs_keep_to_their_limits() {
         .is(201);
     world.receiver.expect("check_run", "rerequested").await;
 }
+
+#[tokio::test]
+async fn what_waits_for_delivery_outlives_a_restart() {
+    let mut world = World::with_repo().await;
+    let number = world.pull("feature").await;
+    quiet(&world).await;
+    let rule =
+        json!({"kind": "delay_delivery", "match": {"event": "issue_comment"}, "ms": 600_000});
+    world.admin("POST", "/_hub/faults", rule).await.is(200);
+    comment(&world, number, "late").await;
+    world.restart().await;
+    let late = world.receiver.expect("issue_comment", "created").await;
+    assert_eq!(late.json["comment"]["body"], "late");
+}
+
+#[tokio::test]
+async fn deliveries_are_shuffled_but_none_is_lost() {
+    let world = World::with_repo().await;
+    let number = world.pull("feature").await;
+    quiet(&world).await;
+    let rule = json!({"kind": "shuffle_deliveries", "match": {"event": "issue_comment"},
+        "window_ms": 300, "seed": 4, "count": 1});
+    world.admin("POST", "/_hub/faults", rule).await.is(200);
+    for text in ["a", "b", "c", "d"] {
+        comment(&world, number, text).await;
+    }
+    world
+        .receiver
+        .expect_times("issue_comment", "created", 4)
+        .await;
+    let order: String = world
+        .receiver
+        .all()
+        .iter()
+        .filter(|one| one.event == "issue_comment")
+        .filter_map(|one| one.json["comment"]["body"].as_str())
+        .collect();
+    assert_ne!(order, "abcd");
+    assert_eq!(order.len(), 4);
+}

@@ -58,36 +58,7 @@ async fn a_commit_is_built_from_its_parts() {
         .is(201);
     assert_eq!(made.json["verification"]["verified"], true);
     let sha = made.json["sha"].as_str().expect("a sha");
-    let new = json!({"ref": "refs/heads/built", "sha": sha});
-    world
-        .post(&token, &format!("{api}/refs"), new.clone())
-        .await
-        .is(201);
-    let twice = world
-        .post(&token, &format!("{api}/refs"), new)
-        .await
-        .is(422);
-    assert_eq!(twice.json["message"], "Reference already exists");
-    let missing = json!({"ref": "refs/heads/none", "sha": "1".repeat(40)});
-    let missing = world
-        .post(&token, &format!("{api}/refs"), missing)
-        .await
-        .is(422);
-    assert_eq!(missing.json["message"], "Object does not exist");
-    world
-        .patch(
-            &token,
-            &format!("{api}/refs/heads/main"),
-            json!({ "sha": sha }),
-        )
-        .await
-        .is(200);
-    let back = json!({ "sha": parent });
-    let refused = world
-        .patch(&token, &format!("{api}/refs/heads/main"), back)
-        .await
-        .is(422);
-    assert_eq!(refused.json["message"], "Update is not a fast forward");
+    refs_move_forwards_only(&world, &token, (sha, &parent)).await;
     let compared = world
         .get(
             &token,
@@ -98,6 +69,38 @@ async fn a_commit_is_built_from_its_parts() {
     assert_eq!(compared.json["ahead_by"], 1);
     let event = world.receiver.expect("create", "").await;
     assert!(event.json["ref_type"] == "branch");
+}
+
+async fn refs_move_forwards_only(world: &World, token: &str, at: (&str, &str)) {
+    let (sha, parent) = at;
+    let api = "/repos/alice/demo/git";
+    let new = json!({"ref": "refs/heads/built", "sha": sha});
+    world
+        .post(token, &format!("{api}/refs"), new.clone())
+        .await
+        .is(201);
+    let twice = world.post(token, &format!("{api}/refs"), new).await.is(422);
+    assert_eq!(twice.json["message"], "Reference already exists");
+    let missing = json!({"ref": "refs/heads/none", "sha": "1".repeat(40)});
+    let missing = world
+        .post(token, &format!("{api}/refs"), missing)
+        .await
+        .is(422);
+    assert_eq!(missing.json["message"], "Object does not exist");
+    world
+        .patch(
+            token,
+            &format!("{api}/refs/heads/main"),
+            json!({ "sha": sha }),
+        )
+        .await
+        .is(200);
+    let back = json!({ "sha": parent });
+    let refused = world
+        .patch(token, &format!("{api}/refs/heads/main"), back)
+        .await
+        .is(422);
+    assert_eq!(refused.json["message"], "Update is not a fast forward");
 }
 
 #[tokio::test]

@@ -12,3 +12,4 @@ mod harness;
 mod pages;
 mod pulls;
 mod pushes;
+mod receiver;
