@@ -165,6 +165,7 @@ async fn runs_are_paged_without_gap_or_repetition() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a paragraph a case")]
 async fn versions_environments_and_events_are_kept() {
     let (store, _dir) = store().await;
     let version = |version| Version {
