@@ -192,6 +192,7 @@ pub(crate) mod tests {
             open_reading: false,
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: "http://127.0.0.1".to_owned(),
+            open_reading: true,
             state_dir: state_dir.to_owned(),
             github: config::Github {
                 api_url: String::new(),
@@ -218,6 +219,8 @@ pub(crate) mod tests {
                 github_writes_per_hour: 450,
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
+                github_writes_per_minute: 70,
+                github_writes_per_hour: 450,
             },
         }
     }

@@ -294,6 +294,10 @@ impl World {
     }
 
     /// Writes files, commits and pushes; says the commit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where, who, what: each story names them all"
+    )]
     pub(crate) async fn push(
         &self,
         repo: &str,
