@@ -311,6 +311,7 @@ impl World {
     }
 
     /// As [`World::push`], from the same working copy to the repository of another owner.
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the story")]
     pub(crate) async fn push_to(
         &self,
         (owner, repo): (&str, &str),
