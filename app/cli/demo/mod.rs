@@ -31,6 +31,9 @@ pub struct Demo {
     /// With --tour: one JSON line a station
     #[arg(long, requires = "tour")]
     json: bool,
+    /// With --tour: stay up afterwards, until interrupted, so that others can look too
+    #[arg(long, requires = "tour")]
+    stay: bool,
 }
 
 /// Starts the demo and stays until it is interrupted, or until the tour has ended.
@@ -48,7 +51,11 @@ pub async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     seed::pair(&world, &hub.url, demo.tour).await?;
     let brief = world.write_brief(&hub.url, &format!("http://{}", bot.address), &token)?;
     let code = if demo.tour {
-        play(&brief, demo.json).await?
+        let code = play(&brief, demo.json).await?;
+        if demo.stay && code == ExitCode::SUCCESS {
+            super::server::interrupted().await;
+        }
+        code
     } else {
         guide::tell(&world, &hub.url, bot.address, &token);
         tokio::select! {

@@ -211,7 +211,15 @@ pub(super) fn shown(value: &Value) -> String {
     if text.chars().count() > SAMPLE_CHARS_MAX {
         "@sample.json".to_owned()
     } else {
-        text.chars().map(|c| if c == '\'' || !c.is_ascii() { format!("\\u{:04x}", c as u32) } else { c.to_string() }).collect()
+        text.chars()
+            .map(|c| {
+                if c == '\'' || !c.is_ascii() {
+                    format!("\\u{:04x}", c as u32)
+                } else {
+                    c.to_string()
+                }
+            })
+            .collect()
     }
 }
 

@@ -143,7 +143,10 @@ fn outside(
                     | Command::Cancel
                     | Command::Supersede
                     | Command::OkToTest { .. },
-                ) => Done::No(format!("{} works {only}", crate::text::code_span(&one.text))),
+                ) => Done::No(format!(
+                    "{} works {only}",
+                    crate::text::code_span(&one.text)
+                )),
             });
         }
         reply(act, comment, done);
