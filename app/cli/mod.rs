@@ -152,11 +152,15 @@ fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn hub(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(crate::telemetry::LogFormat::Text)?;
+    log_from("info")?;
     wait(async {
         bowsprit_hub::run_cli(args).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn log_from(level: &str) -> anyhow::Result<()> {
+    crate::telemetry::init_from(crate::telemetry::LogFormat::Text, level)
 }
 
 /// Runs what serves others on all cores.
@@ -175,8 +179,14 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
     } = line;
     match verb {
         Verb::Server(args) => wait(server::run(args)),
-        Verb::Demo(args) => wait(demo::run(args)),
-        Verb::Tour(args) => wait(demo::run_tour(args)),
+        Verb::Demo(args) => {
+            log_from("warn")?;
+            wait(demo::run(args))
+        }
+        Verb::Tour(args) => {
+            log_from("warn")?;
+            wait(demo::run_tour(args))
+        }
         Verb::Hub(passed) | Verb::Agent(passed) => {
             let words: Vec<_> = passed
                 .args
