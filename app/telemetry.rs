@@ -20,16 +20,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging, from `info` on where nobody says otherwise. Errors: `BOWSPRIT_LOG` is not a filter, or logging was started before.
-pub fn init(format: LogFormat) -> anyhow::Result<()> {
-    init_from(format, "info")
-}
-
-/// Starts logging, from `level` on where nobody says otherwise. Errors: as of [`init`].
-pub fn init_from(format: LogFormat, level: &str) -> anyhow::Result<()> {
+/// Starts logging. Errors: `BOWSPRIT_LOG` is not a filter, or logging was started before.
+pub fn init(format: LogFormat, default: &str) -> anyhow::Result<()> {
     let filter = match std::env::var("BOWSPRIT_LOG") {
         Ok(text) => EnvFilter::try_new(text).context("cannot read `BOWSPRIT_LOG`")?,
-        Err(_) => EnvFilter::new(level),
+        Err(_) => EnvFilter::new(default),
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

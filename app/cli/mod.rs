@@ -152,15 +152,17 @@ fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn hub(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    log_from("info")?;
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
     wait(async {
         bowsprit_hub::run_cli(args).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn log_from(level: &str) -> anyhow::Result<()> {
-    crate::telemetry::init_from(crate::telemetry::LogFormat::Text, level)
+/// As [`wait`], with the log of what goes wrong on standard error.
+fn logged(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
+    wait(work)
 }
 
 /// Runs what serves others on all cores.
@@ -179,14 +181,8 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
     } = line;
     match verb {
         Verb::Server(args) => wait(server::run(args)),
-        Verb::Demo(args) => {
-            log_from("warn")?;
-            wait(demo::run(args))
-        }
-        Verb::Tour(args) => {
-            log_from("warn")?;
-            wait(demo::run_tour(args))
-        }
+        Verb::Demo(args) => logged(demo::run(args, is_json)),
+        Verb::Tour(args) => logged(demo::run_tour(args, is_json)),
         Verb::Hub(passed) | Verb::Agent(passed) => {
             let words: Vec<_> = passed
                 .args

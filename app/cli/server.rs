@@ -32,11 +32,14 @@ pub(super) async fn run(server: Server) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(BAD_CONFIG));
     };
     let is_json = server.log_json || !std::io::stderr().is_terminal();
-    telemetry::init(if is_json {
-        LogFormat::Json
-    } else {
-        LogFormat::Text
-    })?;
+    telemetry::init(
+        if is_json {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
+        "info",
+    )?;
     let running = app::start(config, program()?).await?;
     tokio::select! {
         () = interrupted() => tracing::info!("stopping"),

@@ -77,9 +77,18 @@ pub(super) fn close(act: &mut Act<Pull>, change: &ChangeView, given: &Given<Pull
         "rules": act.state.rules,
         "page": format!("{}/pulls/{}/{}", given.public_url, act.state.repo.name, act.state.number),
     });
-    let effect = Effect::StatusComment { repo: act.state.repo.clone(), pr: act.state.number, text: Text::new("comments/closed", data) };
+    let effect = Effect::StatusComment {
+        repo: act.state.repo.clone(),
+        pr: act.state.number,
+        text: Text::new("comments/closed", data),
+    };
     let key = format!("status:{}:{}", act.state.repo.id, act.state.number);
-    act.intents.push(Intent { key, is_view: true, priority: Priority::View, effect });
+    act.intents.push(Intent {
+        key,
+        is_view: true,
+        priority: Priority::View,
+        effect,
+    });
 }
 
 /// The preview: where it answers and a request that works.
