@@ -24,6 +24,7 @@ mod json;
 mod jwt;
 mod markdown;
 mod page;
+mod record;
 mod refs;
 mod routes;
 mod serve;
