@@ -68,7 +68,7 @@ pub(crate) fn org(ctx: &mut Ctx<'_>) -> Reply {
         .account(ctx.param("org"))
         .filter(|account| account.kind == AccountKind::Organization)
         .ok_or_else(Refusal::not_found)?;
-    ok(ctx.view().organization(account))
+    ok(ctx.view().full_organization(account))
 }
 
 pub(crate) fn member(ctx: &mut Ctx<'_>) -> Reply {

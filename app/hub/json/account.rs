@@ -93,7 +93,24 @@ impl View<'_> {
         })
     }
 
-    /// The App as check runs and `GET /app` show it.
+    /// The longer form that `GET /orgs/{org}` gives.
+    pub(crate) fn full_organization(&self, account: &Account) -> Value {
+        let repos = self.state.repos.values();
+        let public = repos.filter(|repo| repo.owner == account.id && !repo.private).count();
+        let mut body = self.organization(account);
+        extend(
+            &mut body,
+            json!({
+                "html_url": format!("{}/{}", self.urls.html, account.login), "type": account.kind.name(),
+                "has_organization_projects": false, "has_repository_projects": false,
+                "public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
+                "created_at": time(account.created), "updated_at": time(account.created), "archived_at": null,
+            }),
+        );
+        body
+    }
+
+    /// The App as check runs and other things of its making show it.
     pub(crate) fn app(&self, app: &App) -> Value {
         json!({
             "id": app.id, "client_id": app.client_id, "slug": app.slug,
@@ -104,8 +121,14 @@ impl View<'_> {
             "html_url": format!("{}/apps/{}", self.urls.html, app.slug),
             "created_at": time(app.created), "updated_at": time(app.created),
             "permissions": app.permissions, "events": app.events,
-            "installations_count": self.state.installations.len(),
         })
+    }
+
+    /// The App's own answer, which alone counts its installations.
+    pub(crate) fn full_app(&self, app: &App) -> Value {
+        let mut body = self.app(app);
+        body["installations_count"] = json!(self.state.installations.len());
+        body
     }
 
     /// The App, or null when the object was not made by it.
@@ -135,7 +158,6 @@ impl View<'_> {
             .map_or("User", |account| account.kind.name());
         json!({
             "id": id, "client_id": client,
-            "node_id": node_id("Installation", id),
             "account": self.user(installation.account),
             "repository_selection": if installation.repos.is_some() { "selected" } else { "all" },
             "access_tokens_url": format!("{api}/app/installations/{id}/access_tokens"),

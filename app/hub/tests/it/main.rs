@@ -2,6 +2,7 @@
 
 mod admission;
 mod deliveries;
+mod everything;
 mod git_data;
 mod harness;
 mod pages;
