@@ -4,3 +4,4 @@ mod comments;
 mod harness;
 mod promotion;
 mod training;
+mod webhooks;
