@@ -191,6 +191,7 @@ pub(crate) mod tests {
         config::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: "http://127.0.0.1".to_owned(),
+            open_reading: true,
             state_dir: state_dir.to_owned(),
             github: config::Github {
                 api_url: String::new(),
@@ -215,6 +216,8 @@ pub(crate) mod tests {
             limits: config::Limits {
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
+                github_writes_per_minute: 70,
+                github_writes_per_hour: 450,
             },
         }
     }

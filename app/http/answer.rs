@@ -100,6 +100,8 @@ impl IntoResponse for No {
             let wait = HeaderValue::from_static("10");
             response.headers_mut().insert(header::RETRY_AFTER, wait);
         }
+        // Pages show a refusal in their own way.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -73,7 +73,11 @@ pub(crate) async fn enter(
     }
     let with_prefix = match head.path.strip_prefix("/api/v3") {
         Some(rest) => {
-            head.path = if rest.is_empty() { "/".into() } else { rest.into() };
+            head.path = if rest.is_empty() {
+                "/".into()
+            } else {
+                rest.into()
+            };
             true
         }
         None => false,
@@ -121,10 +125,8 @@ async fn blocking(work: impl FnOnce() -> Answer + Send + 'static) -> Answer {
 async fn admin_call(hub: Arc<Hub>, head: Head, body: Incoming) -> Response<OutBody> {
     let answer = match read(body).await {
         Ok(body) => {
-            blocking(move || {
-                admin::handle(&hub, &head, &body).unwrap_or_else(Refusal::into_answer)
-            })
-            .await
+            blocking(move || admin::handle(&hub, &head, &body).unwrap_or_else(Refusal::into_answer))
+                .await
         }
         Err(refusal) => refusal.into_answer(),
     };

@@ -196,16 +196,28 @@ mod tests {
     #[test]
     fn raw_html_is_made_harmless() {
         check("<script>x</script>", "&lt;script&gt;", "<script>");
-        check("a <img src=\"x.png\" onerror=\"boom()\">", "/a/b/x.png", "onerror");
+        check(
+            "a <img src=\"x.png\" onerror=\"boom()\">",
+            "/a/b/x.png",
+            "onerror",
+        );
         check("[x](javascript:boom)", "href=\"#\"", "javascript");
-        check("<a href=\"x\" onclick=\"y\">z</a>", "&lt;a", "<a href=\"x\"");
+        check(
+            "<a href=\"x\" onclick=\"y\">z</a>",
+            "&lt;a",
+            "<a href=\"x\"",
+        );
         check("<!-- hidden -->\n\nseen", "seen", "hidden");
         check("<!-- one\nhidden -->\nseen", "seen", "hidden");
     }
 
     #[test]
     fn details_tables_and_alerts_are_shown() {
-        check("<details open><summary>s</summary>\n\n**t**\n\n</details>", "<details open>", "");
+        check(
+            "<details open><summary>s</summary>\n\n**t**\n\n</details>",
+            "<details open>",
+            "",
+        );
         check("|a|b|\n|-|-|\n|1|2|", "<table>", "");
         check("> [!TIP]\n> good", "class=\"alert tip\"", "blockquote");
     }

@@ -31,8 +31,7 @@ pub(crate) struct Wish<'a> {
 
 /// Does a call that a page makes.
 pub(crate) fn perform(hub: &Hub, state: &mut State, wish: Wish<'_>) -> Reply {
-    let (route, params) =
-        routes::find(&wish.method, wish.path).ok_or_else(Refusal::not_found)?;
+    let (route, params) = routes::find(&wish.method, wish.path).ok_or_else(Refusal::not_found)?;
     let call = Call {
         address: format!("{}{}", hub.urls.api, wish.path),
         method: wish.method,
@@ -93,7 +92,12 @@ pub(crate) fn answer(hub: &Hub, head: &Head, body: &Bytes, how: (bool, &CallFaul
     drop(state);
     let mut answer = reply.unwrap_or_else(Refusal::into_answer);
     tag(head, &mut answer);
-    add_headers(hub, &mut answer, caller.as_deref(), route.as_ref().map(|found| found.0));
+    add_headers(
+        hub,
+        &mut answer,
+        caller.as_deref(),
+        route.as_ref().map(|found| found.0),
+    );
     let entry = json!({
         "method": head.method.as_str(), "path": head.path, "query": head.query,
         "status": answer.status.as_u16(), "actor": label,

@@ -385,6 +385,7 @@ async fn a_cancelled_stage_ends_whether_it_waits_or_runs() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a paragraph a case")]
 async fn a_result_that_does_not_hold_is_a_failure() {
     let secret = "outside";
     let cases = [

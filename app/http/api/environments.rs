@@ -4,17 +4,19 @@ use super::{Asked, accepted, body};
 use crate::http::Desk;
 use crate::http::answer::{Answer, No, list as listed};
 use crate::http::{params, read};
+use crate::releases::keys::{Keys, Which};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
+use axum::response::Response;
 use bowsprit_core::effect::{Hint, Wake};
 use bowsprit_core::name::{Repo, Slug};
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::RepoView;
 use bowsprit_core::subject::environment::Environment;
-use serde::Deserialize;
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -77,20 +79,13 @@ pub(crate) async fn keys(State(desk): State<Arc<Desk>>, Path(place): Place) -> A
         .releases
         .keys(view.repo.id, &environment.name)
         .ok_or(NO_KEYS)?;
-    Ok(Json(json!({"primary": keys.primary.expose_secret(), "secondary": keys.secondary.expose_secret()})).into_response())
+    Ok(shown(&keys))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rotate {
     key: Which,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Which {
-    Primary,
-    Secondary,
 }
 
 pub(crate) async fn rotate(
@@ -102,18 +97,19 @@ pub(crate) async fn rotate(
         &bytes,
         "send `{\"key\": \"primary\"}` or `{\"key\": \"secondary\"}`",
     )?;
-    let which = match wanted.key {
-        Which::Primary => crate::releases::Which::Primary,
-        Which::Secondary => crate::releases::Which::Secondary,
-    };
     let (view, environment) = find(&desk, &place).await?;
-    let keys = desk
-        .rooms
-        .releases
-        .rotate(view.repo.id, &environment.name, which)
-        .await?;
-    tracing::info!(repo.name = %view.repo.name, "a key of environment `{}` was made anew", environment.name);
-    Ok(Json(json!({"primary": keys.primary.expose_secret(), "secondary": keys.secondary.expose_secret()})).into_response())
+    let releases = &desk.rooms.releases;
+    let (repo, name) = (view.repo.id, &environment.name);
+    releases.keys(repo, name).ok_or(NO_KEYS)?;
+    let keys = releases.rotate(repo, name, wanted.key).await?;
+    tracing::info!(repo.name = %view.repo.name, "a key of environment `{name}` was made anew");
+    Ok(shown(&keys))
+}
+
+/// Both keys, for whoever may have them.
+fn shown(keys: &Keys) -> Response {
+    let (primary, secondary) = (keys.primary.expose_secret(), keys.secondary.expose_secret());
+    Json(json!({"primary": primary, "secondary": secondary})).into_response()
 }
 
 /// An environment by owner, repository and name. Errors: there is none.

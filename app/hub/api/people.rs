@@ -145,8 +145,8 @@ pub(crate) fn add_collaborator(ctx: &mut Ctx<'_>) -> Reply {
         .ok_or_else(Refusal::not_found)?
         .id;
     let name = ctx.text("permission").unwrap_or("push");
-    let role = Role::parse(name)
-        .ok_or_else(|| Refusal::invalid("Repository", "permission", "invalid"))?;
+    let role =
+        Role::parse(name).ok_or_else(|| Refusal::invalid("Repository", "permission", "invalid"))?;
     let is_new = !ctx.repo()?.collaborators.contains_key(&account);
     ctx.repo_mut()?
         .collaborators

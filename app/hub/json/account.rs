@@ -95,16 +95,22 @@ impl View<'_> {
 
     /// The longer form that `GET /orgs/{org}` gives.
     pub(crate) fn full_organization(&self, account: &Account) -> Value {
-        let repos = self.state.repos.values();
-        let public = repos.filter(|repo| repo.owner == account.id && !repo.private).count();
         let mut body = self.organization(account);
+        let public = self
+            .state
+            .repos
+            .values()
+            .filter(|repo| repo.owner == account.id && !repo.private)
+            .count();
         extend(
             &mut body,
             json!({
-                "html_url": format!("{}/{}", self.urls.html, account.login), "type": account.kind.name(),
+                "html_url": format!("{}/{}", self.urls.html, account.login),
+                "name": account.name.as_ref().unwrap_or(&account.login), "type": "Organization",
                 "has_organization_projects": false, "has_repository_projects": false,
                 "public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
-                "created_at": time(account.created), "updated_at": time(account.created), "archived_at": null,
+                "created_at": time(account.created), "updated_at": time(account.created),
+                "archived_at": null,
             }),
         );
         body
@@ -188,7 +194,10 @@ impl View<'_> {
         for content in [
             "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
         ] {
-            let count = reactions.iter().filter(|one| one.content == content).count();
+            let count = reactions
+                .iter()
+                .filter(|one| one.content == content)
+                .count();
             counts.insert(content.into(), json!(count));
         }
         counts.insert("url".into(), json!(format!("{url}/reactions")));

@@ -67,7 +67,13 @@ impl View<'_> {
     pub(crate) fn suite_of_run(&self, repo: &Repo, suite: &CheckSuite) -> Value {
         let mut body = self.suite_told(repo, suite, Value::Null);
         if let Value::Object(fields) = &mut body {
-            let own = ["head_commit", "latest_check_runs_count", "check_runs_url", "rerequestable", "runs_rerequestable"];
+            let own = [
+                "head_commit",
+                "latest_check_runs_count",
+                "check_runs_url",
+                "rerequestable",
+                "runs_rerequestable",
+            ];
             fields.retain(|name, _| !own.contains(&name.as_str()));
         }
         body

@@ -13,7 +13,7 @@ pub(super) fn post(this: &mut Page<'_>, fields: &Fields) -> Reply {
     let segments = this.segments.clone();
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        ["_page", "person"] => choose(this, field(fields, "login")),
+        ["_page", "person"] => choose(this, fields),
         [_, _, "pull" | "issues", number] => talk(this, number, fields),
         [_, _, "runs", id] => press(this, id, fields),
         _ => Err(Refusal::not_found()),
@@ -31,9 +31,15 @@ fn back(to: &str) -> Answer {
     Answer::empty(StatusCode::SEE_OTHER).with("location", to)
 }
 
-fn choose(this: &Page<'_>, login: &str) -> Reply {
+fn choose(this: &Page<'_>, fields: &Fields) -> Reply {
+    let login = field(fields, "login");
+    // Only a path of this server; two slashes would name another one.
+    let to = match field(fields, "to") {
+        to if to.starts_with('/') && !to.starts_with("//") && !to.contains('\\') => to,
+        _ => "/",
+    };
     if login.is_empty() {
-        return Ok(back("/").with(
+        return Ok(back(to).with(
             "set-cookie",
             format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"),
         ));
@@ -43,7 +49,7 @@ fn choose(this: &Page<'_>, login: &str) -> Reply {
         .account(login)
         .filter(|account| account.kind == AccountKind::User)
         .ok_or_else(Refusal::not_found)?;
-    Ok(back("/").with(
+    Ok(back(to).with(
         "set-cookie",
         format!(
             "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict",
@@ -60,7 +66,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
     let body = field(fields, "body").replace("\r\n", "\n");
     match field(fields, "do") {
         "comment" => {
-            this.call(Method::POST, &format!("{issue}/comments"), json!({ "body": body }))?;
+            this.call(
+                Method::POST,
+                &format!("{issue}/comments"),
+                json!({ "body": body }),
+            )?;
         }
         event @ ("APPROVE" | "REQUEST_CHANGES") => {
             let path = format!("/repos{}/pulls/{number}/reviews", this.base());
@@ -68,7 +78,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
         }
         state @ ("open" | "closed") => {
             if !body.trim().is_empty() {
-                this.call(Method::POST, &format!("{issue}/comments"), json!({ "body": body }))?;
+                this.call(
+                    Method::POST,
+                    &format!("{issue}/comments"),
+                    json!({ "body": body }),
+                )?;
             }
             this.call(Method::PATCH, &issue, json!({ "state": state }))?;
         }
@@ -78,7 +92,11 @@ fn talk(this: &mut Page<'_>, number: &str, fields: &Fields) -> Reply {
         }
         "unlabel" => {
             let name = crate::text::percent_encode(field(fields, "label"));
-            this.call(Method::DELETE, &format!("{issue}/labels/{name}"), Value::Null)?;
+            this.call(
+                Method::DELETE,
+                &format!("{issue}/labels/{name}"),
+                Value::Null,
+            )?;
         }
         _ => return Err(Refusal::not_found()),
     }

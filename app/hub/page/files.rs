@@ -15,8 +15,8 @@ const RAW_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox
 /// A file or folder: `{ref}/{path}`, where the ref may hold slashes.
 pub(super) fn at(this: &mut Page<'_>, rest: &[&str]) -> Reply {
     let (reference, path) = split(this, rest)?;
-    let is_raw = this.segments.get(2).is_some_and(|kind| kind == "raw")
-        || this.query("raw") == Some("true");
+    let is_raw =
+        this.segments.get(2).is_some_and(|kind| kind == "raw") || this.query("raw") == Some("true");
     if is_raw {
         let bytes = read(this, &path, &reference)?;
         return Ok(raw(&path, bytes));
@@ -79,8 +79,17 @@ pub(super) fn read(this: &mut Page<'_>, path: &str, reference: &str) -> Result<V
     } else {
         format!("?ref={}", percent_encode(reference))
     };
-    let path = format!("/repos{}/contents/{}{query}", this.base(), encoded.join("/"));
-    let answer = this.raw(Method::GET, &path, Value::Null, "application/vnd.github.raw")?;
+    let path = format!(
+        "/repos{}/contents/{}{query}",
+        this.base(),
+        encoded.join("/")
+    );
+    let answer = this.raw(
+        Method::GET,
+        &path,
+        Value::Null,
+        "application/vnd.github.raw",
+    )?;
     match answer.body {
         Body::Bytes(_, bytes) => Ok(bytes),
         Body::Empty | Body::Json(_) => Err(Refusal::not_found()),
@@ -120,7 +129,10 @@ fn file(this: &mut Page<'_>, what: (&str, &str)) -> Result<String, Refusal> {
     let open = format!("<p><a href=\"{link}?raw=true\">Raw</a></p>");
     let shown = match kind(path, &bytes) {
         kind if kind.starts_with("image/") => {
-            format!("<p><img alt=\"{}\" src=\"{link}?raw=true\"></p>", escape(path))
+            format!(
+                "<p><img alt=\"{}\" src=\"{link}?raw=true\"></p>",
+                escape(path)
+            )
         }
         "application/octet-stream" => format!("<p class=\"mute\">{} bytes</p>", bytes.len()),
         _ if path.to_lowercase().ends_with(".md") => format!(

@@ -3,7 +3,7 @@
 use super::Page;
 use crate::answer::{Answer, Body, Refusal, Reply};
 use crate::state::AccountKind;
-use crate::text::escape;
+use crate::text::{escape, percent_encode};
 use http::StatusCode;
 
 /// What pages may load: nothing foreign but pictures.
@@ -84,8 +84,15 @@ fn people(page: &Page<'_>) -> String {
             "<option value=\"{login}\"{selected}>{login}</option>"
         ));
     }
+    let parts: Vec<String> = page
+        .segments
+        .iter()
+        .map(|part| percent_encode(part))
+        .collect();
+    let to = escape(&format!("/{}", parts.join("/")));
     format!(
-        "<form class=\"who\" method=\"post\" action=\"/_page/person\"><label>Acting as \
+        "<form class=\"who\" method=\"post\" action=\"/_page/person\">\
+<input type=\"hidden\" name=\"to\" value=\"{to}\"><label>Acting as \
 <select name=\"login\" data-submit>{options}</select></label><button>Choose</button></form>"
     )
 }

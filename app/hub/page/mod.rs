@@ -59,7 +59,10 @@ pub(crate) fn handle(hub: &Hub, head: &Head, body: &[u8]) -> Answer {
     };
     let reply = if head.method == Method::POST {
         if is_same_origin(head) {
-            act::post(&mut page, &text::parse_query(&String::from_utf8_lossy(body)))
+            act::post(
+                &mut page,
+                &text::parse_query(&String::from_utf8_lossy(body)),
+            )
         } else {
             Err(Refusal::forbidden("this form came from another site"))
         }
@@ -109,7 +112,10 @@ fn is_own_host(hub: &Hub, head: &Head) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let own = hub.urls.html.split("://").nth(1).unwrap_or_default();
     name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+        || name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok()
         || host == own
 }
 

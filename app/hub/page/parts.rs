@@ -56,7 +56,12 @@ pub(super) fn labels(issue: &Value) -> String {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|label| format!(" <span class=\"badge\">{}</span>", escape(at(label, "/name"))))
+        .map(|label| {
+            format!(
+                " <span class=\"badge\">{}</span>",
+                escape(at(label, "/name"))
+            )
+        })
         .collect()
 }
 
@@ -133,10 +138,7 @@ fn change(page: &Page<'_>, sha: &str, file: &Value) -> String {
 /// The address of a file's page, escaped for an attribute.
 pub(super) fn address(page: &Page<'_>, kind: &str, reference: &str, path: &str) -> String {
     let encode = |text: &str| {
-        let parts: Vec<String> = text
-            .split('/')
-            .map(crate::text::percent_encode)
-            .collect();
+        let parts: Vec<String> = text.split('/').map(crate::text::percent_encode).collect();
         parts.join("/")
     };
     escape(&format!(

@@ -74,7 +74,11 @@ fn facts(this: &Page<'_>, pull: &Value) -> String {
         escape(at(pull, "/head/label")),
         escape(at(pull, "/base/ref")),
         commit_link(this, at(pull, "/head/sha")),
-        escape(at(pull, "/mergeable_state")),
+        if pull["state"] == "open" {
+            escape(at(pull, "/mergeable_state"))
+        } else {
+            escape(at(pull, "/closed_at"))
+        },
     )
 }
 
@@ -89,7 +93,10 @@ fn talk(this: &mut Page<'_>, number: u64, is_pull: bool) -> Result<String, Refus
             at(&comment, "/body"),
         );
         let id = comment["id"].as_u64().unwrap_or_default();
-        let html = format!("<div id=\"issuecomment-{id}\">{html}{}</div>", faces(&comment));
+        let html = format!(
+            "<div id=\"issuecomment-{id}\">{html}{}</div>",
+            faces(&comment)
+        );
         entries.push((at(&comment, "/created_at").to_owned(), id, html));
     }
     if is_pull {
@@ -138,7 +145,9 @@ fn faces(comment: &Value) -> String {
     ]
     .into_iter()
     .filter_map(|(name, face)| {
-        let count = comment["reactions"][name].as_u64().filter(|count| *count > 0)?;
+        let count = comment["reactions"][name]
+            .as_u64()
+            .filter(|count| *count > 0)?;
         Some(format!("<span class=\"badge\">{face} {count}</span> "))
     })
     .collect();
@@ -187,12 +196,18 @@ fn work(this: &mut Page<'_>, number: u64, pull: &Value) -> Result<String, Refusa
     let mut html = checks(this, &sha)?;
     let mut found = this.items(&format!("/deployments?sha={sha}"))?;
     let reference = at(pull, "/head/ref").to_owned();
-    for one in this.items(&format!("/deployments?ref={}", crate::text::percent_encode(&reference)))? {
+    for one in this.items(&format!(
+        "/deployments?ref={}",
+        crate::text::percent_encode(&reference)
+    ))? {
         if found.iter().all(|seen| seen["id"] != one["id"]) {
             found.push(one);
         }
     }
-    html.push_str(&format!("<h2>Deployments</h2>{}", deployment_rows(this, &found)?));
+    html.push_str(&format!(
+        "<h2>Deployments</h2>{}",
+        deployment_rows(this, &found)?
+    ));
     let listed = this.items(&format!("/pulls/{number}/commits"))?;
     html.push_str(&format!("<h2>Commits</h2>{}", commits(this, &listed)));
     let files = this.items(&format!("/pulls/{number}/files"))?;

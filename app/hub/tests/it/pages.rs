@@ -34,7 +34,13 @@ async fn form(world: &World, path: &str, origin: &str, body: &'static str) -> u1
 async fn every_page_can_be_seen() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
-    world.write("main", "a.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>").await;
+    world
+        .write(
+            "main",
+            "a.svg",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+        )
+        .await;
     let sha = world.tip("main").await;
     let list = page(&world, "/", "").await.is(200);
     assert!(list.text.contains("alice/demo"));
@@ -58,11 +64,19 @@ async fn every_page_can_be_seen() {
         .is(200);
     assert!(pull.text.contains("feature.txt"), "{}", pull.text);
     assert!(pull.text.contains("class=\"add\">+one"), "{}", pull.text);
-    let picture = page(&world, &format!("/alice/demo/blob/{sha}/a.svg?raw=true"), "")
-        .await
-        .is(200);
+    let picture = page(
+        &world,
+        &format!("/alice/demo/blob/{sha}/a.svg?raw=true"),
+        "",
+    )
+    .await
+    .is(200);
     assert_eq!(picture.header("content-type"), "image/svg+xml");
-    assert!(picture.header("content-security-policy").contains("sandbox"));
+    assert!(
+        picture
+            .header("content-security-policy")
+            .contains("sandbox")
+    );
     page(&world, "/alice/none", "").await.is(404);
 }
 
@@ -73,7 +87,9 @@ async fn private_repositories_are_hidden_on_pages_too() {
     world.post("alice", "/user/repos", body).await.is(201);
     page(&world, "/alice/secret", "bob").await.is(404);
     assert!(!page(&world, "/", "bob").await.text.contains("secret"));
-    page(&world, "/alice/secret/blob/main/README.md?raw=true", "bob").await.is(404);
+    page(&world, "/alice/secret/blob/main/README.md?raw=true", "bob")
+        .await
+        .is(404);
     page(&world, "/alice/secret", "alice").await.is(200);
 }
 
@@ -83,7 +99,10 @@ async fn forms_act_as_the_chosen_person_and_only_from_here() {
     let number = world.pull("feature").await;
     let path = format!("/alice/demo/pull/{number}");
     let body = "do=comment&body=**Hello**+%3Cscript%3E";
-    assert_eq!(form(&world, &path, "http://elsewhere.example", body).await, 403);
+    assert_eq!(
+        form(&world, &path, "http://elsewhere.example", body).await,
+        403
+    );
     assert_eq!(form(&world, &path, &world.url, body).await, 303);
     let event = world.receiver.expect("issue_comment", "created").await;
     assert_eq!(event.json["sender"]["login"], "bob");
@@ -91,8 +110,14 @@ async fn forms_act_as_the_chosen_person_and_only_from_here() {
     let seen = page(&world, &path, "bob").await.is(200);
     assert!(seen.text.contains("<strong>Hello</strong>"));
     assert!(!seen.text.contains("<script>\n"));
-    assert_eq!(form(&world, &path, &world.url, "do=APPROVE&body=").await, 303);
-    world.receiver.expect("pull_request_review", "submitted").await;
+    assert_eq!(
+        form(&world, &path, &world.url, "do=APPROVE&body=").await,
+        303
+    );
+    world
+        .receiver
+        .expect("pull_request_review", "submitted")
+        .await;
 }
 
 #[tokio::test]
@@ -105,12 +130,21 @@ async fn a_press_on_a_checks_button_reaches_the_app() {
         "output": {"title": "Look", "summary": "> [!TIP]\n> **Press** it"},
         "actions": [{"label": "Again", "description": "Try again", "identifier": "again"}],
     });
-    let run = world.post(&token, "/repos/alice/demo/check-runs", run).await.is(201);
+    let run = world
+        .post(&token, "/repos/alice/demo/check-runs", run)
+        .await
+        .is(201);
     let path = format!("/alice/demo/runs/{}", run.json["id"]);
     let seen = page(&world, &path, "bob").await.is(200);
     assert!(seen.text.contains("class=\"alert tip\""), "{}", seen.text);
-    assert_eq!(form(&world, &path, &world.url, "identifier=wrong").await, 404);
-    assert_eq!(form(&world, &path, &world.url, "identifier=again").await, 303);
+    assert_eq!(
+        form(&world, &path, &world.url, "identifier=wrong").await,
+        404
+    );
+    assert_eq!(
+        form(&world, &path, &world.url, "identifier=again").await,
+        303
+    );
     let event = world.receiver.expect("check_run", "requested_action").await;
     assert_eq!(event.json["requested_action"]["identifier"], "again");
 }
