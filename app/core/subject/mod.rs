@@ -9,6 +9,8 @@ pub mod proposal;
 pub mod pull;
 pub mod route;
 pub mod run;
+#[cfg(test)]
+mod testing;
 
 use crate::effect::{Effect, Hint, Intent, Outcome, Priority, Record, Text, Wake};
 use crate::name::{CommentId, PrNumber, Repo, RepoId, Slug};

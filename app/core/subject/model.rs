@@ -117,7 +117,7 @@ fn advance(
         });
         return Some(Some(act));
     }
-    let Some(run) = ask.passed_run(training.repo.id, name)? else {
+    let Some(run) = ask.passed_run(training.repo.id, &training.default_branch, name)? else {
         return Some(Some(act));
     };
     let versions = ask.versions(id, name)?;
