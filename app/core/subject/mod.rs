@@ -5,6 +5,8 @@
 pub mod ask;
 pub mod environment;
 pub mod model;
+#[cfg(test)]
+mod model_tests;
 pub mod proposal;
 pub mod pull;
 pub mod route;
