@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What every token begins with, so that scanners and people know it.
-pub const TOKEN_PREFIX: &str = "bsp_";
+const TOKEN_PREFIX: &str = "bsp_";
 /// Random bytes of a token or session.
 const RANDOM_BYTES: usize = 32;
 /// Longest token. Units: bytes.
@@ -47,8 +47,13 @@ struct Session {
     since: Instant,
 }
 
+/// A token that nobody has yet. Errors: the system gives no random bytes.
+pub(super) fn new_token() -> anyhow::Result<String> {
+    Ok(format!("{TOKEN_PREFIX}{}", random_text()?))
+}
+
 /// 32 random bytes as hex digits. Errors: the system gives none.
-pub fn random_text() -> anyhow::Result<String> {
+pub(super) fn random_text() -> anyhow::Result<String> {
     let mut bytes = [0_u8; RANDOM_BYTES];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| anyhow::anyhow!("cannot get random bytes from the system"))?;

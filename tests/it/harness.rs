@@ -306,6 +306,19 @@ impl World {
         message: &str,
         files: &[(&str, &str)],
     ) -> String {
+        self.push_to(("ada", repo), who, branch, message, files)
+            .await
+    }
+
+    /// As [`World::push`], from the same working copy to the repository of another owner.
+    pub(crate) async fn push_to(
+        &self,
+        (owner, repo): (&str, &str),
+        who: &str,
+        branch: &str,
+        message: &str,
+        files: &[(&str, &str)],
+    ) -> String {
         let copy = self.copy(repo);
         for (path, text) in files {
             let path = copy.join(path);
@@ -328,7 +341,7 @@ impl World {
             ],
         );
         let host = self.hub.url.trim_start_matches("http://");
-        let url = format!("http://{who}:{who}-token@{host}/ada/{repo}.git");
+        let url = format!("http://{who}:{who}-token@{host}/{owner}/{repo}.git");
         let (to, dir) = (format!("HEAD:refs/heads/{branch}"), copy.clone());
         tokio::task::spawn_blocking(move || git(&dir, &["push", "-q", "-f", &url, &to]))
             .await

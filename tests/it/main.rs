@@ -4,8 +4,10 @@
     clippy::too_many_lines,
     reason = "a story is told from its beginning to its end"
 )]
-
+mod approval;
 mod comments;
+mod forks;
 mod harness;
+mod people;
 mod promotion;
 mod training;

@@ -2,7 +2,7 @@
 
 use super::body;
 use crate::http::Desk;
-use crate::http::access::{TOKEN_PREFIX, random_text};
+use crate::http::access::new_token;
 use crate::http::answer::{Answer, No, list as listed, value};
 use crate::store::Scope;
 use axum::Json;
@@ -45,7 +45,7 @@ pub(crate) async fn create(State(desk): State<Arc<Desk>>, bytes: Bytes) -> Answe
             "a token has this name; revoke it first, or take another name",
         ));
     }
-    let token = format!("{TOKEN_PREFIX}{}", random_text()?);
+    let token = new_token()?;
     desk.rooms
         .store
         .put_token(name, &Digest::of(token.as_bytes()), wanted.scope)

@@ -32,6 +32,9 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         by: None,
     };
     Run {
+        note: None,
+        service: None,
+        shown: None,
         id: id.to_owned(),
         repo: repo(),
         sha: sha('a'),
@@ -186,6 +189,7 @@ async fn versions_environments_and_events_are_kept() {
         created_ms: 1,
     };
     let environment = |name: &str, is_gone| Environment {
+        expired: None,
         repo: repo(),
         name: slug(name),
         pr: None,
