@@ -4,6 +4,7 @@
 //! request is the gateway's business; what shall be served, and whether it is good, is decided elsewhere.
 
 mod desk;
+mod environment;
 pub mod keys;
 mod local;
 #[cfg(test)]
@@ -53,6 +54,13 @@ impl Target {
     pub async fn remove(&self, repo: RepoId, environment: &Slug) -> anyhow::Result<()> {
         match self {
             Target::Local(local) => local.remove(repo, environment).await,
+        }
+    }
+
+    /// Ends every gateway and keeps its environment for the next start.
+    pub async fn stop_all(&self) {
+        match self {
+            Target::Local(local) => local.stop_all().await,
         }
     }
 

@@ -341,6 +341,23 @@ async fn a_removed_environment_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn all_gateways_end_and_the_next_start_goes_on() {
+    let mut house = House::new();
+    house.deploy(&plan(1)).await.unwrap();
+    while house.begun() == 0 {
+        house.until(|_| true).await;
+    }
+    house.target.stop_all().await;
+    assert!(!crate::files::is_locked(&house.file("gateway.lock")));
+    house.target.tend().await;
+    assert_eq!(house.begun(), 1);
+    house.restart();
+    while house.begun() == 1 {
+        house.until(|_| true).await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_gateway_cannot_mean_is_passed_over() {
     let house = House::new();
     std::fs::create_dir_all(house.file("")).unwrap();
