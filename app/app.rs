@@ -44,26 +44,47 @@ pub struct Running {
 
 /// Opens everything and starts to work. Errors: a room that cannot be opened, by name.
 pub async fn start(config: Config, program: Vec<std::ffi::OsString>) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     start_on(listener, config, program).await
 }
 
 /// As [`start`], on a listener that is open already.
-pub async fn start_on(listener: TcpListener, config: Config, program: Vec<std::ffi::OsString>) -> anyhow::Result<Running> {
+pub async fn start_on(
+    listener: TcpListener,
+    config: Config,
+    program: Vec<std::ffi::OsString>,
+) -> anyhow::Result<Running> {
     let address = listener.local_addr()?;
     let store = Store::open(&config.store_url).await?;
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     let rooms = Arc::new(rooms(&config, store.clone(), program).await?);
-    let router = http::router(http::Front { config: &config, rooms: rooms.clone(), readiness: readiness.clone() });
+    let router = http::router(http::Front {
+        config: &config,
+        rooms: rooms.clone(),
+        readiness: readiness.clone(),
+    });
     let door = serve(listener, router, stop.clone());
     let tasks = worker::start(&rooms, &stop);
     readiness.set_started();
     tracing::info!("listening on {address}");
-    Ok(Running { address, rooms, stop, tasks, door, readiness })
+    Ok(Running {
+        address,
+        rooms,
+        stop,
+        tasks,
+        door,
+        readiness,
+    })
 }
 
-async fn rooms(config: &Config, store: Store, program: Vec<std::ffi::OsString>) -> anyhow::Result<Rooms> {
+async fn rooms(
+    config: &Config,
+    store: Store,
+    program: Vec<std::ffi::OsString>,
+) -> anyhow::Result<Rooms> {
     let github = github(config)?;
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
@@ -88,14 +109,32 @@ async fn rooms(config: &Config, store: Store, program: Vec<std::ffi::OsString>) 
 }
 
 fn github(config: &Config) -> anyhow::Result<GitHub> {
-    let ca_pem = config.github.ca_file.as_ref().map(std::fs::read).transpose().context("cannot read `github.ca_file`")?;
-    GitHub::new(Settings {
+    let ca_pem = config
+        .github
+        .ca_file
+        .as_ref()
+        .map(std::fs::read)
+        .transpose()
+        .context("cannot read `github.ca_file`")?;
+    GitHub::with_limits(Settings {
         api_url: config.github.api_url.clone(),
         app_id: config.github.app_id.to_string(),
         private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
         ca_pem,
         user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
-    })
+    }, budget(&config.limits))
+}
+
+/// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
+fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
+    let minute = u32::try_from(limits.github_writes_per_minute).unwrap_or(u32::MAX);
+    crate::github::budget::Limits {
+        write_burst: minute,
+        writes_per_second: f64::from(minute) / 60.0,
+        writes_per_minute: limits.github_writes_per_minute,
+        writes_per_hour: limits.github_writes_per_hour,
+        ..crate::github::budget::Limits::default()
+    }
 }
 
 /// Asks GitHub who we are; a server that comes up a little later than we do is waited for.
@@ -109,13 +148,18 @@ async fn hello(github: &GitHub) -> anyhow::Result<bowsprit_core::name::Login> {
         tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
     }
     let error = last.map(|error| error.to_string()).unwrap_or_default();
-    anyhow::bail!("cannot ask GitHub who we are ({error}); check `github.api_url`, `github.app_id` and `github.private_key_file`")
+    anyhow::bail!(
+        "cannot ask GitHub who we are ({error}); check `github.api_url`, `github.app_id` and `github.private_key_file`"
+    )
 }
 
 fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         let ended = async move { stop.cancelled().await };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+        if let Err(error) = axum::serve(listener, router)
+            .with_graceful_shutdown(ended)
+            .await
+        {
             tracing::error!("cannot serve: {error}");
         }
     })
@@ -126,7 +170,10 @@ impl Running {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.readiness.set_stopping();
         self.stop.cancel();
-        if tokio::time::timeout(STOP_MAX, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_MAX, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some work did not end in time; the next start goes on with it");
         }
         self.door.abort();

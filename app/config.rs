@@ -109,6 +109,10 @@ pub struct Limits {
     pub bodies_at_once: usize,
     /// What a run may write. Units: bytes.
     pub run_disk_bytes: u64,
+    /// Writes to GitHub within any minute, per installation. GitHub itself allows about 80.
+    pub github_writes_per_minute: usize,
+    /// Writes to GitHub within any hour, per installation. GitHub itself allows about 500.
+    pub github_writes_per_hour: usize,
 }
 
 /// Something wrong with the configuration.
@@ -387,7 +391,11 @@ fn compatibility(reader: &mut Reader, key: &str, text: &str) -> Compatibility {
 fn limits(reader: &mut Reader) -> Option<Limits> {
     let bodies = reader.number_or("limits.bodies_at_once", 64, 1..=1_024);
     let disk = reader.number_or("limits.run_disk_bytes", 10 << 30, 1 << 20..=1 << 50);
+    let minute = reader.number_or("limits.github_writes_per_minute", 70, 10..=1_000_000);
+    let hour = reader.number_or("limits.github_writes_per_hour", 450, 60..=10_000_000);
     Some(Limits {
+        github_writes_per_minute: usize::try_from(minute?).ok()?,
+        github_writes_per_hour: usize::try_from(hour?).ok()?,
         bodies_at_once: usize::try_from(bodies?).ok()?,
         run_disk_bytes: disk?,
     })

@@ -6,6 +6,7 @@
 
 use anyhow::Context as _;
 use bowsprit_core::effect::Text;
+use bowsprit_core::text;
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
 };
@@ -22,8 +23,29 @@ const TEMPLATE_BYTES_MAX: u64 = 256 << 10;
 /// Files of an operator's own, at most.
 const TEMPLATES_MAX: usize = 1_000;
 
-/// A folder of files to copy, not of texts to render.
-const QUICKSTARTS: &str = "quickstarts/";
+/// Folders of files to copy and of pages, not of Markdown.
+const NOT_TEXTS: [&str; 2] = ["quickstarts/", "pages/"];
+
+/// What a template may do with a value beside showing it escaped; each gives Markdown.
+const HELPERS: [(&str, fn(&Value) -> String); 11] = [
+    ("code", |value| text::code_span(&plain(value))),
+    ("prose", |value| text::prose(&plain(value))),
+    ("paragraphs", |value| text::paragraphs(&plain(value))),
+    ("fence", |value| text::fence(&lines(value), "text")),
+    ("path", |value| text::link_path(&plain(value))),
+    ("sha", |value| short(value, "", 7)),
+    ("digest", |value| short(value, "sha256:", 12)),
+    ("number", |value| {
+        value.as_f64().map_or_else(|| or_dash(value), text::number)
+    }),
+    ("signed", |value| {
+        value.as_f64().map_or_else(|| or_dash(value), text::signed)
+    }),
+    ("bytes", |value| {
+        value.as_u64().map_or_else(|| or_dash(value), text::bytes)
+    }),
+    ("date", date),
+];
 
 #[derive(RustEmbed)]
 #[folder = "templates/"]
@@ -40,19 +62,14 @@ impl Texts {
     pub fn load(override_dir: Option<&Path>) -> anyhow::Result<Texts> {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
-        engine.register_escape_fn(escape);
-        engine.register_helper("code", Box::new(helper(code)));
-        engine.register_helper("number", Box::new(helper(|value| number(value, false))));
-        engine.register_helper("signed", Box::new(helper(|value| number(value, true))));
-        engine.register_helper(
-            "sha",
-            Box::new(helper(|value| {
-                code_span(&plain(value).chars().take(7).collect::<String>())
-            })),
-        );
-        engine.register_helper("fence", Box::new(helper(|value| fence(&plain(value)))));
+        engine.register_escape_fn(text::escape);
+        for (name, show) in HELPERS {
+            engine.register_helper(name, Box::new(helper(show)));
+        }
         engine.register_helper("ago", Box::new(ago));
-        let is_text = |path: &str| path.ends_with(".hbs") && !path.starts_with(QUICKSTARTS);
+        let is_text = |path: &str| {
+            path.ends_with(".hbs") && !NOT_TEXTS.iter().any(|folder| path.starts_with(folder))
+        };
         for path in Shipped::iter().filter(|path| is_text(path)) {
             let file =
                 Shipped::get(&path).with_context(|| format!("cannot read template `{path}`"))?;
@@ -184,95 +201,49 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn code(value: &Value) -> String {
-    code_span(&plain(value))
-}
-
-/// A code span that its own content cannot close.
-fn code_span(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let text = text.trim().replace('|', "\\|");
-    if text.is_empty() {
-        return "–".to_owned();
-    }
-    let ticks = "`".repeat(longest_run(&text) + 1);
-    match text.starts_with('`') || text.ends_with('`') {
-        true => format!("{ticks} {text} {ticks}"),
-        false => format!("{ticks}{text}{ticks}"),
-    }
-}
-
-/// A code block that its own content cannot close.
-fn fence(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect();
-    let ticks = "`".repeat(longest_run(&text).max(2) + 1);
-    format!("{ticks}text\n{}\n{ticks}", text.trim_end())
-}
-
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
-/// A number with at most four digits behind the point; what is no number is shown as text.
-fn number(value: &Value, is_signed: bool) -> String {
-    let Some(number) = value.as_f64() else {
-        return escape(&plain(value));
-    };
-    let text = format!("{:.4}", number.abs());
-    let text = match text.trim_end_matches('0').trim_end_matches('.') {
-        "0" if number != 0.0 => format!("{:.2e}", number.abs()),
-        text => text.to_owned(),
-    };
-    let sign = match (number < 0.0, is_signed) {
-        (true, _) => "−",
-        (false, true) if number == 0.0 => "±",
-        (false, true) => "+",
-        (false, false) => "",
-    };
-    format!("{sign}{text}")
-}
-
-/// A text with nothing in it that Markdown, HTML or GitHub would act on.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut is_start = true;
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            // A zero-width space keeps GitHub from seeing a mention, or a reference that could close an issue.
-            '@' => out.push_str("@\u{200b}"),
-            '#' => out.push_str("\\#\u{200b}"),
-            '\n' | '\r' | '\t' => out.push(' '),
-            '/' if is_start => out.push_str("\\/"),
-            '+' | '-' | '=' if is_start => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\\' | '`' | '*' | '_' | '[' | ']' | '!' | '~' | '|' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() || is_direction(c) => {}
-            c => out.push(c),
+/// A text, or the lines of a list.
+fn lines(value: &Value) -> String {
+    match value {
+        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join("\n"),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            plain(value)
         }
-        is_start = is_start && c.is_whitespace();
     }
-    // A bare address would become a link.
-    out.replace("://", ":\u{200b}//")
-        .replace("www.", "www\u{200b}.")
 }
 
-/// Marks that turn the reading direction and can hide what a text says.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+fn or_dash(value: &Value) -> String {
+    if value.is_null() {
+        "–".to_owned()
+    } else {
+        text::escape(&plain(value))
+    }
+}
+
+/// The first `chars` characters after `prefix`, as code; a dash where there is nothing.
+fn short(value: &Value, prefix: &str, chars: usize) -> String {
+    let text = plain(value);
+    let text: String = text
+        .strip_prefix(prefix)
+        .unwrap_or(&text)
+        .chars()
+        .take(chars)
+        .collect();
+    if text.is_empty() {
+        "–".to_owned()
+    } else {
+        text::code_span(&text)
+    }
+}
+
+/// Milliseconds since 1970 as a minute in UTC; a dash where there is nothing.
+fn date(value: &Value) -> String {
+    let time = value
+        .as_i64()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(
+        || "–".to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    )
 }
 
 /// The text, cut at a line and with its code block closed, where it is too long.
@@ -321,38 +292,27 @@ mod tests {
 
     #[test]
     fn values_are_disarmed() {
-        check(
-            "{{x}}",
-            json!({"x": "@team <img> | `a` Fixes #1"}),
-            "@\u{200b}team &lt;img&gt; \\| \\`a\\` Fixes \\#\u{200b}1",
+        let data = json!({"x": "@team <img src=x> | `a` Fixes #1\n/approve [x](https://h)"});
+        for template in ["{{x}}", "{{code x}}", "{{prose x}}", "{{number x}}"] {
+            let shown = render(template, data.clone()).unwrap();
+            for bad in ["<img", "@team", "\n", "](https:/"] {
+                assert!(!shown.contains(bad), "{template}: {shown}");
+            }
+        }
+        let shown = render("{{fence x}}", json!({"x": "```\n/approve\u{1b}[1m"})).unwrap();
+        assert!(
+            shown.starts_with("````text\n```\n") && !shown.contains('\u{1b}'),
+            "{shown}"
         );
-        check("{{x}}", json!({"x": "\n/approve"}), " \\/approve");
-        check(
-            "{{x}}",
-            json!({"x": "# a\n# b"}),
-            "\\#\u{200b} a \\#\u{200b} b",
-        );
-        check(
-            "{{x}}",
-            json!({"x": "https://evil"}),
-            "https:\u{200b}//evil",
-        );
-        check("{{code x}}", json!({"x": "a`b|\n"}), "``a`b\\|``");
-        check(
-            "{{fence x}}",
-            json!({"x": "```\nx\u{1b}[1m"}),
-            "````text\n```\nx[1m\n````",
-        );
+        check("{{x}}", json!({"x": "a|b"}), "a\\|b");
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn helpers_show_figures() {
         check("{{number x}}", json!({"x": 0.97}), "0.97");
-        check("{{number x}}", json!({"x": 12}), "12");
-        check("{{number x}}", json!({"x": 0.00001}), "1.00e-5");
-        check("{{signed x}}", json!({"x": -0.0123456}), "−0.0123");
-        check("{{signed x}}", json!({"x": 0.5}), "+0.5");
         check("{{sha x}}", json!({"x": "0123456789"}), "`0123456`");
+        check("{{digest x}}", json!({"x": null}), "–");
+        check("{{date x}}", json!({"x": 0}), "1970-01-01 00:00 UTC");
         check("{{ago a b}}", json!({"a": 0, "b": 7_200_000}), "2 h ago");
         check("{{commit}}", json!({}), "abc");
     }

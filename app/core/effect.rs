@@ -62,7 +62,7 @@ impl Text {
 
 /// One outcome at the far end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "effect", rename_all = "kebab-case")]
 pub enum Effect {
     /// The one status comment of a pull request says this.
     StatusComment {

@@ -235,14 +235,7 @@ impl GitHub {
         };
         // The call of a token needs no token, yet the compiler sees a circle.
         let answer = Box::pin(self.call(Caller::App, call)).await;
-        let answer = answer.map_err(|error| match error {
-            // Gone, suspended, or a new permission not accepted: that must not read as "the branch is not there".
-            ApiError::NotFound | ApiError::Refused { .. } => {
-                tracing::warn!(installation.id = key.installation, %error, "cannot get a token of installation {}", key.installation);
-                ApiError::installation_after(PERSON_WAIT_MS)
-            }
-            ApiError::Retry { .. } | ApiError::Unauthorized | ApiError::Broken(_) => error,
-        })?;
+        let answer = answer.map_err(|error| no_token(key.installation, error))?;
         let token: wire::Token = answer.json()?;
         Ok(Token {
             secret: token.token,
@@ -326,4 +319,19 @@ impl GitHub {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why there is no token. An installation that is gone must not read as "the branch is not there",
+/// and one that is suspended, or has not accepted a permission yet, may do so later; a repository that it does not show is refused.
+fn no_token(installation: u64, error: ApiError) -> ApiError {
+    let is_for_a_person = match &error {
+        ApiError::NotFound => true,
+        ApiError::Refused { status, .. } => *status != 422 || error.words().contains("permission"),
+        ApiError::Retry { .. } | ApiError::Unauthorized | ApiError::Broken(_) => false,
+    };
+    if !is_for_a_person {
+        return error;
+    }
+    tracing::warn!(installation.id = installation, %error, "cannot get a token of installation {installation}");
+    ApiError::installation_after(PERSON_WAIT_MS)
 }

@@ -137,7 +137,10 @@ impl Place {
     /// Numbers of the open pull requests. Errors: as of any call.
     pub async fn open_pulls(&self) -> Result<Vec<PrNumber>, ApiError> {
         let pulls: Vec<wire::Pull> = self.list("/pulls?state=open&per_page=100", None).await?;
-        Ok(pulls.iter().map(|pull| PrNumber(pull.issue.number)).collect())
+        Ok(pulls
+            .iter()
+            .map(|pull| PrNumber(pull.issue.number))
+            .collect())
     }
 
     /// The open pull request from a branch of this repository. Errors: as of any call.

@@ -4,6 +4,8 @@
 //! sends signed webhooks and shows a small web page.  It is a stand-in for GitHub: it must
 //! never know anything about the program that talks to it.
 
+#![recursion_limit = "256"]
+
 mod admin;
 mod answer;
 mod api;
@@ -16,6 +18,7 @@ mod events;
 mod faults;
 mod gitstore;
 mod hub;
+pub mod key;
 mod journal;
 mod json;
 mod jwt;

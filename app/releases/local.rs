@@ -120,8 +120,8 @@ impl Local {
         Ok(())
     }
 
-    /// See [`super::Target::stop_all`].
-    pub(super) async fn stop_all(&self) {
+    /// See [`super::Target::pause`].
+    pub(super) async fn pause(&self) {
         let mut stopping = Vec::new();
         for (key, entry) in self.shop.book().iter_mut() {
             entry.is_leaving = true;

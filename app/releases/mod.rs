@@ -57,10 +57,10 @@ impl Target {
         }
     }
 
-    /// Ends every gateway and keeps its environment for the next start.
-    pub async fn stop_all(&self) {
+    /// Ends every gateway for now; the next start of the server brings them back.
+    pub async fn pause(&self) {
         match self {
-            Target::Local(local) => local.stop_all().await,
+            Target::Local(local) => local.pause().await,
         }
     }
 

@@ -347,7 +347,7 @@ async fn all_gateways_end_and_the_next_start_goes_on() {
     while house.begun() == 0 {
         house.until(|_| true).await;
     }
-    house.target.stop_all().await;
+    house.target.pause().await;
     assert!(!crate::files::is_locked(&house.file("gateway.lock")));
     house.target.tend().await;
     assert_eq!(house.begun(), 1);

@@ -11,24 +11,53 @@ impl Rooms {
     /// Answers one question. Errors: a room could not be asked now.
     pub(super) async fn answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
-            Query::Repository(id) => Answer::Repository(self.store.repository(*id).await?.map(|(view, _)| view)),
-            Query::RepositoryNamed(name) => Answer::Repository(self.store.repository_named(name).await?.map(|(view, _)| view)),
+            Query::Repository(id) => {
+                Answer::Repository(self.store.repository(*id).await?.map(|(view, _)| view))
+            }
+            Query::RepositoryNamed(name) => Answer::Repository(
+                self.store
+                    .repository_named(name)
+                    .await?
+                    .map(|(view, _)| view),
+            ),
             Query::Head(id, branch) => Answer::Head(self.known(*id).await?.1.head(branch).await?),
             Query::Pull(id, number) => Answer::Pull(self.known(*id).await?.1.pull(*number).await?),
-            Query::OpenPull(id, branch) => Answer::Pull(self.known(*id).await?.1.open_pull(branch).await?),
-            Query::Comments(id, number) => Answer::Comments(self.known(*id).await?.1.comments(*number).await?),
-            Query::Reviews(id, number) => Answer::Reviews(self.known(*id).await?.1.reviews(*number).await?),
-            Query::Permission(id, login) => Answer::Permission(self.known(*id).await?.1.permission(login).await?),
-            Query::Contexts(id, sha) => Answer::Contexts(self.known(*id).await?.1.contexts(sha).await?),
-            Query::Required(id, branch) => Answer::Required(self.known(*id).await?.1.required(branch).await?),
+            Query::OpenPull(id, branch) => {
+                Answer::Pull(self.known(*id).await?.1.open_pull(branch).await?)
+            }
+            Query::Comments(id, number) => {
+                Answer::Comments(self.known(*id).await?.1.comments(*number).await?)
+            }
+            Query::Reviews(id, number) => {
+                Answer::Reviews(self.known(*id).await?.1.reviews(*number).await?)
+            }
+            Query::Permission(id, login) => {
+                Answer::Permission(self.known(*id).await?.1.permission(login).await?)
+            }
+            Query::Contexts(id, sha) => {
+                Answer::Contexts(self.known(*id).await?.1.contexts(sha).await?)
+            }
+            Query::Required(id, branch) => {
+                Answer::Required(self.known(*id).await?.1.required(branch).await?)
+            }
             Query::Stage(stage) => Answer::Stage(self.runs.view(stage)),
-            Query::Samples(digest) => Answer::Samples(samples(&self.artifacts.read(digest, SAMPLES_BYTES_MAX).await.unwrap_or_default())),
+            Query::Samples(digest) => Answer::Samples(samples(
+                &self
+                    .artifacts
+                    .read(digest, SAMPLES_BYTES_MAX)
+                    .await
+                    .unwrap_or_default(),
+            )),
             Query::Runs(id, sha) => Answer::Runs(self.store.runs_at(*id, sha).await?),
-            Query::ActiveRuns(id, branch) => Answer::Runs(self.store.active_runs(*id, branch).await?),
+            Query::ActiveRuns(id, branch) => {
+                Answer::Runs(self.store.active_runs(*id, branch).await?)
+            }
             Query::Run(run) => Answer::Run(self.store.run(run).await?),
             Query::PassedRun(id, model) => Answer::Run(self.store.passed_run(*id, model).await?),
             Query::Live(id, name) => Answer::Live(self.releases.live(*id, name)),
-            Query::Environment(id, name) => Answer::Environment(self.store.environment(*id, name).await?),
+            Query::Environment(id, name) => {
+                Answer::Environment(self.store.environment(*id, name).await?)
+            }
             Query::Environments(id) => Answer::Environments(self.store.environments(*id).await?),
             Query::Changes(..)
             | Query::Owners(..)
@@ -49,5 +78,8 @@ impl Rooms {
 /// The good lines of a `samples.jsonl`.
 pub(super) fn samples(bytes: &[u8]) -> Vec<Sample> {
     let text = String::from_utf8_lossy(bytes);
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).take(SAMPLES_MAX).collect()
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .take(SAMPLES_MAX)
+        .collect()
 }

@@ -2,15 +2,15 @@
 
 use super::answer::samples;
 use super::{Rooms, Trouble};
+use crate::git::mirror::Mirrors;
+use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
+use crate::git::tree::TextAt;
 use bowsprit_core::contract;
 use bowsprit_core::effect::Version;
 use bowsprit_core::gate::{self, Policies};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, Slug};
 use bowsprit_core::owners::{Owners, OwnersFile};
 use bowsprit_core::subject::ask::{Answer, ContractAt, Manifest, ModelAt, Query};
-use crate::git::mirror::Mirrors;
-use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
-use crate::git::tree::TextAt;
 use std::collections::BTreeMap;
 
 /// Longest text file that a question may ask for. Units: bytes.
@@ -20,7 +20,9 @@ impl Rooms {
     /// Brings these commits into the repository's mirror.
     pub(super) async fn ensure(&self, repo: &Repo, shas: &[&CommitSha]) -> Result<(), Trouble> {
         let place = self.place(repo).await?;
-        self.mirrors.ensure(repo, shas, async || Ok(place.fetch_token().await?)).await?;
+        self.mirrors
+            .ensure(repo, shas, async || Ok(place.fetch_token().await?))
+            .await?;
         Ok(())
     }
 
@@ -33,20 +35,68 @@ impl Rooms {
 
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
-            Query::Changes(id, base, head) => Answer::Changes(self.git_with(*id, &[base, head]).await?.changes(*id, base, head).await?),
-            Query::Owners(id, sha) => Answer::Owners(owners(&self.git_with(*id, &[sha]).await?.owners_files(*id, sha).await?)),
-            Query::Contract(id, sha) => Answer::Contract(contract_at(self.git_with(*id, &[sha]).await?.contract_text(*id, sha).await?)),
-            Query::Policies(id, sha) => Answer::Policies(policies(self.git_with(*id, &[sha]).await?.policy_texts(*id, sha).await?)),
-            Query::Text(id, sha, path) => Answer::Text(self.git_with(*id, &[sha]).await?.text(*id, sha, path, TEXT_BYTES_MAX).await?),
-            Query::Commit(id, sha) => Answer::Commit(self.git_with(*id, &[sha]).await?.commit(*id, sha).await?),
+            Query::Changes(id, base, head) => Answer::Changes(
+                self.git_with(*id, &[base, head])
+                    .await?
+                    .changes(*id, base, head)
+                    .await?,
+            ),
+            Query::Owners(id, sha) => Answer::Owners(owners(
+                &self
+                    .git_with(*id, &[sha])
+                    .await?
+                    .owners_files(*id, sha)
+                    .await?,
+            )),
+            Query::Contract(id, sha) => Answer::Contract(contract_at(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .contract_text(*id, sha)
+                    .await?,
+            )),
+            Query::Policies(id, sha) => Answer::Policies(policies(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .policy_texts(*id, sha)
+                    .await?,
+            )),
+            Query::Text(id, sha, path) => Answer::Text(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .text(*id, sha, path, TEXT_BYTES_MAX)
+                    .await?,
+            ),
+            Query::Commit(id, sha) => {
+                Answer::Commit(self.git_with(*id, &[sha]).await?.commit(*id, sha).await?)
+            }
             Query::Models(id, sha) => {
                 let found = self.git_with(*id, &[sha]).await?.models(*id, sha).await?;
                 Answer::Models(found.into_iter().map(model_at).collect())
             }
-            Query::ServiceTree(id, sha) => Answer::Digest(self.git_with(*id, &[sha]).await?.service_tree(*id, sha).await?),
-            Query::MergeTree(id, base, head) => Answer::MergeTree(self.git_with(*id, &[base, head]).await?.merge_tree(*id, base, head).await?),
-            Query::IsAncestor(id, old, new) => Answer::Flag(self.git_with(*id, &[old, new]).await?.is_ancestor(*id, old, new).await?),
-            Query::JudgeDigest(id, sha, paths) => Answer::Digest(self.git_with(*id, &[sha]).await?.judge_digest(*id, sha, paths).await?),
+            Query::ServiceTree(id, sha) => Answer::Digest(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .service_tree(*id, sha)
+                    .await?,
+            ),
+            Query::MergeTree(id, base, head) => Answer::MergeTree(
+                self.git_with(*id, &[base, head])
+                    .await?
+                    .merge_tree(*id, base, head)
+                    .await?,
+            ),
+            Query::IsAncestor(id, old, new) => Answer::Flag(
+                self.git_with(*id, &[old, new])
+                    .await?
+                    .is_ancestor(*id, old, new)
+                    .await?,
+            ),
+            Query::JudgeDigest(id, sha, paths) => Answer::Digest(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .judge_digest(*id, sha, paths)
+                    .await?,
+            ),
             Query::Versions(id, model) => Answer::Versions(self.versions(*id, model).await?),
             Query::Repository(_)
             | Query::RepositoryNamed(_)
@@ -66,7 +116,9 @@ impl Rooms {
             | Query::PassedRun(..)
             | Query::Live(..)
             | Query::Environment(..)
-            | Query::Environments(_) => return Err(Trouble::Other(anyhow::anyhow!("not a question for git"))),
+            | Query::Environments(_) => {
+                return Err(Trouble::Other(anyhow::anyhow!("not a question for git")));
+            }
         })
     }
 
@@ -77,11 +129,14 @@ impl Rooms {
             return Ok(stored);
         }
         let (view, place) = self.known(id).await?;
-        self.mirrors.refresh(&view.repo, async || Ok(place.fetch_token().await?)).await?;
+        self.mirrors
+            .refresh(&view.repo, async || Ok(place.fetch_token().await?))
+            .await?;
         let tags = self.mirrors.versions(id, model).await?;
         let read = |tag: VersionTag| {
             let manifest: Manifest = serde_json::from_str(&tag.manifest_json?).ok()?;
-            (manifest.version == tag.version && manifest.model == *model).then(|| of_tag(id, manifest, tag.commit, tag.committed_ms))
+            (manifest.version == tag.version && manifest.model == *model)
+                .then(|| of_tag(id, manifest, tag.commit, tag.committed_ms))
         };
         Ok(tags.into_iter().filter_map(read).collect())
     }
@@ -110,16 +165,31 @@ fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i6
 /// OWNERS of a commit; where there are more files than are read, one that entitles nobody.
 fn owners(texts: &OwnersTexts) -> Owners {
     if texts.is_cut {
-        return Owners::parse(&[OwnersFile { dir: "", text: "approvers: []" }], None).0;
+        return Owners::parse(
+            &[OwnersFile {
+                dir: "",
+                text: "approvers: []",
+            }],
+            None,
+        )
+        .0;
     }
-    let files: Vec<OwnersFile<'_>> = texts.files.iter().map(|(dir, text)| OwnersFile { dir, text }).collect();
+    let files: Vec<OwnersFile<'_>> = texts
+        .files
+        .iter()
+        .map(|(dir, text)| OwnersFile { dir, text })
+        .collect();
     Owners::parse(&files, texts.aliases.as_deref()).0
 }
 
 fn contract_at(text: TextAt) -> ContractAt {
     match text {
         TextAt::Missing => ContractAt::Missing,
-        TextAt::Unusable(why) => ContractAt::Broken(vec![contract::Problem { line: 1, column: 1, message: why }]),
+        TextAt::Unusable(why) => ContractAt::Broken(vec![contract::Problem {
+            line: 1,
+            column: 1,
+            message: why,
+        }]),
         TextAt::Text(text) => match contract::parse(&text) {
             Ok(contract) => ContractAt::Good(Box::new(contract), Digest::of(text.as_bytes())),
             Err(problems) => ContractAt::Broken(problems),
@@ -138,21 +208,36 @@ fn policies(texts: Vec<(bowsprit_core::name::RepoPath, TextAt)>) -> Result<Polic
         match gate::parse_policy(&text) {
             Ok(policy) => own.push(policy),
             Err(problems) => {
-                let first = problems.first().map(|p| format!("line {}: {}", p.line, p.message)).unwrap_or_default();
+                let first = problems
+                    .first()
+                    .map(|p| format!("line {}: {}", p.line, p.message))
+                    .unwrap_or_default();
                 return Err(format!("`{path}`: {first}"));
             }
         }
     }
-    Policies::new(gate::shipped(), own).map_err(|clashes| clashes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    Policies::new(gate::shipped(), own).map_err(|clashes| {
+        clashes
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
 }
 
 fn model_at(texts: ModelTexts) -> ModelAt {
     let model = texts.model;
     let manifest = match texts.manifest_json {
         None => Err("there is no `manifest.json`".to_owned()),
-        Some(text) => serde_json::from_str::<Manifest>(&text).map_err(|error| error.to_string()).and_then(|manifest| check(&model, manifest)),
+        Some(text) => serde_json::from_str::<Manifest>(&text)
+            .map_err(|error| error.to_string())
+            .and_then(|manifest| check(&model, manifest)),
     };
-    ModelAt { model, manifest, samples: samples(texts.samples_jsonl.unwrap_or_default().as_bytes()) }
+    ModelAt {
+        model,
+        manifest,
+        samples: samples(texts.samples_jsonl.unwrap_or_default().as_bytes()),
+    }
 }
 
 /// A manifest must speak of its own folder, and its digest must be that of its files.

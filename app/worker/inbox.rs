@@ -37,7 +37,9 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
             continue;
         }
         for delivery in claimed {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                return;
+            };
             let rooms = rooms.clone();
             tasks.spawn(async move {
                 handle(&rooms, delivery).await;
@@ -59,7 +61,10 @@ async fn handle(rooms: &Rooms, delivery: Delivery) {
         }
         Err(trouble) => {
             tracing::warn!(delivery.id = %guid, event = %delivery.event, "delivery `{guid}` will be tried again: {trouble}");
-            rooms.store.fail_delivery(id, &trouble.to_string(), now_ms()).await
+            rooms
+                .store
+                .fail_delivery(id, &trouble.to_string(), now_ms())
+                .await
         }
     };
     if let Err(error) = stored {
@@ -67,7 +72,10 @@ async fn handle(rooms: &Rooms, delivery: Delivery) {
     }
 }
 
-async fn understand(rooms: &Rooms, delivery: &Delivery) -> Result<(Vec<Wake>, Option<String>), Trouble> {
+async fn understand(
+    rooms: &Rooms,
+    delivery: &Delivery,
+) -> Result<(Vec<Wake>, Option<String>), Trouble> {
     let seen = match event::seen(&delivery.event, &delivery.body) {
         Ok(seen) => seen,
         // A body that cannot be read will not be readable the next time either.
@@ -86,7 +94,12 @@ async fn understand(rooms: &Rooms, delivery: &Delivery) -> Result<(Vec<Wake>, Op
                 // First word of a repository: ask which ones are ours before giving up.
                 super::tick::repositories(rooms).await?;
                 match known(rooms, repo, one).await {
-                    Err(Trouble::Unknown(id)) => return Ok((Vec::new(), Some(format!("no installation shows repository {id}")))),
+                    Err(Trouble::Unknown(id)) => {
+                        return Ok((
+                            Vec::new(),
+                            Some(format!("no installation shows repository {id}")),
+                        ));
+                    }
                     other => other?,
                 }
             }
@@ -99,7 +112,11 @@ async fn understand(rooms: &Rooms, delivery: &Delivery) -> Result<(Vec<Wake>, Op
 
 fn place_of(seen: &Seen) -> Option<&Repo> {
     match seen {
-        Seen::Push { repo, .. } | Seen::Pull { repo, .. } | Seen::Talk { repo, .. } | Seen::Rerun { repo, .. } | Seen::Context { repo, .. } => Some(repo),
+        Seen::Push { repo, .. }
+        | Seen::Pull { repo, .. }
+        | Seen::Talk { repo, .. }
+        | Seen::Rerun { repo, .. }
+        | Seen::Context { repo, .. } => Some(repo),
         Seen::Installation | Seen::Nothing => None,
     }
 }
@@ -107,13 +124,17 @@ fn place_of(seen: &Seen) -> Option<&Repo> {
 /// What routing must know, and no more: a comment costs no git.
 async fn known(rooms: &Rooms, repo: &Repo, seen: &Seen) -> Result<Known, Trouble> {
     let (view, _) = rooms.known(repo.id).await?;
-    let mut known = Known { default_branch: Some(view.default_branch.clone()), ..Known::default() };
+    let mut known = Known {
+        default_branch: Some(view.default_branch.clone()),
+        ..Known::default()
+    };
     match seen {
         Seen::Push { branch, head, .. } => {
             known.active_runs = rooms.store.active_runs(repo.id, branch).await?;
             known.environments = environments(rooms, repo).await?;
             known.open_pulls = rooms.store.open_pulls(repo.id).await?;
-            known.contract = contract_of(rooms, repo, &view.default_branch, branch, head.as_ref()).await?;
+            known.contract =
+                contract_of(rooms, repo, &view.default_branch, branch, head.as_ref()).await?;
         }
         Seen::Rerun { sha, .. } => known.runs = rooms.store.runs_at(repo.id, sha).await?,
         Seen::Context { .. } => known.open_pulls = rooms.store.open_pulls(repo.id).await?,
@@ -122,13 +143,26 @@ async fn known(rooms: &Rooms, repo: &Repo, seen: &Seen) -> Result<Known, Trouble
     Ok(known)
 }
 
-async fn environments(rooms: &Rooms, repo: &Repo) -> Result<Vec<bowsprit_core::name::Slug>, Trouble> {
+async fn environments(
+    rooms: &Rooms,
+    repo: &Repo,
+) -> Result<Vec<bowsprit_core::name::Slug>, Trouble> {
     let all = rooms.store.environments(repo.id).await?;
-    Ok(all.into_iter().filter(|environment| !environment.is_gone).map(|environment| environment.name).collect())
+    Ok(all
+        .into_iter()
+        .filter(|environment| !environment.is_gone)
+        .map(|environment| environment.name)
+        .collect())
 }
 
 /// The contract at the head of the default branch, after a push to it or to another branch.
-async fn contract_of(rooms: &Rooms, repo: &Repo, default: &BranchName, branch: &BranchName, head: Option<&CommitSha>) -> Result<Option<Contract>, Trouble> {
+async fn contract_of(
+    rooms: &Rooms,
+    repo: &Repo,
+    default: &BranchName,
+    branch: &BranchName,
+    head: Option<&CommitSha>,
+) -> Result<Option<Contract>, Trouble> {
     let tip = match head.filter(|_| branch == default) {
         Some(head) => Some(head.clone()),
         None => rooms.place(repo).await?.head(default).await?,
@@ -138,7 +172,11 @@ async fn contract_of(rooms: &Rooms, repo: &Repo, default: &BranchName, branch: &
 }
 
 /// A good contract at a commit, if there is one.
-pub(super) async fn contract_at(rooms: &Rooms, repo: &Repo, sha: &CommitSha) -> Result<Option<Contract>, Trouble> {
+pub(super) async fn contract_at(
+    rooms: &Rooms,
+    repo: &Repo,
+    sha: &CommitSha,
+) -> Result<Option<Contract>, Trouble> {
     rooms.ensure(repo, &[sha]).await?;
     Ok(match rooms.mirrors.contract_text(repo.id, sha).await? {
         TextAt::Text(text) => contract::parse(&text).ok(),

@@ -73,7 +73,11 @@ pub fn now_ms() -> i64 {
 impl Rooms {
     /// A repository that an installation of ours shows. Errors: it is not known, or the database fails.
     async fn known(&self, id: RepoId) -> Result<(RepoView, Place), Trouble> {
-        let (view, installation) = self.store.repository(id).await?.ok_or(Trouble::Unknown(id))?;
+        let (view, installation) = self
+            .store
+            .repository(id)
+            .await?
+            .ok_or(Trouble::Unknown(id))?;
         let place = self.github.at(installation, view.repo.clone());
         Ok((view, place))
     }
@@ -105,7 +109,10 @@ impl Trouble {
     fn retry_after_ms(&self, attempts: u32) -> i64 {
         let own = crate::store::backoff_ms(attempts);
         match self {
-            Trouble::Api(ApiError::Retry { after_ms: Some(after), .. }) => (*after).max(RETRY_MS),
+            Trouble::Api(ApiError::Retry {
+                after_ms: Some(after),
+                ..
+            }) => (*after).max(RETRY_MS),
             Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Other(_) => own,
         }
     }

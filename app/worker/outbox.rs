@@ -26,9 +26,15 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     let slots = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let tasks = TaskTracker::new();
     while !stop.is_cancelled() {
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            break;
+        };
         drop(slot);
-        let claimed = match rooms.store.claim_effects(now_ms(), slots.available_permits().max(1)).await {
+        let claimed = match rooms
+            .store
+            .claim_effects(now_ms(), slots.available_permits().max(1))
+            .await
+        {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::error!("cannot claim effects: {error:#}");
@@ -40,7 +46,9 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
             continue;
         }
         for claim in claimed {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                return;
+            };
             let rooms = rooms.clone();
             tasks.spawn(async move {
                 handle(&rooms, claim).await;
@@ -59,7 +67,9 @@ async fn handle(rooms: &Rooms, claim: EffectClaim) {
         Ok(result) => {
             let state = match &result {
                 EffectResult::Refused { .. } | EffectResult::Taken => EffectState::Refused,
-                EffectResult::Nothing | EffectResult::Proposed { .. } | EffectResult::Merged { .. } => EffectState::Done,
+                EffectResult::Nothing
+                | EffectResult::Proposed { .. }
+                | EffectResult::Merged { .. } => EffectState::Done,
             };
             tracing::info!(effect.kind = kind, effect.key = %key, state = ?state, "effect `{key}`: {state:?}");
             rooms.store.finish_effect(&claim, state, result).await
@@ -75,8 +85,13 @@ async fn failed(rooms: &Rooms, claim: &EffectClaim, trouble: Trouble) -> anyhow:
     let words = trouble.to_string();
     if let Trouble::Api(error @ (ApiError::NotFound | ApiError::Refused { .. })) = &trouble {
         tracing::warn!(effect.key = %claim.key, "effect `{}` was refused: {words}", claim.key);
-        let result = EffectResult::Refused { reason: error.words() };
-        return rooms.store.finish_effect(claim, EffectState::Refused, result).await;
+        let result = EffectResult::Refused {
+            reason: error.words(),
+        };
+        return rooms
+            .store
+            .finish_effect(claim, EffectState::Refused, result)
+            .await;
     }
     // Waiting for the write budget is nobody's failure; it does not count as a try.
     let counts = !matches!(&trouble, Trouble::Api(ApiError::Retry { .. }));
@@ -109,15 +124,28 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
     }
 }
 
-async fn at_github(rooms: &Rooms, claim: &EffectClaim, repo: &Repo) -> Result<EffectResult, Trouble> {
+async fn at_github(
+    rooms: &Rooms,
+    claim: &EffectClaim,
+    repo: &Repo,
+) -> Result<EffectResult, Trouble> {
     let place = rooms.place(repo).await?;
     let artifacts = rooms.artifacts.clone();
     let content = move |digest: Digest| -> BoxFuture<'static, anyhow::Result<Vec<u8>>> {
         let artifacts = artifacts.clone();
         Box::pin(async move { Ok(artifacts.read(&digest, CONTENT_BYTES_MAX).await?.to_vec()) })
     };
-    let desk = apply::Desk { texts: &rooms.texts, public_url: &rooms.public_url, content: &content };
-    let intent = Intent { key: claim.key.clone(), is_view: claim.is_view, priority: claim.priority, effect: claim.effect.clone() };
+    let desk = apply::Desk {
+        texts: &rooms.texts,
+        public_url: &rooms.public_url,
+        content: &content,
+    };
+    let intent = Intent {
+        key: claim.key.clone(),
+        is_view: claim.is_view,
+        priority: claim.priority,
+        effect: claim.effect.clone(),
+    };
     Ok(apply::apply(&place, &intent, &desk).await?)
 }
 
@@ -141,10 +169,25 @@ fn started(outcome: Result<(), crate::hands::StartError>) -> anyhow::Result<Effe
 }
 
 /// A tar of a repository at a commit, kept under `name`.
-async fn snapshot(rooms: &Rooms, repo: &Repo, sha: &CommitSha, leave_out: &[RepoPath], name: &str) -> Result<Source, Trouble> {
+async fn snapshot(
+    rooms: &Rooms,
+    repo: &Repo,
+    sha: &CommitSha,
+    leave_out: &[RepoPath],
+    name: &str,
+) -> Result<Source, Trouble> {
     rooms.ensure(repo, &[sha]).await?;
-    tokio::fs::create_dir_all(&rooms.snapshots).await.map_err(anyhow::Error::from)?;
+    tokio::fs::create_dir_all(&rooms.snapshots)
+        .await
+        .map_err(anyhow::Error::from)?;
     let path = rooms.snapshots.join(format!("{name}.tar"));
-    let sha256 = rooms.mirrors.snapshot(repo.id, sha, leave_out, &path).await?.digest;
-    Ok(Source { uri: path.display().to_string(), sha256 })
+    let sha256 = rooms
+        .mirrors
+        .snapshot(repo.id, sha, leave_out, &path)
+        .await?
+        .digest;
+    Ok(Source {
+        uri: path.display().to_string(),
+        sha256,
+    })
 }

@@ -21,7 +21,9 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     let slots = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let tasks = TaskTracker::new();
     while !stop.is_cancelled() {
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            break;
+        };
         match rooms.store.claim_subject(now_ms()).await {
             Ok(Some(claim)) => {
                 let rooms = rooms.clone();
@@ -34,8 +36,15 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
                 drop(slot);
                 let now = now_ms();
                 let due = rooms.store.next_due_ms(now).await.ok().flatten();
-                let sleep = due.map_or(IDLE, |due| Duration::from_millis(u64::try_from(due - now).unwrap_or(0)).min(IDLE));
-                wait(rooms.store.subjects_changed(), sleep.max(Duration::from_millis(5)), &stop).await;
+                let sleep = due.map_or(IDLE, |due| {
+                    Duration::from_millis(u64::try_from(due - now).unwrap_or(0)).min(IDLE)
+                });
+                wait(
+                    rooms.store.subjects_changed(),
+                    sleep.max(Duration::from_millis(5)),
+                    &stop,
+                )
+                .await;
             }
             Err(error) => {
                 drop(slot);
@@ -58,11 +67,17 @@ async fn look(rooms: &Rooms, claim: Claim) {
         }
         SubjectKey::Model(repo, name) => {
             let at = (*repo, name.clone());
-            drive(rooms, &claim, move |given, ask| model::step(given, (at.0, &at.1), ask)).await
+            drive(rooms, &claim, move |given, ask| {
+                model::step(given, (at.0, &at.1), ask)
+            })
+            .await
         }
         SubjectKey::Environment(repo, name) => {
             let at = (*repo, name.clone());
-            drive(rooms, &claim, move |given, ask| environment::step(given, (at.0, &at.1), ask)).await
+            drive(rooms, &claim, move |given, ask| {
+                environment::step(given, (at.0, &at.1), ask)
+            })
+            .await
         }
     };
     let stored = match outcome {
@@ -82,13 +97,20 @@ async fn look(rooms: &Rooms, claim: Claim) {
     }
 }
 
-async fn drive<S>(rooms: &Rooms, claim: &Claim, step: impl Fn(&Given<S>, &mut Ask) -> Step<S>) -> Result<Commit, Trouble>
+async fn drive<S>(
+    rooms: &Rooms,
+    claim: &Claim,
+    step: impl Fn(&Given<S>, &mut Ask) -> Step<S>,
+) -> Result<Commit, Trouble>
 where
     S: Serialize + DeserializeOwned,
 {
     let state = match claim.state.clone() {
         None | Some(serde_json::Value::Null) => None,
-        Some(value) => Some(serde_json::from_value(value).map_err(|error| anyhow::anyhow!("cannot read the state: {error}"))?),
+        Some(value) => Some(
+            serde_json::from_value(value)
+                .map_err(|error| anyhow::anyhow!("cannot read the state: {error}"))?,
+        ),
     };
     let given = Given {
         state,
@@ -104,12 +126,26 @@ where
         match step(&given, &mut ask) {
             Step::Nothing => {
                 let state = claim.state.clone().unwrap_or(serde_json::Value::Null);
-                return Ok(Commit { state, intents: Vec::new(), wakes: Vec::new(), records: Vec::new(), look_again_ms: None, hints_taken });
+                return Ok(Commit {
+                    state,
+                    intents: Vec::new(),
+                    wakes: Vec::new(),
+                    records: Vec::new(),
+                    look_again_ms: None,
+                    hints_taken,
+                });
             }
             Step::Act(act) => {
                 let state = serde_json::to_value(&act.state).map_err(anyhow::Error::from)?;
                 let act = *act;
-                return Ok(Commit { state, intents: act.intents, wakes: act.wakes, records: act.records, look_again_ms: act.look_again_ms, hints_taken });
+                return Ok(Commit {
+                    state,
+                    intents: act.intents,
+                    wakes: act.wakes,
+                    records: act.records,
+                    look_again_ms: act.look_again_ms,
+                    hints_taken,
+                });
             }
             Step::Look(queries) => {
                 let answers = queries.into_iter().map(|query| async {
@@ -122,5 +158,7 @@ where
             }
         }
     }
-    Err(Trouble::Other(anyhow::anyhow!("it asked more than {ROUNDS_MAX} times")))
+    Err(Trouble::Other(anyhow::anyhow!(
+        "it asked more than {ROUNDS_MAX} times"
+    )))
 }

@@ -39,7 +39,14 @@ pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
         }
     }
     for installation in installations {
-        rooms.store.put_installation(installation.id, installation.account.as_str(), installation.is_suspended).await?;
+        rooms
+            .store
+            .put_installation(
+                installation.id,
+                installation.account.as_str(),
+                installation.is_suspended,
+            )
+            .await?;
         if installation.is_suspended {
             continue;
         }
@@ -55,25 +62,48 @@ pub(super) async fn everybody(rooms: &Rooms) -> Result<Vec<Wake>, Trouble> {
     let mut wakes = Vec::new();
     for (view, _) in rooms.store.repositories().await? {
         let place = rooms.place(&view.repo).await?;
-        let Some(head) = place.head(&view.default_branch).await? else { continue };
+        let Some(head) = place.head(&view.default_branch).await? else {
+            continue;
+        };
         let known = Known {
             default_branch: Some(view.default_branch.clone()),
             contract: super::inbox::contract_at(rooms, &view.repo, &head).await?,
             open_pulls: open_pulls(rooms, &view.repo).await?,
-            environments: rooms.store.environments(view.repo.id).await?.into_iter().filter(|e| !e.is_gone).map(|e| e.name).collect(),
+            environments: rooms
+                .store
+                .environments(view.repo.id)
+                .await?
+                .into_iter()
+                .filter(|e| !e.is_gone)
+                .map(|e| e.name)
+                .collect(),
             runs: Vec::new(),
-            active_runs: rooms.store.active_runs(view.repo.id, &view.default_branch).await?,
+            active_runs: rooms
+                .store
+                .active_runs(view.repo.id, &view.default_branch)
+                .await?,
         };
         wakes.extend(route::everybody(&view.repo, &known));
-        if matches!(known.contract, Some(bowsprit_core::contract::Contract::Training(_))) {
-            wakes.push(route::run_for_push(&view.repo, &view.default_branch, &head, None));
+        if matches!(
+            known.contract,
+            Some(bowsprit_core::contract::Contract::Training(_))
+        ) {
+            wakes.push(route::run_for_push(
+                &view.repo,
+                &view.default_branch,
+                &head,
+                None,
+            ));
         }
     }
     Ok(wakes)
 }
 
 /// Pull requests open at GitHub now, and those that we still think open.
-async fn open_pulls(rooms: &Rooms, repo: &bowsprit_core::name::Repo) -> Result<Vec<bowsprit_core::name::PrNumber>, Trouble> {
+async fn open_pulls(
+    rooms: &Rooms,
+    repo: &bowsprit_core::name::Repo,
+) -> Result<Vec<bowsprit_core::name::PrNumber>, Trouble> {
     let mut numbers = rooms.place(repo).await?.open_pulls().await?;
     numbers.extend(rooms.store.open_pulls(repo.id).await?);
     numbers.sort();
@@ -84,7 +114,13 @@ async fn open_pulls(rooms: &Rooms, repo: &bowsprit_core::name::Repo) -> Result<V
 /// Asks GitHub to send again what did not reach us.
 async fn redeliver(rooms: &Rooms) -> Result<(), Trouble> {
     let since_ms = now_ms() - REDELIVERY_WINDOW_MS;
-    for failed in rooms.github.failed_deliveries(since_ms).await?.into_iter().take(REDELIVERIES_MAX) {
+    for failed in rooms
+        .github
+        .failed_deliveries(since_ms)
+        .await?
+        .into_iter()
+        .take(REDELIVERIES_MAX)
+    {
         if rooms.store.has_delivery(&failed.guid).await? {
             continue;
         }

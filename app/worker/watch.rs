@@ -15,11 +15,17 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
         let mut wakes: Vec<Wake> = Vec::new();
         for stage in rooms.runs.tend().await {
             if let Some((run, _)) = stage.rsplit_once('-') {
-                wakes.push(Wake { subject: SubjectKey::Run(run.to_owned()), hint: None });
+                wakes.push(Wake {
+                    subject: SubjectKey::Run(run.to_owned()),
+                    hint: None,
+                });
             }
         }
         for (repo, name) in rooms.releases.tend().await {
-            wakes.push(Wake { subject: SubjectKey::Environment(repo, name), hint: None });
+            wakes.push(Wake {
+                subject: SubjectKey::Environment(repo, name),
+                hint: None,
+            });
         }
         if !wakes.is_empty()
             && let Err(error) = rooms.store.wake(wakes).await

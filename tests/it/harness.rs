@@ -2,6 +2,7 @@
 
 use bowsprit::app::{self, Running};
 use bowsprit::config::Config;
+use bowsprit_core::subject::environment::Environment;
 use bowsprit_hub::{AppConfig, InstallationConfig, PersonConfig, WebhookConfig};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -41,11 +42,18 @@ fn key() -> &'static bowsprit_hub::key::KeyPair {
 
 /// Plays a story in a world of its own, and holds at its end that nothing was left over.
 pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG").unwrap_or_else(|_| "error".into());
+    // Another story of this process may have started the log already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     let mut world = World::new().await;
     story(&mut world).await;
     world.settle().await;
     let unknown = world.admin("GET", "/_hub/unknown", None).await;
-    assert_eq!(unknown, json!([]), "the bot made calls that the hub does not know");
+    assert_eq!(
+        unknown,
+        json!([]),
+        "the bot made calls that the hub does not know"
+    );
     let store = &world.bot().rooms.store;
     let dead = store.dead_effects(10).await.expect("a list");
     assert!(dead.is_empty(), "dead effects: {dead:#?}");
@@ -57,15 +65,27 @@ impl World {
         let dir = TempDir::new().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let bot = listener.local_addr().expect("an address");
-        let hub = bowsprit_hub::start(hub_config(dir.path(), &format!("http://{bot}"))).await.expect("a hub");
+        let hub = bowsprit_hub::start(hub_config(dir.path(), &format!("http://{bot}")))
+            .await
+            .expect("a hub");
         let config_file = write_config(dir.path(), &hub.url, &format!("{bot}"));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut world = World { hub, bot: None, dir, client, config_file };
+        let mut world = World {
+            hub,
+            bot: None,
+            dir,
+            client,
+            config_file,
+        };
         for repo in ["tiny-service", "tiny-training"] {
             world.create(repo).await;
         }
-        world.push_folder("tiny-service", "ada", "service", "Start").await;
-        world.push_folder("tiny-training", "ada", "training", "Start [skip train]").await;
+        world
+            .push_folder("tiny-service", "ada", "service", "Start")
+            .await;
+        world
+            .push_folder("tiny-training", "ada", "training", "Start [skip train]")
+            .await;
         world.start_on(listener).await;
         world.settle().await;
         world
@@ -77,9 +97,14 @@ impl World {
     }
 
     async fn start_on(&mut self, listener: TcpListener) {
-        let config = Config::load(Some(&self.config_file), std::iter::empty()).expect("a configuration");
+        let config =
+            Config::load(Some(&self.config_file), std::iter::empty()).expect("a configuration");
         let program: Vec<OsString> = vec![env!("CARGO_BIN_EXE_bowsprit").into(), "agent".into()];
-        self.bot = Some(app::start_on(listener, config, program).await.expect("a bot"));
+        self.bot = Some(
+            app::start_on(listener, config, program)
+                .await
+                .expect("a bot"),
+        );
     }
 
     /// Stops the bot and starts it again where it was.
@@ -87,14 +112,17 @@ impl World {
         let bot = self.bot.take().expect("the bot runs");
         let address = bot.address;
         bot.stop().await.expect("it stops");
-        let listener = TcpListener::bind(address).await.expect("the port is free again");
+        let listener = TcpListener::bind(address)
+            .await
+            .expect("the port is free again");
         self.start_on(listener).await;
     }
 
     async fn stop(&mut self) {
         if let Some(bot) = self.bot.take() {
-            bot.rooms.releases.stop_all().await;
+            let releases = bot.rooms.releases.clone();
             bot.stop().await.expect("it stops");
+            releases.pause().await;
         }
     }
 
@@ -103,7 +131,11 @@ impl World {
         let began = Instant::now();
         let mut quiet = 0;
         while quiet < 4 {
-            assert!(began.elapsed() < PATIENCE, "the world does not become quiet: {}", self.unrest().await);
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the world does not become quiet: {}",
+                self.unrest().await
+            );
             quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
             tokio::time::sleep(POLL).await;
         }
@@ -112,18 +144,33 @@ impl World {
     async fn is_quiet(&self) -> bool {
         let pending = self.admin("GET", "/_hub/pending", None).await;
         let rooms = &self.bot().rooms;
-        let is_settled = rooms.store.settled(bowsprit::worker::now_ms()).await.expect("an answer");
+        let is_settled = rooms
+            .store
+            .settled(bowsprit::worker::now_ms())
+            .await
+            .expect("an answer");
         pending["pending"] == 0 && is_settled && self.running().await.is_empty()
     }
 
     async fn running(&self) -> Vec<String> {
         let rooms = &self.bot().rooms;
-        let runs = rooms.store.list_runs(&bowsprit::store::RunFilter::default(), None, 50).await.expect("a list");
-        let mut busy: Vec<String> = runs.iter().filter(|run| !run.phase.is_final()).map(|run| format!("run {} {:?}", run.id, run.shown)).collect();
+        let runs = rooms
+            .store
+            .list_runs(&bowsprit::store::RunFilter::default(), None, 50)
+            .await
+            .expect("a list");
+        let mut busy: Vec<String> = runs
+            .iter()
+            .filter(|run| !run.phase.is_final())
+            .map(|run| format!("run {} {:?}", run.id, run.shown))
+            .collect();
         use bowsprit_core::serving::spec::RolloutPhase::{Starting, Verifying};
         for environment in rooms.store.list_environments(50).await.expect("a list") {
             if !environment.is_gone && matches!(environment.phase, Some(Starting | Verifying)) {
-                busy.push(format!("environment {} {:?}", environment.name, environment.phase));
+                busy.push(format!(
+                    "environment {} {:?}",
+                    environment.name, environment.phase
+                ));
             }
         }
         busy
@@ -132,33 +179,58 @@ impl World {
     async fn unrest(&self) -> String {
         let rooms = &self.bot().rooms;
         let counts = rooms.store.counts().await.expect("counts");
-        let effects = rooms.store.effects(Some(bowsprit_core::effect::EffectState::Intended), 10).await.expect("a list");
+        let effects = rooms
+            .store
+            .effects(Some(bowsprit_core::effect::EffectState::Intended), 10)
+            .await
+            .expect("a list");
         format!("{counts:?} {:?} {effects:#?}", self.running().await)
     }
 
     /// Waits until `look` finds something.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut(&World) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl AsyncFnMut(&World) -> Option<T>,
+    ) -> T {
         let began = Instant::now();
         loop {
             if let Some(found) = look(self).await {
                 return found;
             }
-            assert!(began.elapsed() < PATIENCE, "waited in vain for {what}: {}", self.unrest().await);
+            assert!(
+                began.elapsed() < PATIENCE,
+                "waited in vain for {what}: {}",
+                self.unrest().await
+            );
             tokio::time::sleep(POLL).await;
         }
     }
 
-    async fn call(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
+    async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let request = http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.hub.url))
             .header("user-agent", "story")
             .header("authorization", format!("Bearer {token}"))
-            .body(Full::new(Bytes::from(body.map(|b| b.to_string()).unwrap_or_default())))
+            .body(Full::new(Bytes::from(
+                body.map(|b| b.to_string()).unwrap_or_default(),
+            )))
             .expect("a request");
         let answer = self.client.request(request).await.expect("an answer");
         let status = answer.status().as_u16();
-        let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+        let bytes = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
@@ -170,16 +242,29 @@ impl World {
     }
 
     /// A person's call of the API.
-    pub(crate) async fn api(&self, who: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn api(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Value {
         let (status, value) = self.call(method, path, &format!("{who}-token"), body).await;
         assert!(status < 300, "{who}: {method} {path}: {status} {value}");
         value
     }
 
     async fn create(&self, repo: &str) {
-        self.api("ada", "POST", "/user/repos", Some(json!({"name": repo}))).await;
+        self.api("ada", "POST", "/user/repos", Some(json!({"name": repo})))
+            .await;
         for who in ["grace", "linus", "rita"] {
-            self.api("ada", "PUT", &format!("/repos/ada/{repo}/collaborators/{who}"), Some(json!({"permission": "push"}))).await;
+            self.api(
+                "ada",
+                "PUT",
+                &format!("/repos/ada/{repo}/collaborators/{who}"),
+                Some(json!({"permission": "push"})),
+            )
+            .await;
         }
     }
 
@@ -191,15 +276,28 @@ impl World {
     async fn push_folder(&self, repo: &str, who: &str, folder: &str, message: &str) {
         let copy = self.copy(repo);
         std::fs::create_dir_all(&copy).expect("a folder");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/pair").join(folder);
-        let cp = std::process::Command::new("cp").arg("-r").arg(format!("{}/.", source.display())).arg(&copy).status();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/it/pair")
+            .join(folder);
+        let cp = std::process::Command::new("cp")
+            .arg("-r")
+            .arg(format!("{}/.", source.display()))
+            .arg(&copy)
+            .status();
         assert!(cp.expect("cp").success());
         git(&copy, &["init", "-q", "-b", "main"]);
         self.push(repo, who, "main", message, &[]).await;
     }
 
     /// Writes files, commits and pushes; says the commit.
-    pub(crate) async fn push(&self, repo: &str, who: &str, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) async fn push(
+        &self,
+        repo: &str,
+        who: &str,
+        branch: &str,
+        message: &str,
+        files: &[(&str, &str)],
+    ) -> String {
         let copy = self.copy(repo);
         for (path, text) in files {
             let path = copy.join(path);
@@ -207,18 +305,37 @@ impl World {
             std::fs::write(path, text).expect("a file");
         }
         git(&copy, &["add", "-A"]);
-        git(&copy, &["-c", &format!("user.name={who}"), "-c", &format!("user.email={who}@localhost"), "commit", "-q", "--allow-empty", "-m", message]);
+        git(
+            &copy,
+            &[
+                "-c",
+                &format!("user.name={who}"),
+                "-c",
+                &format!("user.email={who}@localhost"),
+                "commit",
+                "-q",
+                "--allow-empty",
+                "-m",
+                message,
+            ],
+        );
         let host = self.hub.url.trim_start_matches("http://");
         let url = format!("http://{who}:{who}-token@{host}/ada/{repo}.git");
         let (to, dir) = (format!("HEAD:refs/heads/{branch}"), copy.clone());
-        tokio::task::spawn_blocking(move || git(&dir, &["push", "-q", "-f", &url, &to])).await.expect("a push");
+        tokio::task::spawn_blocking(move || git(&dir, &["push", "-q", "-f", &url, &to]))
+            .await
+            .expect("a push");
         git(&copy, &["rev-parse", "HEAD"])
     }
 
     /// Takes over what landed on a branch.
     pub(crate) async fn pull(&self, repo: &str, branch: &str) -> String {
         let host = self.hub.url.trim_start_matches("http://");
-        let (url, dir, from) = (format!("http://ada:ada-token@{host}/ada/{repo}.git"), self.copy(repo), branch.to_owned());
+        let (url, dir, from) = (
+            format!("http://ada:ada-token@{host}/ada/{repo}.git"),
+            self.copy(repo),
+            branch.to_owned(),
+        );
         tokio::task::spawn_blocking(move || {
             git(&dir, &["fetch", "-q", &url, &from]);
             git(&dir, &["reset", "-q", "--hard", "FETCH_HEAD"]);
@@ -236,38 +353,87 @@ impl World {
     /// Opens a pull request; says its number.
     pub(crate) async fn open_pull(&self, repo: &str, who: &str, branch: &str, title: &str) -> u64 {
         let body = json!({"title": title, "head": branch, "base": "main"});
-        self.api(who, "POST", &format!("/repos/ada/{repo}/pulls"), Some(body)).await["number"].as_u64().expect("a number")
+        self.api(who, "POST", &format!("/repos/ada/{repo}/pulls"), Some(body))
+            .await["number"]
+            .as_u64()
+            .expect("a number")
     }
 
     /// Comments; says the comment's id.
     pub(crate) async fn say(&self, repo: &str, who: &str, number: u64, words: &str) -> u64 {
         let path = format!("/repos/ada/{repo}/issues/{number}/comments");
-        self.api(who, "POST", &path, Some(json!({"body": words}))).await["id"].as_u64().expect("an id")
+        self.api(who, "POST", &path, Some(json!({"body": words})))
+            .await["id"]
+            .as_u64()
+            .expect("an id")
     }
 
     /// The bodies of the bot's comments, oldest first.
     pub(crate) async fn bot_says(&self, repo: &str, number: u64) -> Vec<String> {
-        let comments = self.api("ada", "GET", &format!("/repos/ada/{repo}/issues/{number}/comments?per_page=100"), None).await;
-        let of_bot = comments.as_array().expect("a list").iter().filter(|c| c["user"]["login"] == "bowsprit[bot]");
-        of_bot.map(|c| c["body"].as_str().unwrap_or_default().to_owned()).collect()
+        let comments = self
+            .api(
+                "ada",
+                "GET",
+                &format!("/repos/ada/{repo}/issues/{number}/comments?per_page=100"),
+                None,
+            )
+            .await;
+        let of_bot = comments
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|c| c["user"]["login"] == "bowsprit[bot]");
+        of_bot
+            .map(|c| c["body"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// The check run of a name on a commit.
     pub(crate) async fn check(&self, repo: &str, sha: &str, name: &str) -> Option<Value> {
-        let found = self.api("ada", "GET", &format!("/repos/ada/{repo}/commits/{sha}/check-runs"), None).await;
-        found["check_runs"].as_array().expect("a list").iter().find(|run| run["name"] == name).cloned()
+        let found = self
+            .api(
+                "ada",
+                "GET",
+                &format!("/repos/ada/{repo}/commits/{sha}/check-runs"),
+                None,
+            )
+            .await;
+        found["check_runs"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|run| run["name"] == name)
+            .cloned()
     }
 
     /// Open pull requests of the bot, by branch.
     pub(crate) async fn proposals(&self, branch: &str) -> Vec<Value> {
-        let pulls = self.api("ada", "GET", "/repos/ada/tiny-service/pulls?state=all&per_page=100", None).await;
-        pulls.as_array().expect("a list").iter().filter(|pull| pull["head"]["ref"] == branch).cloned().collect()
+        let pulls = self
+            .api(
+                "ada",
+                "GET",
+                "/repos/ada/tiny-service/pulls?state=all&per_page=100",
+                None,
+            )
+            .await;
+        pulls
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|pull| pull["head"]["ref"] == branch)
+            .cloned()
+            .collect()
     }
 
     /// An environment as the bot sees it.
-    pub(crate) async fn environment(&self, name: &str) -> bowsprit_core::subject::environment::Environment {
+    pub(crate) async fn environment(&self, name: &str) -> Environment {
+        self.find_environment(name).await.unwrap_or_else(|| panic!("no environment {name}"))
+    }
+
+    /// An environment as the bot sees it, unless it is gone.
+    pub(crate) async fn find_environment(&self, name: &str) -> Option<Environment> {
         let all = self.bot().rooms.store.list_environments(50).await.expect("a list");
-        all.into_iter().find(|e| e.name.as_str() == name).unwrap_or_else(|| panic!("no environment {name}"))
+        all.into_iter().find(|e| e.name.as_str() == name && !e.is_gone)
     }
 }
 
@@ -280,13 +446,24 @@ fn git(dir: &Path, words: &[&str]) -> String {
         .env("GIT_TERMINAL_PROMPT", "0")
         .output()
         .expect("git runs");
-    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "git {words:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
     let mut config = bowsprit_hub::Config::new(dir.join("hub"), ADMIN);
-    config.people = PEOPLE.map(|login| PersonConfig { login: login.to_owned(), id: None, name: None, token: format!("{login}-token") }).to_vec();
+    config.people = PEOPLE
+        .map(|login| PersonConfig {
+            login: login.to_owned(),
+            id: None,
+            name: None,
+            token: format!("{login}-token"),
+        })
+        .to_vec();
     config.app = Some(AppConfig {
         id: 7,
         client_id: None,
@@ -297,8 +474,16 @@ fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
         permissions: BTreeMap::new(),
         events: Vec::new(),
     });
-    config.installations = vec![InstallationConfig { id: Some(3), account: "ada".to_owned(), repositories: Vec::new(), permissions: BTreeMap::new() }];
-    config.webhook = Some(WebhookConfig { url: format!("{bot}/webhook"), secret: Some(SECRET.to_owned()) });
+    config.installations = vec![InstallationConfig {
+        id: Some(3),
+        account: "ada".to_owned(),
+        repositories: Vec::new(),
+        permissions: BTreeMap::new(),
+    }];
+    config.webhook = Some(WebhookConfig {
+        url: format!("{bot}/webhook"),
+        secret: Some(SECRET.to_owned()),
+    });
     config
 }
 
@@ -307,7 +492,7 @@ fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
     let text = format!(
-        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n",
+        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
         dir.join("bot"),
         dir.join("app.pem"),
         dir.join("secret"),

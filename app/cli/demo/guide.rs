@@ -12,19 +12,34 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The short guide.
 pub(super) fn tell(world: &World, hub: &str, bot: SocketAddr, token: &str) {
-    out::line(&format!("\nBowsprit is up.\n\n  GitHub (a stand-in)  {hub}\n  Bowsprit             http://{bot}\n  everything is in     {}\n", world.dir.display()));
+    out::line(&format!(
+        "\nBowsprit is up.\n\n  GitHub (a stand-in)  {hub}\n  Bowsprit             http://{bot}\n  everything is in     {}\n",
+        world.dir.display()
+    ));
     out::line("People, each with a token (also their git password):");
     for (login, role) in PEOPLE {
         out::line(&format!("  {login:<6} {role:<32} {}", world.token(login)));
     }
-    out::line(&format!("\nBowsprit's own pages and API take this token: {token}\n"));
+    out::line(&format!(
+        "\nBowsprit's own pages and API take this token: {token}\n"
+    ));
     out::line("What to do next:");
-    out::line(&format!("  1. Training runs now. Watch it: {hub}/ada/digits-training"));
-    out::line(&format!("  2. Its model is proposed here:   {hub}/ada/digits-service"));
-    out::line("     Be grace and comment /lgtm, be ada and comment /approve: it merges and staging serves it.");
+    out::line(&format!(
+        "  1. Training runs now. Watch it: {hub}/ada/digits-training"
+    ));
+    out::line(&format!(
+        "  2. Its model is proposed here:   {hub}/ada/digits-service"
+    ));
+    out::line(
+        "     Be grace and comment /lgtm, be ada and comment /approve: it merges and staging serves it.",
+    );
     out::line("  3. A promotion to production follows. Be rita and comment /approve.");
-    out::line(&format!("  4. git clone {hub}/ada/digits-training.git as linus, change C in bowsprit.yaml to 1.5, push: v2."));
-    out::line("  5. Be rita and comment /rollback production.\n\nCtrl-C stops it; the next start goes on from there.\n");
+    out::line(&format!(
+        "  4. git clone {hub}/ada/digits-training.git as linus, change C in bowsprit.yaml to 1.5, push: v2."
+    ));
+    out::line(
+        "  5. Be rita and comment /rollback production.\n\nCtrl-C stops it; the next start goes on from there.\n",
+    );
 }
 
 /// Tells what happens, as it happens; never ends.
@@ -43,15 +58,35 @@ pub(super) async fn progress(rooms: &Rooms) {
 
 async fn news(rooms: &Rooms) -> anyhow::Result<Vec<(String, String)>> {
     let mut news = Vec::new();
-    for run in rooms.store.list_runs(&crate::store::RunFilter::default(), None, 10).await? {
-        let word = run.shown.as_ref().map_or_else(|| "recorded".to_owned(), |(word, _)| word.clone());
-        let word = if run.phase.is_final() { bowsprit_core::subject::run::check::headline(&run) } else { word };
-        news.push((format!("run {} {}", run.cause.what.check_name(), run.sha.short()), word));
+    for run in rooms
+        .store
+        .list_runs(&crate::store::RunFilter::default(), None, 10)
+        .await?
+    {
+        let word = run
+            .shown
+            .as_ref()
+            .map_or_else(|| "recorded".to_owned(), |(word, _)| word.clone());
+        let word = if run.phase.is_final() {
+            bowsprit_core::subject::run::check::headline(&run)
+        } else {
+            word
+        };
+        news.push((
+            format!("run {} {}", run.cause.what.check_name(), run.sha.short()),
+            word,
+        ));
     }
     for environment in rooms.store.list_environments(20).await? {
-        let live = environment.live.as_ref().map_or_else(|| "waiting for a model".to_owned(), |live| live.shown());
+        let live = environment
+            .live
+            .as_ref()
+            .map_or_else(|| "waiting for a model".to_owned(), |live| live.shown());
         let at = environment.url.clone().unwrap_or_default();
-        news.push((format!("environment {}", environment.name), format!("{live} {at}")));
+        news.push((
+            format!("environment {}", environment.name),
+            format!("{live} {at}"),
+        ));
     }
     Ok(news)
 }

@@ -37,7 +37,9 @@ pub struct Demo {
 pub async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     let world = World::open(demo.state.as_deref(), demo.port)?;
     let hub = bowsprit_hub::start(world.hub_config()).await?;
-    let listener = TcpListener::bind(("127.0.0.1", world.ports.bot)).await.context("cannot open the bot's port; is another demo running with this state?")?;
+    let listener = TcpListener::bind(("127.0.0.1", world.ports.bot))
+        .await
+        .context("cannot open the bot's port; is another demo running with this state?")?;
     let config_file = world.write_config(&hub.url, listener.local_addr()?)?;
     let config = load(&config_file)?;
     seed::webhook(&world, &hub.url, &config.public_url).await?;
@@ -53,11 +55,14 @@ pub async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
             () = guide::progress(&bot.rooms) => {}
             () = super::server::interrupted() => {}
         }
-        out::line("\nStopping; the environments stop too. The next `bowsprit demo` goes on from here.");
+        out::line(
+            "\nStopping; the environments stop too. The next `bowsprit demo` goes on from here.",
+        );
         ExitCode::SUCCESS
     };
-    bot.rooms.releases.stop_all().await;
+    let releases = bot.rooms.releases.clone();
     bot.stop().await?;
+    releases.pause().await;
     hub.shutdown().await?;
     Ok(code)
 }
@@ -76,8 +81,16 @@ async fn play(brief: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         command.arg("--json");
     }
-    let status = command.kill_on_drop(true).status().await.context("cannot start the tour")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let status = command
+        .kill_on_drop(true)
+        .status()
+        .await
+        .context("cannot start the tour")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What the tour is told.

@@ -18,8 +18,14 @@ struct Digits;
 pub(super) async fn webhook(world: &World, hub: &str, bot: &str) -> anyhow::Result<()> {
     let admin = Caller::new(hub, world.admin_token());
     let body = json!({"url": format!("{bot}/webhook"), "secret": world.webhook_secret()});
-    let answer = admin.call(Method::PUT, "/_hub/webhook", Some(&body)).await?;
-    anyhow::ensure!(answer.status < 300, "cannot set the webhook: {}", answer.status);
+    let answer = admin
+        .call(Method::PUT, "/_hub/webhook", Some(&body))
+        .await?;
+    anyhow::ensure!(
+        answer.status < 300,
+        "cannot set the webhook: {}",
+        answer.status
+    );
     Ok(())
 }
 
@@ -35,7 +41,12 @@ pub(super) async fn pair(world: &World, hub: &str, is_quiet: bool) -> anyhow::Re
         }
         for (login, _) in PEOPLE.iter().filter(|(login, _)| *login != "ada") {
             let body = json!({"permission": "push"});
-            ada.call(Method::PUT, &format!("{path}/collaborators/{login}"), Some(&body)).await?;
+            ada.call(
+                Method::PUT,
+                &format!("{path}/collaborators/{login}"),
+                Some(&body),
+            )
+            .await?;
         }
         let branches = ada.get(&format!("{path}/branches")).await?;
         if branches.as_array().is_some_and(Vec::is_empty) {
@@ -52,14 +63,35 @@ async fn first_push(world: &World, hub: &str, half: &str, is_quiet: bool) -> any
     sign_in(copy.path(), hub, "ada", world.token("ada")).await?;
     git(copy.path(), &["add", "-A"]).await?;
     let skip = if is_quiet { " [skip train]" } else { "" };
-    git(copy.path(), &["commit", "-q", "-m", &format!("Start from the digits quickstart{skip}")]).await?;
-    git(copy.path(), &["push", "-q", &format!("{hub}/ada/digits-{half}.git"), "HEAD:main"]).await.map(|_| ())
+    git(
+        copy.path(),
+        &[
+            "commit",
+            "-q",
+            "-m",
+            &format!("Start from the digits quickstart{skip}"),
+        ],
+    )
+    .await?;
+    git(
+        copy.path(),
+        &[
+            "push",
+            "-q",
+            &format!("{hub}/ada/digits-{half}.git"),
+            "HEAD:main",
+        ],
+    )
+    .await
+    .map(|_| ())
 }
 
 fn lay_out(half: &str, into: &Path) -> anyhow::Result<()> {
     let prefix = format!("{half}/");
     for path in Digits::iter() {
-        let Some(inside) = path.strip_prefix(&prefix) else { continue };
+        let Some(inside) = path.strip_prefix(&prefix) else {
+            continue;
+        };
         let target = into.join(inside);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;

@@ -50,11 +50,20 @@ struct Kept {
 
 /// This program, as agents and gateways start it.
 pub(in crate::cli) fn own_program() -> anyhow::Result<Vec<OsString>> {
-    Ok(vec![std::env::current_exe().context("cannot tell where this program is")?.into(), "agent".into()])
+    Ok(vec![
+        std::env::current_exe()
+            .context("cannot tell where this program is")?
+            .into(),
+        "agent".into(),
+    ])
 }
 
 fn secret() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -62,9 +71,14 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 fn default_dir() -> anyhow::Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = state.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    Ok(state.context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?.join("bowsprit/demo"))
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let state = state
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    Ok(state
+        .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
+        .join("bowsprit/demo"))
 }
 
 impl World {
@@ -77,14 +91,26 @@ impl World {
         make_private(&dir)?;
         let file = dir.join("demo.json");
         let mut kept: Kept = match std::fs::read_to_string(&file) {
-            Ok(text) => serde_json::from_str(&text).with_context(|| format!("cannot understand {}", file.display()))?,
+            Ok(text) => serde_json::from_str(&text)
+                .with_context(|| format!("cannot understand {}", file.display()))?,
             Err(_) => {
                 let key = bowsprit_hub::key::generate()?;
                 Kept {
-                    ports: Ports { hub: free_port()?, bot: free_port()? },
+                    ports: Ports {
+                        hub: free_port()?,
+                        bot: free_port()?,
+                    },
                     admin_token: secret(),
                     webhook_secret: secret(),
-                    people: PEOPLE.iter().map(|(login, _)| ((*login).to_owned(), format!("{login}-{}", uuid::Uuid::new_v4().simple()))).collect(),
+                    people: PEOPLE
+                        .iter()
+                        .map(|(login, _)| {
+                            (
+                                (*login).to_owned(),
+                                format!("{login}-{}", uuid::Uuid::new_v4().simple()),
+                            )
+                        })
+                        .collect(),
                     private_pem: key.private_pem,
                     public_pem: key.public_pem,
                     bot_token: format!("bsp_{}", secret()),
@@ -95,7 +121,11 @@ impl World {
             kept.ports.hub = port;
         }
         write_private(&file, &serde_json::to_string_pretty(&kept)?)?;
-        Ok(World { dir, ports: kept.ports, kept })
+        Ok(World {
+            dir,
+            ports: kept.ports,
+            kept,
+        })
     }
 
     /// A person's token at the hub.
@@ -113,11 +143,17 @@ impl World {
 
     /// How the GitHub-compatible server is told about people and the App.
     pub(super) fn hub_config(&self) -> bowsprit_hub::Config {
-        let mut config = bowsprit_hub::Config::new(self.dir.join("hub"), self.kept.admin_token.clone());
+        let mut config =
+            bowsprit_hub::Config::new(self.dir.join("hub"), self.kept.admin_token.clone());
         config.port = self.ports.hub;
         config.people = PEOPLE
             .iter()
-            .map(|(login, _)| PersonConfig { login: (*login).to_owned(), id: None, name: None, token: self.token(login).to_owned() })
+            .map(|(login, _)| PersonConfig {
+                login: (*login).to_owned(),
+                id: None,
+                name: None,
+                token: self.token(login).to_owned(),
+            })
             .collect();
         config.app = Some(AppConfig {
             id: APP_ID,
@@ -129,8 +165,16 @@ impl World {
             permissions: BTreeMap::new(),
             events: Vec::new(),
         });
-        config.installations = vec![InstallationConfig { id: Some(INSTALLATION), account: "ada".to_owned(), repositories: Vec::new(), permissions: BTreeMap::new() }];
-        config.webhook = Some(WebhookConfig { url: format!("http://127.0.0.1:{}/webhook", self.ports.bot), secret: Some(self.kept.webhook_secret.clone()) });
+        config.installations = vec![InstallationConfig {
+            id: Some(INSTALLATION),
+            account: "ada".to_owned(),
+            repositories: Vec::new(),
+            permissions: BTreeMap::new(),
+        }];
+        config.webhook = Some(WebhookConfig {
+            url: format!("http://127.0.0.1:{}/webhook", self.ports.bot),
+            secret: Some(self.kept.webhook_secret.clone()),
+        });
         config
     }
 
@@ -140,7 +184,7 @@ impl World {
         write_private(&key, &self.kept.private_pem)?;
         write_private(&secret, &self.kept.webhook_secret)?;
         let text = format!(
-            "listen = \"{bot}\"\npublic_url = \"http://{bot}\"\nstate_dir = {:?}\n\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = {APP_ID}\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n",
+            "listen = \"{bot}\"\npublic_url = \"http://{bot}\"\nstate_dir = {:?}\n\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = {APP_ID}\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n\n[limits]\n# The stand-in has no limit of its own.\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
             self.dir.join("bot"),
             key,
             secret,
@@ -152,13 +196,25 @@ impl World {
 
     /// The token by which a person reads the bot's API here; stored hashed at the bot.
     pub(super) async fn bot_token(&self, store: &Store) -> anyhow::Result<String> {
-        store.put_token("demo", &Digest::of(self.kept.bot_token.as_bytes()), Scope::Admin).await?;
+        store
+            .put_token(
+                "demo",
+                &Digest::of(self.kept.bot_token.as_bytes()),
+                Scope::Admin,
+            )
+            .await?;
         Ok(self.kept.bot_token.clone())
     }
 
     /// What a tour is given: addresses and tokens.
     pub(super) fn write_brief(&self, hub: &str, bot: &str, token: &str) -> anyhow::Result<PathBuf> {
-        let brief = Brief { hub: hub.to_owned(), bot: bot.to_owned(), bot_token: token.to_owned(), owner: "ada".to_owned(), people: self.kept.people.clone() };
+        let brief = Brief {
+            hub: hub.to_owned(),
+            bot: bot.to_owned(),
+            bot_token: token.to_owned(),
+            owner: "ada".to_owned(),
+            people: self.kept.people.clone(),
+        };
         let file = self.dir.join("brief.json");
         write_private(&file, &serde_json::to_string_pretty(&brief)?)?;
         Ok(file)
@@ -167,12 +223,23 @@ impl World {
 
 fn make_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot create {}", dir.display()))
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot create {}", dir.display()))
 }
 
 fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut opened = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    opened.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
+    let mut opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
+    opened
+        .write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))
 }

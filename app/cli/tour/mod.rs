@@ -57,10 +57,19 @@ pub async fn play(brief_file: &Path, json: bool) -> anyhow::Result<()> {
     let brief: Brief = serde_json::from_str(&text).context("cannot understand the tour's brief")?;
     let work = tempfile::tempdir()?;
     let now = Instant::now();
-    let mut tour = Tour { brief, work: work.path().to_owned(), began: now, last: now, json };
+    let mut tour = Tour {
+        brief,
+        work: work.path().to_owned(),
+        began: now,
+        last: now,
+        json,
+    };
     stations::all(&mut tour).await?;
     if !json {
-        super::out::line(&format!("\nEvery station held, in {:.1} s.", tour.began.elapsed().as_secs_f64()));
+        super::out::line(&format!(
+            "\nEvery station held, in {:.1} s.",
+            tour.began.elapsed().as_secs_f64()
+        ));
     }
     Ok(())
 }
@@ -68,7 +77,10 @@ pub async fn play(brief_file: &Path, json: bool) -> anyhow::Result<()> {
 impl Tour {
     /// A person at the hub.
     pub(super) fn person(&self, login: &str) -> Caller {
-        Caller::new(&self.brief.hub, self.brief.people.get(login).map_or("", String::as_str))
+        Caller::new(
+            &self.brief.hub,
+            self.brief.people.get(login).map_or("", String::as_str),
+        )
     }
 
     /// The bot's API.
@@ -91,7 +103,12 @@ impl Tour {
         if self.json {
             super::out::line(&serde_json::to_string(&station).unwrap_or_default());
         } else {
-            super::out::line(&format!("{:>7.1} s  ✔ {:<15} {}", self.began.elapsed().as_secs_f64(), station.name, station.detail));
+            super::out::line(&format!(
+                "{:>7.1} s  ✔ {:<15} {}",
+                self.began.elapsed().as_secs_f64(),
+                station.name,
+                station.detail
+            ));
         }
     }
 }

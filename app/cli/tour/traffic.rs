@@ -29,7 +29,12 @@ impl Traffic {
         let counters = Arc::new(Counters::default());
         let mut workers = JoinSet::new();
         for _ in 0..AT_ONCE {
-            let (caller, path, body, counters) = (caller.clone(), path.to_owned(), body.clone(), counters.clone());
+            let (caller, path, body, counters) = (
+                caller.clone(),
+                path.to_owned(),
+                body.clone(),
+                counters.clone(),
+            );
             workers.spawn(async move {
                 while !counters.is_over.load(Ordering::Relaxed) {
                     let answer = caller.call(Method::POST, &path, Some(&body)).await;
@@ -53,7 +58,10 @@ impl Traffic {
 
     /// How many were sent so far, and how many of them failed.
     pub(super) fn counts(&self) -> (u64, u64) {
-        (self.counters.sent.load(Ordering::Relaxed), self.counters.failed.load(Ordering::Relaxed))
+        (
+            self.counters.sent.load(Ordering::Relaxed),
+            self.counters.failed.load(Ordering::Relaxed),
+        )
     }
 
     /// Ends the stream once at least `least` requests were sent; says how many were, and how many failed.

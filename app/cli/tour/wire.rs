@@ -39,13 +39,29 @@ impl Answer {
 impl Caller {
     pub(crate) fn new(base: &str, token: &str) -> Caller {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Caller { client, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() }
+        Caller {
+            client,
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
+        }
     }
 
     /// One call, whatever it answers. Errors: no answer came.
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-        let uri = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
-        let mut request = Request::builder().method(method).uri(&uri).header("user-agent", "bowsprit-tour");
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let uri = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.base)
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&uri)
+            .header("user-agent", "bowsprit-tour");
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
@@ -57,16 +73,26 @@ impl Caller {
         let work = async {
             let answer = self.client.request(request).await?;
             let status = answer.status().as_u16();
-            Ok::<Answer, anyhow::Error>(Answer { status, body: answer.into_body().collect().await?.to_bytes() })
+            Ok::<Answer, anyhow::Error>(Answer {
+                status,
+                body: answer.into_body().collect().await?.to_bytes(),
+            })
         };
-        tokio::time::timeout(CALL_MAX, work).await.with_context(|| format!("no answer from {uri}"))?.with_context(|| format!("cannot reach {uri}"))
+        tokio::time::timeout(CALL_MAX, work)
+            .await
+            .with_context(|| format!("no answer from {uri}"))?
+            .with_context(|| format!("cannot reach {uri}"))
     }
 
     /// A read that must succeed.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let answer = self.call(Method::GET, path, None).await?;
         if answer.status >= 300 {
-            bail!("GET {path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+            bail!(
+                "GET {path} answered {}: {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
         }
         Ok(answer.json())
     }
@@ -75,7 +101,11 @@ impl Caller {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let answer = self.call(Method::POST, path, Some(body)).await?;
         if answer.status >= 300 {
-            bail!("POST {path} answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+            bail!(
+                "POST {path} answered {}: {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
         }
         Ok(answer.json())
     }
@@ -84,7 +114,16 @@ impl Caller {
 /// Runs the system's git in `dir` with nothing of this machine's configuration. Errors: it failed, with its words.
 pub(crate) async fn git(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
     let output = tokio::process::Command::new("git")
-        .args(["-c", "user.name=Tour", "-c", "user.email=tour@localhost", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=Tour",
+            "-c",
+            "user.email=tour@localhost",
+            "-c",
+            "init.defaultBranch=main",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(words)
         .current_dir(dir)
         .env("GIT_TERMINAL_PROMPT", "0")
@@ -95,19 +134,46 @@ pub(crate) async fn git(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
         .await
         .context("cannot run git; is it installed?")?;
     if !output.status.success() {
-        bail!("git {} failed: {}", words.first().unwrap_or(&""), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "git {} failed: {}",
+            words.first().unwrap_or(&""),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Points a working copy at a server with a person's token, kept in a 0600 file beside it and out of every argument list.
-pub(crate) async fn sign_in(dir: &Path, server: &str, login: &str, token: &str) -> anyhow::Result<()> {
+pub(crate) async fn sign_in(
+    dir: &Path,
+    server: &str,
+    login: &str,
+    token: &str,
+) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let (scheme, host) = server.split_once("://").context("a server's address begins with http://")?;
+    let (scheme, host) = server
+        .split_once("://")
+        .context("a server's address begins with http://")?;
     let file = dir.join(".git").join("tour-credentials");
     let mut open = std::fs::OpenOptions::new();
-    let mut opened = open.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
-    std::io::Write::write_all(&mut opened, format!("{scheme}://{login}:{token}@{host}\n").as_bytes())?;
-    git(dir, &["config", "credential.helper", &format!("store --file={}", file.display())]).await?;
+    let mut opened = open
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)?;
+    std::io::Write::write_all(
+        &mut opened,
+        format!("{scheme}://{login}:{token}@{host}\n").as_bytes(),
+    )?;
+    git(
+        dir,
+        &[
+            "config",
+            "credential.helper",
+            &format!("store --file={}", file.display()),
+        ],
+    )
+    .await?;
     Ok(())
 }

@@ -170,7 +170,7 @@ fn url_path(
             && text.len() <= PATH_BYTES_MAX
             && text
                 .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"\"#<>\\?`{}".contains(&b));
+                .all(|b| b.is_ascii_graphic() && !b"\"#<>\\?`{}'$;&|()".contains(&b));
         if !is_path {
             Err(format!("write the path of an address, such as `{default}`"))
         } else if text == "/.bowsprit" || text.starts_with("/.bowsprit/") {

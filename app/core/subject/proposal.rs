@@ -193,7 +193,7 @@ pub fn body(
             "bytes": run.made.as_ref().map(|made| made.files.iter().map(|f| f.bytes).sum::<u64>()),
             "probe": run.probe,
             "judge": run.judge_digest,
-            "judge_changed": last.is_some_and(|last| run.judge_digest.as_ref() != Some(&last.judge_digest)),
+            "judge_changed": !run.self_reported && last.is_some_and(|last| run.judge_digest.as_ref() != Some(&last.judge_digest)),
             "runtime": run.runtime,
             "self_reported": run.self_reported,
             "unconfined": run.unconfined,
@@ -211,7 +211,7 @@ pub(super) fn shown(value: &Value) -> String {
     if text.chars().count() > SAMPLE_CHARS_MAX {
         "@sample.json".to_owned()
     } else {
-        text.replace('\'', "\\u0027")
+        text.chars().map(|c| if c == '\'' || !c.is_ascii() { format!("\\u{:04x}", c as u32) } else { c.to_string() }).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::github::error::ApiError;
 use crate::github::place::Place;
 use crate::text::Texts;
 use bowsprit_core::effect::{Effect, EffectResult, Intent, Text};
-use bowsprit_core::name::{Digest, Repo};
+use bowsprit_core::name::Digest;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -42,25 +42,6 @@ pub async fn apply(
     match done {
         Err(error @ (ApiError::Refused { .. } | ApiError::NotFound)) => Ok(refused(error.words())),
         Ok(_) | Err(ApiError::Retry { .. } | ApiError::Unauthorized | ApiError::Broken(_)) => done,
-    }
-}
-
-/// The repository that an effect of GitHub's is for; `None` for an effect of another room.
-pub fn repo_of(effect: &Effect) -> Option<&Repo> {
-    match effect {
-        Effect::StatusComment { repo, .. }
-        | Effect::Labels { repo, .. }
-        | Effect::React { repo, .. }
-        | Effect::Reply { repo, .. }
-        | Effect::Close { repo, .. }
-        | Effect::Merge { repo, .. } => Some(repo),
-        Effect::CheckRun(check) => Some(&check.repo),
-        Effect::Propose(propose) => Some(&propose.repo),
-        Effect::Deployment(deployment) => Some(&deployment.repo),
-        Effect::StartStage(_)
-        | Effect::CancelStage { .. }
-        | Effect::Deploy(_)
-        | Effect::Remove { .. } => None,
     }
 }
 

@@ -44,6 +44,22 @@ enum BranchStep {
     Replace(CommitSha),
 }
 
+/// A refusal for good.
+enum No {
+    /// The tag is somebody else's.
+    Taken,
+    Because(String),
+}
+
+impl No {
+    fn result(self) -> EffectResult {
+        match self {
+            No::Taken => EffectResult::Taken,
+            No::Because(reason) => refused(reason),
+        }
+    }
+}
+
 /// A commit of the repository, as far as it matters here.
 struct Known {
     tree: CommitSha,
@@ -68,7 +84,7 @@ pub(super) async fn propose(
     let pulls = place.pulls_from(&wanted.branch).await?;
     let tagged = match work.tagged().await? {
         Ok(tagged) => tagged,
-        Err(reason) => return Ok(refused(reason)),
+        Err(no) => return Ok(no.result()),
     };
     if let Some(done) = work.finished(&pulls, tagged.as_ref()).await? {
         return Ok(done);
@@ -79,7 +95,7 @@ pub(super) async fn propose(
     let open = pulls.iter().find(|pull| pull.issue.state == "open");
     let adopted = match (&tagged, &at) {
         (Some(commit), _) if work.made(commit, &files).await? => Some(commit.clone()),
-        (Some(_), _) => return Ok(refused(work.taken())),
+        (Some(_), _) => return Ok(No::Taken.result()),
         (None, Some(head)) if wanted.tag.is_none() && work.made(head, &files).await? => {
             Some(head.clone())
         }
@@ -87,21 +103,21 @@ pub(super) async fn propose(
     };
     let step = match work.branch_step(at, adopted.as_ref(), open).await? {
         Ok(step) => step,
-        Err(reason) => return Ok(refused(reason)),
+        Err(no) => return Ok(no.result()),
     };
     let commit = match adopted {
         Some(commit) => commit,
         None => match work.commit(&files).await? {
             Ok(commit) => commit,
-            Err(reason) => return Ok(refused(reason)),
+            Err(no) => return Ok(no.result()),
         },
     };
     let commit = match work.tag(&commit, tagged.is_some(), &files).await? {
         Ok(commit) => commit,
-        Err(reason) => return Ok(refused(reason)),
+        Err(no) => return Ok(no.result()),
     };
-    if let Err(reason) = work.branch(step, &commit).await? {
-        return Ok(refused(reason));
+    if let Err(no) = work.branch(step, &commit).await? {
+        return Ok(no.result());
     }
     let pr = work.pull(open, &commit).await?;
     Ok(EffectResult::Proposed { pr, commit })
@@ -109,22 +125,15 @@ pub(super) async fn propose(
 
 impl Work<'_> {
     /// What the tag points to; an annotated one is never ours.
-    async fn tagged(&self) -> Result<Result<Option<CommitSha>, String>, ApiError> {
+    async fn tagged(&self) -> Result<Result<Option<CommitSha>, No>, ApiError> {
         let Some(tag) = &self.wanted.tag else {
             return Ok(Ok(None));
         };
         Ok(match self.place.reference(&format!("tags/{tag}")).await? {
             None => Ok(None),
             Some(object) if object.kind == "commit" => Ok(Some(sha(&object.sha)?)),
-            Some(_) => Err(self.taken()),
+            Some(_) => Err(No::Taken),
         })
-    }
-
-    fn taken(&self) -> String {
-        format!(
-            "tag `{}` is taken",
-            self.wanted.tag.as_deref().unwrap_or_default()
-        )
     }
 
     /// The outcome, where a pull request carries our mark: that was the last thing to do.
@@ -236,17 +245,15 @@ impl Work<'_> {
         Ok(self.tree(&parent, &base, files).await? == known.tree)
     }
 
-    async fn commit(
-        &self,
-        files: &[(RepoPath, Value)],
-    ) -> Result<Result<CommitSha, String>, ApiError> {
+    async fn commit(&self, files: &[(RepoPath, Value)]) -> Result<Result<CommitSha, No>, ApiError> {
         let Some(parent) = self.place.head(&self.wanted.base).await? else {
-            return Ok(Err(format!("there is no branch `{}`", self.wanted.base)));
+            let why = format!("there is no branch `{}`", self.wanted.base);
+            return Ok(Err(No::Because(why)));
         };
         let base = self.known(&parent).await?.tree;
         let tree = self.tree(&parent, &base, files).await?;
         if tree == base {
-            return Ok(Err("it would change nothing".to_owned()));
+            return Ok(Err(No::Because("it would change nothing".to_owned())));
         }
         let body = json!({"message": self.wanted.message, "tree": tree, "parents": [parent]});
         self.made_by("/git/commits", body).await.map(Ok)
@@ -258,7 +265,7 @@ impl Work<'_> {
         commit: &CommitSha,
         is_there: bool,
         files: &[(RepoPath, Value)],
-    ) -> Result<Result<CommitSha, String>, ApiError> {
+    ) -> Result<Result<CommitSha, No>, ApiError> {
         let Some(tag) = self.wanted.tag.as_ref().filter(|_| !is_there) else {
             return Ok(Ok(commit.clone()));
         };
@@ -266,7 +273,7 @@ impl Work<'_> {
             Ok(()) => Ok(Ok(commit.clone())),
             Err(error) if error.is_already_there() => match self.tagged().await? {
                 Ok(Some(other)) if self.made(&other, files).await? => Ok(Ok(other)),
-                Ok(Some(_)) | Err(_) => Ok(Err(self.taken())),
+                Ok(Some(_)) | Err(_) => Ok(Err(No::Taken)),
                 Ok(None) => Err(ApiError::later()),
             },
             Err(error) => Err(error),
@@ -279,12 +286,13 @@ impl Work<'_> {
         at: Option<CommitSha>,
         adopted: Option<&CommitSha>,
         open: Option<&wire::Pull>,
-    ) -> Result<Result<BranchStep, String>, ApiError> {
+    ) -> Result<Result<BranchStep, No>, ApiError> {
         let (replaced, expected) = self.wanted.replaces.clone().unzip();
         if let Some(pr) = replaced
             && open.map(|pull| pull.issue.number) != Some(pr.0)
         {
-            return Ok(Err(format!("pull request #{pr} is no longer open")));
+            let why = format!("pull request #{pr} is no longer open");
+            return Ok(Err(No::Because(why)));
         }
         let Some(head) = at else {
             return Ok(Ok(BranchStep::Create));
@@ -295,10 +303,11 @@ impl Work<'_> {
         let may_replace = match (&expected, open) {
             (Some(expected), _) => *expected == head,
             (None, Some(pull)) => {
-                return Ok(Err(format!(
+                let why = format!(
                     "pull request #{} is open from this branch",
                     pull.issue.number
-                )));
+                );
+                return Ok(Err(No::Because(why)));
             }
             // What an earlier proposal left behind.
             (None, None) => is_our_commit(self.place, &head).await?,
@@ -313,7 +322,7 @@ impl Work<'_> {
         &self,
         step: BranchStep,
         commit: &CommitSha,
-    ) -> Result<Result<(), String>, ApiError> {
+    ) -> Result<Result<(), No>, ApiError> {
         let branch = &self.wanted.branch;
         match step {
             BranchStep::Keep => Ok(Ok(())),
@@ -341,8 +350,11 @@ impl Work<'_> {
         }
     }
 
-    fn foreign(&self) -> String {
-        format!("branch `{}` has a foreign commit", self.wanted.branch)
+    fn foreign(&self) -> No {
+        No::Because(format!(
+            "branch `{}` has a foreign commit",
+            self.wanted.branch
+        ))
     }
 
     /// The pull request says what it should; made where there is none.

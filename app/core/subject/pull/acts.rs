@@ -143,7 +143,7 @@ fn outside(
                     | Command::Cancel
                     | Command::Supersede
                     | Command::OkToTest { .. },
-                ) => Done::No(format!("`{}` works {only}", crate::text::escape(&one.text))),
+                ) => Done::No(format!("{} works {only}", crate::text::code_span(&one.text))),
             });
         }
         reply(act, comment, done);
@@ -152,11 +152,7 @@ fn outside(
 }
 
 fn misheard(wrong: &crate::command::Misheard) -> String {
-    let hint = wrong
-        .suggestion
-        .map(|word| format!("; did you mean `{word}`?"))
-        .unwrap_or_default();
-    format!("{}{hint} Usage: `{}`", wrong.reason, wrong.usage)
+    format!("{}. Usage: `{}`", wrong.reason, wrong.usage)
 }
 
 fn help_text() -> Text {

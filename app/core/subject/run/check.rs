@@ -156,10 +156,12 @@ pub fn gates(run: &Run) -> serde_json::Value {
         json!({
             "gate": v.gate, "outcome": v.outcome, "mode": v.mode, "metric": v.metric, "wanted": v.wanted,
             "observed": v.observed, "live": v.live, "delta": v.delta, "n_test": v.n_test, "reason": v.reason,
+            "is_plain": v.outcome == VerdictOutcome::Passed && v.reason.trim_end_matches(" (self-reported)").ends_with(&format!("wanted {}", v.wanted)),
+            "log": v.log,
             "icon": match v.outcome {
                 VerdictOutcome::Passed => "✅",
                 VerdictOutcome::Failed => "❌",
-                VerdictOutcome::Inconclusive => "❔",
+                VerdictOutcome::Inconclusive => "❓",
                 VerdictOutcome::Error => "⚠️",
             },
         })

@@ -1,0 +1,137 @@
+//! What is fetched, how often, and where the token goes.
+
+use crate::git::fixture::{Fixture, TOKEN};
+use bowsprit_core::name::CommitSha;
+use secrecy::SecretString;
+use std::path::Path;
+
+fn grep(dir: &Path, needle: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(grep(&entry.path(), needle));
+        } else if std::fs::read(entry.path())
+            .unwrap()
+            .windows(needle.len())
+            .any(|window| window == needle)
+        {
+            found.push(entry.path().display().to_string());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn token_is_nowhere_but_in_the_header() {
+    let (fixture, _) = Fixture::with(&[("a", "1")]).await;
+    let log = fixture.log.lock().unwrap();
+    assert_eq!(log.leaks, Vec::<String>::new());
+    assert!(
+        log.requests.iter().any(|line| line.ends_with("true")),
+        "{:?}",
+        log.requests
+    );
+    assert!(log.requests.iter().all(|line| !line.contains("canary")));
+    assert_eq!(
+        grep(&fixture.path("mirrors"), b"canary"),
+        Vec::<String>::new()
+    );
+    assert!(TOKEN.contains("canary"));
+}
+
+#[tokio::test]
+async fn commit_that_is_here_is_not_fetched_again() {
+    let (fixture, sha) = Fixture::with(&[("a", "1")]).await;
+    let before = fixture.log.lock().unwrap().requests.len();
+    let ensured = fixture
+        .mirrors
+        .ensure(&fixture.repo, &[&sha], || async {
+            anyhow::bail!("no token is needed")
+        })
+        .await;
+    ensured.unwrap();
+    assert_eq!(fixture.log.lock().unwrap().requests.len(), before);
+}
+
+#[tokio::test]
+async fn many_who_want_one_commit_fetch_once() {
+    let fixture = Fixture::start().await;
+    let sha = fixture.commit(&[("a", "1")], &[]);
+    fixture.reference("refs/heads/main", &sha);
+    let wanted = [&sha];
+    let all = futures_util::future::join_all((0..8).map(|_| fixture.ensure(&wanted))).await;
+    assert!(all.iter().all(Result::is_ok));
+    let log = fixture.log.lock().unwrap();
+    let packs = log
+        .requests
+        .iter()
+        .filter(|line| line.contains("GET") && line.ends_with("true"))
+        .count();
+    assert_eq!(packs, 1, "{:?}", log.requests);
+}
+
+#[tokio::test]
+async fn head_of_a_pull_request_is_found_and_a_foreign_commit_is_not() {
+    let (fixture, base) = Fixture::with(&[("a", "1")]).await;
+    let head = fixture.commit(&[("a", "2")], &[&base]);
+    fixture.reference("refs/pull/3/head", &head);
+    fixture.ensure(&[&head]).await.unwrap();
+    let foreign = CommitSha::parse(&"a".repeat(40)).unwrap();
+    let error = fixture.ensure(&[&foreign]).await.unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        format!("`o/r` has no commit {foreign}")
+    );
+}
+
+#[tokio::test]
+async fn refused_token_is_an_error_without_it() {
+    let fixture = Fixture::start().await;
+    let sha = fixture.commit(&[("a", "1")], &[]);
+    fixture.reference("refs/heads/main", &sha);
+    let wrong = || async { Ok(SecretString::from("wrong-canary")) };
+    let error = fixture
+        .mirrors
+        .ensure(&fixture.repo, &[&sha], wrong)
+        .await
+        .unwrap_err();
+    let words = format!("{error:#}");
+    assert!(
+        words.starts_with("cannot fetch `o/r`: git fetch failed:"),
+        "{words}"
+    );
+    assert!(!words.contains("canary"), "{words}");
+}
+
+#[test]
+fn addresses_that_are_not_https_are_refused() {
+    use crate::git::mirror::{Mirrors, Settings};
+    let dir = tempfile::tempdir().unwrap();
+    let check = |git_url: &str| {
+        Mirrors::new(Settings {
+            dir: dir.path().to_owned(),
+            git_url: git_url.to_owned(),
+            ca_file: None,
+            limits: crate::git::fetch::FetchLimits::default(),
+        })
+        .is_ok()
+    };
+    for good in [
+        "https://github.com",
+        "http://127.0.0.1:3000",
+        "http://localhost:1/x",
+    ] {
+        assert!(check(good), "{good}");
+    }
+    for bad in [
+        "http://github.com",
+        "ssh://git@github.com",
+        "file:///tmp",
+        "ext::sh -c id",
+        "https://u@github.com",
+        "https://h?x",
+        "git",
+    ] {
+        assert!(!check(bad), "{bad}");
+    }
+}

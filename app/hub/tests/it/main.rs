@@ -1,0 +1,9 @@
+//! Stories against a running server: real HTTP, real git, a real receiver of webhooks.
+
+mod admission;
+mod deliveries;
+mod git_data;
+mod harness;
+mod pages;
+mod pulls;
+mod pushes;
