@@ -214,6 +214,8 @@ pub(crate) mod tests {
             chatops: config::Chatops::default(),
             limits: config::Limits {
                 bodies_at_once: 1,
+                github_writes_per_minute: 80,
+                github_writes_per_hour: 500,
                 run_disk_bytes: 1 << 30,
             },
         }

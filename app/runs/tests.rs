@@ -181,116 +181,67 @@ async fn a_cancelled_stage_ends_whether_it_waits_or_runs() {
     assert_eq!(house.backend.view("none"), StageView::Unknown);
 }
 
-#[tokio::test]
-async fn a_result_that_does_not_hold_is_a_failure() {
-    let secret = "outside";
-    let cases = [
-        (
-            "traversal",
-            "",
-            listed("../../../secret", b"outside"),
-            FailureKind::Agent,
-            "cannot understand",
-        ),
-        (
-            "absolute",
-            "",
-            listed("/etc/passwd", b""),
-            FailureKind::Agent,
-            "cannot understand",
-        ),
-        (
-            "twice",
-            "printf x > x",
-            [listed("x", b"x"), listed("x", b"x")].join(","),
-            FailureKind::Agent,
-            "twice",
-        ),
-        (
-            "missing",
-            "",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "cannot be kept",
-        ),
-        (
-            "digest",
-            "printf y > x",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "has the digest",
-        ),
-        (
-            "size",
-            "printf xx > x",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "has 2 bytes",
-        ),
-        (
-            "link",
-            "ln -s ../../../../secret x",
-            listed("x", b"outside"),
-            FailureKind::Corrupt,
-            "link",
-        ),
-        (
-            "behind",
-            "ln -s ../../../.. d",
-            listed("d/secret", b"outside"),
-            FailureKind::Corrupt,
-            "link",
-        ),
-        (
-            "pipe",
-            "mkfifo x",
-            listed("x", b""),
-            FailureKind::Corrupt,
-            "regular",
-        ),
-        (
-            "huge",
-            "head -c 1100000 /dev/zero | tr '\\0' ' ' > $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "larger than",
-        ),
-        (
-            "other",
-            "sed -i s/other/another/ $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "another stage",
-        ),
-        (
-            "undone",
-            "sed -i s/exit_code.:0/exit_code\\\":1/ $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "did not all end well",
-        ),
-    ];
+/// A stage's name and script, its list of outputs, and words of the failure that follows.
+type Case<'a> = (&'a str, &'a str, String, &'a str);
+
+async fn check_failures(kind: FailureKind, cases: &[Case<'_>]) {
     let house = House::new(cases.len());
-    std::fs::write(house.dir.path().join("secret"), secret).unwrap();
-    for (stage, _, _, _, _) in &cases {
+    std::fs::write(house.dir.path().join("secret"), "outside").unwrap();
+    for (stage, _, _, _) in cases {
         house.start(stage, 1).await;
     }
-    for (stage, script, outputs, kind, words) in cases {
+    for (stage, script, outputs, words) in cases {
         house.running(stage).await;
-        house.succeed(stage, script, &outputs);
+        house.succeed(stage, script, outputs);
         let (seen, message) = house.failure(stage).await;
         assert!(
             seen == kind && message.contains(words),
             "{stage}: {seen:?} {message}"
         );
     }
-    assert!(
-        !house
-            .artifacts
-            .has(&Digest::of(secret.as_bytes()))
-            .await
-            .unwrap()
-    );
+    let secret = Digest::of(b"outside");
+    assert!(!house.artifacts.has(&secret).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_meant_is_a_failure() {
+    let twice = [listed("x", b"x"), listed("x", b"x")].join(",");
+    let up = listed("../../../secret", b"outside");
+    let huge = "head -c 1100000 /dev/zero | tr '\\0' ' ' > $dir/success.json";
+    let other = "sed -i s/other/another/ $dir/success.json";
+    let undone = "sed -i s/exit_code.:0/exit_code\\\":1/ $dir/success.json";
+    let none = String::new;
+    check_failures(
+        FailureKind::Agent,
+        &[
+            ("traversal", "", up, "cannot understand"),
+            ("absolute", "", listed("/etc/x", b""), "cannot understand"),
+            ("twice", "printf x > x", twice, "twice"),
+            ("huge", huge, none(), "larger than"),
+            ("other", other, none(), "another stage"),
+            ("undone", undone, none(), "did not all end well"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_output_that_is_not_what_the_result_says_is_a_failure() {
+    let link = "ln -s ../../../../secret x";
+    let behind = "ln -s ../../../.. d";
+    let (leads, through) = (listed("x", b"outside"), listed("d/secret", b"outside"));
+    check_failures(
+        FailureKind::Corrupt,
+        &[
+            ("missing", "", listed("x", b"x"), "cannot be kept"),
+            ("digest", "printf y > x", listed("x", b"x"), "the digest"),
+            ("size", "printf xx > x", listed("x", b"x"), "has 2 bytes"),
+            ("link", link, leads, "link"),
+            ("behind", behind, through, "link"),
+            ("pipe", "mkfifo x", listed("x", b""), "regular"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
