@@ -225,6 +225,18 @@ fn check_container(container: &Container, shared: &PodSecurityContext, found: &m
         seccomp.is_some_and(|profile| profile.type_ == "RuntimeDefault"),
         "seccompProfile must be RuntimeDefault",
     );
+    check_surroundings(container, found);
+}
+
+/// What stands around a container's process: ports, hooks, environment, resources.
+fn check_surroundings(container: &Container, found: &mut Vec<String>) {
+    let mut check = |holds: bool, sentence: &str| {
+        must(
+            holds,
+            &format!("container `{}`: {sentence}", container.name),
+            found,
+        );
+    };
     let ports = container.ports.iter().flatten();
     check(
         ports
