@@ -406,22 +406,28 @@ async fn a_release_that_cannot_be_given_is_refused() {
 async fn configured_ports_are_used_one_each() {
     let mut house = House::new();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = held.local_addr().unwrap().port();
-    house.target = open(house.dir.path(), &house.artifacts, Some(port..=port));
+    let taken = held.local_addr().unwrap().port();
+    house.target = open(house.dir.path(), &house.artifacts, Some(taken..=taken));
     match house.deploy(&plan(1)).await {
-        Err(StartError::Refused(reason)) => assert!(reason.contains("releases.ports"), "{reason}"),
+        Err(StartError::Refused(reason)) => {
+            assert!(reason.contains("releases.ports"), "{reason}");
+        }
         other => panic!("{other:?}"),
     }
-    drop(held);
-    house.deploy(&plan(1)).await.unwrap();
-    let settings = std::fs::read_to_string(house.file("gateway.json")).unwrap();
-    assert!(settings.contains(&format!(":{port}\"")), "{settings}");
+    let range = taken..=taken.saturating_add(50);
+    house.target = open(house.dir.path(), &house.artifacts, Some(range.clone()));
     let other = DeployPlan {
         environment: Slug::parse("other").unwrap(),
         ..plan(1)
     };
-    assert!(matches!(
-        house.deploy(&other).await,
-        Err(StartError::Refused(_))
-    ));
+    let mut ports = vec![taken];
+    for (plan, name) in [(plan(1), "gateway.json"), (other, "../other/gateway.json")] {
+        house.deploy(&plan).await.unwrap();
+        let text = std::fs::read_to_string(house.file(name)).unwrap();
+        let (_, port) = text.rsplit_once(':').unwrap();
+        let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
+        let port = digits.parse().unwrap();
+        assert!(range.contains(&port) && !ports.contains(&port), "{text}");
+        ports.push(port);
+    }
 }
