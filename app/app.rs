@@ -116,13 +116,16 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
         .map(std::fs::read)
         .transpose()
         .context("cannot read `github.ca_file`")?;
-    GitHub::with_limits(Settings {
-        api_url: config.github.api_url.clone(),
-        app_id: config.github.app_id.to_string(),
-        private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
-        ca_pem,
-        user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
-    }, budget(&config.limits))
+    GitHub::with_limits(
+        Settings {
+            api_url: config.github.api_url.clone(),
+            app_id: config.github.app_id.to_string(),
+            private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
+            ca_pem,
+            user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
+        },
+        budget(&config.limits),
+    )
 }
 
 /// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.

@@ -189,8 +189,10 @@ pub(crate) mod tests {
     /// A configuration that keeps everything in `state_dir`.
     pub(crate) fn config(state_dir: &Path, slots: usize) -> config::Config {
         config::Config {
+            open_reading: false,
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: "http://127.0.0.1".to_owned(),
+            open_reading: true,
             state_dir: state_dir.to_owned(),
             github: config::Github {
                 api_url: String::new(),
@@ -213,10 +215,14 @@ pub(crate) mod tests {
             store_url: String::new(),
             chatops: config::Chatops::default(),
             limits: config::Limits {
+                github_writes_per_minute: 70,
+                github_writes_per_hour: 450,
                 bodies_at_once: 1,
                 github_writes_per_minute: 80,
                 github_writes_per_hour: 500,
                 run_disk_bytes: 1 << 30,
+                github_writes_per_minute: 70,
+                github_writes_per_hour: 450,
             },
         }
     }

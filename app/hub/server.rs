@@ -1,6 +1,5 @@
 //! Starts and stops: seeds the state, opens the port, runs the background tasks.
 
-use crate::admin;
 use crate::config::Config;
 use crate::deliver;
 use crate::door;
@@ -8,12 +7,13 @@ use crate::faults::Faults;
 use crate::hub::{Hub, lock};
 use crate::journal::Journal;
 use crate::json::Urls;
+use crate::refs::{self, Push};
+use crate::seed;
 use crate::store;
 use anyhow::Context;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -92,13 +92,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         faults: Mutex::new(Faults::default()),
         deliveries: Mutex::new(log),
         outbox,
-        pending: AtomicUsize::new(0),
+        waiting: Mutex::new(BTreeMap::new()),
         dirty: Notify::new(),
         used: Mutex::new(HashMap::new()),
         snapshots: Mutex::new(Vec::new()),
         pushing: Mutex::new(HashMap::new()),
     });
-    admin::seed(&hub, &mut lock(&hub.state))?;
+    for outgoing in saved.waiting {
+        hub.queue(outgoing);
+    }
+    seed::seed(&hub, &mut lock(&hub.state))?;
+    catch_up(&hub);
     hub.dirty.notify_one();
     let tasks = vec![
         tokio::spawn(deliver::run(Arc::clone(&hub), inbox)),
@@ -106,6 +110,21 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         tokio::spawn(accept(Arc::clone(&hub), listener)),
     ];
     Ok(Running { url, hub, tasks })
+}
+
+/// Takes over refs that moved without being seen, as after a crash.
+fn catch_up(hub: &Hub) {
+    let mut state = lock(&hub.state);
+    let repos: Vec<(u64, u64)> = state
+        .repos
+        .values()
+        .map(|repo| (repo.id, repo.owner))
+        .collect();
+    for (repo, pusher) in repos {
+        if let Err(error) = refs::sync(Push { hub, repo, pusher }, &mut state) {
+            tracing::error!("cannot compare the refs of repository {repo}: {error}");
+        }
+    }
 }
 
 async fn accept(hub: Arc<Hub>, listener: TcpListener) {

@@ -17,7 +17,7 @@ use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::Live;
 use bowsprit_core::training::spec::Source;
-use keys::{Keys, Which};
+pub use keys::{Keys, Which};
 use local::Local;
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ mod tests;
 // The files are how the room is arranged inside; from outside each thing has this one path.
 pub use accounts::{InstallationRow, Scope, TokenRow};
 pub use inbox::{Accepted, DELIVERIES_PENDING_MAX, DELIVERY_ATTEMPTS_MAX, Delivery, NewDelivery};
-pub use lists::{EventRow, RunFilter};
+pub use lists::{EventRow, Page, RunFilter};
 pub use outbox::{EFFECT_ATTEMPTS_MAX, EffectClaim, kind_of};
 pub use queues::{Counts, DeliveryRow, DeliveryState, EffectRow};
 pub use subjects::{Claim, Commit, STEP_ATTEMPTS_MAX};

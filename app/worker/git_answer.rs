@@ -33,6 +33,7 @@ impl Rooms {
         Ok(&self.mirrors)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
             Query::Changes(id, base, head) => Answer::Changes(

@@ -42,9 +42,13 @@ fn key() -> &'static bowsprit_hub::key::KeyPair {
 
 /// Plays a story in a world of its own, and holds at its end that nothing was left over.
 pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG").unwrap_or_else(|_| "error".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG")
+        .unwrap_or_else(|_| "error".into());
     // Another story of this process may have started the log already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
     let mut world = World::new().await;
     story(&mut world).await;
     world.settle().await;
@@ -290,9 +294,26 @@ impl World {
     }
 
     /// Writes files, commits and pushes; says the commit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where, who, what: each story names them all"
+    )]
     pub(crate) async fn push(
         &self,
         repo: &str,
+        who: &str,
+        branch: &str,
+        message: &str,
+        files: &[(&str, &str)],
+    ) -> String {
+        self.push_to(("ada", repo), who, branch, message, files)
+            .await
+    }
+
+    /// As [`World::push`], from the same working copy to the repository of another owner.
+    pub(crate) async fn push_to(
+        &self,
+        (owner, repo): (&str, &str),
         who: &str,
         branch: &str,
         message: &str,
@@ -320,7 +341,7 @@ impl World {
             ],
         );
         let host = self.hub.url.trim_start_matches("http://");
-        let url = format!("http://{who}:{who}-token@{host}/ada/{repo}.git");
+        let url = format!("http://{who}:{who}-token@{host}/{owner}/{repo}.git");
         let (to, dir) = (format!("HEAD:refs/heads/{branch}"), copy.clone());
         tokio::task::spawn_blocking(move || git(&dir, &["push", "-q", "-f", &url, &to]))
             .await
@@ -427,13 +448,22 @@ impl World {
 
     /// An environment as the bot sees it.
     pub(crate) async fn environment(&self, name: &str) -> Environment {
-        self.find_environment(name).await.unwrap_or_else(|| panic!("no environment {name}"))
+        self.find_environment(name)
+            .await
+            .unwrap_or_else(|| panic!("no environment {name}"))
     }
 
     /// An environment as the bot sees it, unless it is gone.
     pub(crate) async fn find_environment(&self, name: &str) -> Option<Environment> {
-        let all = self.bot().rooms.store.list_environments(50).await.expect("a list");
-        all.into_iter().find(|e| e.name.as_str() == name && !e.is_gone)
+        let all = self
+            .bot()
+            .rooms
+            .store
+            .list_environments(50)
+            .await
+            .expect("a list");
+        all.into_iter()
+            .find(|e| e.name.as_str() == name && !e.is_gone)
     }
 }
 

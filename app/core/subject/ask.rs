@@ -91,6 +91,10 @@ pub enum Query {
     missing_docs,
     reason = "each variant answers the question of the same name"
 )]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step holds some dozens of answers for a moment; a box would cost every reader more than the room it saves"
+)]
 pub enum Answer {
     Repository(Option<RepoView>),
     Head(Option<CommitSha>),

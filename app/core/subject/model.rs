@@ -157,8 +157,10 @@ fn learn_proposal(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> 
     match (&outcome.state, &outcome.result) {
         (EffectState::Done, EffectResult::Proposed { pr, commit }) => {
             if let Some(run) = ask.run(&proposal.run)? {
-                let version =
-                    version_of(&act.state, &proposal, &run, commit, Some(*pr), given.now_ms);
+                let version = Version {
+                    pr: Some(*pr),
+                    ..version_of(&act.state, &proposal, &run, commit, given.now_ms)
+                };
                 act.records.push(Record::Version(Box::new(version)));
             }
             let (number, who) = (proposal.version, act.state.name.clone());
@@ -213,7 +215,6 @@ fn version_of(
     proposal: &Proposal,
     run: &Run,
     commit: &CommitSha,
-    pr: Option<PrNumber>,
     now_ms: i64,
 ) -> Version {
     Version {
@@ -237,7 +238,7 @@ fn version_of(
         metrics: run.numbers(),
         self_reported: run.self_reported,
         commit: commit.clone(),
-        pr,
+        pr: None,
         created_ms: now_ms,
     }
 }
@@ -340,7 +341,13 @@ fn propose(
         return Some(());
     };
     let files = proposal::files(&act.state, run, number, &found.versions);
-    let body = proposal::body(&act.state, run, number, &found.versions, given, ask)?;
+    let body = proposal::body(
+        &act.state,
+        (run, number),
+        &found.versions,
+        &given.public_url,
+        ask,
+    )?;
     let title = proposal::title(&act.state.name, number, run);
     let key = format!(
         "propose:{}:{}:v{number}:{}",

@@ -223,8 +223,14 @@ pub(crate) fn edit(ctx: &mut Ctx<'_>) -> Result<(), Refusal> {
         issue.body = Some(body.to_owned());
     }
     issue.updated = now;
-    if changes.as_object().is_some_and(|changes| !changes.is_empty()) {
-        ctx.note("issue.edited", json!({"number": old.number, "changes": changes}));
+    if changes
+        .as_object()
+        .is_some_and(|changes| !changes.is_empty())
+    {
+        ctx.note(
+            "issue.edited",
+            json!({"number": old.number, "changes": changes}),
+        );
         emit_changed(ctx, "edited", json!({ "changes": changes }))?;
     }
     match (old.is_open, state) {
@@ -249,7 +255,11 @@ fn set_open(ctx: &mut Ctx<'_>, is_open: bool, reason: Option<String>) -> Result<
     let number = issue.number;
     let action = if is_open { "reopened" } else { "closed" };
     ctx.note(
-        if is_open { "issue.reopened" } else { "issue.closed" },
+        if is_open {
+            "issue.reopened"
+        } else {
+            "issue.closed"
+        },
         json!({ "number": number }),
     );
     if let (Some(pull), true) = (&mut issue_mut(ctx)?.pull, is_open) {

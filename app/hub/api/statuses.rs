@@ -16,7 +16,9 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let git = ctx.git()?;
     let id = Oid::from_str(&sha).ok().filter(|_| sha.len() == 40);
     let Some(commit) = id.and_then(|id| git.find_commit(id).ok()) else {
-        return Err(Refusal::unprocessable(format!("No commit found for SHA: {sha}")));
+        return Err(Refusal::unprocessable(format!(
+            "No commit found for SHA: {sha}"
+        )));
     };
     let state = ctx.need_text("Status", "state")?;
     if !STATES.contains(&state) {

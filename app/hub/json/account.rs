@@ -93,6 +93,29 @@ impl View<'_> {
         })
     }
 
+    /// The longer form that `GET /orgs/{org}` gives.
+    pub(crate) fn full_organization(&self, account: &Account) -> Value {
+        let mut body = self.organization(account);
+        let public = self
+            .state
+            .repos
+            .values()
+            .filter(|repo| repo.owner == account.id && !repo.private)
+            .count();
+        extend(
+            &mut body,
+            json!({
+                "html_url": format!("{}/{}", self.urls.html, account.login),
+                "name": account.name.as_ref().unwrap_or(&account.login), "type": "Organization",
+                "has_organization_projects": false, "has_repository_projects": false,
+                "public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
+                "created_at": time(account.created), "updated_at": time(account.created),
+                "archived_at": null,
+            }),
+        );
+        body
+    }
+
     /// The App as check runs and `GET /app` show it.
     pub(crate) fn app(&self, app: &App) -> Value {
         json!({
@@ -166,7 +189,10 @@ impl View<'_> {
         for content in [
             "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
         ] {
-            let count = reactions.iter().filter(|one| one.content == content).count();
+            let count = reactions
+                .iter()
+                .filter(|one| one.content == content)
+                .count();
             counts.insert(content.into(), json!(count));
         }
         counts.insert("url".into(), json!(format!("{url}/reactions")));

@@ -70,7 +70,13 @@ impl View<'_> {
     }
 
     /// The whole pull request; `state_word` is its `mergeable_state`.
-    pub(crate) fn pull(&self, repo: &Repo, issue: &Issue, size: PullSize, state_word: &str) -> Value {
+    pub(crate) fn pull(
+        &self,
+        repo: &Repo,
+        issue: &Issue,
+        size: PullSize,
+        state_word: &str,
+    ) -> Value {
         let Some(pull) = &issue.pull else {
             return Value::Null;
         };

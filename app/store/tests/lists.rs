@@ -32,12 +32,16 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         by: None,
     };
     Run {
+        note: None,
+        service: None,
+        shown: None,
         id: id.to_owned(),
         repo: repo(),
         sha: sha('a'),
         cause,
         phase,
         model: Some(slug("digits")),
+        service: None,
         stages: Vec::new(),
         judge_sha: None,
         judge_digest: None,
@@ -58,6 +62,8 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         cancelled: None,
         runtime: None,
         unconfined: None,
+        note: None,
+        shown: None,
         created_ms,
         finished_ms: None,
     }
@@ -162,6 +168,7 @@ async fn runs_are_paged_without_gap_or_repetition() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a paragraph a case")]
 async fn versions_environments_and_events_are_kept() {
     let (store, _dir) = store().await;
     let version = |version| Version {
@@ -182,6 +189,7 @@ async fn versions_environments_and_events_are_kept() {
         created_ms: 1,
     };
     let environment = |name: &str, is_gone| Environment {
+        expired: None,
         repo: repo(),
         name: slug(name),
         pr: None,
@@ -197,6 +205,7 @@ async fn versions_environments_and_events_are_kept() {
         hold: None,
         acted: Vec::new(),
         is_gone,
+        expired: None,
         updated_ms: 1,
     };
     let event = |what: &str| Record::Event {

@@ -84,9 +84,10 @@ pub(super) fn commands(
                     pr: *pr,
                     comment: *comment,
                     version: *version,
+                    model_only: *model_only,
                 };
                 if is_new(act, *comment) {
-                    rollback(act, place, &order, *model_only, given, ask)?;
+                    rollback(act, place, &order, given.now_ms, ask)?;
                 }
             }
             Hint::Promote {
@@ -100,6 +101,7 @@ pub(super) fn commands(
                     pr: *pr,
                     comment: *comment,
                     version: *version,
+                    model_only: false,
                 };
                 if is_new(act, *comment) {
                     by_command(act, place, &order, ask)?;
@@ -122,6 +124,7 @@ struct Order<'a> {
     pr: PrNumber,
     comment: CommentId,
     version: Option<u64>,
+    model_only: bool,
 }
 
 fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
@@ -143,8 +146,7 @@ fn rollback(
     act: &mut Act<Environment>,
     place: &Place,
     order: &Order<'_>,
-    model_only: bool,
-    given: &Given<Environment>,
+    now_ms: i64,
     ask: &mut Ask,
 ) -> Option<()> {
     let name = act.state.name.clone();
@@ -190,7 +192,7 @@ fn rollback(
         );
         return Some(());
     };
-    let release = if model_only {
+    let release = if order.model_only {
         Release {
             commit: live.commit.clone(),
             ..target
@@ -202,15 +204,16 @@ fn rollback(
     act.state.hold = Some(Hold {
         by: order.by.clone(),
         why,
-        at_ms: given.now_ms,
+        at_ms: now_ms,
     });
     let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
     let about = About {
         cause: ChangeCause::Rollback,
         by: Some(order.by.clone()),
         why: format!("`/rollback` by {}", order.by),
+        replaces: None,
     };
-    open(act, &place.base, release, &branch, about, None);
+    open(act, &place.base, release, &branch, about);
     act.intents
         .push(react(&act.state.repo.clone(), order.comment));
     Some(())
@@ -299,6 +302,7 @@ fn by_command(
         cause: ChangeCause::Promotion,
         by: None,
         why: format!("`/promote` by {}", order.by),
+        replaces: None,
     };
     promotion(act, place, release, about, ask)
 }
@@ -355,22 +359,24 @@ pub(super) fn promote(
         cause: ChangeCause::Promotion,
         by: None,
         why: format!("verified in {before}"),
+        replaces: None,
     };
     promotion(act, place, ready, about, ask)
 }
 
-/// Why a change is opened.
+/// Why a change is opened, and in whose place.
 struct About {
     cause: ChangeCause,
     by: Option<Login>,
     why: String,
+    replaces: Option<(PrNumber, CommitSha)>,
 }
 
 fn promotion(
     act: &mut Act<Environment>,
     place: &Place,
     release: Release,
-    about: About,
+    mut about: About,
     ask: &mut Ask,
 ) -> Option<()> {
     let branch = format!("bowsprit/promote-{}", act.state.name);
@@ -420,7 +426,8 @@ fn promotion(
             change.is_over = true;
         }
     }
-    open(act, &place.base, release, &branch, about, replaces);
+    about.replaces = replaces;
+    open(act, &place.base, release, &branch, about);
     Some(())
 }
 
@@ -437,8 +444,9 @@ pub(super) fn revert(act: &mut Act<Environment>, place: &Place, failed: &Release
         cause: ChangeCause::Revert,
         by: None,
         why: format!("{} could not be rolled out: {why}", failed.shown()),
+        replaces: None,
     };
-    open(act, &place.base, live, &branch, about, None);
+    open(act, &place.base, live, &branch, about);
 }
 
 fn open(
@@ -447,33 +455,11 @@ fn open(
     release: Release,
     branch: &str,
     about: About,
-    replaces: Option<(PrNumber, CommitSha)>,
 ) {
     let state = &mut act.state;
     let Ok(branch) = BranchName::parse(branch) else {
         return;
     };
-    let content = file::write(&release, about.cause);
-    let verb = match about.cause {
-        ChangeCause::Promotion => "Promote",
-        ChangeCause::Rollback => "Roll back",
-        ChangeCause::Revert => "Return",
-        ChangeCause::BreakGlass => "Force",
-    };
-    let title = format!("{verb} {} to {}", state.name, release.shown());
-    let digests: Vec<String> = release
-        .models
-        .values()
-        .map(|m| format!("Model-Digest: {}", m.digest))
-        .collect();
-    let body = Text::new(
-        "pr/change",
-        json!({
-            "environment": state.name, "cause": about.cause, "why": about.why, "by": about.by,
-            "from": state.live.as_ref().map(Release::shown), "to": release.shown(), "release": release,
-            "environments": strip(std::slice::from_ref(state)),
-        }),
-    );
     let key = format!(
         "change:{}:{}:{}:{}",
         state.repo.id,
@@ -481,24 +467,13 @@ fn open(
         release.id,
         state.changes.len()
     );
-    let effect = Propose {
-        repo: state.repo.clone(),
-        base: base.clone(),
-        branch: branch.clone(),
-        files: BTreeMap::from([(file::path(&state.name), Content::Text(content))]),
-        tag: None,
-        message: format!("{title}\n\n{}\nRelease: {}", digests.join("\n"), release.id),
-        title,
-        body,
-        replaces,
-    };
-    let intent = Intent {
+    let effect = propose(state, (base, &branch), &release, &about);
+    act.intents.push(Intent {
         key: key.clone(),
         is_view: false,
         priority: Priority::Change,
         effect: Effect::Propose(Box::new(effect)),
-    };
-    act.intents.push(intent);
+    });
     let what = format!(
         "{} {:?} to {} opened",
         state.name,
@@ -524,6 +499,47 @@ fn open(
     });
     let extra = state.changes.len().saturating_sub(HISTORY_MAX);
     state.changes.drain(..extra);
+}
+
+/// The pull request, from `branch` into `base`.
+fn propose(
+    state: &Environment,
+    (base, branch): (&BranchName, &BranchName),
+    release: &Release,
+    about: &About,
+) -> Propose {
+    let verb = match about.cause {
+        ChangeCause::Promotion => "Promote",
+        ChangeCause::Rollback => "Roll back",
+        ChangeCause::Revert => "Return",
+        ChangeCause::BreakGlass => "Force",
+    };
+    let title = format!("{verb} {} to {}", state.name, release.shown());
+    let digests: Vec<String> = release
+        .models
+        .values()
+        .map(|m| format!("Model-Digest: {}", m.digest))
+        .collect();
+    let body = Text::new(
+        "pr/change",
+        json!({
+            "environment": state.name, "cause": about.cause, "why": about.why, "by": about.by,
+            "from": state.live.as_ref().map(Release::shown), "to": release.shown(), "release": release,
+            "environments": strip(std::slice::from_ref(state)),
+        }),
+    );
+    let content = file::write(release, about.cause);
+    Propose {
+        repo: state.repo.clone(),
+        base: base.clone(),
+        branch: branch.clone(),
+        files: BTreeMap::from([(file::path(&state.name), Content::Text(content))]),
+        tag: None,
+        message: format!("{title}\n\n{}\nRelease: {}", digests.join("\n"), release.id),
+        title,
+        body,
+        replaces: about.replaces.clone(),
+    }
 }
 
 /// Whether a pull request of an environment may land, rule by rule: `(rule, is met, detail)`.

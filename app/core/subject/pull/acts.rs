@@ -78,7 +78,7 @@ pub(super) fn on_issue(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
-    outside(act, view, comments, given, ask, "on a pull request")
+    outside(act, view, comments, given, ask)
 }
 
 /// Commands on a closed pull request: those that speak of environments, and help.
@@ -89,7 +89,7 @@ pub(super) fn on_closed(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
-    outside(act, view, comments, given, ask, "on an open pull request")
+    outside(act, view, comments, given, ask)
 }
 
 fn outside(
@@ -98,7 +98,6 @@ fn outside(
     comments: &[Comment],
     given: &Given<Pull>,
     ask: &mut Ask,
-    only: &str,
 ) -> Option<()> {
     for (comment, heard) in fresh(act, comments, given) {
         act.state.acted.push(comment.id.0);
@@ -143,7 +142,10 @@ fn outside(
                     | Command::Cancel
                     | Command::Supersede
                     | Command::OkToTest { .. },
-                ) => Done::No(format!("{} works {only}", crate::text::code_span(&one.text))),
+                ) => Done::No(format!(
+                    "{} works on a pull request",
+                    crate::text::code_span(&one.text)
+                )),
             });
         }
         reply(act, comment, done);

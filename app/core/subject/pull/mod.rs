@@ -3,6 +3,7 @@
 mod acts;
 mod landing;
 mod rules;
+pub use rules::{Rule, Standing};
 mod status;
 mod step;
 mod wanted;

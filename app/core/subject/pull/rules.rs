@@ -3,7 +3,7 @@
 use super::step::Seen;
 use super::words::{Covers, Word};
 use super::{Kind, Pull, wanted};
-use crate::contract::Role;
+use crate::contract::{Role, Window};
 use crate::effect::CheckStatus;
 use crate::name::{Login, RepoPath, Slug};
 use crate::subject::Given;
@@ -469,15 +469,8 @@ fn environment_rules(
     if !wanted.allow_self_reported {
         rules.extend(not_self_reported(repo, &target, ask)?);
     }
-    if cause == ChangeCause::Promotion
-        && !windows.is_empty()
-        && !windows.iter().any(|w| w.is_open(given.now_ms))
-    {
-        let names: Vec<&str> = windows.iter().map(|w| w.as_str()).collect();
-        rules.push(Rule {
-            state: Standing::Waiting,
-            ..Rule::new("inside a window", false, names.join(", "))
-        });
+    if cause == ChangeCause::Promotion {
+        rules.extend(outside_windows(windows, given.now_ms));
     }
     if cause == ChangeCause::Revert && ours.is_some() {
         rules.push(Rule::new(
@@ -494,6 +487,17 @@ fn environment_rules(
         ours.and_then(|change| change.by.clone()),
     ));
     Some(rules)
+}
+
+fn outside_windows(windows: &[Window], now_ms: i64) -> Option<Rule> {
+    if windows.is_empty() || windows.iter().any(|window| window.is_open(now_ms)) {
+        return None;
+    }
+    let names: Vec<&str> = windows.iter().map(|window| window.as_str()).collect();
+    Some(Rule {
+        state: Standing::Waiting,
+        ..Rule::new("inside a window", false, names.join(", "))
+    })
 }
 
 fn not_self_reported(

@@ -93,7 +93,10 @@ fn advance(
         return Some(Some(trim(act)));
     }
     landing::learn(&mut act, given, ask)?;
-    if !view.is_open {
+    // GitHub may still say "open" for a moment after our merge.
+    if !view.is_open || act.state.landed.is_some() {
+        act.state.is_open = false;
+        status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
         acts::on_closed(&mut act, &view, &comments, given, ask)?;
         if was_open || given.state.is_none() {

@@ -56,12 +56,10 @@ pub(super) fn judge(
                 .flat_map(|step| step.searched.clone())
                 .collect()
         }
-        Evaluate::Judge(judge) => {
-            match evaluate(run, contract, judge, live.as_ref(), given, ask)? {
-                Ok(searched) => searched,
-                Err(found) => return Some(found),
-            }
-        }
+        Evaluate::Judge(_) => match evaluate(run, contract, live.as_ref(), given, ask)? {
+            Ok(searched) => searched,
+            Err(found) => return Some(found),
+        },
     };
     if contract
         .gates
@@ -116,12 +114,12 @@ fn as_metrics(version: &Version) -> BTreeMap<String, Metric> {
 fn evaluate(
     run: &mut Run,
     contract: &Training,
-    judge: &Judge,
     live: Option<&Version>,
     given: &Given<Run>,
     ask: &mut Ask,
 ) -> Option<Result<Vec<String>, Found>> {
-    let Some(judge_sha) = run.judge_sha.clone() else {
+    let (Evaluate::Judge(judge), Some(judge_sha)) = (&contract.evaluate, run.judge_sha.clone())
+    else {
         return Some(Ok(Vec::new()));
     };
     run.judge_digest = Some(ask.judge_digest(run.repo.id, &judge_sha, &judge_paths(judge))?);

@@ -7,3 +7,4 @@ mod harness;
 mod pages;
 mod pulls;
 mod pushes;
+mod receiver;
