@@ -1,7 +1,7 @@
 //! The local target against a gateway that says what each test wants.
 
 use super::*;
-use crate::hands::tests::{config, script};
+use crate::hands::tests::{config, end, script};
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
@@ -24,7 +24,7 @@ echo begun >> "$dir/log.txt"
 cp "$dir/wanted.json" "$dir/kept.json"
 printf '{"generation":1,"phase":"live","reason":null,"serving":null,"url":"http://127.0.0.1:4700","pid":%s,"updated_ms":1}' $$ > "$dir/live.new"
 mv "$dir/live.new" "$dir/live.json"
-while [ -e "$dir/wanted.json" ] && [ ! -e "$dir/stop" ]; do
+while [ -e "$0" ] && [ ! -e "$dir/stop" ]; do
   [ -e "$dir/die" ] && { rm "$dir/die"; kill -9 $$; }
   sleep 0.01
 done
@@ -94,6 +94,16 @@ impl House {
 
     fn begun(&self) -> usize {
         std::fs::read_to_string(self.file("log.txt")).map_or(0, |text| text.lines().count())
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let locks = [
+            self.file("gateway.lock"),
+            self.file("../other/gateway.lock"),
+        ];
+        end(&self.dir.path().join("gateway.sh"), &locks);
     }
 }
 

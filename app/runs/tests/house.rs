@@ -1,7 +1,7 @@
 //! A backend, and an agent that plays the part that a test gives it.
 
 use super::super::*;
-use crate::hands::tests::{config, script};
+use crate::hands::tests::{config, end, script};
 use bowsprit_core::artifact::{self, File, media_type};
 use bowsprit_core::effect::ModelFiles;
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, RepoName, RepoPath};
@@ -25,7 +25,7 @@ say() { printf '%s' "$2" > "$dir/$1.new"; mv "$dir/$1.new" "$dir/$1.json"; }
 say status '{"phase":"running","step":"train","started_ms":1000,"updated_ms":3000,"progress":0.5,"tail":["epoch 1"]}'
 mkdir -p "$dir/outputs" "$dir/work"
 while [ ! -e "$part" ]; do
-  [ -e "$dir/spec.json" ] || exit 0
+  [ -e "$0" ] || exit 0
   if [ -e "$dir/cancel" ]; then
     say result "$(sed 's/succeeded/cancelled/' "$dir/success.json")"; exit 0
   fi
@@ -143,6 +143,17 @@ impl House {
         );
         let failure = result.failure.unwrap();
         (failure.kind, failure.message)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let runs = self.dir.path().join("state/runs");
+        let stages = std::fs::read_dir(runs).into_iter().flatten().flatten();
+        let locks: Vec<PathBuf> = stages
+            .map(|stage| stage.path().join("agent.lock"))
+            .collect();
+        end(&self.dir.path().join("agent.sh"), &locks);
     }
 }
 
