@@ -19,6 +19,7 @@ const GATEWAY: &str = r#"
 verb="$1"; dir="$3"
 [ "$verb" = gateway ] || exit 9
 exec 9>>"$dir/gateway.lock"; flock -n 9 || exit 0
+[ -e "$0" ] || exit 0
 [ -e "$dir/stop" ] && exit 0
 echo begun >> "$dir/log.txt"
 cp "$dir/wanted.json" "$dir/kept.json"

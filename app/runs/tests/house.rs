@@ -18,6 +18,7 @@ verb="$1"; dir="$3"; stage=$(basename "$dir"); part="$(dirname "$0")/parts/$stag
 [ "$verb" = run ] || exit 9
 [ -e "$part.fails" ] && exit 3
 exec 9>>"$dir/agent.lock"; flock -n 9 || exit 0
+[ -e "$0" ] || exit 0
 [ -e "$dir/result.json" ] && exit 0
 echo begun >> "$dir/log.txt"
 env > "$dir/env.txt"
