@@ -413,10 +413,14 @@ fn a_pull_request_is_judged_by_its_base() {
     );
     world.contract(TRAINING, 'a', "");
     judged(&mut world, &cause, 0.5);
-    check(&world, &cause, expect![[r#"
+    check(
+        &world,
+        &cause,
+        expect![[r#"
         check train Success: trained; nothing judged it
         wake pull/1/7
-        event ada: run train succeeded ()"#]]);
+        event ada: run train succeeded ()"#]],
+    );
 }
 
 /// A world where `staging` serves v1 and `production` v2.
@@ -598,7 +602,8 @@ fn only_the_default_branch_as_it_is_registers() {
     expect![[r#"
         check train Success: all 2 gates passed
         wake pull/1/7
-        event ada: run train succeeded ()"#]].assert_eq(&told(&act));
+        event ada: run train succeeded ()"#]]
+    .assert_eq(&told(&act));
 }
 
 #[test]
