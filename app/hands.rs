@@ -189,7 +189,6 @@ pub(crate) mod tests {
     /// A configuration that keeps everything in `state_dir`.
     pub(crate) fn config(state_dir: &Path, slots: usize) -> config::Config {
         config::Config {
-            open_reading: false,
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: "http://127.0.0.1".to_owned(),
             open_reading: true,
@@ -215,8 +214,6 @@ pub(crate) mod tests {
             store_url: String::new(),
             chatops: config::Chatops::default(),
             limits: config::Limits {
-                github_writes_per_minute: 70,
-                github_writes_per_hour: 450,
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
                 github_writes_per_minute: 70,

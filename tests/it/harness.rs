@@ -311,6 +311,7 @@ impl World {
     }
 
     /// As [`World::push`], from the same working copy to the repository of another owner.
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the story")]
     pub(crate) async fn push_to(
         &self,
         (owner, repo): (&str, &str),
@@ -514,7 +515,18 @@ fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
         url: format!("{bot}/webhook"),
         secret: Some(SECRET.to_owned()),
     });
+    config.record = record_file();
     config
+}
+
+/// Where this story's traffic goes when `tests/openapi/check.sh` wants it: a file with the story's name.
+fn record_file() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BOWSPRIT_RECORD_DIR")?);
+    let story = std::thread::current()
+        .name()
+        .expect("a story has a name")
+        .replace("::", "-");
+    Some(dir.join(format!("{story}.jsonl")))
 }
 
 fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {

@@ -11,3 +11,4 @@ mod harness;
 mod people;
 mod promotion;
 mod training;
+mod webhooks;
