@@ -429,8 +429,7 @@ fn commands(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> Option
         };
         let is_approver = owners.approvers(&path).iter().any(|login| login.is(by));
         if is_approver
-            || (owners.is_empty()
-                && ask.permission(act.state.repo.id, by)? >= Permission::Write)
+            || (owners.is_empty() && ask.permission(act.state.repo.id, by)? >= Permission::Write)
         {
             good.push(one);
         } else {

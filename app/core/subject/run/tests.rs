@@ -96,6 +96,7 @@ fn judged(world: &mut World, cause: &Cause, accuracy: f64) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a row a case")]
 fn a_run_starts_only_when_the_contract_wants_one() {
     let (world, cause) = pushed();
     check(
@@ -413,10 +414,14 @@ fn a_pull_request_is_judged_by_its_base() {
     );
     world.contract(TRAINING, 'a', "");
     judged(&mut world, &cause, 0.5);
-    check(&world, &cause, expect![[r#"
+    check(
+        &world,
+        &cause,
+        expect![[r#"
         check train Success: trained; nothing judged it
         wake pull/1/7
-        event ada: run train succeeded ()"#]]);
+        event ada: run train succeeded ()"#]],
+    );
 }
 
 /// A world where `staging` serves v1 and `production` v2.
@@ -598,7 +603,8 @@ fn only_the_default_branch_as_it_is_registers() {
     expect![[r#"
         check train Success: all 2 gates passed
         wake pull/1/7
-        event ada: run train succeeded ()"#]].assert_eq(&told(&act));
+        event ada: run train succeeded ()"#]]
+    .assert_eq(&told(&act));
 }
 
 #[test]
