@@ -96,8 +96,6 @@ pub struct Given<S> {
     pub now_ms: i64,
     /// The bot's public address, without a slash at the end.
     pub public_url: String,
-    /// The bot's own account, `<slug>[bot]`.
-    pub bot: crate::name::Login,
 }
 
 /// What a step says.

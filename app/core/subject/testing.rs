@@ -231,7 +231,6 @@ pub(crate) fn given<S>(state: Option<S>, hints: Vec<Hint>) -> Given<S> {
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
         public_url: "https://bot".to_owned(),
-        bot: login("bowsprit[bot]"),
     }
 }
 
