@@ -53,7 +53,9 @@ impl Rooms {
                 Answer::Runs(self.store.active_runs(*id, branch).await?)
             }
             Query::Run(run) => Answer::Run(self.store.run(run).await?),
-            Query::PassedRun(id, model) => Answer::Run(self.store.passed_run(*id, model).await?),
+            Query::PassedRun(id, branch, model) => {
+                Answer::Run(self.store.passed_run(*id, branch, model).await?)
+            }
             Query::Live(id, name) => Answer::Live(self.releases.live(*id, name)),
             Query::Environment(id, name) => {
                 Answer::Environment(self.store.environment(*id, name).await?)

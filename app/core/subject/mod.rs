@@ -5,10 +5,14 @@
 pub mod ask;
 pub mod environment;
 pub mod model;
+#[cfg(test)]
+mod model_tests;
 pub mod proposal;
 pub mod pull;
 pub mod route;
 pub mod run;
+#[cfg(test)]
+mod testing;
 
 use crate::effect::{Effect, Hint, Intent, Outcome, Priority, Record, Text, Wake};
 use crate::name::{CommentId, PrNumber, Repo, RepoId, Slug};
