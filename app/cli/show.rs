@@ -68,7 +68,10 @@ fn figure(value: &Value) -> String {
     value.as_f64().map_or_else(|| text(value), number)
 }
 
-#[expect(clippy::too_many_lines, reason = "a page, told from its top to its bottom")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a page, told from its top to its bottom"
+)]
 fn of_run(run: &Value) {
     let now_ms = crate::worker::now_ms();
     fact(
