@@ -1,7 +1,5 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
-#![expect(clippy::too_many_lines, reason = "a table is as long as its cases")]
-
 use super::*;
 use crate::effect::{Effect, Hint};
 use crate::name::RepoPath;
@@ -98,7 +96,6 @@ fn judged(world: &mut World, cause: &Cause, accuracy: f64) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table: a row a case")]
 fn a_run_starts_only_when_the_contract_wants_one() {
     let (world, cause) = pushed();
     check(
