@@ -210,47 +210,13 @@ fn rollback(
         );
         return Some(());
     }
-    let Some(live) = act.state.live.clone() else {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves nothing yet, so there is nothing to go back from"),
-        );
-        return Some(());
-    };
-    let Some(target) = target(&act.state, &live, order.version) else {
-        let known: Vec<String> = act
-            .state
-            .verified
-            .iter()
-            .map(|v| v.release.shown())
-            .collect();
-        refuse(
-            act,
-            order,
-            &format!(
-                "there is no such release to go back to; verified in {name} so far: {}",
-                known.join(", ")
-            ),
-        );
-        return Some(());
-    };
-    let release = if order.model_only {
-        Release {
-            commit: live.commit.clone(),
-            ..target
+    let release = match choose(&act.state, order) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
         }
-    } else {
-        target
     };
-    if release.models == live.models && release.commit == live.commit {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves {} already", live.shown()),
-        );
-        return Some(());
-    }
     let why = format!("rolled back by {}", order.by);
     act.state.hold = Some(Hold {
         by: order.by.clone(),
@@ -269,6 +235,32 @@ fn rollback(
     act.intents
         .push(react(&act.state.repo.clone(), order.comment));
     Some(())
+}
+
+/// What a rollback brings. Errors: why there is nothing to bring.
+fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let commit = if order.model_only {
+        live.commit.clone()
+    } else {
+        target.commit.clone()
+    };
+    if target.models == live.models && commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(Release { commit, ..target })
 }
 
 /// The release to go back to: the named version's, or the last good one before what is live first came,
