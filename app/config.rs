@@ -4,6 +4,7 @@
 //! Secrets are read from files here and wrapped, so that nothing prints them by accident.
 
 mod read;
+pub mod reference;
 
 use read::Reader;
 use secrecy::SecretString;

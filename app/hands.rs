@@ -222,6 +222,16 @@ pub(crate) mod tests {
         }
     }
 
+    /// Ends every process of a stand-in: it looks whether its script is still there. Waits until none holds a lock.
+    pub(crate) fn end(script: &Path, locks: &[PathBuf]) {
+        // The test may have failed in any state: what is gone is gone.
+        let _ = std::fs::remove_file(script);
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while locks.iter().any(|lock| files::is_locked(lock)) && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Writes a script that stands in for our executable, and gives the command that starts it.
     pub(crate) fn script(path: &Path, text: &str) -> Vec<OsString> {
         std::fs::write(path, text).unwrap();

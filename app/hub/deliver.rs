@@ -164,6 +164,7 @@ async fn attempt(hub: &Arc<Hub>, client: &HttpClient, outgoing: &Outgoing) {
         tracing::warn!("a `{}` payload is too large to be sent", outgoing.event);
         return;
     }
+    hub.recorder.delivery(outgoing);
     let headers = request_headers(&hook, app_id, outgoing);
     let start = Instant::now();
     let outcome =

@@ -9,6 +9,7 @@ use crate::faults::Faults;
 use crate::gitstore;
 use crate::journal::Journal;
 use crate::json::{Urls, View};
+use crate::record::Recorder;
 use crate::state::{Repo, State};
 use crate::text;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ pub(crate) struct Hub {
     pub(crate) urls: Urls,
     pub(crate) state: Mutex<State>,
     pub(crate) journal: Mutex<Journal>,
+    pub(crate) recorder: Recorder,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) deliveries: Mutex<DeliveryLog>,
     pub(crate) outbox: mpsc::UnboundedSender<Outgoing>,

@@ -25,6 +25,7 @@ mod jwt;
 pub mod key;
 mod markdown;
 mod page;
+mod record;
 mod refs;
 mod routes;
 mod seed;

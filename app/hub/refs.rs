@@ -280,7 +280,7 @@ fn open_suite(
         return Ok(());
     };
     let payload =
-        json!({"check_suite": push.hub.view(state).check_suite(repo, &suite, head_commit)});
+        json!({"check_suite": push.hub.view(state).suite_told(repo, &suite, head_commit)});
     push.hub.emit(
         state,
         Event {

@@ -98,14 +98,16 @@ pub(crate) fn answer(hub: &Hub, head: &Head, body: &Bytes, how: (bool, &CallFaul
         caller.as_deref(),
         route.as_ref().map(|found| found.0),
     );
-    lock(&hub.journal).call(
-        json!({
-            "method": head.method.as_str(), "path": head.path, "query": head.query,
-            "status": answer.status.as_u16(), "actor": label,
-            "time": jiff::Timestamp::now().to_string(), "body": logged_body,
-        }),
-        route.is_some(),
-    );
+    let entry = json!({
+        "method": head.method.as_str(), "path": head.path, "query": head.query,
+        "status": answer.status.as_u16(), "actor": label,
+        "time": jiff::Timestamp::now().to_string(), "body": logged_body,
+    });
+    // An answer that a fault put in place is not the server's own word.
+    if fault.instead.is_none() {
+        hub.recorder.call(&entry, &answer);
+    }
+    lock(&hub.journal).call(entry, route.is_some());
     answer
 }
 

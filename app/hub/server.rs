@@ -7,6 +7,7 @@ use crate::faults::Faults;
 use crate::hub::{Hub, lock};
 use crate::journal::Journal;
 use crate::json::Urls;
+use crate::record::Recorder;
 use crate::refs::{self, Push};
 use crate::seed;
 use crate::store;
@@ -81,6 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (outbox, inbox) = mpsc::unbounded_channel();
     let mut journal = Journal::default();
     journal.resume(saved.write_last);
+    let recorder = Recorder::open(config.record.as_deref())?;
     let hub = Arc::new(Hub {
         urls: Urls {
             api: format!("{html}/api/v3"),
@@ -89,6 +91,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         config,
         state: Mutex::new(saved.state),
         journal: Mutex::new(journal),
+        recorder,
         faults: Mutex::new(Faults::default()),
         deliveries: Mutex::new(log),
         outbox,

@@ -4,6 +4,7 @@
 //! request is the gateway's business; what shall be served, and whether it is good, is decided elsewhere.
 
 mod desk;
+mod environment;
 pub mod keys;
 mod local;
 #[cfg(test)]
@@ -56,7 +57,7 @@ impl Target {
         }
     }
 
-    /// Ends every gateway for now; the next start of the server brings them back. Call it when nothing tends them any more.
+    /// Ends every gateway for now; the next start of the server brings them back.
     pub async fn pause(&self) {
         match self {
             Target::Local(local) => local.pause().await,

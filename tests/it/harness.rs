@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How often the world is asked whether it is quiet.
 const POLL: Duration = Duration::from_millis(25);
 const ADMIN: &str = "hub-admin";
-const SECRET: &str = "a webhook secret of the stories";
+pub(crate) const SECRET: &str = "a webhook secret of the stories";
 const PEOPLE: [&str; 5] = ["ada", "grace", "linus", "rita", "mallory"];
 
 /// The world of one story.
@@ -31,8 +31,9 @@ pub(crate) struct World {
     pub(crate) hub: bowsprit_hub::Running,
     pub(crate) bot: Option<Running>,
     pub(crate) dir: TempDir,
-    client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
     config_file: PathBuf,
+    tune: fn(&mut Config),
 }
 
 fn key() -> &'static bowsprit_hub::key::KeyPair {
@@ -42,6 +43,11 @@ fn key() -> &'static bowsprit_hub::key::KeyPair {
 
 /// Plays a story in a world of its own, and holds at its end that nothing was left over.
 pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
+    run_test_with(|_| {}, story).await;
+}
+
+/// As [`run_test`], with another configuration.
+pub(crate) async fn run_test_with(tune: fn(&mut Config), story: impl AsyncFnOnce(&mut World)) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG")
         .unwrap_or_else(|_| "error".into());
     // Another story of this process may have started the log already.
@@ -49,7 +55,7 @@ pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
         .with_env_filter(filter)
         .with_test_writer()
         .try_init();
-    let mut world = World::new().await;
+    let mut world = World::new(tune).await;
     story(&mut world).await;
     world.settle().await;
     let unknown = world.admin("GET", "/_hub/unknown", None).await;
@@ -65,7 +71,7 @@ pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
 }
 
 impl World {
-    async fn new() -> World {
+    async fn new(tune: fn(&mut Config)) -> World {
         let dir = TempDir::new().expect("a directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let bot = listener.local_addr().expect("an address");
@@ -80,6 +86,7 @@ impl World {
             dir,
             client,
             config_file,
+            tune,
         };
         for repo in ["tiny-service", "tiny-training"] {
             world.create(repo).await;
@@ -101,8 +108,9 @@ impl World {
     }
 
     async fn start_on(&mut self, listener: TcpListener) {
-        let config =
+        let mut config =
             Config::load(Some(&self.config_file), std::iter::empty()).expect("a configuration");
+        (self.tune)(&mut config);
         let program: Vec<OsString> = vec![env!("CARGO_BIN_EXE_bowsprit").into(), "agent".into()];
         self.bot = Some(
             app::start_on(listener, config, program)
@@ -311,6 +319,7 @@ impl World {
     }
 
     /// As [`World::push`], from the same working copy to the repository of another owner.
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the story")]
     pub(crate) async fn push_to(
         &self,
         (owner, repo): (&str, &str),
@@ -514,7 +523,18 @@ fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
         url: format!("{bot}/webhook"),
         secret: Some(SECRET.to_owned()),
     });
+    config.record = record_file();
     config
+}
+
+/// Where this story's traffic goes when `tests/openapi/check.sh` wants it: a file with the story's name.
+fn record_file() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BOWSPRIT_RECORD_DIR")?);
+    let story = std::thread::current()
+        .name()
+        .expect("a story has a name")
+        .replace("::", "-");
+    Some(dir.join(format!("{story}.jsonl")))
 }
 
 fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {

@@ -8,6 +8,8 @@ mod approval;
 mod comments;
 mod forks;
 mod harness;
+mod https;
 mod people;
 mod promotion;
 mod training;
+mod webhooks;

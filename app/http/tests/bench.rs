@@ -1,5 +1,7 @@
 //! A door before rooms that hold a sample of everything, with three tokens.
 
+#![expect(clippy::too_many_arguments, reason = "each is a word of the story")]
+
 use crate::artifacts::Artifacts;
 use crate::config::Config;
 use crate::git::fetch::FetchLimits;
@@ -124,6 +126,10 @@ impl Bench {
         self.act(subject, state, records, Vec::new(), at_ms).await;
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a commit, named by each test"
+    )]
     async fn act(
         &self,
         subject: SubjectKey,

@@ -16,7 +16,7 @@ const TOKEN_REPOS_MAX: usize = 500;
 
 pub(crate) fn app(ctx: &mut Ctx<'_>) -> Reply {
     let app = ctx.state.app.as_ref().ok_or_else(Refusal::not_found)?;
-    ok(ctx.view().app(app))
+    ok(ctx.view().full_app(app))
 }
 
 pub(crate) fn by_slug(ctx: &mut Ctx<'_>) -> Reply {
@@ -24,7 +24,7 @@ pub(crate) fn by_slug(ctx: &mut Ctx<'_>) -> Reply {
     if app.slug != ctx.param("slug") {
         return Err(Refusal::not_found());
     }
-    ok(ctx.view().app(app))
+    ok(ctx.view().full_app(app))
 }
 
 pub(crate) fn installations(ctx: &mut Ctx<'_>) -> Reply {
@@ -193,7 +193,7 @@ pub(crate) fn repositories(ctx: &mut Ctx<'_>) -> Reply {
     };
     let repos = reached(ctx.state, token);
     let mut reply = ctx.paged_in("repositories", repos, |repo| {
-        ctx.view().full_repo(repo, Role::Read)
+        ctx.view().own_repo(repo, Role::Read)
     })?;
     if let crate::answer::Body::Json(body) = &mut reply.body {
         let selection = if token.repos.is_some() {

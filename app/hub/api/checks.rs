@@ -6,7 +6,7 @@ use super::git_refs::resolve;
 use crate::answer::{Answer, Refusal, Reply, created, ok};
 use crate::json::check::suite_state;
 use crate::refs::new_suite;
-use crate::state::CheckRun;
+use crate::state::{CheckRun, CheckSuite};
 use git2::Oid;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -106,12 +106,16 @@ fn shown(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
     Ok(ctx.view().check_run(ctx.repo()?, find(ctx, id)?))
 }
 
-/// Sends `check_run`, whose run holds its whole suite.
+/// Sends `check_run`, whose run holds its suite.
 fn tell(ctx: &Ctx<'_>, id: u64, what: (&'static str, Value)) -> Result<(), Refusal> {
     let (action, mut payload) = what;
     let mut run = shown(ctx, id)?;
-    let suite = find(ctx, id)?.suite;
-    run["check_suite"] = suite_json(ctx, suite)?;
+    let repo = ctx.repo()?;
+    let suite = repo
+        .suites
+        .get(&find(ctx, id)?.suite)
+        .ok_or_else(Refusal::not_found)?;
+    run["check_suite"] = ctx.view().suite_of_run(repo, suite);
     payload["check_run"] = run;
     ctx.emit("check_run", Some(action), payload);
     Ok(())
@@ -130,12 +134,7 @@ fn after_change(ctx: &Ctx<'_>, id: u64, was_completed: bool) -> Result<(), Refus
         .filter(|one| one.suite == run.suite)
         .collect();
     if suite_state(&runs).0 == "completed" {
-        let suite = suite_json(ctx, run.suite)?;
-        ctx.emit(
-            "check_suite",
-            Some("completed"),
-            json!({ "check_suite": suite }),
-        );
+        tell_suite(ctx, run.suite, "completed")?;
     }
     Ok(())
 }
@@ -236,11 +235,24 @@ fn list_runs(ctx: &Ctx<'_>, wanted: impl Fn(&CheckRun) -> bool) -> Reply {
 fn suite_json(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
     let repo = ctx.repo()?;
     let suite = repo.suites.get(&id).ok_or_else(Refusal::not_found)?;
+    Ok(ctx
+        .view()
+        .check_suite(repo, suite, head_commit(ctx, suite)?))
+}
+
+fn head_commit(ctx: &Ctx<'_>, suite: &CheckSuite) -> Result<Value, Refusal> {
     let git = ctx.git()?;
-    let head = Oid::from_str(&suite.head_sha)
-        .and_then(|id| git.find_commit(id))
-        .map(|commit| ctx.view().simple_commit(&commit))?;
-    Ok(ctx.view().check_suite(repo, suite, head))
+    let commit = Oid::from_str(&suite.head_sha).and_then(|id| git.find_commit(id))?;
+    Ok(ctx.view().simple_commit(&commit))
+}
+
+/// Sends `check_suite`.
+fn tell_suite(ctx: &Ctx<'_>, id: u64, action: &'static str) -> Result<(), Refusal> {
+    let repo = ctx.repo()?;
+    let suite = repo.suites.get(&id).ok_or_else(Refusal::not_found)?;
+    let told = ctx.view().suite_told(repo, suite, head_commit(ctx, suite)?);
+    ctx.emit("check_suite", Some(action), json!({ "check_suite": told }));
+    Ok(())
 }
 
 pub(crate) fn suites_of(ctx: &mut Ctx<'_>) -> Reply {
@@ -263,11 +275,6 @@ pub(crate) fn suite(ctx: &mut Ctx<'_>) -> Reply {
 }
 
 pub(crate) fn rerequest_suite(ctx: &mut Ctx<'_>) -> Reply {
-    let suite = suite_json(ctx, ctx.number("id")?)?;
-    ctx.emit(
-        "check_suite",
-        Some("rerequested"),
-        json!({ "check_suite": suite }),
-    );
+    tell_suite(ctx, ctx.number("id")?, "rerequested")?;
     Ok(Answer::json(StatusCode::CREATED, json!({})))
 }

@@ -107,7 +107,7 @@ fn tell(ctx: &Ctx<'_>, id: u64, what: (&'static str, Value)) -> Result<(), Refus
     payload["issue"] = repo
         .issues
         .get(&comment.issue)
-        .map_or(Value::Null, |issue| ctx.view().issue(repo, issue));
+        .map_or(Value::Null, |issue| ctx.view().issue_told(repo, issue));
     ctx.emit("issue_comment", Some(action), payload);
     Ok(())
 }

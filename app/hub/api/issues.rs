@@ -58,7 +58,7 @@ pub(crate) fn emit_changed(
             super::pulls::pull_json(ctx.hub, ctx.state, ctx.repo_id, issue.number)?;
         ctx.emit("pull_request", Some(action), extra);
     } else {
-        extra["issue"] = ctx.view().issue(ctx.repo()?, issue);
+        extra["issue"] = ctx.view().issue_told(ctx.repo()?, issue);
         ctx.emit("issues", Some(action), extra);
     }
     Ok(())
@@ -158,7 +158,8 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         json!({"number": number, "title": title, "body": issue.body}),
     );
     let body = ctx.view().issue(ctx.repo()?, &issue);
-    ctx.emit("issues", Some("opened"), json!({ "issue": body }));
+    let told = ctx.view().issue_told(ctx.repo()?, &issue);
+    ctx.emit("issues", Some("opened"), json!({ "issue": told }));
     created(body)
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn of_me(ctx: &mut Ctx<'_>) -> Reply {
         })
         .collect();
     ctx.paged(found, |repo| {
-        ctx.view().full_repo(repo, ctx.state.role(repo, Some(me)))
+        ctx.view().own_repo(repo, ctx.state.role(repo, Some(me)))
     })
 }
 

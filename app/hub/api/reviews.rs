@@ -1,7 +1,7 @@
 //! Reviews, review comments and requested reviewers.
 
 use super::issues::{emit_changed, strings};
-use super::pulls::{find, pull_json};
+use super::pulls::find;
 use super::{Ctx, check_body};
 use crate::answer::{Refusal, Reply, created, ok};
 use crate::follow;
@@ -274,6 +274,6 @@ pub(crate) fn unrequest(ctx: &mut Ctx<'_>) -> Reply {
             json!({ "requested_reviewer": reviewer }),
         )?;
     }
-    let number = find(ctx)?.0.number;
-    ok(pull_json(ctx.hub, ctx.state, ctx.repo_id, number)?)
+    let (issue, pull) = find(ctx)?;
+    ok(ctx.view().pull_simple(ctx.repo()?, issue, pull))
 }

@@ -81,6 +81,10 @@ fn tell(ctx: &Ctx<'_>, status: &CommitStatus, commit: &git2::Commit<'_>) -> Resu
         })
         .collect();
     let mut payload = ctx.view().simple_status(repo, status);
+    if let Value::Object(fields) = &mut payload {
+        fields.remove("node_id");
+        fields.remove("url");
+    }
     payload["sha"] = json!(status.sha);
     payload["name"] = json!(ctx.state.full_name(repo));
     payload["commit"] = ctx.view().commit(repo, commit);

@@ -116,7 +116,7 @@ impl View<'_> {
         body
     }
 
-    /// The App as check runs and `GET /app` show it.
+    /// The App as check runs and other things of its making show it.
     pub(crate) fn app(&self, app: &App) -> Value {
         json!({
             "id": app.id, "client_id": app.client_id, "slug": app.slug,
@@ -127,8 +127,14 @@ impl View<'_> {
             "html_url": format!("{}/apps/{}", self.urls.html, app.slug),
             "created_at": time(app.created), "updated_at": time(app.created),
             "permissions": app.permissions, "events": app.events,
-            "installations_count": self.state.installations.len(),
         })
+    }
+
+    /// The App's own answer, which alone counts its installations.
+    pub(crate) fn full_app(&self, app: &App) -> Value {
+        let mut body = self.app(app);
+        body["installations_count"] = json!(self.state.installations.len());
+        body
     }
 
     /// The App, or null when the object was not made by it.
@@ -158,7 +164,6 @@ impl View<'_> {
             .map_or("User", |account| account.kind.name());
         json!({
             "id": id, "client_id": client,
-            "node_id": node_id("Installation", id),
             "account": self.user(installation.account),
             "repository_selection": if installation.repos.is_some() { "selected" } else { "all" },
             "access_tokens_url": format!("{api}/app/installations/{id}/access_tokens"),

@@ -103,9 +103,12 @@ async fn runs_are_found_by_commit_branch_and_promise() {
     let records = all.into_iter().map(|run| Record::Run(Box::new(run)));
     record(&store, records.collect()).await;
     let digits = slug("digits");
-    let passed = store.passed_run(RepoId(1), &digits).await.unwrap();
+    let passed = store.passed_run(RepoId(1), &main(), &digits).await.unwrap();
     assert_eq!(passed.unwrap().id, "r2");
-    assert_eq!(store.passed_run(RepoId(2), &digits).await.unwrap(), None);
+    for (repo, branch) in [(2, main()), (1, BranchName::parse("dev").unwrap())] {
+        let none = store.passed_run(RepoId(repo), &branch, &digits).await;
+        assert_eq!(none.unwrap(), None);
+    }
     let active = store.active_runs(RepoId(1), &main()).await.unwrap();
     assert_eq!(ids(active), ["r3"]);
     assert_eq!(store.runs_at(RepoId(1), &sha('a')).await.unwrap().len(), 7);

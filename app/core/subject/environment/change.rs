@@ -107,7 +107,7 @@ pub(super) fn commands(
                     by_command(act, place, &order, ask)?;
                 }
             }
-            Hint::Unhold => act.state.hold = None,
+            Hint::Unhold => unhold(act),
             Hint::Pushed { .. }
             | Hint::RunWanted(_)
             | Hint::CancelRun { .. }
@@ -116,6 +116,49 @@ pub(super) fn commands(
         }
     }
     Some(())
+}
+
+/// Promotions may go on.
+fn unhold(act: &mut Act<Environment>) {
+    if act.state.hold.take().is_some() {
+        wake_open(act);
+    }
+}
+
+/// What is open looks at the hold again.
+fn wake_open(act: &mut Act<Environment>) {
+    let open: Vec<Wake> = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr)
+        .map(|pr| Wake {
+            subject: SubjectKey::Pull(act.state.repo.id, pr),
+            hint: None,
+        })
+        .collect();
+    act.wakes.extend(open);
+}
+
+/// Answers commands that cannot be carried out here.
+pub(super) fn turn_away(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
+    for hint in &given.hints {
+        match hint {
+            Hint::Rollback { pr, comment, .. } | Hint::Promote { pr, comment, .. } => {
+                if is_new(act, *comment) {
+                    let intent = answer(&act.state.repo, *pr, *comment, why);
+                    act.intents.push(intent);
+                }
+            }
+            Hint::Unhold
+            | Hint::Pushed { .. }
+            | Hint::RunWanted(_)
+            | Hint::CancelRun { .. }
+            | Hint::Supersede { .. }
+            | Hint::Gone => {}
+        }
+    }
 }
 
 /// A command and its place.
@@ -167,38 +210,12 @@ fn rollback(
         );
         return Some(());
     }
-    let Some(live) = act.state.live.clone() else {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves nothing yet, so there is nothing to go back from"),
-        );
-        return Some(());
-    };
-    let Some(target) = target(&act.state, &live, order.version) else {
-        let known: Vec<String> = act
-            .state
-            .verified
-            .iter()
-            .map(|v| v.release.shown())
-            .collect();
-        refuse(
-            act,
-            order,
-            &format!(
-                "there is no such release to go back to; verified in {name} so far: {}",
-                known.join(", ")
-            ),
-        );
-        return Some(());
-    };
-    let release = if order.model_only {
-        Release {
-            commit: live.commit.clone(),
-            ..target
+    let release = match choose(&act.state, order) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
         }
-    } else {
-        target
     };
     let why = format!("rolled back by {}", order.by);
     act.state.hold = Some(Hold {
@@ -206,6 +223,7 @@ fn rollback(
         why,
         at_ms: now_ms,
     });
+    wake_open(act);
     let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
     let about = About {
         cause: ChangeCause::Rollback,
@@ -219,7 +237,34 @@ fn rollback(
     Some(())
 }
 
-/// The release to go back to: the named version's, or the last good one before what is live.
+/// What a rollback brings. Errors: why there is nothing to bring.
+fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let commit = if order.model_only {
+        live.commit.clone()
+    } else {
+        target.commit.clone()
+    };
+    if target.models == live.models && commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(Release { commit, ..target })
+}
+
+/// The release to go back to: the named version's, or the last good one before what is live first came,
+/// so that a second rollback goes further back and not to what the first one left.
 fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<Release> {
     let good = state.verified.iter().rev().map(|v| &v.release);
     match version {
@@ -231,7 +276,7 @@ fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<R
             let since = state
                 .verified
                 .iter()
-                .rposition(|v| v.release.id == live.id)?;
+                .position(|v| v.release.id == live.id)?;
             state.verified[..since]
                 .iter()
                 .rev()
@@ -295,16 +340,26 @@ fn by_command(
         );
         return Some(());
     }
-    act.state.hold = None;
-    act.intents
-        .push(react(&act.state.repo.clone(), order.comment));
     let about = About {
         cause: ChangeCause::Promotion,
         by: None,
         why: format!("`/promote` by {}", order.by),
         replaces: None,
     };
-    promotion(act, place, release, about, ask)
+    if let Err(why) = promotion(act, place, release, about, ask)? {
+        refuse(act, order, &why);
+        return Some(());
+    }
+    // Whoever may lift a hold lifts it by this; for others the promotion is open and waits.
+    let approvers = ask
+        .owners(act.state.repo.id, &place.head)?
+        .approvers(&file::path(&name));
+    if approvers.iter().any(|login| login.is(order.by)) {
+        act.state.hold = None;
+    }
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    Some(())
 }
 
 /// Opens or supersedes the promotion once the environment before is verified and soaked.
@@ -361,7 +416,13 @@ pub(super) fn promote(
         why: format!("verified in {before}"),
         replaces: None,
     };
-    promotion(act, place, ready, about, ask)
+    if last_promotion(&act.state).is_some_and(|last| last.release.id == ready.id) {
+        // Open already, or a person closed it.
+        return Some(());
+    }
+    // One that people have acted on waits for them; nobody asked, so nobody is answered.
+    let _waits = promotion(act, place, ready, about, ask)?;
+    Some(())
 }
 
 /// Why a change is opened, and in whose place.
@@ -372,34 +433,34 @@ struct About {
     replaces: Option<(PrNumber, CommitSha)>,
 }
 
+fn last_promotion(state: &Environment) -> Option<&Change> {
+    let mut newest_first = state.changes.iter().rev();
+    newest_first.find(|change| change.cause == ChangeCause::Promotion)
+}
+
+/// Opens a promotion, or puts it in the place of one that nobody has acted on. Errors, inside: why not now.
 fn promotion(
     act: &mut Act<Environment>,
     place: &Place,
     release: Release,
     mut about: About,
     ask: &mut Ask,
-) -> Option<()> {
+) -> Option<Result<(), String>> {
     let branch = format!("bowsprit/promote-{}", act.state.name);
-    let last = act
-        .state
-        .changes
-        .iter()
-        .rev()
-        .find(|c| c.cause == ChangeCause::Promotion)
+    let last = last_promotion(&act.state)
+        .filter(|last| !last.is_over)
         .cloned();
-    if let Some(last) = &last
-        && last.release.id == release.id
-        && (about.by.is_none() && !about.why.starts_with('`'))
-    {
-        return Some(());
-    }
-    let replaces = match last.filter(|last| !last.is_over) {
+    let replaces = match last {
         None => None,
         Some(Change {
             pr: Some(pr),
             head: Some(head),
+            release: proposed,
             ..
         }) => {
+            if proposed.id == release.id {
+                return Some(Err(format!("#{pr} proposes {} already", release.shown())));
+            }
             let is_touched = ask
                 .comments(act.state.repo.id, pr)?
                 .iter()
@@ -409,12 +470,18 @@ fn promotion(
                     .iter()
                     .any(|r| !r.is_bot);
             if is_touched {
-                return Some(());
+                return Some(Err(format!(
+                    "people have spoken on #{pr}, which proposes {}; merge or close it first",
+                    proposed.shown()
+                )));
             }
             Some((pr, head))
         }
-        // The one before is still being opened.
-        Some(_) => return Some(()),
+        Some(_) => {
+            return Some(Err(
+                "a promotion is being opened at this moment; say it again in a minute".to_owned(),
+            ));
+        }
     };
     if let Some((pr, _)) = &replaces {
         for change in act
@@ -428,7 +495,7 @@ fn promotion(
     }
     about.replaces = replaces;
     open(act, &place.base, release, &branch, about);
-    Some(())
+    Some(Ok(()))
 }
 
 /// Opens the pull request back to what still serves, after a failed rollout.
@@ -560,10 +627,12 @@ pub fn validate(
             rules.push((format!("verified in {before}"), is_met, target.shown()));
         }
         ChangeCause::Rollback | ChangeCause::Revert => {
-            let is_known = state
-                .verified
-                .iter()
-                .any(|v| v.release.models == target.models);
+            // Both were here, perhaps not together: `--model-only` keeps the code.
+            let has = |is_it: fn(&Release, &Release) -> bool| {
+                state.verified.iter().any(|v| is_it(&v.release, target))
+            };
+            let is_known = has(|one, other| one.models == other.models)
+                && has(|one, other| one.commit == other.commit);
             rules.push((
                 format!("served in {} before", state.name),
                 is_known,

@@ -212,7 +212,7 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
         return Some(found);
     }
     let judge = judge_contract(run, &contract, ask)?;
-    let plan = plan::train(run, &contract);
+    let plan = plan::train(run, &contract, judge.as_ref());
     let done = match stage(run, "train", plan, given, ask)? {
         Ok(done) => done,
         Err(found) => return Some(found),
@@ -522,7 +522,7 @@ fn conclude(
     if run.cause.what == What::Train
         && run.phase == Phase::Succeeded
         && let (Some(model), Some(service)) = (run.model.clone(), service_repo(&run, ask)?)
-        && registers(&run.cause)
+        && registers(&run.cause, ask)?
     {
         wakes.push(Wake {
             subject: SubjectKey::Model(service.id, model),
@@ -558,11 +558,17 @@ fn conclude(
     Some(act)
 }
 
-/// Whether a run may become a model version: a trusted commit of a branch, with the contract's own parameters.
-pub(super) fn registers(cause: &Cause) -> bool {
-    cause.trigger.branch().is_some()
-        && cause.params.is_empty()
-        && cause.trust == crate::training::spec::Trust::Trusted
+/// Whether a run may become a model version: a trusted commit of the default branch, with the contract's own parameters.
+fn registers(cause: &Cause, ask: &mut Ask) -> Option<bool> {
+    let default = ask
+        .repository(cause.repo.id)?
+        .map(|view| view.default_branch);
+    Some(
+        default.is_some()
+            && cause.trigger.branch() == default.as_ref()
+            && cause.params.is_empty()
+            && cause.trust == crate::training::spec::Trust::Trusted,
+    )
 }
 
 /// The service repository of a training run, where it can be seen.

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
@@ -61,6 +61,16 @@ impl Got {
     }
 }
 
+/// Where this story's traffic goes when `tests/openapi/check.sh` wants it: a file with the story's name.
+fn record_file() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BOWSPRIT_RECORD_DIR")?);
+    let story = std::thread::current()
+        .name()
+        .expect("a story has a name")
+        .replace("::", "-");
+    Some(dir.join(format!("hub-{story}.jsonl")))
+}
+
 impl World {
     /// A server with the people `alice` and `bob` and the App, installed for `alice`.
     pub(crate) async fn new() -> Self {
@@ -89,6 +99,7 @@ impl World {
             url: receiver.url.clone(),
             secret: Some(SECRET.into()),
         });
+        config.record = record_file();
         let hub = bowsprit_hub::start(config.clone()).await.expect("a server");
         let world = Self {
             url: hub.url.clone(),

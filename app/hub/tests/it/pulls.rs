@@ -78,7 +78,7 @@ async fn conflicts_drafts_and_missing_checks_cannot_be_merged() {
 
     let number = world.pull("checked").await;
     let rules = json!([{"type": "required_status_checks", "parameters": {
-        "required_status_checks": [{"context": "gate"}]}}]);
+        "strict_required_status_checks_policy": false, "required_status_checks": [{"context": "gate"}]}}]);
     world
         .admin("PUT", "/_hub/rules/alice/demo/main", rules)
         .await
