@@ -185,6 +185,35 @@ fn refuse(act: &mut Act<Environment>, order: &Order<'_>, why: &str) {
     act.intents.push(intent);
 }
 
+/// What the environment goes back to. Errors: why there is no such way, for a person.
+fn way_back(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let release = if order.model_only {
+        Release {
+            commit: live.commit.clone(),
+            ..target
+        }
+    } else {
+        target
+    };
+    if release.models == live.models && release.commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(release)
+}
+
 fn rollback(
     act: &mut Act<Environment>,
     place: &Place,
@@ -210,47 +239,13 @@ fn rollback(
         );
         return Some(());
     }
-    let Some(live) = act.state.live.clone() else {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves nothing yet, so there is nothing to go back from"),
-        );
-        return Some(());
-    };
-    let Some(target) = target(&act.state, &live, order.version) else {
-        let known: Vec<String> = act
-            .state
-            .verified
-            .iter()
-            .map(|v| v.release.shown())
-            .collect();
-        refuse(
-            act,
-            order,
-            &format!(
-                "there is no such release to go back to; verified in {name} so far: {}",
-                known.join(", ")
-            ),
-        );
-        return Some(());
-    };
-    let release = if order.model_only {
-        Release {
-            commit: live.commit.clone(),
-            ..target
+    let release = match way_back(&act.state, order) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
         }
-    } else {
-        target
     };
-    if release.models == live.models && release.commit == live.commit {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves {} already", live.shown()),
-        );
-        return Some(());
-    }
     let why = format!("rolled back by {}", order.by);
     act.state.hold = Some(Hold {
         by: order.by.clone(),

@@ -98,7 +98,6 @@ fn judged(world: &mut World, cause: &Cause, accuracy: f64) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table: a row a case")]
 fn a_run_starts_only_when_the_contract_wants_one() {
     let (world, cause) = pushed();
     check(
