@@ -125,7 +125,15 @@ mod tests {
     fn problems_are_shown_where_they_are() {
         let text = "kind: training\nmodel: Digits\nservice: digits-service\nsteps:\n  - name: train\n    run: [python, train.py]\n    colour: red\nevaluate: self\n";
         let problems = contract::parse(text).unwrap_err();
-        expect![[r#""#]].assert_eq(&report("bowsprit.yaml", text, &problems));
+        expect![[r#"
+            bowsprit.yaml:2:8: `model`: `Digits` is not a name: 1 to 40 lower-case letters, digits and `-`, first a letter
+              | model: Digits
+              |        ^
+            bowsprit.yaml:7:5: unknown key `colour` in a step (allowed: name, run, resources, timeout, env, secrets, network)
+              |     colour: red
+              |     ^
+            2 problems
+        "#]].assert_eq(&report("bowsprit.yaml", text, &problems));
     }
 
     #[test]

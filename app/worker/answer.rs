@@ -1,6 +1,7 @@
 //! Answers to core's questions: each asks one room.
 
 use super::{Rooms, Trouble};
+use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::{Answer, Query};
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
@@ -55,6 +56,12 @@ impl Rooms {
             Query::Run(run) => Answer::Run(self.store.run(run).await?),
             Query::PassedRun(id, branch, model) => {
                 Answer::Run(self.store.passed_run(*id, branch, model).await?)
+            }
+            Query::Next(id, model) => {
+                let key = SubjectKey::Model(*id, model.clone());
+                let state = self.store.subject_state(&key).await?;
+                let next = state.as_ref().and_then(|state| state["next"].as_str());
+                Answer::Text(next.map(str::to_owned))
             }
             Query::Live(id, name) => Answer::Live(self.releases.live(*id, name)),
             Query::Environment(id, name) => {

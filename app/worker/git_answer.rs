@@ -115,6 +115,7 @@ impl Rooms {
             | Query::ActiveRuns(..)
             | Query::Run(_)
             | Query::PassedRun(..)
+            | Query::Next(..)
             | Query::Live(..)
             | Query::Environment(..)
             | Query::Environments(_) => {

@@ -75,6 +75,8 @@ pub enum Query {
     Run(String),
     /// The newest run on this branch that may be proposed for this model.
     PassedRun(RepoId, BranchName, Slug),
+    /// The run of a model's next version, which waits for the open proposal.
+    Next(RepoId, Slug),
     /// Every version of a model, from the tags.
     Versions(RepoId, Slug),
     /// What the gateway of an environment says.
@@ -463,6 +465,8 @@ impl Ask {
         run(id: &str) -> Option<Run> = Query::Run(id.to_owned()), Run;
         /// Answers [`Query::PassedRun`].
         passed_run(training: RepoId, branch: &BranchName, model: &Slug) -> Option<Run> = Query::PassedRun(training, branch.clone(), model.clone()), Run;
+        /// Answers [`Query::Next`].
+        next(service: RepoId, model: &Slug) -> Option<String> = Query::Next(service, model.clone()), Text;
         /// Answers [`Query::Versions`].
         versions(service: RepoId, model: &Slug) -> Vec<Version> = Query::Versions(service, model.clone()), Versions;
         /// Answers [`Query::Live`].

@@ -10,6 +10,8 @@ mod model_tests;
 pub mod proposal;
 pub mod pull;
 pub mod route;
+#[cfg(test)]
+mod route_tests;
 pub mod run;
 #[cfg(test)]
 mod testing;

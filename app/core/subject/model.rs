@@ -2,7 +2,7 @@
 
 use crate::contract::Contract;
 use crate::effect::{
-    Effect, EffectResult, EffectState, Hint, Intent, Priority, Propose, Record, Text, Version, Wake,
+    Effect, EffectResult, EffectState, Hint, Intent, Priority, Propose, Record, Version, Wake,
 };
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
@@ -11,7 +11,6 @@ use crate::subject::ask::{Ask, ContractAt, Permission, PullView};
 use crate::subject::run::Run;
 use crate::subject::{Act, Given, Step, SubjectKey, proposal};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// A model as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -472,12 +471,4 @@ fn react_all(act: &mut Act<Model>, commands: &[Supersede]) {
             why: format!("#{}", command.pr),
         });
     }
-}
-
-/// The text of a waiting version, for the status comment of the frozen proposal.
-pub fn next_text(model: &Model) -> Option<Text> {
-    model
-        .next
-        .as_ref()
-        .map(|run| Text::new("comments/next", json!({"run": run, "model": model.name})))
 }

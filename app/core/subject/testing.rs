@@ -22,7 +22,7 @@ use crate::owners::{Owners, OwnersFile};
 use crate::subject::run::{Cause, Phase, Run, Trigger, What};
 use crate::training::spec::{Metric, MetricValue, Trust};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 /// A Monday, 10:00 in UTC.
 pub(crate) const NOW_MS: i64 = 1_767_607_200_000;
@@ -58,8 +58,8 @@ environments:
   production: {after: staging, approvals: 1, soak: 10m}
 ";
 
-static PARSED: LazyLock<[(&str, ContractAt); 2]> =
-    LazyLock::new(|| [TRAINING_TEXT, SERVICE_TEXT].map(|text| (text, parse(text))));
+/// Each text is parsed once: hundreds of worlds share a few.
+static PARSED: Mutex<BTreeMap<String, ContractAt>> = Mutex::new(BTreeMap::new());
 static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
     Policies::new(gate::shipped(), Vec::new()).expect("shipped policies have names of their own")
 });
@@ -113,11 +113,14 @@ impl World {
 
     /// The contract at a commit; an empty text is none.
     pub(crate) fn contract(&mut self, id: RepoId, at: char, text: &str) -> &mut World {
-        let known = PARSED.iter().find(|(known, _)| *known == text);
-        let answer = match (text, known) {
-            ("", _) => ContractAt::Missing,
-            (_, Some((_, parsed))) => parsed.clone(),
-            (_, None) => parse(text),
+        let answer = if text.is_empty() {
+            ContractAt::Missing
+        } else {
+            let mut parsed = PARSED.lock().expect("no test panics in here");
+            parsed
+                .entry(text.to_owned())
+                .or_insert_with(|| parse(text))
+                .clone()
         };
         self.tell(Query::Contract(id, sha(at)), Answer::Contract(answer))
     }
@@ -182,7 +185,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Policies(..) => Answer::Policies(Ok(POLICIES.clone())),
-        Query::Text(..) => Answer::Text(None),
+        Query::Text(..) | Query::Next(..) => Answer::Text(None),
         Query::Commit(..) => Answer::Commit(Some(commit("Change"))),
         Query::Models(..) => Answer::Models(Vec::new()),
         Query::ServiceTree(_, at) => Answer::Digest(Digest::of(at.as_str().as_bytes())),
@@ -455,6 +458,11 @@ pub(crate) fn told<S>(act: &Act<S>) -> String {
             .map(|at| format!("look after {} s", (at - NOW_MS) / 1_000)),
     );
     lines.join("\n")
+}
+
+/// Who is woken, one line each.
+pub(crate) fn lines(wakes: &[Wake]) -> String {
+    wakes.iter().map(wake).collect::<Vec<_>>().join("\n")
 }
 
 fn wake(wake: &Wake) -> String {

@@ -1,5 +1,6 @@
 //! The templates of the pages, parsed once; every value is escaped for HTML.
 //!
+//! A helper's name must not be a field's: the helper would win, silently.
 //! Control codes are taken out and marks that turn the reading direction are shown, before anything else is done with a text.
 
 use anyhow::Context as _;
@@ -49,8 +50,8 @@ impl Engine {
             "size",
             Box::new(helper(|value| value.as_u64().map_or("–".to_owned(), bytes))),
         );
-        engine.register_helper("sha", Box::new(helper(|value| cut(value, 7))));
-        engine.register_helper("digest", Box::new(helper(|value| cut(value, 19))));
+        engine.register_helper("short_sha", Box::new(helper(|value| cut(value, 7))));
+        engine.register_helper("short_digest", Box::new(helper(|value| cut(value, 19))));
         engine.register_helper("when", Box::new(when));
         for path in Shipped::iter() {
             let file = Shipped::get(&path).with_context(|| format!("cannot read page `{path}`"))?;
@@ -156,7 +157,7 @@ mod tests {
         let mut engine = Engine::load().unwrap();
         engine
             .engine
-            .register_template_string("test", "<a title=\"{{x}}\">{{x}} {{sha x}}</a>")
+            .register_template_string("test", "<a title=\"{{x}}\">{{x}} {{short_sha x}}</a>")
             .unwrap();
         let shown = engine
             .render("test", &json!({"x": "\"'><script>\u{1b}[31m\u{202e}"}))

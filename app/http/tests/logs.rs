@@ -126,7 +126,7 @@ async fn lines_come_as_they_are_written() {
     file.write_all(b"f\nthree\n").unwrap();
     let second = next().await;
     assert!(
-        second.contains("data: half\ndata: three") && second.contains("id: 14"),
+        second.contains("data: half\ndata: three") && second.contains("id: 15"),
         "{second}"
     );
 }

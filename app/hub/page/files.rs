@@ -1,7 +1,7 @@
 //! Files, folders, commits and comparisons.
 
 use super::layout::page;
-use super::parts::{address, changes, commits, marked};
+use super::parts::{address, changes, commits, marked_file};
 use super::repo::folder;
 use super::{Page, at as text_at};
 use crate::answer::{Answer, Body, Refusal, Reply};
@@ -137,7 +137,7 @@ fn file(this: &mut Page<'_>, what: (&str, &str)) -> Result<String, Refusal> {
         "application/octet-stream" => format!("<p class=\"mute\">{} bytes</p>", bytes.len()),
         _ if path.to_lowercase().ends_with(".md") => format!(
             "<div class=\"box\"><div class=\"in\">{}</div></div>",
-            marked(this, &String::from_utf8_lossy(&bytes))
+            marked_file(this, &String::from_utf8_lossy(&bytes))
         ),
         _ => format!(
             "<pre><code>{}</code></pre>",

@@ -15,8 +15,13 @@ pub(super) fn said(page: &Page<'_>, who: &str, when: &str, text: &str) -> String
     )
 }
 
-/// A Markdown text.
+/// What somebody wrote on an issue or pull request: its relative links start from that page, as in a browser.
 pub(super) fn marked(page: &Page<'_>, text: &str) -> String {
+    markdown::render(text, &format!("{}/pull", page.base()))
+}
+
+/// A Markdown file: its relative links lead to files.
+pub(super) fn marked_file(page: &Page<'_>, text: &str) -> String {
     markdown::render(text, &format!("{}/blob/HEAD", page.base()))
 }
 

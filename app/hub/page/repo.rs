@@ -1,7 +1,7 @@
 //! Lists of repositories, a repository's first page, and its deployments.
 
 use super::layout::page;
-use super::parts::{address, commit_link, commits, labels, marked, state, state_of};
+use super::parts::{address, commit_link, commits, labels, marked_file, state, state_of};
 use super::{Page, at};
 use crate::answer::Reply;
 use crate::state::Role;
@@ -142,7 +142,7 @@ fn readme(this: &mut Page<'_>, files: &[Value]) -> String {
     format!(
         "<div class=\"box\"><div class=\"top\">{}</div><div class=\"in\">{}</div></div>",
         escape(name),
-        marked(this, &String::from_utf8_lossy(&text)),
+        marked_file(this, &String::from_utf8_lossy(&text)),
     )
 }
 

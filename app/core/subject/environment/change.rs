@@ -185,35 +185,6 @@ fn refuse(act: &mut Act<Environment>, order: &Order<'_>, why: &str) {
     act.intents.push(intent);
 }
 
-/// What the environment goes back to. Errors: why there is no such way, for a person.
-fn way_back(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
-    let name = &state.name;
-    let Some(live) = &state.live else {
-        return Err(format!(
-            "{name} serves nothing yet, so there is nothing to go back from"
-        ));
-    };
-    let Some(target) = target(state, live, order.version) else {
-        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
-        return Err(format!(
-            "there is no such release to go back to; verified in {name} so far: {}",
-            known.join(", ")
-        ));
-    };
-    let release = if order.model_only {
-        Release {
-            commit: live.commit.clone(),
-            ..target
-        }
-    } else {
-        target
-    };
-    if release.models == live.models && release.commit == live.commit {
-        return Err(format!("{name} serves {} already", live.shown()));
-    }
-    Ok(release)
-}
-
 fn rollback(
     act: &mut Act<Environment>,
     place: &Place,
@@ -239,7 +210,7 @@ fn rollback(
         );
         return Some(());
     }
-    let release = match way_back(&act.state, order) {
+    let release = match choose(&act.state, order) {
         Ok(release) => release,
         Err(why) => {
             refuse(act, order, &why);
@@ -264,6 +235,32 @@ fn rollback(
     act.intents
         .push(react(&act.state.repo.clone(), order.comment));
     Some(())
+}
+
+/// What a rollback brings. Errors: why there is nothing to bring.
+fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let commit = if order.model_only {
+        live.commit.clone()
+    } else {
+        target.commit.clone()
+    };
+    if target.models == live.models && commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(Release { commit, ..target })
 }
 
 /// The release to go back to: the named version's, or the last good one before what is live first came,

@@ -7,7 +7,7 @@ use crate::effect::{
     Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record,
     Wake,
 };
-use crate::name::{BranchName, CommitSha, PrNumber, RepoId, Slug};
+use crate::name::{BranchName, CommitSha, PrNumber, Repo, RepoId, Slug};
 use crate::serving::spec::{Live, RolloutPhase};
 use crate::subject::ask::{Ask, ContractAt};
 use crate::subject::run::{Phase, What};
@@ -15,6 +15,9 @@ use crate::subject::{Act, Given, Step, SubjectKey};
 
 /// A rollout under way is looked at again after this. Units: milliseconds.
 const LOOK_MS: i64 = 15_000;
+
+/// Why commands are refused while nobody knows which environments there should be.
+const UNREADABLE: &str = "`bowsprit.yaml` on the default branch cannot be read; mend it first";
 
 /// Says what to do for an environment now.
 pub fn step(given: &Given<Environment>, key: (RepoId, &Slug), ask: &mut Ask) -> Step<Environment> {
@@ -41,43 +44,30 @@ fn advance(
     let Some(view) = ask.repository(id)? else {
         return Some(None);
     };
-    let mut state = given
-        .state
-        .clone()
-        .unwrap_or_else(|| Environment::new(view.repo.clone(), name.clone(), given.now_ms));
-    state.repo = view.repo.clone();
-    let mut act = Act::keep(state);
+    let mut act = Act::keep(begin(given, &view.repo, name));
     let Some(head) = ask.head(id, &view.default_branch)? else {
         return Some(Some(act));
     };
-    let place = match ask.contract(id, &head)? {
-        ContractAt::Good(contract, _) => match *contract {
-            Contract::Service(service) => {
-                find(service, name, act.state.pr).map(|(service, wanted)| Place {
-                    base: view.default_branch,
-                    head,
-                    service,
-                    wanted,
-                })
-            }
-            Contract::Training(_) => None,
-        },
+    let found = match ask.contract(id, &head)? {
+        ContractAt::Good(contract, _) => find(*contract, name, act.state.pr),
         ContractAt::Missing => None,
         // A broken contract on the default branch changes nothing that runs.
         ContractAt::Broken(_) => {
-            change::turn_away(
-                &mut act,
-                given,
-                "`bowsprit.yaml` on the default branch cannot be read; mend it first",
-            );
+            change::turn_away(&mut act, given, UNREADABLE);
             return Some(Some(act));
         }
     };
-    let Some(place) = place else {
+    let Some((service, wanted)) = found else {
         remove(&mut act, given, "the contract no longer names it");
         let why = format!("the contract names no environment `{name}`");
         change::turn_away(&mut act, given, &why);
         return Some(Some(act));
+    };
+    let place = Place {
+        base: view.default_branch,
+        head,
+        service,
+        wanted,
     };
     let mut not_deployed = None;
     match (act.state.pr, place.wanted.role.clone()) {
@@ -154,7 +144,18 @@ fn go_on(
     Some(())
 }
 
-fn find(service: Service, name: &Slug, pr: Option<PrNumber>) -> Option<(Service, Wanted)> {
+fn begin(given: &Given<Environment>, repo: &Repo, name: &Slug) -> Environment {
+    let new = || Environment::new(repo.clone(), name.clone(), given.now_ms);
+    Environment {
+        repo: repo.clone(),
+        ..given.state.clone().unwrap_or_else(new)
+    }
+}
+
+fn find(contract: Contract, name: &Slug, pr: Option<PrNumber>) -> Option<(Service, Wanted)> {
+    let Contract::Service(service) = contract else {
+        return None;
+    };
     let wanted = service.environments.iter().find(|environment| match pr {
         Some(_) => matches!(environment.role, Role::Preview { .. }),
         None => environment.name == *name && !matches!(environment.role, Role::Preview { .. }),

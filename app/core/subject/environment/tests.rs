@@ -233,7 +233,18 @@ fn a_tracking_environment_deploys_each_new_release_once() {
         vec![],
         expect![[""]],
     );
-    // Another commit with the same service tree and models is the same release.
+}
+
+#[test]
+fn another_commit_with_the_same_files_is_the_same_release() {
+    let mut world = World::pair();
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(1, "one")]),
+    );
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
+    let state = look(&world, "staging", &given(None, vec![])).state;
+    let state = look(&world, "staging", &given(Some(state), vec![])).state;
     world
         .head(SERVICE, "main", '2')
         .contract(SERVICE, '2', SERVICE_TEXT);
@@ -424,6 +435,11 @@ fn a_promotion_opens_when_verified_soaked_in_its_window_and_not_held() {
             "{hours}"
         );
     }
+}
+
+#[test]
+fn what_is_there_already_or_unverified_is_not_promoted() {
+    let (world, state) = chain(SOAKED_MS);
     let there = serves("production", &[first()], &second(), 0);
     check(&world, "production", Some(there), vec![], expect![[""]]);
     let mut unverified = world.clone();

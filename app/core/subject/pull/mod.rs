@@ -9,6 +9,9 @@ mod step;
 mod wanted;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use step::step;
 
 use crate::name::{CommitSha, Digest, PrNumber, Repo};

@@ -4,6 +4,7 @@ use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::{Kind, Pull, landing};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
+use crate::name::Slug;
 use crate::subject::ask::{Ask, ChangeView, ModelAt};
 use crate::subject::{Act, Given, environment, proposal};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ pub(super) fn tell(
         "rules": rules,
         "missing": missing,
         "is_ready": missing.is_empty(),
+        "next": next(act, seen, ask)?,
         "refusal": landing::refusal(&act.state, given),
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
@@ -62,6 +64,15 @@ pub(super) fn tell(
             .push(promotion_check(act, seen, rules, data, given));
     }
     Some(())
+}
+
+/// The run of a newer version that waits, since people have spoken on this proposal.
+fn next(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<Option<String>> {
+    let name = seen.change.branch.as_str().strip_prefix("bowsprit/");
+    match name.and_then(|name| Slug::parse(name).ok()) {
+        Some(model) if seen.kind == Kind::Proposal => ask.next(act.state.repo.id, &model),
+        Some(_) | None => Some(None),
+    }
 }
 
 /// The last word of the status comment: what became of the pull request, and who agreed.

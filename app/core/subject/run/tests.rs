@@ -1,7 +1,5 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
-#![expect(clippy::too_many_lines, reason = "a table is as long as its cases")]
-
 use super::*;
 use crate::effect::{Effect, Hint};
 use crate::name::RepoPath;
@@ -127,6 +125,11 @@ fn a_run_starts_only_when_the_contract_wants_one() {
         check train InProgress: train: starting
         look after 60 s"#]],
     );
+}
+
+#[test]
+fn a_change_of_ignored_paths_starts_nothing() {
+    let (world, cause) = pushed();
     for (files, cut) in [
         (&[("README.md", 'b')][..], false),
         (&[("README.md", 'b')][..], true),
@@ -152,6 +155,11 @@ fn a_run_starts_only_when_the_contract_wants_one() {
             if cut { Phase::Running } else { Phase::Skipped }
         );
     }
+}
+
+#[test]
+fn a_commit_message_skips_unless_a_person_asks() {
+    let (world, cause) = pushed();
     let mut skips = world.clone();
     skips.tell(
         Query::Commit(TRAINING, sha('b')),

@@ -6,7 +6,7 @@ use crate::artifact::File;
 use crate::contract::{Contract, Evaluate, Judge, Role, Service, Training};
 use crate::effect::{ModelFiles, Version};
 use crate::gate::{self, Evidence, LiveEvidence};
-use crate::name::{CommitSha, Repo, RepoPath, Slug};
+use crate::name::{CommitSha, Digest, Repo, RepoPath, Slug};
 use crate::subject::Given;
 use crate::subject::ask::{Ask, ContractAt, StageView};
 use crate::training::spec::{Metric, RunResult, StepResult};
@@ -122,7 +122,8 @@ fn evaluate(
     else {
         return Some(Ok(Vec::new()));
     };
-    run.judge_digest = Some(ask.judge_digest(run.repo.id, &judge_sha, &judge_paths(judge))?);
+    let files = ask.judge_digest(run.repo.id, &judge_sha, &judge_paths(judge))?;
+    run.judge_digest = Some(judge_digest(&files, judge, contract));
     let live_files = live.map(|version| ModelFiles {
         name: "live".to_owned(),
         version: Some(version.version),
@@ -184,6 +185,12 @@ fn under(file: &File, folder: &str) -> Option<File> {
         path,
         ..file.clone()
     })
+}
+
+/// Digest of what judges: its files, how it is started, its gates; what only trains does not count.
+fn judge_digest(files: &Digest, judge: &Judge, contract: &Training) -> Digest {
+    let said = serde_json::json!([judge.run, judge.data, judge.env, contract.gates]);
+    Digest::of(format!("{files}\n{said}").as_bytes())
 }
 
 /// The files that judge: data, the programs named on the command line, the repository's policies.
