@@ -124,10 +124,6 @@ impl Bench {
         self.act(subject, state, records, Vec::new(), at_ms).await;
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a commit, named by each test"
-    )]
     async fn act(
         &self,
         subject: SubjectKey,

@@ -79,12 +79,7 @@ fn advance(
                 return Some(Some(act));
             };
             let ready = release::of_commit(id, &tip, ask)?;
-            act.state.is_gone = false;
-            not_deployed = want(&mut act, &place, ready, given);
-            let why = format!(
-                "`{name}` follows `{branch}`; what is merged there comes here, and a revert there brings it back"
-            );
-            change::turn_away(&mut act, given, &why);
+            not_deployed = follow(&mut act, &place, &branch, ready, given);
         }
         (None, Role::After { .. }) => {
             act.state.is_gone = false;
@@ -97,21 +92,56 @@ fn advance(
             return Some(None);
         }
     }
-    if !act.state.is_gone {
-        observe(&mut act, &place, given, ask)?;
-        if let Role::After { .. } = place.wanted.role {
-            change::commands(&mut act, &place, given, ask)?;
-            change::promote(&mut act, &place, given, ask)?;
-        }
-    }
+    go_on(&mut act, &place, given, ask)?;
     // What serves goes on; why nothing newer came is told beside it.
     if not_deployed.is_some() {
         act.state.reason = not_deployed;
     }
-    act.state.updated_ms = given.now_ms;
+    Some(Some(recorded(act, given.now_ms)))
+}
+
+/// The act with the environment written down as it stands.
+fn recorded(mut act: Act<Environment>, now_ms: i64) -> Act<Environment> {
+    act.state.updated_ms = now_ms;
     act.records
         .push(Record::Environment(Box::new(act.state.clone())));
-    Some(Some(act))
+    act
+}
+
+/// Wants what the branch holds; commands to go elsewhere are turned away.
+fn follow(
+    act: &mut Act<Environment>,
+    place: &Place,
+    branch: &BranchName,
+    ready: Result<Ready, String>,
+    given: &Given<Environment>,
+) -> Option<String> {
+    act.state.is_gone = false;
+    let not_deployed = want(act, place, ready, given);
+    let why = format!(
+        "`{}` follows `{branch}`; what is merged there comes here, and a revert there brings it back",
+        act.state.name
+    );
+    change::turn_away(act, given, &why);
+    not_deployed
+}
+
+/// What became of the rollout, and what follows from it.
+fn go_on(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    if act.state.is_gone {
+        return Some(());
+    }
+    observe(act, place, given, ask)?;
+    if let Role::After { .. } = place.wanted.role {
+        change::commands(act, place, given, ask)?;
+        change::promote(act, place, given, ask)?;
+    }
+    Some(())
 }
 
 fn begin(given: &Given<Environment>, repo: &Repo, name: &Slug) -> Environment {
