@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::text::Texts;
 use crate::worker::{self, Rooms};
 use anyhow::Context as _;
+use bowsprit_core::name::Login;
 use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ use tokio_util::task::TaskTracker;
 /// Work at hand is given this long when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
-/// GitHub is asked who we are this often before the server gives up.
-const HELLO_TRIES: u32 = 5;
+/// GitHub is asked who we are this often before the server goes on without.
+const HELLO_TRIES: u32 = 3;
 
 /// A running server.
 pub struct Running {
@@ -116,13 +117,16 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
         .map(std::fs::read)
         .transpose()
         .context("cannot read `github.ca_file`")?;
-    GitHub::with_limits(Settings {
-        api_url: config.github.api_url.clone(),
-        app_id: config.github.app_id.to_string(),
-        private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
-        ca_pem,
-        user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
-    }, budget(&config.limits))
+    GitHub::with_limits(
+        Settings {
+            api_url: config.github.api_url.clone(),
+            app_id: config.github.app_id.to_string(),
+            private_key_pem: config.github.private_key.expose_secret().to_owned().into(),
+            ca_pem,
+            user_agent: format!("bowsprit/{}", env!("CARGO_PKG_VERSION")),
+        },
+        budget(&config.limits),
+    )
 }
 
 /// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
@@ -138,20 +142,19 @@ fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
     }
 }
 
-/// Asks GitHub who we are; a server that comes up a little later than we do is waited for.
-async fn hello(github: &GitHub) -> anyhow::Result<bowsprit_core::name::Login> {
-    let mut last = None;
+/// Asks GitHub who we are. A GitHub that cannot be reached now keeps nobody from sending us deliveries,
+/// so the server starts all the same, says what to look at, and goes by its usual name.
+async fn hello(github: &GitHub) -> anyhow::Result<Login> {
     for attempt in 0..HELLO_TRIES {
         match github.app().await {
             Ok(app) => return Ok(app.login.clone()),
-            Err(error) => last = Some(error),
+            Err(error) if attempt + 1 == HELLO_TRIES => tracing::error!(
+                "cannot ask GitHub who we are ({error}); if this goes on, check `github.api_url`, `github.app_id` and `github.private_key_file`"
+            ),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100 << attempt)).await,
         }
-        tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
     }
-    let error = last.map(|error| error.to_string()).unwrap_or_default();
-    anyhow::bail!(
-        "cannot ask GitHub who we are ({error}); check `github.api_url`, `github.app_id` and `github.private_key_file`"
-    )
+    Ok(Login::parse("bowsprit[bot]")?)
 }
 
 fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {

@@ -4,6 +4,7 @@
 //! Secrets are read from files here and wrapped, so that nothing prints them by accident.
 
 mod read;
+pub mod reference;
 
 use read::Reader;
 use secrecy::SecretString;
@@ -37,6 +38,8 @@ pub struct Config {
     pub chatops: Chatops,
     /// Limits.
     pub limits: Limits,
+    /// Whether pages can be read without a token; only where the server is reached from this machine alone.
+    pub open_reading: bool,
 }
 
 /// GitHub, and who we are there.
@@ -216,6 +219,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let store_url = store_url(reader, &state_dir);
     let chatops = chatops(reader);
     let limits = limits(reader);
+    let open_reading = open_reading(reader, listen);
     Some(Config {
         listen: listen?,
         public_url: public_url?,
@@ -227,7 +231,22 @@ fn config(reader: &mut Reader) -> Option<Config> {
         store_url: store_url?,
         chatops,
         limits: limits?,
+        open_reading: open_reading?,
     })
+}
+
+fn open_reading(reader: &mut Reader, listen: Option<SocketAddr>) -> Option<bool> {
+    let key = "front.open_reading";
+    match reader.text_or(key, "false").as_str() {
+        "false" => return Some(false),
+        "true" if listen.is_some_and(|listen| listen.ip().is_loopback()) => return Some(true),
+        "true" => reader.complain(
+            key,
+            "needs a `listen` that only this machine reaches, such as `127.0.0.1:8080`".to_owned(),
+        ),
+        other => reader.complain(key, format!("`{other}` is neither `true` nor `false`")),
+    }
+    None
 }
 
 fn github(reader: &mut Reader) -> Option<Github> {

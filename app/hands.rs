@@ -191,6 +191,7 @@ pub(crate) mod tests {
         config::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: "http://127.0.0.1".to_owned(),
+            open_reading: true,
             state_dir: state_dir.to_owned(),
             github: config::Github {
                 api_url: String::new(),
@@ -215,7 +216,19 @@ pub(crate) mod tests {
             limits: config::Limits {
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
+                github_writes_per_minute: 70,
+                github_writes_per_hour: 450,
             },
+        }
+    }
+
+    /// Ends every process of a stand-in: it looks whether its script is still there. Waits until none holds a lock.
+    pub(crate) fn end(script: &Path, locks: &[PathBuf]) {
+        // The test may have failed in any state: what is gone is gone.
+        let _ = std::fs::remove_file(script);
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while locks.iter().any(|lock| files::is_locked(lock)) && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

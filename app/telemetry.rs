@@ -21,10 +21,10 @@ pub enum LogFormat {
 }
 
 /// Starts logging. Errors: `BOWSPRIT_LOG` is not a filter, or logging was started before.
-pub fn init(format: LogFormat) -> anyhow::Result<()> {
+pub fn init(format: LogFormat, default: &str) -> anyhow::Result<()> {
     let filter = match std::env::var("BOWSPRIT_LOG") {
         Ok(text) => EnvFilter::try_new(text).context("cannot read `BOWSPRIT_LOG`")?,
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::new(default),
     };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

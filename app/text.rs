@@ -26,8 +26,11 @@ const TEMPLATES_MAX: usize = 1_000;
 /// Folders of files to copy and of pages, not of Markdown.
 const NOT_TEXTS: [&str; 2] = ["quickstarts/", "pages/"];
 
+/// Shows a value as Markdown.
+type Show = fn(&Value) -> String;
+
 /// What a template may do with a value beside showing it escaped; each gives Markdown.
-const HELPERS: [(&str, fn(&Value) -> String); 11] = [
+const HELPERS: [(&str, Show); 11] = [
     ("code", |value| text::code_span(&plain(value))),
     ("prose", |value| text::prose(&plain(value))),
     ("paragraphs", |value| text::paragraphs(&plain(value))),

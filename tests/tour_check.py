@@ -46,7 +46,8 @@ def main() -> int:
     parser.add_argument("--token", help="token for it")
     parser.add_argument("--production", help="address of production's gateway")
     parser.add_argument("--staging", help="address of staging's gateway")
-    parser.add_argument("--key", help="key for both gateways")
+    parser.add_argument("--key", help="key for production's gateway, and for staging's unless it has one of its own")
+    parser.add_argument("--staging-key", help="key for staging's gateway")
     parser.add_argument("--model", default="digits")
     parser.add_argument("--service", help="owner/name; found in the hub's state when left out")
     given = parser.parse_args()
@@ -106,6 +107,11 @@ class Tour:
     key: str
     model: str = "digits"
     service: str | None = None
+    staging_key: str | None = None
+
+    def key_of(self, environment: str) -> str:
+        """The key of an environment's gateway."""
+        return self.staging_key or self.key if environment == "staging" else self.key
 
     def repo(self) -> str:
         """`owner/name` of the service."""
@@ -460,7 +466,7 @@ def check_gateway(tour: Tour, report: Report, name: str, url: str, pin: dict | N
         need(pin or name != "production", "git does not say what it wants")
         manifest = json.loads(tour.git("show", f"{commit}:models/{tour.model}/manifest.json"))
         need(not pin or pin["digest"] == manifest["digest"], "the pin and its manifest differ")
-        status, body = fetch(f"{url}/.bowsprit/live", tour.key)
+        status, body = fetch(f"{url}/.bowsprit/live", tour.key_of(name))
         need(status == 200, f"/.bowsprit/live answers {status}")
         live = json.loads(body)
         live = live.get("serving") or live
@@ -474,7 +480,7 @@ def check_gateway(tour: Tour, report: Report, name: str, url: str, pin: dict | N
         need(manifest, "it is not known what it should serve")
         fetched = []
         for one in manifest["files"]:
-            status, body = fetch(f"{url}/.bowsprit/models/{tour.model}/{one['path']}", tour.key)
+            status, body = fetch(f"{url}/.bowsprit/models/{tour.model}/{one['path']}", tour.key_of(name))
             need(status == 200, f"{one['path']} answers {status}")
             fetched.append((one["path"], hashlib.sha256(body).hexdigest(), len(body)))
         need(digest_of(fetched) == manifest["digest"], f"they make {digest_of(fetched)}")
@@ -482,7 +488,7 @@ def check_gateway(tour: Tour, report: Report, name: str, url: str, pin: dict | N
         lines = samples(tour, commit)
         need(len(lines) >= SAMPLES_MIN, f"there are {len(lines)} samples")
         for number, sample in enumerate(lines, start=1):
-            status, body = fetch(url + predict_path(tour), tour.key, sample["input"])
+            status, body = fetch(url + predict_path(tour), tour.key_of(name), sample["input"])
             need(status == 200, f"sample {number} is answered with {status}")
             need(
                 same(json.loads(body), sample["output"], sample.get("tolerance", 0)), f"sample {number}: {body[:120]!r}"

@@ -1,22 +1,271 @@
 //! The command line, a file a verb.
+//!
+//! Verbs that start something of ours run it in this process; all others are clients of the API and know nothing else.
+//! A token is taken from the environment or a file, never from an argument.
+
+pub mod client;
+mod contract;
 pub mod demo;
-pub(crate) mod out {
-    pub(crate) fn line(text: &str) {
-        println!("{text}");
-    }
-}
-pub(crate) mod server {
-    pub(crate) async fn interrupted() {}
-}
+mod get;
+mod invoke;
+mod keys;
+mod logs;
+pub(crate) mod out;
+mod place;
+mod queues;
+mod run;
+pub(crate) mod server;
+mod show;
+mod table;
+#[cfg(test)]
+mod tests;
+mod token;
 pub mod tour;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use client::Client;
 use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// main
+
+/// Takes machine-learning models from a push to production.
+#[derive(Debug, Parser)]
+#[command(name = "bowsprit", version, max_term_width = 100)]
+struct Line {
+    #[command(flatten)]
+    remote: RemoteArgs,
+    /// Print JSON for machines
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Which server is asked, and as whom.
+#[derive(Debug, Args)]
+struct RemoteArgs {
+    /// The server's address
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "BOWSPRIT_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    server: String,
+    /// A file that holds the token; BOWSPRIT_TOKEN where absent
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the bot
+    Server(server::Server),
+    /// Try everything on this machine: a GitHub stand-in, the bot, a pair to play with
+    Demo(demo::Demo),
+    /// Play the tour against a demo that runs
+    #[command(hide = true)]
+    Tour(demo::TourArgs),
+    /// Run the GitHub stand-in alone
+    Hub(Passed),
+    /// Run as the agent of a stage or environment (started by the bot)
+    #[command(hide = true)]
+    Agent(Passed),
+    /// List runs, models, environments, deliveries, effects or events
+    Get(get::Get),
+    /// Show one run, model, environment or pull request
+    Show(show::Show),
+    /// Print the log of a run or environment
+    Logs(logs::Logs),
+    /// Start a training run
+    #[command(subcommand)]
+    Start(run::Start),
+    /// End a run
+    Cancel(run::Cancel),
+    /// Look at an environment again and deploy what git wants
+    Update(run::Update),
+    /// Ask an environment for a prediction
+    Invoke(invoke::Invoke),
+    /// Show or change the keys of an environment
+    Keys(keys::Keys),
+    /// Remove a model or an environment that is not live
+    #[command(subcommand)]
+    Delete(run::Delete),
+    /// Deliveries of GitHub: list, try again, put away
+    #[command(subcommand)]
+    Deliveries(queues::Verb),
+    /// Effects at the far ends: list, try again, put away
+    #[command(subcommand)]
+    Effects(queues::Verb),
+    /// Tokens of the API
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Check a contract, or print its schema
+    #[command(subcommand)]
+    Contract(contract::Verb),
+    /// Print the commands that people write in comments, as Markdown
+    Commands,
+}
+
+/// Arguments for another program of ours.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    args: Vec<OsString>,
+}
+
+/// What a client verb works with.
+struct Remote {
+    client: Client,
+    is_json: bool,
+}
+
+/// Longest token file. Units: bytes.
+const TOKEN_BYTES_MAX: u64 = 4 * 1024;
+
+/// The entry of `bowsprit`: `args` holds the program's name first.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    if args.get(1).is_some_and(|a| a == "agent") {
-        let mut a = args;
-        a.remove(1);
-        return bowsprit_agent::main_with_args(a, vec!["agent".into()]);
+    let word = args.get(1).and_then(|word| word.to_str());
+    // Both have a command line of their own, and an agent starts for every step: nothing is read before them.
+    match word {
+        Some("agent") => bowsprit_agent::main_with_args(without(args, 1), vec!["agent".into()]),
+        Some("hub") => told(hub(without(args, 1))),
+        Some(_) | None => told(perform(Line::parse_from(args))),
     }
-    ExitCode::SUCCESS
+}
+
+fn without(mut args: Vec<OsString>, at: usize) -> Vec<OsString> {
+    args.remove(at);
+    args
+}
+
+/// The exit code, with what failed said in one line.
+fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        out::error(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn hub(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
+    wait(async {
+        bowsprit_hub::run_cli(args).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// As [`wait`], with the log of what goes wrong on standard error.
+fn logged(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    crate::telemetry::init(crate::telemetry::LogFormat::Text, "warn")?;
+    wait(work)
+}
+
+/// Runs what serves others on all cores.
+fn wait(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.context("cannot start the runtime")?.block_on(work)
+}
+
+fn perform(line: Line) -> anyhow::Result<ExitCode> {
+    let Line {
+        remote,
+        json: is_json,
+        verb,
+    } = line;
+    match verb {
+        Verb::Server(args) => wait(server::run(args)),
+        Verb::Demo(args) => logged(demo::run(args, is_json)),
+        Verb::Tour(args) => logged(demo::run_tour(args, is_json)),
+        Verb::Hub(passed) | Verb::Agent(passed) => {
+            let words: Vec<_> = passed
+                .args
+                .iter()
+                .map(|word| word.to_string_lossy())
+                .collect();
+            anyhow::bail!(
+                "`hub` and `agent` come first on the line: bowsprit hub {}",
+                words.join(" ")
+            )
+        }
+        Verb::Contract(verb) => contract::run(verb, is_json),
+        Verb::Commands => {
+            out::text(&bowsprit_core::command::help_markdown());
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
+        Verb::Get(_)
+        | Verb::Show(_)
+        | Verb::Logs(_)
+        | Verb::Start(_)
+        | Verb::Cancel(_)
+        | Verb::Update(_)
+        | Verb::Invoke(_)
+        | Verb::Keys(_)
+        | Verb::Delete(_)
+        | Verb::Deliveries(_)
+        | Verb::Effects(_) => {
+            let remote = remote.open(is_json)?;
+            wait(ask(verb, remote))
+        }
+    }
+}
+
+/// The verbs that only ask a server.
+async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Get(args) => get::run(args, &remote).await?,
+        Verb::Show(args) => show::run(args, &remote).await?,
+        Verb::Logs(args) => logs::run(args, &remote).await?,
+        Verb::Start(verb) => run::start(verb, &remote).await?,
+        Verb::Cancel(args) => run::cancel(args, &remote).await?,
+        Verb::Update(args) => run::update(args, &remote).await?,
+        Verb::Invoke(args) => return invoke::run(args, &remote).await,
+        Verb::Keys(args) => keys::run(args, &remote).await?,
+        Verb::Delete(verb) => run::delete(verb, &remote).await?,
+        Verb::Deliveries(verb) => queues::run(queues::Queue::Deliveries, verb, &remote).await?,
+        Verb::Effects(verb) => queues::run(queues::Queue::Effects, verb, &remote).await?,
+        Verb::Server(_)
+        | Verb::Demo(_)
+        | Verb::Tour(_)
+        | Verb::Hub(_)
+        | Verb::Agent(_)
+        | Verb::Token(_)
+        | Verb::Contract(_)
+        | Verb::Commands => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl RemoteArgs {
+    /// The caller. Errors: the address or the token's file cannot be used.
+    fn open(&self, is_json: bool) -> anyhow::Result<Remote> {
+        let token = match &self.token_file {
+            Some(path) => Some(read_secret(path)?),
+            None => std::env::var("BOWSPRIT_TOKEN").ok(),
+        };
+        let token = token
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
+        let client = Client::new(&self.server, token.map(Into::into))?;
+        Ok(Remote { client, is_json })
+    }
+}
+
+/// The first words of a small file. Errors: it cannot be read.
+fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {
+    use std::io::Read as _;
+    let shown = path.display();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {shown}"))?;
+    let mut text = String::new();
+    file.take(TOKEN_BYTES_MAX)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {shown}"))?;
+    Ok(text.trim().to_owned())
 }

@@ -1,7 +1,7 @@
 //! Reads keys one by one and remembers what was wrong and what was never asked for.
 
 use super::{ConfigProblem, problem, whole};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(super) struct Reader {
     entries: BTreeMap<String, Entry>,
     lines: BTreeMap<String, usize>,
     problems: Vec<ConfigProblem>,
+    asked: BTreeSet<String>,
 }
 
 impl Reader {
@@ -65,6 +66,7 @@ impl Reader {
             entries,
             lines,
             problems: Vec::new(),
+            asked: BTreeSet::new(),
         })
     }
 
@@ -90,6 +92,7 @@ impl Reader {
 
     /// A text, number or flag, as text.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        self.asked.insert(key.to_owned());
         match self.entries.remove(key)?.value {
             Value::Text(text) => Some(text),
             Value::List(_) => {
@@ -119,6 +122,7 @@ impl Reader {
 
     /// A list of texts, or texts separated by commas.
     pub(super) fn list(&mut self, key: &str) -> Option<Vec<String>> {
+        self.asked.insert(key.to_owned());
         let Some(entry) = self.entries.remove(key) else {
             self.complain(key, "is missing: a list of files".to_owned());
             return None;
@@ -204,9 +208,18 @@ impl Reader {
         value
     }
 
-    pub(super) fn keys_below(&self, prefix: &str) -> Vec<String> {
+    pub(super) fn keys_below(&mut self, prefix: &str) -> Vec<String> {
+        self.asked.insert(prefix.to_owned());
         let keys = self.entries.keys().filter(|key| key.starts_with(prefix));
         keys.cloned().collect()
+    }
+}
+
+/// Every key that was asked for, a prefix among them for keys that a person names.
+#[cfg(test)]
+impl Reader {
+    pub(super) fn asked(&self) -> &BTreeSet<String> {
+        &self.asked
     }
 }
 

@@ -129,3 +129,14 @@ fn ports_are_a_range() {
         assert!(load(&dir, &with(wrong), &[]).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    let mut reader = Reader::new("", std::iter::empty()).unwrap_or_else(|_| unreachable!());
+    let _incomplete = config(&mut reader);
+    let named: std::collections::BTreeSet<String> = reference::REFERENCE
+        .iter()
+        .map(|key| key.name.split('"').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(&named, reader.asked());
+}

@@ -199,7 +199,7 @@ impl Mirrors {
         .await
     }
 
-    /// The digest of what judges: the contract and everything at these paths.
+    /// The digest of everything at these paths.
     pub async fn judge_digest(
         &self,
         repo: RepoId,
@@ -413,7 +413,7 @@ fn judge_digest(git: &Repository, at: &CommitSha, paths: &[RepoPath]) -> anyhow:
         path.strip_prefix(top)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let tops = || paths.iter().map(RepoPath::as_str).chain([CONTRACT]);
+    let tops = || paths.iter().map(RepoPath::as_str);
     let keep = |path: &str, is_directory: bool| {
         tops().any(|top| within(path, top) || (is_directory && within(top, path)))
     };

@@ -94,9 +94,7 @@ pub(crate) fn authenticate(state: &State, headers: &HeaderMap) -> Result<Actor, 
         return Ok(Actor::Anonymous);
     };
     let value = value.to_str().map_err(|_| Refusal::bad_credentials())?;
-    let (scheme, rest) = value
-        .split_once(' ')
-        .ok_or_else(Refusal::bad_credentials)?;
+    let (scheme, rest) = value.split_once(' ').ok_or_else(Refusal::bad_credentials)?;
     let rest = rest.trim();
     let secret = match scheme.to_ascii_lowercase().as_str() {
         "bearer" | "token" => rest.to_owned(),
@@ -124,9 +122,7 @@ pub(crate) fn actor_of_secret(state: &State, secret: &str) -> Result<Actor, Refu
         .get(&token.installation)
         .ok_or_else(Refusal::bad_credentials)?;
     if installation.suspended.is_some() {
-        return Err(Refusal::forbidden(
-            "This installation has been suspended",
-        ));
+        return Err(Refusal::forbidden("This installation has been suspended"));
     }
     Ok(Actor::Installation {
         secret: secret.to_owned(),
@@ -148,10 +144,7 @@ pub(crate) fn basic_secret(encoded: &str) -> Option<String> {
 
 fn app_actor(state: &State, secret: &str) -> Result<Actor, Refusal> {
     let refuse = |message: &str| Refusal::new(StatusCode::UNAUTHORIZED, message);
-    let app = state
-        .app
-        .as_ref()
-        .ok_or_else(|| refuse(jwt::UNDECODABLE))?;
+    let app = state.app.as_ref().ok_or_else(|| refuse(jwt::UNDECODABLE))?;
     let expected = jwt::Expected {
         app_id: app.id,
         client_id: &app.client_id,
@@ -199,11 +192,9 @@ pub(crate) fn check_repo(
         Actor::Installation { token, .. } => check_installation(gate, state, token, repo),
         Actor::App => match gate {
             Gate::App => Ok(()),
-            Gate::Open
-            | Gate::Installation
-            | Gate::Person
-            | Gate::Repo(..)
-            | Gate::RepoApp(_) => Err(Refusal::new(StatusCode::UNAUTHORIZED, jwt::UNDECODABLE)),
+            Gate::Open | Gate::Installation | Gate::Person | Gate::Repo(..) | Gate::RepoApp(_) => {
+                Err(Refusal::new(StatusCode::UNAUTHORIZED, jwt::UNDECODABLE))
+            }
         },
         Actor::Anonymous | Actor::Person(_) => check_person(gate, state, actor, repo),
     }

@@ -31,6 +31,9 @@ struct Args {
     /// Base address shown in answers.
     #[arg(long)]
     public_url: Option<String>,
+    /// File that gets every call with its answer and every delivery, one JSON object a line.
+    #[arg(long)]
+    record: Option<PathBuf>,
     /// File that gets the base address once the server listens.
     #[arg(long)]
     url_file: Option<PathBuf>,
@@ -85,6 +88,9 @@ fn merge(args: Args) -> anyhow::Result<Config> {
     }
     if args.public_url.is_some() {
         config.public_url = args.public_url;
+    }
+    if args.record.is_some() {
+        config.record = args.record;
     }
     Ok(config)
 }

@@ -47,6 +47,9 @@ pub struct Config {
     /// Installations of the App.
     #[serde(default)]
     pub installations: Vec<InstallationConfig>,
+    /// File that gets every call with its answer and every delivery, a JSON object a line; for tests only, since it holds tokens.
+    #[serde(default)]
+    pub record: Option<PathBuf>,
 }
 
 impl Config {
@@ -65,6 +68,7 @@ impl Config {
             app: None,
             webhook: None,
             installations: Vec::new(),
+            record: None,
         }
     }
 }

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -30,8 +29,10 @@ pub(crate) const DELIVERIES_MAX: usize = 10_000;
 type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
 /// A delivery to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outgoing {
+    /// Its place in the list of what waits.
+    pub(crate) key: u64,
     pub(crate) guid: String,
     pub(crate) event: String,
     pub(crate) action: Option<String>,
@@ -85,8 +86,7 @@ impl DeliveryLog {
 
 /// Takes deliveries out of the outbox until the server stops.
 pub(crate) async fn run(hub: Arc<Hub>, mut inbox: mpsc::UnboundedReceiver<Outgoing>) {
-    let client: HttpClient =
-        Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let client: HttpClient = Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     while let Some(first) = inbox.recv().await {
         let window = lock(&hub.faults).shuffle_window(&first.event);
         let Some((window, seed)) = window else {
@@ -124,12 +124,12 @@ async fn dispatch(hub: &Arc<Hub>, client: &HttpClient, outgoing: Outgoing) {
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 attempt(&hub, &client, &outgoing).await;
-                hub.pending.fetch_sub(1, Ordering::SeqCst);
+                lock(&hub.waiting).remove(&outgoing.key);
             });
             return;
         }
     }
-    hub.pending.fetch_sub(1, Ordering::SeqCst);
+    lock(&hub.waiting).remove(&outgoing.key);
 }
 
 struct Outcome {
@@ -164,16 +164,18 @@ async fn attempt(hub: &Arc<Hub>, client: &HttpClient, outgoing: &Outgoing) {
         tracing::warn!("a `{}` payload is too large to be sent", outgoing.event);
         return;
     }
+    hub.recorder.delivery(outgoing);
     let headers = request_headers(&hook, app_id, outgoing);
     let start = Instant::now();
-    let outcome = match tokio::time::timeout(ANSWER_MAX, send(client, &hook.url, &headers, outgoing)).await {
-        Err(_) => Outcome::failed("timed out", 504, start.elapsed()),
-        Ok(Err(_)) => Outcome::failed("failed to connect to host", 502, start.elapsed()),
-        Ok(Ok(mut outcome)) => {
-            outcome.duration = start.elapsed();
-            outcome
-        }
-    };
+    let outcome =
+        match tokio::time::timeout(ANSWER_MAX, send(client, &hook.url, &headers, outgoing)).await {
+            Err(_) => Outcome::failed("timed out", 504, start.elapsed()),
+            Ok(Err(_)) => Outcome::failed("failed to connect to host", 502, start.elapsed()),
+            Ok(Ok(mut outcome)) => {
+                outcome.duration = start.elapsed();
+                outcome
+            }
+        };
     record(hub, outgoing, json!(headers), outcome);
 }
 
@@ -225,7 +227,10 @@ async fn send(
         .filter(|(name, _)| *name != header::SET_COOKIE)
         .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap_or_default())))
         .collect();
-    let body = match Limited::new(answer.into_body(), ANSWER_MAX_BYTES).collect().await {
+    let body = match Limited::new(answer.into_body(), ANSWER_MAX_BYTES)
+        .collect()
+        .await
+    {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(_) => String::new(),
     };

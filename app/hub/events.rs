@@ -59,6 +59,7 @@ impl Hub {
             }
         }
         self.queue(Outgoing {
+            key: 0,
             guid: uuid::Uuid::new_v4().to_string(),
             event: event.name.to_owned(),
             action: event.action.map(ToOwned::to_owned),

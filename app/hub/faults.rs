@@ -104,6 +104,10 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn add(&mut self, mut rule: Rule) -> u64 {
         self.last_id += 1;
+        rule.headers = std::mem::take(&mut rule.headers)
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
         rule.id = self.last_id;
         self.rules.push(rule);
         self.last_id

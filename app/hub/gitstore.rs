@@ -308,7 +308,14 @@ pub(crate) fn rebase(
         let tree = repo.find_tree(index.write_tree_to(repo)?)?;
         let committer = signer(crate::text::now())?;
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        tip = repo.commit(None, &commit.author(), &committer, &message, &tree, &[&base])?;
+        tip = repo.commit(
+            None,
+            &commit.author(),
+            &committer,
+            &message,
+            &tree,
+            &[&base],
+        )?;
     }
     Ok(Some(tip))
 }

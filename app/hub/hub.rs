@@ -9,11 +9,11 @@ use crate::faults::Faults;
 use crate::gitstore;
 use crate::journal::Journal;
 use crate::json::{Urls, View};
+use crate::record::Recorder;
 use crate::state::{Repo, State};
 use crate::text;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
@@ -28,11 +28,12 @@ pub(crate) struct Hub {
     pub(crate) urls: Urls,
     pub(crate) state: Mutex<State>,
     pub(crate) journal: Mutex<Journal>,
+    pub(crate) recorder: Recorder,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) deliveries: Mutex<DeliveryLog>,
     pub(crate) outbox: mpsc::UnboundedSender<Outgoing>,
-    /// Deliveries queued or under way.
-    pub(crate) pending: AtomicUsize,
+    /// Deliveries queued or under way; they outlive a restart.
+    pub(crate) waiting: Mutex<BTreeMap<u64, Outgoing>>,
     pub(crate) dirty: Notify,
     /// Calls used in the running hour, and when it ends, by caller.
     pub(crate) used: Mutex<HashMap<String, (u32, i64)>>,
@@ -57,10 +58,12 @@ impl Hub {
     /// Marks the state as changed: it gets saved, and remembered for stale reads.
     pub(crate) fn touch(&self, state: &State) {
         self.dirty.notify_one();
-        if !lock(&self.faults).reads_stale() {
+        let reads_stale = lock(&self.faults).reads_stale();
+        let mut snapshots = lock(&self.snapshots);
+        if !reads_stale {
+            snapshots.clear();
             return;
         }
-        let mut snapshots = lock(&self.snapshots);
         let now = Instant::now();
         snapshots.push((now, Arc::new(state.clone())));
         let old = snapshots
@@ -104,11 +107,15 @@ impl Hub {
         gitstore::path(&self.config.state_dir, &state.full_name(repo))
     }
 
-    pub(crate) fn queue(&self, outgoing: Outgoing) {
-        self.pending.fetch_add(1, Ordering::SeqCst);
-        if self.outbox.send(outgoing).is_err() {
-            self.pending.fetch_sub(1, Ordering::SeqCst);
+    /// Puts a delivery into the outbox.
+    pub(crate) fn queue(&self, mut outgoing: Outgoing) {
+        {
+            let mut waiting = lock(&self.waiting);
+            outgoing.key = waiting.last_key_value().map_or(1, |(key, _)| key + 1);
+            waiting.insert(outgoing.key, outgoing.clone());
         }
+        // The receiving end is gone only while the server stops; what waits is saved then.
+        let _ = self.outbox.send(outgoing);
     }
 
     /// Counts one call of a caller: limit, used, and when the hour ends.

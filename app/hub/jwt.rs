@@ -17,8 +17,7 @@ pub(crate) const UNDECODABLE: &str = "A JSON web token could not be decoded";
 const NO_APP: &str = "Integration not found";
 const EXP_PAST: &str = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires";
 const EXP_FAR: &str = "'Expiration time' claim ('exp') is too far in the future";
-const IAT_BAD: &str =
-    "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+const IAT_BAD: &str = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
 
 /// What a JWT is checked against.
 pub(crate) struct Expected<'a> {

@@ -31,7 +31,10 @@ mod tests {
     #[test]
     fn both_halves_are_pem() {
         let pair = super::generate().expect("the system has randomness");
-        assert!(pair.private_pem.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+        assert!(
+            pair.private_pem
+                .starts_with("-----BEGIN RSA PRIVATE KEY-----")
+        );
         assert!(pair.public_pem.starts_with("-----BEGIN PUBLIC KEY-----"));
     }
 }

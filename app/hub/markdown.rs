@@ -20,46 +20,62 @@ pub(crate) fn render(text: &str, base: &str) -> String {
         | Options::ENABLE_GFM
         | Options::ENABLE_FOOTNOTES;
     let mut out = String::new();
-    let events = Parser::new_ext(text, options).flat_map(|event| safe(event, base));
+    let events = joined(Parser::new_ext(text, options))
+        .into_iter()
+        .map(|event| safe(event, base));
     html::push_html(&mut out, events);
     out
 }
 
-fn safe<'a>(event: Event<'a>, base: &str) -> Vec<Event<'a>> {
-    match event {
-        Event::Html(raw) | Event::InlineHtml(raw) => {
-            vec![Event::Html(CowStr::from(clean(&raw, base)))]
+/// Joins neighbouring lines of raw HTML, so that a comment over several lines is seen whole.
+fn joined<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
+    let mut out: Vec<Event<'a>> = Vec::new();
+    for event in events {
+        match (out.last_mut(), event) {
+            (Some(Event::Html(before)), Event::Html(after)) => {
+                *before = CowStr::from(format!("{before}{after}"));
+            }
+            (_, event) => out.push(event),
         }
+    }
+    out
+}
+
+fn safe<'a>(event: Event<'a>, base: &str) -> Event<'a> {
+    match event {
+        Event::Html(raw) => Event::Html(CowStr::from(clean(&raw, base))),
+        Event::InlineHtml(raw) => Event::InlineHtml(CowStr::from(clean(&raw, base))),
         Event::Start(Tag::Link {
             link_type,
             dest_url,
             title,
             id,
-        }) => vec![Event::Start(Tag::Link {
+        }) => Event::Start(Tag::Link {
             link_type,
             dest_url: CowStr::from(address(&dest_url, base)),
             title,
             id,
-        })],
+        }),
         Event::Start(Tag::Image {
             link_type,
             dest_url,
             title,
             id,
-        }) => vec![Event::Start(Tag::Image {
+        }) => Event::Start(Tag::Image {
             link_type,
             dest_url: CowStr::from(address(&dest_url, base)),
             title,
             id,
-        })],
+        }),
         Event::Start(Tag::BlockQuote(Some(kind))) => {
             let (class, title) = alert(kind);
-            let open = format!("<div class=\"alert {class}\"><p class=\"alert-title\">{title}</p>");
-            vec![Event::Html(CowStr::from(open))]
+            Event::Html(CowStr::from(format!(
+                "<div class=\"alert {class}\"><p class=\"alert-title\">{title}</p>"
+            )))
         }
-        Event::End(TagEnd::BlockQuote(Some(_))) => vec![Event::Html(CowStr::from("</div>"))],
-        Event::SoftBreak => vec![Event::HardBreak],
-        other => vec![other],
+        Event::End(TagEnd::BlockQuote(Some(_))) => Event::Html(CowStr::from("</div>")),
+        Event::SoftBreak => Event::HardBreak,
+        other => other,
     }
 }
 
@@ -180,15 +196,28 @@ mod tests {
     #[test]
     fn raw_html_is_made_harmless() {
         check("<script>x</script>", "&lt;script&gt;", "<script>");
-        check("a <img src=\"x.png\" onerror=\"boom()\">", "/a/b/x.png", "onerror");
+        check(
+            "a <img src=\"x.png\" onerror=\"boom()\">",
+            "/a/b/x.png",
+            "onerror",
+        );
         check("[x](javascript:boom)", "href=\"#\"", "javascript");
-        check("<a href=\"x\" onclick=\"y\">z</a>", "&lt;a", "<a href=\"x\"");
+        check(
+            "<a href=\"x\" onclick=\"y\">z</a>",
+            "&lt;a",
+            "<a href=\"x\"",
+        );
         check("<!-- hidden -->\n\nseen", "seen", "hidden");
+        check("<!-- one\nhidden -->\nseen", "seen", "hidden");
     }
 
     #[test]
     fn details_tables_and_alerts_are_shown() {
-        check("<details open><summary>s</summary>\n\n**t**\n\n</details>", "<details open>", "");
+        check(
+            "<details open><summary>s</summary>\n\n**t**\n\n</details>",
+            "<details open>",
+            "",
+        );
         check("|a|b|\n|-|-|\n|1|2|", "<table>", "");
         check("> [!TIP]\n> good", "class=\"alert tip\"", "blockquote");
     }

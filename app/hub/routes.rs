@@ -102,7 +102,11 @@ const STATUSES_READ: &[Need] = &[("statuses", "read")];
 const STATUSES: &[Need] = &[("statuses", "write")];
 const DEPLOY_READ: &[Need] = &[("deployments", "read")];
 const DEPLOY: &[Need] = &[("deployments", "write")];
-const ENVIRONMENTS: &[Need] = &[("actions", "read"), ("deployments", "read"), ("environments", "read")];
+const ENVIRONMENTS: &[Need] = &[
+    ("actions", "read"),
+    ("deployments", "read"),
+    ("environments", "read"),
+];
 
 const fn route(
     method: &'static str,
@@ -295,11 +299,8 @@ mod tests {
 
     #[test]
     fn stars_take_what_lies_between() {
-        let (_, params) = find(&Method::GET, "/repos/a/b/commits/f%2Fx/y/check-runs")
-            .expect("the route exists");
-        assert_eq!(
-            params.last(),
-            Some(&("ref", "f/x/y".to_owned()))
-        );
+        let (_, params) =
+            find(&Method::GET, "/repos/a/b/commits/f%2Fx/y/check-runs").expect("the route exists");
+        assert_eq!(params.last(), Some(&("ref", "f/x/y".to_owned())));
     }
 }

@@ -1,6 +1,5 @@
 //! Starts and stops: seeds the state, opens the port, runs the background tasks.
 
-use crate::admin;
 use crate::config::Config;
 use crate::deliver;
 use crate::door;
@@ -8,12 +7,14 @@ use crate::faults::Faults;
 use crate::hub::{Hub, lock};
 use crate::journal::Journal;
 use crate::json::Urls;
+use crate::record::Recorder;
+use crate::refs::{self, Push};
+use crate::seed;
 use crate::store;
 use anyhow::Context;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -81,6 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (outbox, inbox) = mpsc::unbounded_channel();
     let mut journal = Journal::default();
     journal.resume(saved.write_last);
+    let recorder = Recorder::open(config.record.as_deref())?;
     let hub = Arc::new(Hub {
         urls: Urls {
             api: format!("{html}/api/v3"),
@@ -89,16 +91,21 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         config,
         state: Mutex::new(saved.state),
         journal: Mutex::new(journal),
+        recorder,
         faults: Mutex::new(Faults::default()),
         deliveries: Mutex::new(log),
         outbox,
-        pending: AtomicUsize::new(0),
+        waiting: Mutex::new(BTreeMap::new()),
         dirty: Notify::new(),
         used: Mutex::new(HashMap::new()),
         snapshots: Mutex::new(Vec::new()),
         pushing: Mutex::new(HashMap::new()),
     });
-    admin::seed(&hub, &mut lock(&hub.state))?;
+    for outgoing in saved.waiting {
+        hub.queue(outgoing);
+    }
+    seed::seed(&hub, &mut lock(&hub.state))?;
+    catch_up(&hub);
     hub.dirty.notify_one();
     let tasks = vec![
         tokio::spawn(deliver::run(Arc::clone(&hub), inbox)),
@@ -106,6 +113,21 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         tokio::spawn(accept(Arc::clone(&hub), listener)),
     ];
     Ok(Running { url, hub, tasks })
+}
+
+/// Takes over refs that moved without being seen, as after a crash.
+fn catch_up(hub: &Hub) {
+    let mut state = lock(&hub.state);
+    let repos: Vec<(u64, u64)> = state
+        .repos
+        .values()
+        .map(|repo| (repo.id, repo.owner))
+        .collect();
+    for (repo, pusher) in repos {
+        if let Err(error) = refs::sync(Push { hub, repo, pusher }, &mut state) {
+            tracing::error!("cannot compare the refs of repository {repo}: {error}");
+        }
+    }
 }
 
 async fn accept(hub: Arc<Hub>, listener: TcpListener) {

@@ -3,7 +3,7 @@
 //! Saving happens shortly after a change and at the end.  A file is replaced by renaming, so a
 //! crash leaves the old or the new one.
 
-use crate::deliver::{DELIVERIES_MAX, Delivery, DeliveryLog};
+use crate::deliver::{DELIVERIES_MAX, Delivery, DeliveryLog, Outgoing};
 use crate::hub::{Hub, lock};
 use crate::state::State;
 use anyhow::Context;
@@ -24,6 +24,7 @@ pub(crate) struct Saved {
     pub(crate) state: State,
     pub(crate) write_last: u64,
     pub(crate) delivery_last: u64,
+    pub(crate) waiting: Vec<Outgoing>,
 }
 
 /// Reads what an earlier run left.
@@ -76,6 +77,7 @@ pub(crate) fn save(hub: &Hub) -> anyhow::Result<()> {
         state: lock(&hub.state).clone(),
         write_last: lock(&hub.journal).write_last(),
         delivery_last: lock(&hub.deliveries).last_id,
+        waiting: lock(&hub.waiting).values().cloned().collect(),
     };
     let bytes = serde_json::to_vec(&saved).context("cannot write the state as JSON")?;
     // Two savers may meet at shutdown, so each has its own file to rename.

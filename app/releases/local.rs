@@ -4,10 +4,11 @@
 //! Nothing here may let an older order replace a newer one, or write a key anywhere but into `keys.json`.
 
 use super::desk::Desk;
+use super::environment::{self, Entry, Key};
 use super::keys::{Keys, Which};
 use crate::artifacts::Artifacts;
 use crate::config::Config;
-use crate::files::{self, Stamp};
+use crate::files;
 use crate::hands::{self, Hands, StartError};
 use anyhow::{Context as _, bail};
 use bowsprit_core::effect::{DeployPlan, ServePlan};
@@ -18,27 +19,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A server that is replaced is given this long to finish its requests. Units: seconds.
 const DRAIN_TIMEOUT_S: u64 = 20;
 /// A gateway that is told to end is waited for this long: it drains, then ends its servers.
-const REMOVE_WAIT: Duration = Duration::from_secs(60);
+const END_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
-const REMOVE_LOOK: Duration = Duration::from_millis(50);
-/// A gateway that is gone is started again after this long, twice as long after each further time.
-const REVIVE_FIRST: Duration = Duration::from_millis(200);
-/// At most this long.
-const REVIVE_MAX: Duration = Duration::from_secs(30);
-/// A gateway that lived this long begins anew with the shortest wait.
-const STEADY_AFTER: Duration = Duration::from_secs(60);
-
-/// An environment: the service repository and the name.
-type Key = (RepoId, Slug);
-
+const END_LOOK: Duration = Duration::from_millis(50);
 /// The target; clones share it.
 #[derive(Clone)]
 pub struct Local {
@@ -54,22 +44,6 @@ struct Shop {
     book: Mutex<BTreeMap<Key, Entry>>,
 }
 
-/// One environment, as far as its directory does not say it.
-struct Entry {
-    desk: Desk,
-    child: Option<Child>,
-    told: Option<Stamp>,
-    is_told: bool,
-    is_leaving: bool,
-    revival: Revival,
-}
-
-/// Starting a gateway again and again takes longer each time.
-struct Revival {
-    starts: u32,
-    last: Option<Instant>,
-}
-
 impl Local {
     /// Opens `environments/` of the state directory and takes up what is there.
     pub(super) fn open(
@@ -78,7 +52,8 @@ impl Local {
         program: Vec<OsString>,
     ) -> anyhow::Result<Local> {
         let dir = hands::directory(&config.state_dir, "environments")?;
-        let book = load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
+        let book =
+            environment::load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
         Ok(Local {
             shop: Arc::new(Shop {
                 cache_dir: hands::text_of(&hands::directory(&config.state_dir, "runtimes")?)?,
@@ -129,15 +104,13 @@ impl Local {
         }
         desk.write_stop()?;
         self.shop.set_leaving(&key, true);
-        let until = Instant::now() + REMOVE_WAIT;
-        while self.shop.is_at_work(&key, &desk) {
-            if Instant::now() >= until {
-                self.shop.set_leaving(&key, false);
-                bail!(
-                    "the gateway of environment `{environment}` of repository {repo} does not end"
-                );
-            }
-            tokio::time::sleep(REMOVE_LOOK).await;
+        if !self
+            .shop
+            .has_ended(&key, &desk, Instant::now() + END_WAIT)
+            .await
+        {
+            self.shop.set_leaving(&key, false);
+            bail!("the gateway of environment `{environment}` of repository {repo} does not end");
         }
         let removed = tokio::task::spawn_blocking(move || files::remove_tree(desk.dir())).await;
         removed
@@ -149,21 +122,24 @@ impl Local {
 
     /// See [`super::Target::pause`].
     pub(super) async fn pause(&self) {
-        let keys: Vec<Key> = self.shop.book().keys().cloned().collect();
-        for (repo, environment) in &keys {
-            if let Err(error) = self.shop.desk(*repo, environment).write_stop() {
-                tracing::warn!("cannot stop environment `{environment}`: {error:#}");
+        let mut stopping = Vec::new();
+        for (key, entry) in self.shop.book().iter_mut() {
+            entry.is_leaving = true;
+            match entry.desk.write_stop() {
+                Ok(()) => stopping.push((key.clone(), entry.desk.clone())),
+                Err(error) => tracing::error!("a gateway goes on: {error:#}"),
             }
         }
-        let until = Instant::now() + REMOVE_WAIT;
-        for (repo, environment) in keys {
-            let desk = self.shop.desk(repo, &environment);
-            let key = (repo, environment);
-            while self.shop.is_at_work(&key, &desk) && Instant::now() < until {
-                tokio::time::sleep(REMOVE_LOOK).await;
-            }
-            if let Err(error) = desk.remove_stop() {
-                tracing::warn!("environment `{}` stays stopped: {error:#}", key.1);
+        let until = Instant::now() + END_WAIT;
+        for (key, desk) in stopping {
+            if !self.shop.has_ended(&key, &desk, until).await {
+                tracing::warn!(
+                    "the gateway of environment `{}` of repository {} does not end",
+                    key.1,
+                    key.0
+                );
+            } else if let Err(error) = desk.remove_stop() {
+                tracing::warn!("{error:#}");
             }
         }
     }
@@ -341,91 +317,27 @@ impl Shop {
     }
 
     fn taken_ports(&self) -> BTreeSet<u16> {
-        let dirs = environment_dirs(&self.dir).unwrap_or_default();
+        let dirs = environment::environment_dirs(&self.dir).unwrap_or_default();
         let listens = dirs.into_iter().map(|(_, dir)| Desk::new(dir).listen());
         listens
             .filter_map(|listen| Some(listen.ok()??.port()))
             .collect()
     }
 
+    /// Waits for a gateway's end.
+    async fn has_ended(&self, key: &Key, desk: &Desk, until: Instant) -> bool {
+        while self.is_at_work(key, desk) {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(END_LOOK).await;
+        }
+        true
+    }
+
     fn is_at_work(&self, key: &Key, desk: &Desk) -> bool {
         let has_child = self.book().get_mut(key).is_some_and(Entry::has_child);
         has_child || desk.is_at_work()
-    }
-}
-
-impl Entry {
-    fn new(desk: Desk) -> Entry {
-        Entry {
-            desk,
-            child: None,
-            told: None,
-            is_told: false,
-            is_leaving: false,
-            revival: Revival {
-                starts: 0,
-                last: None,
-            },
-        }
-    }
-
-    /// Whether the gateway that this process started is there; one that ended is taken note of.
-    fn has_child(&mut self) -> bool {
-        let ended = self.child.as_mut().map(Child::try_wait);
-        if matches!(ended, Some(Ok(Some(_)) | Err(_))) {
-            self.child = None;
-        }
-        self.child.is_some()
-    }
-
-    /// Starts the gateway when it is gone and should not be.
-    fn tend(&mut self, agent: &Hands, key: &Key) {
-        let is_wanted = !self.is_leaving && self.desk.is_ordered() && !self.desk.is_stopped();
-        if self.has_child() || !is_wanted || !self.revival.is_due() || self.desk.is_at_work() {
-            return;
-        }
-        self.revival.note();
-        let (repo, environment) = key;
-        match agent.start("gateway", self.desk.dir()) {
-            Ok(child) => {
-                self.child = Some(child);
-                tracing::info!(
-                    repo.id = repo.0,
-                    "the gateway of environment `{environment}` of repository {repo} is started"
-                );
-            }
-            Err(error) => {
-                tracing::error!(
-                    repo.id = repo.0,
-                    "environment `{environment}` of repository {repo}: {error:#}"
-                );
-            }
-        }
-    }
-
-    fn has_news(&mut self) -> bool {
-        let now = self.desk.live_stamp();
-        let has_news = !self.is_told || self.told != now;
-        (self.told, self.is_told) = (now, true);
-        has_news
-    }
-}
-
-impl Revival {
-    fn is_due(&self) -> bool {
-        let Some(last) = self.last else {
-            return true;
-        };
-        let wait = REVIVE_FIRST
-            .saturating_mul(1 << self.starts.saturating_sub(1).min(10))
-            .min(REVIVE_MAX);
-        last.elapsed() >= wait
-    }
-
-    fn note(&mut self) {
-        let was_steady = self.last.is_some_and(|last| last.elapsed() >= STEADY_AFTER);
-        self.starts = if was_steady { 1 } else { self.starts + 1 };
-        self.last = Some(Instant::now());
     }
 }
 
@@ -446,40 +358,4 @@ fn server(plan: &ServePlan, snapshot: Source, cache_dir: String) -> ServerSpec {
         ready_timeout_s: plan.ready_timeout_s,
         drain_timeout_s: DRAIN_TIMEOUT_S,
     }
-}
-
-/// The environments that were ordered, with orders that name their keys.
-fn load(dir: &Path) -> anyhow::Result<BTreeMap<Key, Entry>> {
-    let mut book = BTreeMap::new();
-    for (key, dir) in environment_dirs(dir)? {
-        let desk = Desk::new(dir);
-        if let Err(error) = desk.settle_keys() {
-            tracing::error!(
-                "environment `{}` of repository {} keeps its keys as they are: {error:#}",
-                key.1,
-                key.0
-            );
-        }
-        if desk.is_ordered() {
-            book.insert(key, Entry::new(desk));
-        }
-    }
-    Ok(book)
-}
-
-fn environment_dirs(dir: &Path) -> std::io::Result<Vec<(Key, PathBuf)>> {
-    let mut found = Vec::new();
-    for repo in std::fs::read_dir(dir)? {
-        let repo = repo?;
-        let Some(id) = repo.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        for environment in std::fs::read_dir(repo.path())? {
-            let environment = environment?;
-            if let Some(Ok(name)) = environment.file_name().to_str().map(Slug::parse) {
-                found.push(((RepoId(id), name), environment.path()));
-            }
-        }
-    }
-    Ok(found)
 }

@@ -4,6 +4,7 @@
 //! request is the gateway's business; what shall be served, and whether it is good, is decided elsewhere.
 
 mod desk;
+mod environment;
 pub mod keys;
 mod local;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::Live;
 use bowsprit_core::training::spec::Source;
-use keys::{Keys, Which};
+pub use keys::{Keys, Which};
 use local::Local;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,7 +57,7 @@ impl Target {
         }
     }
 
-    /// Ends every gateway for now; the next start of the server brings them back. Call it when nothing tends them any more.
+    /// Ends every gateway for now; the next start of the server brings them back.
     pub async fn pause(&self) {
         match self {
             Target::Local(local) => local.pause().await,

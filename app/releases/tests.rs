@@ -1,7 +1,7 @@
 //! The local target against a gateway that says what each test wants.
 
 use super::*;
-use crate::hands::tests::{config, script};
+use crate::hands::tests::{config, end, script};
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
@@ -19,12 +19,13 @@ const GATEWAY: &str = r#"
 verb="$1"; dir="$3"
 [ "$verb" = gateway ] || exit 9
 exec 9>>"$dir/gateway.lock"; flock -n 9 || exit 0
+[ -e "$0" ] || exit 0
 [ -e "$dir/stop" ] && exit 0
 echo begun >> "$dir/log.txt"
 cp "$dir/wanted.json" "$dir/kept.json"
 printf '{"generation":1,"phase":"live","reason":null,"serving":null,"url":"http://127.0.0.1:4700","pid":%s,"updated_ms":1}' $$ > "$dir/live.new"
 mv "$dir/live.new" "$dir/live.json"
-while [ -e "$dir/wanted.json" ] && [ ! -e "$dir/stop" ]; do
+while [ -e "$0" ] && [ ! -e "$dir/stop" ]; do
   [ -e "$dir/die" ] && { rm "$dir/die"; kill -9 $$; }
   sleep 0.01
 done
@@ -94,6 +95,16 @@ impl House {
 
     fn begun(&self) -> usize {
         std::fs::read_to_string(self.file("log.txt")).map_or(0, |text| text.lines().count())
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let locks = [
+            self.file("gateway.lock"),
+            self.file("../other/gateway.lock"),
+        ];
+        end(&self.dir.path().join("gateway.sh"), &locks);
     }
 }
 
@@ -341,6 +352,23 @@ async fn a_removed_environment_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn all_gateways_end_and_the_next_start_goes_on() {
+    let mut house = House::new();
+    house.deploy(&plan(1)).await.unwrap();
+    while house.begun() == 0 {
+        house.until(|_| true).await;
+    }
+    house.target.pause().await;
+    assert!(!crate::files::is_locked(&house.file("gateway.lock")));
+    house.target.tend().await;
+    assert_eq!(house.begun(), 1);
+    house.restart();
+    while house.begun() == 1 {
+        house.until(|_| true).await;
+    }
+}
+
+#[tokio::test]
 async fn what_a_gateway_cannot_mean_is_passed_over() {
     let house = House::new();
     std::fs::create_dir_all(house.file("")).unwrap();
@@ -389,22 +417,28 @@ async fn a_release_that_cannot_be_given_is_refused() {
 async fn configured_ports_are_used_one_each() {
     let mut house = House::new();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = held.local_addr().unwrap().port();
-    house.target = open(house.dir.path(), &house.artifacts, Some(port..=port));
+    let taken = held.local_addr().unwrap().port();
+    house.target = open(house.dir.path(), &house.artifacts, Some(taken..=taken));
     match house.deploy(&plan(1)).await {
-        Err(StartError::Refused(reason)) => assert!(reason.contains("releases.ports"), "{reason}"),
+        Err(StartError::Refused(reason)) => {
+            assert!(reason.contains("releases.ports"), "{reason}");
+        }
         other => panic!("{other:?}"),
     }
-    drop(held);
-    house.deploy(&plan(1)).await.unwrap();
-    let settings = std::fs::read_to_string(house.file("gateway.json")).unwrap();
-    assert!(settings.contains(&format!(":{port}\"")), "{settings}");
+    let range = taken..=taken.saturating_add(50);
+    house.target = open(house.dir.path(), &house.artifacts, Some(range.clone()));
     let other = DeployPlan {
         environment: Slug::parse("other").unwrap(),
         ..plan(1)
     };
-    assert!(matches!(
-        house.deploy(&other).await,
-        Err(StartError::Refused(_))
-    ));
+    let mut ports = vec![taken];
+    for (plan, name) in [(plan(1), "gateway.json"), (other, "../other/gateway.json")] {
+        house.deploy(&plan).await.unwrap();
+        let text = std::fs::read_to_string(house.file(name)).unwrap();
+        let (_, port) = text.rsplit_once(':').unwrap();
+        let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
+        let port = digits.parse().unwrap();
+        assert!(range.contains(&port) && !ports.contains(&port), "{text}");
+        ports.push(port);
+    }
 }

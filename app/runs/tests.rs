@@ -1,216 +1,13 @@
 //! The local backend against an agent that does what each test says.
 
+mod house;
+
 use super::*;
-use crate::hands::tests::{config, script};
-use bowsprit_core::artifact::{self, File, media_type};
 use bowsprit_core::effect::ModelFiles;
-use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, RepoName, RepoPath};
-use bowsprit_core::training::spec::{
-    FailureKind, Outcome, Phase, RunResult, RunSpec, StageKind, StepSpec, Trust,
-};
-use std::collections::BTreeMap;
+use bowsprit_core::name::Digest;
+use bowsprit_core::training::spec::{FailureKind, Outcome, Phase, RunSpec};
+use house::{House, SUCCESS, listed, model, plan};
 use std::path::Path;
-use std::time::Instant;
-
-/// Does what an agent does: takes the lock, says that it works, waits for its part, plays it.
-const AGENT: &str = r#"
-verb="$1"; dir="$3"; stage=$(basename "$dir"); part="$(dirname "$0")/parts/$stage"
-[ "$verb" = run ] || exit 9
-[ -e "$part.fails" ] && exit 3
-exec 9>>"$dir/agent.lock"; flock -n 9 || exit 0
-[ -e "$dir/result.json" ] && exit 0
-echo begun >> "$dir/log.txt"
-env > "$dir/env.txt"
-say() { printf '%s' "$2" > "$dir/$1.new"; mv "$dir/$1.new" "$dir/$1.json"; }
-say status '{"phase":"running","step":"train","started_ms":1000,"updated_ms":3000,"progress":0.5,"tail":["epoch 1"]}'
-mkdir -p "$dir/outputs" "$dir/work"
-while [ ! -e "$part" ]; do
-  [ -e "$dir/spec.json" ] || exit 0
-  if [ -e "$dir/cancel" ]; then
-    say result "$(sed 's/succeeded/cancelled/' "$dir/success.json")"; exit 0
-  fi
-  sleep 0.01
-done
-. "$part"
-"#;
-
-const SUCCESS: &str = r#"{"id":"ID","outcome":"succeeded","failure":null,"steps":[{"name":"train","exit_code":0,"duration_ms":1,
-"peak_rss_bytes":0,"metrics":{},"searched":[]}],"outputs":[OUTPUTS],"probe":null,"runtime":null,"runtime_cached":false,
-"unconfined":null,"duration_ms":5,"tail":["done"]}"#;
-
-struct House {
-    dir: tempfile::TempDir,
-    artifacts: Artifacts,
-    backend: Backend,
-    slots: usize,
-}
-
-impl House {
-    fn new(slots: usize) -> House {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("parts")).unwrap();
-        let artifacts = Artifacts::open(&dir.path().join("state")).unwrap();
-        let backend = open(dir.path(), &artifacts, slots);
-        House {
-            dir,
-            artifacts,
-            backend,
-            slots,
-        }
-    }
-
-    /// The bot is gone and comes again.
-    fn restart(&mut self) {
-        self.backend = open(self.dir.path(), &self.artifacts, self.slots);
-    }
-
-    fn file(&self, stage: &str, name: &str) -> PathBuf {
-        self.dir.path().join("state/runs").join(stage).join(name)
-    }
-
-    async fn start(&self, stage: &str, repo: u64) {
-        self.backend
-            .start(&plan(stage, repo), self.snapshot(stage))
-            .await
-            .unwrap();
-    }
-
-    fn snapshot(&self, stage: &str) -> Source {
-        let path = self.dir.path().join(format!("{stage}.tar"));
-        std::fs::write(&path, "tar").unwrap();
-        Source {
-            uri: path.display().to_string(),
-            sha256: Digest::of(b"tar"),
-        }
-    }
-
-    /// Says what the agent of a stage does next.
-    fn play(&self, stage: &str, part: &str) {
-        let path = self.dir.path().join("parts").join(stage);
-        std::fs::write(path.with_extension("draft"), part).unwrap();
-        std::fs::rename(path.with_extension("draft"), path).unwrap();
-    }
-
-    /// The agent leaves these outputs and this list of them.
-    fn succeed(&self, stage: &str, script: &str, outputs: &str) {
-        let result = SUCCESS.replace("ID", stage).replace("OUTPUTS", outputs);
-        std::fs::write(self.file(stage, "success.json"), result).unwrap();
-        self.play(
-            stage,
-            &format!(
-                "cd \"$dir/outputs\"\n{script}\nsay result \"$(cat \"$dir/success.json\")\"\n"
-            ),
-        );
-    }
-
-    /// Tends until the stage stands as wanted, which it was told of.
-    async fn until(&self, stage: &str, is_so: impl Fn(&StageView) -> bool) -> StageView {
-        let until = Instant::now() + Duration::from_secs(20);
-        loop {
-            self.backend.tend().await;
-            let view = self.backend.view(stage);
-            if is_so(&view) {
-                return view;
-            }
-            assert!(Instant::now() < until, "{stage}: {view:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn running(&self, stage: &str) {
-        self.until(
-            stage,
-            |view| matches!(view, StageView::Running(status) if status.phase == Phase::Running),
-        )
-        .await;
-    }
-
-    async fn done(&self, stage: &str) -> RunResult {
-        match self
-            .until(stage, |view| matches!(view, StageView::Done(_)))
-            .await
-        {
-            StageView::Done(result) => *result,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn failure(&self, stage: &str) -> (FailureKind, String) {
-        let result = self.done(stage).await;
-        assert_eq!(
-            (result.outcome, result.outputs),
-            (Outcome::Failed, Vec::new())
-        );
-        let failure = result.failure.unwrap();
-        (failure.kind, failure.message)
-    }
-}
-
-fn open(dir: &Path, artifacts: &Artifacts, slots: usize) -> Backend {
-    let program = script(&dir.join("agent.sh"), AGENT);
-    Backend::open(
-        &config(&dir.join("state"), slots),
-        artifacts.clone(),
-        program,
-    )
-    .unwrap()
-}
-
-fn plan(stage: &str, repo: u64) -> StagePlan {
-    StagePlan {
-        stage: stage.to_owned(),
-        kind: StageKind::Train,
-        repo: Repo {
-            id: RepoId(repo),
-            name: RepoName::parse("octo/digits-training").unwrap(),
-        },
-        sha: CommitSha::parse(&"a".repeat(40)).unwrap(),
-        leave_out: Vec::new(),
-        runtime: None,
-        trust: Trust::Trusted,
-        steps: vec![StepSpec {
-            name: "train".to_owned(),
-            run: vec!["python".to_owned(), "train.py".to_owned()],
-            env: BTreeMap::new(),
-            timeout_s: 60,
-            cpu_millis: 1_000,
-            memory_bytes: 1 << 28,
-            network: false,
-            model: None,
-            outputs: String::new(),
-        }],
-        models: Vec::new(),
-        data: None,
-        serve: None,
-    }
-}
-
-fn file(path: &str, body: &[u8]) -> File {
-    File {
-        path: RepoPath::parse(path).unwrap(),
-        sha256: Digest::of(body),
-        bytes: body.len() as u64,
-        media_type: media_type(path).to_owned(),
-    }
-}
-
-fn listed(path: &str, body: &[u8]) -> String {
-    let digest = Digest::of(body);
-    format!(
-        r#"{{"path":"{path}","sha256":"{digest}","bytes":{},"media_type":"text/plain"}}"#,
-        body.len()
-    )
-}
-
-fn model(body: &[u8]) -> ModelFiles {
-    let files = vec![file("model.onnx", body)];
-    ModelFiles {
-        name: "live".to_owned(),
-        version: Some(7),
-        digest: artifact::digest(&files),
-        files,
-    }
-}
 
 #[tokio::test]
 async fn a_stage_runs_and_its_outputs_are_stored_before_it_is_done() {
@@ -248,6 +45,8 @@ async fn a_stage_runs_and_its_outputs_are_stored_before_it_is_done() {
     );
     assert_eq!(result.outputs[0].path.as_str(), "model/a.txt");
     assert!(house.artifacts.has(&Digest::of(b"hello")).await.unwrap());
+    // Its end may have come between the last telling and the view.
+    house.backend.tend().await;
     assert!(house.backend.tend().await.is_empty());
     let env = std::fs::read_to_string(house.file("r1-train", "env.txt")).unwrap();
     assert!(
@@ -384,116 +183,67 @@ async fn a_cancelled_stage_ends_whether_it_waits_or_runs() {
     assert_eq!(house.backend.view("none"), StageView::Unknown);
 }
 
-#[tokio::test]
-async fn a_result_that_does_not_hold_is_a_failure() {
-    let secret = "outside";
-    let cases = [
-        (
-            "traversal",
-            "",
-            listed("../../../secret", b"outside"),
-            FailureKind::Agent,
-            "cannot understand",
-        ),
-        (
-            "absolute",
-            "",
-            listed("/etc/passwd", b""),
-            FailureKind::Agent,
-            "cannot understand",
-        ),
-        (
-            "twice",
-            "printf x > x",
-            [listed("x", b"x"), listed("x", b"x")].join(","),
-            FailureKind::Agent,
-            "twice",
-        ),
-        (
-            "missing",
-            "",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "cannot be kept",
-        ),
-        (
-            "digest",
-            "printf y > x",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "has the digest",
-        ),
-        (
-            "size",
-            "printf xx > x",
-            listed("x", b"x"),
-            FailureKind::Corrupt,
-            "has 2 bytes",
-        ),
-        (
-            "link",
-            "ln -s ../../../../secret x",
-            listed("x", b"outside"),
-            FailureKind::Corrupt,
-            "link",
-        ),
-        (
-            "behind",
-            "ln -s ../../../.. d",
-            listed("d/secret", b"outside"),
-            FailureKind::Corrupt,
-            "link",
-        ),
-        (
-            "pipe",
-            "mkfifo x",
-            listed("x", b""),
-            FailureKind::Corrupt,
-            "regular",
-        ),
-        (
-            "huge",
-            "head -c 1100000 /dev/zero | tr '\\0' ' ' > $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "larger than",
-        ),
-        (
-            "other",
-            "sed -i s/other/another/ $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "another stage",
-        ),
-        (
-            "undone",
-            "sed -i s/exit_code.:0/exit_code\\\":1/ $dir/success.json",
-            String::new(),
-            FailureKind::Agent,
-            "did not all end well",
-        ),
-    ];
+/// A stage's name and script, its list of outputs, and words of the failure that follows.
+type Case<'a> = (&'a str, &'a str, String, &'a str);
+
+async fn check_failures(kind: FailureKind, cases: &[Case<'_>]) {
     let house = House::new(cases.len());
-    std::fs::write(house.dir.path().join("secret"), secret).unwrap();
-    for (stage, _, _, _, _) in &cases {
+    std::fs::write(house.dir.path().join("secret"), "outside").unwrap();
+    for (stage, _, _, _) in cases {
         house.start(stage, 1).await;
     }
-    for (stage, script, outputs, kind, words) in cases {
+    for (stage, script, outputs, words) in cases {
         house.running(stage).await;
-        house.succeed(stage, script, &outputs);
+        house.succeed(stage, script, outputs);
         let (seen, message) = house.failure(stage).await;
         assert!(
             seen == kind && message.contains(words),
             "{stage}: {seen:?} {message}"
         );
     }
-    assert!(
-        !house
-            .artifacts
-            .has(&Digest::of(secret.as_bytes()))
-            .await
-            .unwrap()
-    );
+    let secret = Digest::of(b"outside");
+    assert!(!house.artifacts.has(&secret).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_meant_is_a_failure() {
+    let twice = [listed("x", b"x"), listed("x", b"x")].join(",");
+    let up = listed("../../../secret", b"outside");
+    let huge = "head -c 1100000 /dev/zero | tr '\\0' ' ' > $dir/success.json";
+    let other = "sed -i s/other/another/ $dir/success.json";
+    let undone = "sed -i s/exit_code.:0/exit_code\\\":1/ $dir/success.json";
+    let none = String::new;
+    check_failures(
+        FailureKind::Agent,
+        &[
+            ("traversal", "", up, "cannot understand"),
+            ("absolute", "", listed("/etc/x", b""), "cannot understand"),
+            ("twice", "printf x > x", twice, "twice"),
+            ("huge", huge, none(), "larger than"),
+            ("other", other, none(), "another stage"),
+            ("undone", undone, none(), "did not all end well"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_output_that_is_not_what_the_result_says_is_a_failure() {
+    let link = "ln -s ../../../../secret x";
+    let behind = "ln -s ../../../.. d";
+    let (leads, through) = (listed("x", b"outside"), listed("d/secret", b"outside"));
+    check_failures(
+        FailureKind::Corrupt,
+        &[
+            ("missing", "", listed("x", b"x"), "cannot be kept"),
+            ("digest", "printf y > x", listed("x", b"x"), "the digest"),
+            ("size", "printf xx > x", listed("x", b"x"), "has 2 bytes"),
+            ("link", link, leads, "link"),
+            ("behind", behind, through, "link"),
+            ("pipe", "mkfifo x", listed("x", b""), "regular"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

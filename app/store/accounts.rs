@@ -256,6 +256,25 @@ impl Store {
         Ok(work.await?)
     }
 
+    /// The token of this digest.
+    pub async fn token(&self, digest: &Digest) -> anyhow::Result<Option<TokenRow>> {
+        let row: Option<(String, String, i64)> =
+            sqlx::query_as("SELECT name, scope, created_ms FROM token WHERE digest = $1")
+                .bind(digest.as_str())
+                .fetch_optional(self.reads())
+                .await
+                .context("cannot read token")?;
+        row.map(|(name, scope, created_ms)| {
+            let scope = parse_scope(&scope)?;
+            Ok(TokenRow {
+                name,
+                scope,
+                created_ms,
+            })
+        })
+        .transpose()
+    }
+
     /// What the token of this digest may do.
     pub async fn token_scope(&self, digest: &Digest) -> anyhow::Result<Option<Scope>> {
         let row: Option<(String,)> = sqlx::query_as("SELECT scope FROM token WHERE digest = $1")

@@ -24,6 +24,28 @@ pub struct RunFilter {
     pub model: Option<Slug>,
 }
 
+/// Which part of a list that runs from the newest to the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Rows at most.
+    pub limit: usize,
+    /// Only rows with a smaller id: the last one of the page before.
+    pub before: Option<i64>,
+}
+
+impl From<usize> for Page {
+    fn from(limit: usize) -> Page {
+        let before = None;
+        Page { limit, before }
+    }
+}
+
+impl Page {
+    pub(super) fn sql_before(&self) -> i64 {
+        self.before.unwrap_or(i64::MAX)
+    }
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventRow {
@@ -59,7 +81,7 @@ macro_rules! event_list {
         concat!(
             "SELECT id, at_ms, subject, who, what, sha, why FROM event WHERE ",
             $which,
-            " ORDER BY id DESC LIMIT $2"
+            " AND id < $3 ORDER BY id DESC LIMIT $2"
         )
     };
 }
@@ -123,15 +145,17 @@ impl Store {
     pub async fn events_of(
         &self,
         subject: Option<&SubjectKey>,
-        limit: usize,
+        page: impl Into<Page>,
     ) -> anyhow::Result<Vec<EventRow>> {
+        let page = page.into();
         let sql = match subject {
             Some(_) => event_list!("subject = $1"),
             None => event_list!("$1 IS NULL"),
         };
         let rows: Vec<EventCells> = sqlx::query_as(sql)
             .bind(subject.map(ToString::to_string))
-            .bind(sql_limit(limit))
+            .bind(sql_limit(page.limit))
+            .bind(page.sql_before())
             .fetch_all(self.reads())
             .await
             .context("cannot list events")?;

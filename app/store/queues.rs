@@ -3,6 +3,7 @@
 //! A lever moves only what was given up; it never makes something happen by itself.
 
 use super::inbox::Delivery;
+use super::lists::Page;
 use super::outbox::{parse_state, state_word};
 use super::subjects::{parse_key, wake_key};
 use super::writer::{Queue, Shape};
@@ -130,7 +131,7 @@ macro_rules! delivery_list {
             "SELECT id, guid, event, action, state, attempts, received_ms, not_before_ms, error, note
             FROM delivery WHERE ",
             $which,
-            " ORDER BY id DESC LIMIT $2"
+            " AND id < $3 ORDER BY id DESC LIMIT $2"
         )
     };
 }
@@ -141,7 +142,7 @@ macro_rules! effect_list {
             "SELECT id, key, subject, is_view, kind, state, result, attempts, not_before_ms, error, updated_ms
             FROM effect WHERE ",
             $which,
-            " ORDER BY id DESC LIMIT $2"
+            " AND id < $3 ORDER BY id DESC LIMIT $2"
         )
     };
 }
@@ -151,15 +152,17 @@ impl Store {
     pub async fn deliveries(
         &self,
         state: Option<DeliveryState>,
-        limit: usize,
+        page: impl Into<Page>,
     ) -> anyhow::Result<Vec<DeliveryRow>> {
+        let page = page.into();
         let sql = match state {
             Some(_) => delivery_list!("state = $1"),
             None => delivery_list!("$1 IS NULL"),
         };
         let rows: Vec<DeliveryCells> = sqlx::query_as(sql)
             .bind(state.map(delivery_word))
-            .bind(sql_limit(limit))
+            .bind(sql_limit(page.limit))
+            .bind(page.sql_before())
             .fetch_all(self.reads())
             .await
             .context("cannot list deliveries")?;
@@ -199,15 +202,17 @@ impl Store {
     pub async fn effects(
         &self,
         state: Option<EffectState>,
-        limit: usize,
+        page: impl Into<Page>,
     ) -> anyhow::Result<Vec<EffectRow>> {
+        let page = page.into();
         let sql = match state {
             Some(_) => effect_list!("state = $1"),
             None => effect_list!("$1 IS NULL"),
         };
         let rows: Vec<EffectCells> = sqlx::query_as(sql)
             .bind(state.map(state_word))
-            .bind(sql_limit(limit))
+            .bind(sql_limit(page.limit))
+            .bind(page.sql_before())
             .fetch_all(self.reads())
             .await
             .context("cannot list effects")?;

@@ -8,6 +8,7 @@ use bowsprit_core::effect::{Record, Version};
 use bowsprit_core::name::{BranchName, CommitSha, RepoId, Slug};
 use bowsprit_core::subject::environment::Environment;
 use bowsprit_core::subject::run::{Phase, Run, What};
+use bowsprit_core::training::spec::Trust;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnection;
 
@@ -50,14 +51,20 @@ impl Store {
         parse_one(row)
     }
 
-    /// The newest training run of a branch that passed, with nothing changed by a command, and made this model.
-    pub async fn passed_run(&self, training: RepoId, model: &Slug) -> anyhow::Result<Option<Run>> {
+    /// The newest training run of this branch that passed, with nothing changed by a command, and made this model.
+    pub async fn passed_run(
+        &self,
+        training: RepoId,
+        branch: &BranchName,
+        model: &Slug,
+    ) -> anyhow::Result<Option<Run>> {
         let row = sqlx::query_as(
-            "SELECT doc FROM run WHERE repo = $1 AND model = $2 AND is_proposable = 1
+            "SELECT doc FROM run WHERE repo = $1 AND model = $2 AND branch = $3 AND is_proposable = 1
             ORDER BY created_ms DESC, id DESC LIMIT 1",
         )
         .bind(sql_id(training.0))
         .bind(model.as_str())
+        .bind(branch.as_str())
         .fetch_optional(self.reads())
         .await
         .with_context(|| format!("cannot find a passed run of model `{model}`"))?;
@@ -160,6 +167,7 @@ async fn write_run(conn: &mut SqliteConnection, run: &Run) -> anyhow::Result<()>
     let is_proposable = run.cause.what == What::Train
         && run.cause.trigger.branch().is_some()
         && !run.is_aside
+        && run.cause.trust == Trust::Trusted
         && run.phase == Phase::Succeeded
         && run.cause.params.is_empty()
         && run.made.is_some();

@@ -1,6 +1,7 @@
 //! Answers to core's questions: each asks one room.
 
 use super::{Rooms, Trouble};
+use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::{Answer, Query};
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
@@ -8,6 +9,7 @@ use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 const SAMPLES_BYTES_MAX: u64 = 1 << 20;
 
 impl Rooms {
+    #[expect(clippy::too_many_lines, reason = "one arm a question")]
     /// Answers one question. Errors: a room could not be asked now.
     pub(super) async fn answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
@@ -53,7 +55,15 @@ impl Rooms {
                 Answer::Runs(self.store.active_runs(*id, branch).await?)
             }
             Query::Run(run) => Answer::Run(self.store.run(run).await?),
-            Query::PassedRun(id, model) => Answer::Run(self.store.passed_run(*id, model).await?),
+            Query::PassedRun(id, branch, model) => {
+                Answer::Run(self.store.passed_run(*id, branch, model).await?)
+            }
+            Query::Next(id, model) => {
+                let key = SubjectKey::Model(*id, model.clone());
+                let state = self.store.subject_state(&key).await?;
+                let next = state.as_ref().and_then(|state| state["next"].as_str());
+                Answer::Text(next.map(str::to_owned))
+            }
             Query::Live(id, name) => Answer::Live(self.releases.live(*id, name)),
             Query::Environment(id, name) => {
                 Answer::Environment(self.store.environment(*id, name).await?)

@@ -33,6 +33,7 @@ impl Rooms {
         Ok(&self.mirrors)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
             Query::Changes(id, base, head) => Answer::Changes(
@@ -114,6 +115,7 @@ impl Rooms {
             | Query::ActiveRuns(..)
             | Query::Run(_)
             | Query::PassedRun(..)
+            | Query::Next(..)
             | Query::Live(..)
             | Query::Environment(..)
             | Query::Environments(_) => {

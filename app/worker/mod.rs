@@ -3,6 +3,7 @@
 //! Each loop sleeps until something arrives or is due, takes a bounded amount of work, and never decides a rule of the product.
 
 mod answer;
+mod front;
 mod git_answer;
 mod inbox;
 mod outbox;

@@ -118,7 +118,6 @@ where
         outcomes: claim.outcomes.clone(),
         now_ms: now_ms(),
         public_url: rooms.public_url.clone(),
-        bot: rooms.bot.clone(),
     };
     let hints_taken: Vec<i64> = claim.hints.iter().map(|(id, _)| *id).collect();
     let mut ask = Ask::default();

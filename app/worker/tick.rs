@@ -4,10 +4,14 @@ use super::{Rooms, Trouble, now_ms};
 use bowsprit_core::effect::Wake;
 use bowsprit_core::subject::route::{self, Known};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Failed deliveries older than this cannot be had again. Units: milliseconds.
 const REDELIVERY_WINDOW_MS: i64 = 3 * 24 * 3_600_000;
+
+/// Working files of a stage that is over are kept this long for whoever wants to look.
+const KEPT: Duration = Duration::from_secs(3_600);
 
 /// Most deliveries asked for again in one tick.
 const REDELIVERIES_MAX: usize = 100;
@@ -25,6 +29,7 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 }
 
 async fn tick(rooms: &Rooms) -> Result<(), Trouble> {
+    rooms.runs.sweep(KEPT).await;
     repositories(rooms).await?;
     rooms.store.wake(everybody(rooms).await?).await?;
     redeliver(rooms).await

@@ -16,11 +16,15 @@ async fn lose_pushes(t: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn approval_never_belongs_to_a_push_that_came_unheard() {
     run_test(async |t| {
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
         t.say(REPO, "grace", pr, "/lgtm").await;
         t.settle().await;
         lose_pushes(t).await;
-        let evil = t.push(REPO, "linus", "doc", "Evil", &[("README.md", "evil\n")]).await;
+        let evil = t
+            .push(REPO, "linus", "doc", "Evil", &[("README.md", "evil\n")])
+            .await;
         t.say(REPO, "ada", pr, "/approve").await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await);
@@ -31,9 +35,13 @@ async fn approval_never_belongs_to_a_push_that_came_unheard() {
         t.say(REPO, "ada", pr, "/approve deadbeef").await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await);
-        t.say(REPO, "ada", pr, &format!("/approve {}", &evil[..8])).await;
+        t.say(REPO, "ada", pr, &format!("/approve {}", &evil[..8]))
+            .await;
         t.settle().await;
-        assert!(!t.is_merged(REPO, pr).await, "grace's word is older than the push");
+        assert!(
+            !t.is_merged(REPO, pr).await,
+            "grace's word is older than the push"
+        );
         t.say(REPO, "grace", pr, "/lgtm").await;
         t.until_merged(REPO, pr).await;
         assert_eq!(t.pr(REPO, pr).await["head"]["sha"], evil);
@@ -50,8 +58,10 @@ async fn approval_never_belongs_to_a_push_in_any_order_of_deliveries() {
             let pr = t.change(REPO, "linus", &branch, &[(&path, "more\n")]).await;
             t.say(REPO, "grace", pr, "/lgtm").await;
             t.settle().await;
-            t.fault(json!({"kind": "shuffle_deliveries", "window_ms": 150, "seed": seed})).await;
-            t.push(REPO, "linus", &branch, "Evil", &[(&path, "evil\n")]).await;
+            t.fault(json!({"kind": "shuffle_deliveries", "window_ms": 150, "seed": seed}))
+                .await;
+            t.push(REPO, "linus", &branch, "Evil", &[(&path, "evil\n")])
+                .await;
             t.say(REPO, "ada", pr, "/approve").await;
             t.say(REPO, "grace", pr, "/lgtm").await;
             t.settle().await;
@@ -65,18 +75,33 @@ async fn approval_never_belongs_to_a_push_in_any_order_of_deliveries() {
 #[tokio::test(flavor = "multi_thread")]
 async fn words_count_only_from_those_who_may_and_as_they_were_written() {
     run_test(async |t| {
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
         t.say(REPO, "linus", pr, "/lgtm").await;
         t.say(REPO, "mallory", pr, "/lgtm\n/approve").await;
         t.say(REPO, "grace", pr, "/approve").await;
         t.settle().await;
-        assert_eq!(t.told(REPO, pr, "an author cannot lgtm their own change").await, 1);
-        assert_eq!(t.told(REPO, pr, "`/lgtm` counts from people who may write here").await, 1);
-        assert_eq!(t.told(REPO, pr, "counts from approvers of the changed files").await, 2);
+        assert_eq!(
+            t.told(REPO, pr, "an author cannot lgtm their own change")
+                .await,
+            1
+        );
+        assert_eq!(
+            t.told(REPO, pr, "`/lgtm` counts from people who may write here")
+                .await,
+            1
+        );
+        assert_eq!(
+            t.told(REPO, pr, "counts from approvers of the changed files")
+                .await,
+            2
+        );
 
         for label in ["lgtm", "approved"] {
             let path = format!("/repos/ada/{REPO}/issues/{pr}/labels");
-            t.api("linus", "POST", &path, Some(json!({"labels": [label]}))).await;
+            t.api("linus", "POST", &path, Some(json!({"labels": [label]})))
+                .await;
         }
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await, "labels have no power");
@@ -87,7 +112,8 @@ async fn words_count_only_from_those_who_may_and_as_they_were_written() {
         let comment = t.say(REPO, "ada", pr, "I will look at it.").await;
         let path = format!("/repos/ada/{REPO}/issues/comments/{comment}");
         t.next_second().await;
-        t.api("ada", "PATCH", &path, Some(json!({"body": "/approve"}))).await;
+        t.api("ada", "PATCH", &path, Some(json!({"body": "/approve"})))
+            .await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await, "an edited comment is no word");
         t.review(REPO, "ada", pr, "APPROVE").await;
@@ -99,11 +125,14 @@ async fn words_count_only_from_those_who_may_and_as_they_were_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn words_stand_while_only_the_base_moves() {
     run_test(async |t| {
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
         t.say(REPO, "grace", pr, "/lgtm").await;
         t.settle().await;
         t.pull(REPO, "main").await;
-        t.push(REPO, "ada", "main", "Elsewhere", &[("notes.md", "note\n")]).await;
+        t.push(REPO, "ada", "main", "Elsewhere", &[("notes.md", "note\n")])
+            .await;
         t.settle().await;
         let path = format!("/repos/ada/{REPO}/pulls/{pr}/update-branch");
         t.next_second().await;
@@ -137,7 +166,10 @@ async fn the_owners_of_the_base_decide() {
         t.say(REPO, "rita", both, "/approve").await;
         t.say(REPO, "ada", root, "/approve").await;
         t.until_merged(REPO, root).await;
-        assert!(!t.is_merged(REPO, both).await, "files of environments go by themselves");
+        assert!(
+            !t.is_merged(REPO, both).await,
+            "files of environments go by themselves"
+        );
     })
     .await;
 }
@@ -145,14 +177,20 @@ async fn the_owners_of_the_base_decide() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_says_why_and_ends_by_a_word() {
     run_test(async |t| {
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
-        t.say(REPO, "rita", pr, "/hold until the `freeze` is over").await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.say(REPO, "rita", pr, "/hold until the `freeze` is over")
+            .await;
         t.say(REPO, "grace", pr, "/lgtm").await;
         t.say(REPO, "ada", pr, "/approve").await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await);
         let status = t.status(REPO, pr).await;
-        assert!(status.contains("held by rita") && status.contains("freeze"), "{status}");
+        assert!(
+            status.contains("held by rita") && status.contains("freeze"),
+            "{status}"
+        );
         t.say(REPO, "linus", pr, "/unhold").await;
         t.until_merged(REPO, pr).await;
     })
@@ -165,17 +203,33 @@ async fn a_required_context_of_others_is_waited_for() {
         let rules = json!([{"type": "required_status_checks", "parameters": {
             "required_status_checks": [{"context": "legal"}],
             "strict_required_status_checks_policy": false}}]);
-        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules)).await;
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
+        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
+            .await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
         t.say(REPO, "grace", pr, "/lgtm").await;
         t.say(REPO, "ada", pr, "/approve").await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await);
-        assert!(t.status(REPO, pr).await.contains("required `legal`"), "{}", t.status(REPO, pr).await);
-        let head = t.pr(REPO, pr).await["head"]["sha"].as_str().expect("a head").to_owned();
+        assert!(
+            t.status(REPO, pr).await.contains("required `legal`"),
+            "{}",
+            t.status(REPO, pr).await
+        );
+        let head = t.pr(REPO, pr).await["head"]["sha"]
+            .as_str()
+            .expect("a head")
+            .to_owned();
         let path = format!("/repos/ada/{REPO}/statuses/{head}");
         let say = async |state: &str| {
-            t.api("ada", "POST", &path, Some(json!({"state": state, "context": "legal"}))).await;
+            t.api(
+                "ada",
+                "POST",
+                &path,
+                Some(json!({"state": state, "context": "legal"})),
+            )
+            .await;
             t.settle().await;
         };
         say("pending").await;
@@ -193,13 +247,26 @@ async fn a_promotion_by_hand_of_what_nobody_verified_is_refused() {
     run_test(async |t| {
         let commit = t.pull(REPO, "main").await;
         let file = format!("release:\n  commit: {commit}\n  models: {{}}\ncause: promotion\n");
-        let pr = t.change(REPO, "rita", "by-hand", &[("environments/production.yaml", &file)]).await;
+        let pr = t
+            .change(
+                REPO,
+                "rita",
+                "by-hand",
+                &[("environments/production.yaml", &file)],
+            )
+            .await;
         t.say(REPO, "rita", pr, "/approve").await;
         t.say(REPO, "ada", pr, "/approve\n/lgtm").await;
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await);
-        let head = t.pr(REPO, pr).await["head"]["sha"].as_str().expect("a head").to_owned();
-        let check = t.check(REPO, &head, "bowsprit/promotion").await.expect("a check");
+        let head = t.pr(REPO, pr).await["head"]["sha"]
+            .as_str()
+            .expect("a head")
+            .to_owned();
+        let check = t
+            .check(REPO, &head, "bowsprit/promotion")
+            .await
+            .expect("a check");
         assert_eq!(check["conclusion"], "failure", "{check}");
         assert!(t.environment("production").await.wanted.is_none());
     })

@@ -48,9 +48,13 @@ pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
 
 /// As [`run_test`], with another configuration.
 pub(crate) async fn run_test_with(tune: fn(&mut Config), story: impl AsyncFnOnce(&mut World)) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG").unwrap_or_else(|_| "error".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG")
+        .unwrap_or_else(|_| "error".into());
     // Another story of this process may have started the log already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
     let mut world = World::new(tune).await;
     story(&mut world).await;
     world.settle().await;
@@ -298,6 +302,10 @@ impl World {
     }
 
     /// Writes files, commits and pushes; says the commit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where, who, what: each story names them all"
+    )]
     pub(crate) async fn push(
         &self,
         repo: &str,
@@ -311,6 +319,7 @@ impl World {
     }
 
     /// As [`World::push`], from the same working copy to the repository of another owner.
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the story")]
     pub(crate) async fn push_to(
         &self,
         (owner, repo): (&str, &str),
@@ -448,13 +457,22 @@ impl World {
 
     /// An environment as the bot sees it.
     pub(crate) async fn environment(&self, name: &str) -> Environment {
-        self.find_environment(name).await.unwrap_or_else(|| panic!("no environment {name}"))
+        self.find_environment(name)
+            .await
+            .unwrap_or_else(|| panic!("no environment {name}"))
     }
 
     /// An environment as the bot sees it, unless it is gone.
     pub(crate) async fn find_environment(&self, name: &str) -> Option<Environment> {
-        let all = self.bot().rooms.store.list_environments(50).await.expect("a list");
-        all.into_iter().find(|e| e.name.as_str() == name && !e.is_gone)
+        let all = self
+            .bot()
+            .rooms
+            .store
+            .list_environments(50)
+            .await
+            .expect("a list");
+        all.into_iter()
+            .find(|e| e.name.as_str() == name && !e.is_gone)
     }
 }
 
@@ -505,7 +523,18 @@ fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
         url: format!("{bot}/webhook"),
         secret: Some(SECRET.to_owned()),
     });
+    config.record = record_file();
     config
+}
+
+/// Where this story's traffic goes when `tests/openapi/check.sh` wants it: a file with the story's name.
+fn record_file() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BOWSPRIT_RECORD_DIR")?);
+    let story = std::thread::current()
+        .name()
+        .expect("a story has a name")
+        .replace("::", "-");
+    Some(dir.join(format!("{story}.jsonl")))
 }
 
 fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
@@ -513,7 +542,7 @@ fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
     let text = format!(
-        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
+        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\ngithub_unknown_wait = \"1s\"\n",
         dir.join("bot"),
         dir.join("app.pem"),
         dir.join("secret"),

@@ -55,7 +55,10 @@ async fn words_bring_a_model_to_production_and_back() {
             t.environment("production").await.live
         })
         .await;
-        assert!(t.find_environment(&format!("pr-{first}")).await.is_none(), "the preview is gone with its pull request");
+        assert!(
+            t.find_environment(&format!("pr-{first}")).await.is_none(),
+            "the preview is gone with its pull request"
+        );
 
         let more = t.read("tiny-training", "data.csv") + "2.0,small\n";
         t.push(

@@ -141,3 +141,28 @@ async fn a_failing_step_names_the_likely_cause() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_survives_a_restart_of_the_bot() {
+    run_test(async |t| {
+        let sha = t
+            .push(
+                "tiny-training",
+                "linus",
+                "main",
+                "Train",
+                &[("note.txt", "1\n")],
+            )
+            .await;
+        t.until("the run", async |t| {
+            t.check("tiny-training", &sha, "train").await
+        })
+        .await;
+        t.restart().await;
+        t.settle().await;
+        let check = t.check("tiny-training", &sha, "train").await;
+        assert_eq!(check.expect("a check run")["conclusion"], "success");
+        assert_eq!(t.proposals("bowsprit/tiny").await.len(), 1);
+    })
+    .await;
+}

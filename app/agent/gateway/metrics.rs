@@ -53,8 +53,13 @@ impl Metrics {
 
     /// The text. `queued` is how many requests wait now.
     pub(crate) fn text(&self, queued: usize) -> String {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut text = String::new();
+        self.requests(&mut text);
+        self.figures(queued, &mut text);
+        text
+    }
+
+    fn requests(&self, text: &mut String) {
         text.push_str("# HELP bowsprit_gateway_requests_total Requests answered, by class of status.\n# TYPE bowsprit_gateway_requests_total counter\n");
         for (index, count) in self.classes.iter().enumerate() {
             let _ = writeln!(
@@ -87,6 +92,9 @@ impl Metrics {
             total_us % 1_000_000
         );
         let _ = writeln!(text, "bowsprit_gateway_request_seconds_count {answered}");
+    }
+
+    fn figures(&self, queued: usize, text: &mut String) {
         for (name, kind, help, value) in [
             (
                 "in_flight",
@@ -130,8 +138,11 @@ impl Metrics {
                 "# HELP bowsprit_gateway_{name} {help}\n# TYPE bowsprit_gateway_{name} {kind}\nbowsprit_gateway_{name} {value}"
             );
         }
-        text
     }
+}
+
+fn read(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
 }
 
 /// A request at work, counted until dropped.

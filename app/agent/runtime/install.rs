@@ -52,38 +52,8 @@ const KEPT_LINES: usize = 60;
 
 /// Builds the virtual environment at `venv`. Errors: `Install` with the requirement's line, `Agent`.
 pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<(), Failure> {
-    let python = parts.interpreter.path.as_os_str();
     let uv = uv();
-    let target = venv.as_os_str();
-    let created = match &uv {
-        Some(uv) => {
-            execute(
-                uv,
-                &["venv".as_ref(), "--python".as_ref(), python, target],
-                log,
-            )
-            .await?
-        }
-        None => {
-            let pip: &[&str] = if parts.lock.is_some() {
-                &[]
-            } else {
-                &["--without-pip"]
-            };
-            let mut args: Vec<&std::ffi::OsStr> =
-                ["-I", "-m", "venv"].iter().map(AsRef::as_ref).collect();
-            args.extend(pip.iter().map(|arg| std::ffi::OsStr::new(*arg)));
-            args.push(target);
-            execute(&parts.interpreter.path, &args, log).await?
-        }
-    };
-    if let Err(lines) = created {
-        let last = lines.back().cloned().unwrap_or_default();
-        return Err(failure(
-            FailureKind::Agent,
-            format!("cannot create the virtual environment: {last}"),
-        ));
-    }
+    create(parts, uv.as_deref(), venv, log).await?;
     let Some(lock) = &parts.lock else {
         return Ok(());
     };
@@ -144,6 +114,47 @@ pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<()
             explain(&lines, &lock.text, lock.path.as_str()),
         )
     })
+}
+
+/// An empty virtual environment, with pip in it where that installs.
+async fn create(
+    parts: &Parts,
+    uv: Option<&Path>,
+    venv: &Path,
+    log: Log<'_>,
+) -> Result<(), Failure> {
+    let python = parts.interpreter.path.as_os_str();
+    let target = venv.as_os_str();
+    let created = match uv {
+        Some(uv) => {
+            execute(
+                uv,
+                &["venv".as_ref(), "--python".as_ref(), python, target],
+                log,
+            )
+            .await?
+        }
+        None => {
+            let pip: &[&str] = if parts.lock.is_some() {
+                &[]
+            } else {
+                &["--without-pip"]
+            };
+            let mut args: Vec<&std::ffi::OsStr> =
+                ["-I", "-m", "venv"].iter().map(AsRef::as_ref).collect();
+            args.extend(pip.iter().map(|arg| std::ffi::OsStr::new(*arg)));
+            args.push(target);
+            execute(&parts.interpreter.path, &args, log).await?
+        }
+    };
+    if let Err(lines) = created {
+        let last = lines.back().cloned().unwrap_or_default();
+        return Err(failure(
+            FailureKind::Agent,
+            format!("cannot create the virtual environment: {last}"),
+        ));
+    }
+    Ok(())
 }
 
 /// Runs an installer; the inner error holds its last lines.

@@ -28,13 +28,13 @@ pub struct Demo {
     /// Play the whole story from outside, check every station, and end
     #[arg(long)]
     tour: bool,
-    /// With --tour: one JSON line a station
+    /// With --tour: stay up afterwards, until interrupted, so that others can look too
     #[arg(long, requires = "tour")]
-    json: bool,
+    stay: bool,
 }
 
 /// Starts the demo and stays until it is interrupted, or until the tour has ended.
-pub async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
+pub async fn run(demo: Demo, is_json: bool) -> anyhow::Result<ExitCode> {
     let world = World::open(demo.state.as_deref(), demo.port)?;
     let hub = bowsprit_hub::start(world.hub_config()).await?;
     let listener = TcpListener::bind(("127.0.0.1", world.ports.bot))
@@ -48,7 +48,11 @@ pub async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     seed::pair(&world, &hub.url, demo.tour).await?;
     let brief = world.write_brief(&hub.url, &format!("http://{}", bot.address), &token)?;
     let code = if demo.tour {
-        play(&brief, demo.json).await?
+        let code = play(&brief, is_json).await?;
+        if demo.stay && code == ExitCode::SUCCESS {
+            super::server::interrupted().await;
+        }
+        code
     } else {
         guide::tell(&world, &hub.url, bot.address, &token);
         tokio::select! {
@@ -99,13 +103,10 @@ pub struct TourArgs {
     /// The file with addresses and people's tokens that the demo wrote
     #[arg(long)]
     brief: PathBuf,
-    /// One JSON line a station
-    #[arg(long)]
-    json: bool,
 }
 
 /// Plays the tour against servers that run already.
-pub async fn run_tour(args: TourArgs) -> anyhow::Result<ExitCode> {
-    tour::play(&args.brief, args.json).await?;
+pub async fn run_tour(args: TourArgs, is_json: bool) -> anyhow::Result<ExitCode> {
+    tour::play(&args.brief, is_json).await?;
     Ok(ExitCode::SUCCESS)
 }

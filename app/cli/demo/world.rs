@@ -184,7 +184,7 @@ impl World {
         write_private(&key, &self.kept.private_pem)?;
         write_private(&secret, &self.kept.webhook_secret)?;
         let text = format!(
-            "listen = \"{bot}\"\npublic_url = \"http://{bot}\"\nstate_dir = {:?}\n\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = {APP_ID}\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n\n[limits]\n# The stand-in has no limit of its own.\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
+            "listen = \"{bot}\"\npublic_url = \"http://{bot}\"\nstate_dir = {:?}\n\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = {APP_ID}\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n\n[front]\nopen_reading = true\n\n[limits]\n# The stand-in has no limit of its own.\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
             self.dir.join("bot"),
             key,
             secret,

@@ -252,60 +252,114 @@ async fn refused(tour: &mut Tour, sha: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A proposed version on its way.
+struct Candidate {
+    version: u64,
+    /// Whether each station is told, or the last alone.
+    is_first: bool,
+    number: u64,
+    head: String,
+    url: Option<String>,
+    manifest: Manifest,
+}
+
+impl Candidate {
+    fn station(&self, name: &'static str, detail: String) -> Station {
+        Station {
+            name,
+            detail,
+            url: self.url.clone(),
+            sha: Some(self.head.clone()),
+            digest: Some(self.manifest.digest.to_string()),
+            model_version: Some(self.version),
+            ..Station::default()
+        }
+    }
+
+    fn tell(&self, tour: &mut Tour, station: Station) {
+        if self.is_first {
+            tour.tell(station);
+        }
+    }
+}
+
 /// From the open proposal to production; says the digest and a sample.
 async fn land(tour: &mut Tour, version: u64, is_first: bool) -> anyhow::Result<(String, Value)> {
-    let service = tour.service();
+    let candidate = proposed(tour, version, is_first).await?;
+    let merged = reviewed(tour, &candidate).await?;
+    let sample = sample_at(tour, &merged).await?;
+    let manifest = &candidate.manifest;
+    let staging = deployed(tour, "staging", Some(&merged)).await?;
+    let status = serves(tour, "staging", &staging, manifest, &sample).await?;
+    let station = Station {
+        url: Some(staging),
+        http_status: Some(status),
+        sha: Some(merged.clone()),
+        ..candidate.station("staging", format!("staging serves v{version}"))
+    };
+    candidate.tell(tour, station);
+    promoted(tour, &candidate).await?;
+    let production = deployed(tour, "production", Some(&merged)).await?;
+    let status = serves(tour, "production", &production, manifest, &sample).await?;
+    let name = if is_first {
+        "production"
+    } else {
+        "second_version"
+    };
+    tour.tell(Station {
+        url: Some(production),
+        http_status: Some(status),
+        sha: Some(merged),
+        ..candidate.station(name, format!("production serves v{version}"))
+    });
+    Ok((candidate.manifest.digest.to_string(), sample))
+}
+
+async fn proposed(tour: &mut Tour, version: u64, is_first: bool) -> anyhow::Result<Candidate> {
     let pull = open_pull(tour, "bowsprit/digits", &format!("v{version}")).await?;
-    let (number, head) = (
-        pull["number"].as_u64().unwrap_or_default(),
-        text(&pull["head"]["sha"]),
-    );
+    let head = text(&pull["head"]["sha"]);
     let manifest = manifest_at(tour, &head).await?;
     ensure!(
         manifest.version == version,
         "the proposal is v{}, not v{version}",
         manifest.version
     );
-    let digest = manifest.digest.to_string();
-    let station = |name: &'static str, detail: String| Station {
-        name,
-        detail,
-        digest: Some(digest.clone()),
-        model_version: Some(version),
-        ..Station::default()
+    let candidate = Candidate {
+        version,
+        is_first,
+        number: pull["number"].as_u64().unwrap_or_default(),
+        head,
+        url: url_of(&pull),
+        manifest,
     };
     if is_first {
-        tour.tell(Station {
-            url: url_of(&pull),
-            sha: Some(head.clone()),
-            ..station("proposal", text(&pull["title"]))
-        });
-        let preview = deployed(tour, &format!("preview-{number}"), Some(&head)).await?;
-        let sample = sample_at(tour, &head).await?;
-        let door = door(tour, &format!("pr-{number}")).await?;
-        let status = predicts(&door, &preview, &sample).await?;
-        tour.tell(Station {
-            url: Some(preview),
-            http_status: Some(status),
-            sha: Some(head.clone()),
-            ..station("preview", "the preview knows a digit".to_owned())
-        });
+        tour.tell(candidate.station("proposal", text(&pull["title"])));
+        preview(tour, &candidate).await?;
     }
-    say(tour, "grace", &service, number, "/lgtm").await?;
-    if is_first {
-        tour.tell(Station {
-            url: url_of(&pull),
-            sha: Some(head.clone()),
-            ..station("lgtm", "grace: /lgtm".to_owned())
-        });
-    }
-    say(tour, "ada", &service, number, "/approve").await?;
-    if is_first {
-        tour.tell(Station {
-            url: url_of(&pull),
-            sha: Some(head.clone()),
-            ..station("approve", "ada: /approve".to_owned())
-        });
+    Ok(candidate)
+}
+
+async fn preview(tour: &mut Tour, candidate: &Candidate) -> anyhow::Result<()> {
+    let (number, head) = (candidate.number, &candidate.head);
+    let url = deployed(tour, &format!("preview-{number}"), Some(head)).await?;
+    let sample = sample_at(tour, head).await?;
+    let door = door(tour, &format!("pr-{number}")).await?;
+    let status = predicts(&door, &url, &sample).await?;
+    tour.tell(Station {
+        url: Some(url),
+        http_status: Some(status),
+        ..candidate.station("preview", "the preview knows a digit".to_owned())
+    });
+    Ok(())
+}
+
+/// Says the merge commit.
+async fn reviewed(tour: &mut Tour, candidate: &Candidate) -> anyhow::Result<String> {
+    let (service, number) = (tour.service(), candidate.number);
+    for (login, name, word) in [("grace", "lgtm", "/lgtm"), ("ada", "approve", "/approve")] {
+        say(tour, login, &service, number, word).await?;
+        let station = candidate.station(name, format!("{login}: {word}"));
+        candidate.tell(tour, station);
     }
     let merged = until("the merge", async || {
         let pull = tour
@@ -319,57 +373,28 @@ async fn land(tour: &mut Tour, version: u64, is_first: bool) -> anyhow::Result<(
     })
     .await?;
     ensure!(
-        manifest_at(tour, &merged).await?.digest == manifest.digest,
+        manifest_at(tour, &merged).await?.digest == candidate.manifest.digest,
         "the merged manifest is not the approved one"
     );
-    if is_first {
-        tour.tell(Station {
-            url: url_of(&pull),
-            sha: Some(merged.clone()),
-            ..station("merge", format!("merged as `{}`", &merged[..7]))
-        });
-    }
-    let sample = sample_at(tour, &merged).await?;
-    let staging = deployed(tour, "staging", Some(&merged)).await?;
-    let status = serves(tour, "staging", &staging, &manifest, &sample).await?;
-    if is_first {
-        tour.tell(Station {
-            url: Some(staging),
-            http_status: Some(status),
-            sha: Some(merged.clone()),
-            ..station("staging", format!("staging serves v{version}"))
-        });
-    }
-    let promotion = open_pull(tour, "bowsprit/promote-production", &format!("v{version}")).await?;
-    if is_first {
-        tour.tell(Station {
-            url: url_of(&promotion),
-            sha: Some(text(&promotion["head"]["sha"])),
-            ..station("promotion", text(&promotion["title"]))
-        });
-    }
-    say(
-        tour,
-        "rita",
-        &service,
-        promotion["number"].as_u64().unwrap_or_default(),
-        "/approve",
-    )
-    .await?;
-    let production = deployed(tour, "production", Some(&merged)).await?;
-    let status = serves(tour, "production", &production, &manifest, &sample).await?;
-    let name = if is_first {
-        "production"
-    } else {
-        "second_version"
+    let station = Station {
+        sha: Some(merged.clone()),
+        ..candidate.station("merge", format!("merged as `{}`", &merged[..7]))
     };
-    tour.tell(Station {
-        url: Some(production),
-        http_status: Some(status),
-        sha: Some(merged),
-        ..station(name, format!("production serves v{version}"))
-    });
-    Ok((digest, sample))
+    candidate.tell(tour, station);
+    Ok(merged)
+}
+
+async fn promoted(tour: &mut Tour, candidate: &Candidate) -> anyhow::Result<()> {
+    let title = format!("v{}", candidate.version);
+    let pull = open_pull(tour, "bowsprit/promote-production", &title).await?;
+    let station = Station {
+        url: url_of(&pull),
+        sha: Some(text(&pull["head"]["sha"])),
+        ..candidate.station("promotion", text(&pull["title"]))
+    };
+    candidate.tell(tour, station);
+    let number = pull["number"].as_u64().unwrap_or_default();
+    say(tour, "rita", &tour.service(), number, "/approve").await
 }
 
 async fn rollback(tour: &mut Tour, first: &str, url: &str, door: &Caller) -> anyhow::Result<()> {

@@ -73,8 +73,10 @@ pub enum Query {
     ActiveRuns(RepoId, BranchName),
     /// A run by id.
     Run(String),
-    /// The newest run on the default branch that may be proposed for this model.
-    PassedRun(RepoId, Slug),
+    /// The newest run on this branch that may be proposed for this model.
+    PassedRun(RepoId, BranchName, Slug),
+    /// The run of a model's next version, which waits for the open proposal.
+    Next(RepoId, Slug),
     /// Every version of a model, from the tags.
     Versions(RepoId, Slug),
     /// What the gateway of an environment says.
@@ -90,6 +92,10 @@ pub enum Query {
 #[expect(
     missing_docs,
     reason = "each variant answers the question of the same name"
+)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step holds some dozens of answers for a moment; a box would cost every reader more than the room it saves"
 )]
 pub enum Answer {
     Repository(Option<RepoView>),
@@ -458,7 +464,9 @@ impl Ask {
         /// Answers [`Query::Run`].
         run(id: &str) -> Option<Run> = Query::Run(id.to_owned()), Run;
         /// Answers [`Query::PassedRun`].
-        passed_run(training: RepoId, model: &Slug) -> Option<Run> = Query::PassedRun(training, model.clone()), Run;
+        passed_run(training: RepoId, branch: &BranchName, model: &Slug) -> Option<Run> = Query::PassedRun(training, branch.clone(), model.clone()), Run;
+        /// Answers [`Query::Next`].
+        next(service: RepoId, model: &Slug) -> Option<String> = Query::Next(service, model.clone()), Text;
         /// Answers [`Query::Versions`].
         versions(service: RepoId, model: &Slug) -> Vec<Version> = Query::Versions(service, model.clone()), Versions;
         /// Answers [`Query::Live`].

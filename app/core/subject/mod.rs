@@ -5,10 +5,16 @@
 pub mod ask;
 pub mod environment;
 pub mod model;
+#[cfg(test)]
+mod model_tests;
 pub mod proposal;
 pub mod pull;
 pub mod route;
+#[cfg(test)]
+mod route_tests;
 pub mod run;
+#[cfg(test)]
+mod testing;
 
 use crate::effect::{Effect, Hint, Intent, Outcome, Priority, Record, Text, Wake};
 use crate::name::{CommentId, PrNumber, Repo, RepoId, Slug};
@@ -92,8 +98,6 @@ pub struct Given<S> {
     pub now_ms: i64,
     /// The bot's public address, without a slash at the end.
     pub public_url: String,
-    /// The bot's own account, `<slug>[bot]`.
-    pub bot: crate::name::Login,
 }
 
 /// What a step says.

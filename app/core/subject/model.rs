@@ -2,16 +2,15 @@
 
 use crate::contract::Contract;
 use crate::effect::{
-    Effect, EffectResult, EffectState, Hint, Intent, Priority, Propose, Record, Text, Version, Wake,
+    Effect, EffectResult, EffectState, Hint, Intent, Priority, Propose, Record, Version, Wake,
 };
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
 };
-use crate::subject::ask::{Ask, ContractAt, PullView};
+use crate::subject::ask::{Ask, ContractAt, Permission, PullView};
 use crate::subject::run::Run;
 use crate::subject::{Act, Given, Step, SubjectKey, proposal};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// A model as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,7 +116,9 @@ fn advance(
         });
         return Some(Some(act));
     }
-    let Some(run) = ask.passed_run(training.repo.id, name)? else {
+    let supersede = commands(&mut act, given, ask)?;
+    let Some(run) = ask.passed_run(training.repo.id, &training.default_branch, name)? else {
+        answer_all(&mut act, &supersede, NOTHING_WAITS);
         return Some(Some(act));
     };
     let versions = ask.versions(id, name)?;
@@ -131,6 +132,7 @@ fn advance(
             versions,
             open,
             base: view.default_branch,
+            supersede,
         },
     )?;
     Some(Some(act))
@@ -141,7 +143,11 @@ struct Found {
     versions: Vec<Version>,
     open: Option<PullView>,
     base: BranchName,
+    supersede: Vec<Supersede>,
 }
+
+/// Why `/supersede` does nothing.
+const NOTHING_WAITS: &str = "there is no newer version waiting; nothing to supersede";
 
 /// Takes over what the proposal's effect brought back.
 fn learn_proposal(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> Option<()> {
@@ -157,8 +163,10 @@ fn learn_proposal(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> 
     match (&outcome.state, &outcome.result) {
         (EffectState::Done, EffectResult::Proposed { pr, commit }) => {
             if let Some(run) = ask.run(&proposal.run)? {
-                let version =
-                    version_of(&act.state, &proposal, &run, commit, Some(*pr), given.now_ms);
+                let version = Version {
+                    pr: Some(*pr),
+                    ..version_of(&act.state, &proposal, &run, commit, given.now_ms)
+                };
                 act.records.push(Record::Version(Box::new(version)));
             }
             let (number, who) = (proposal.version, act.state.name.clone());
@@ -213,7 +221,6 @@ fn version_of(
     proposal: &Proposal,
     run: &Run,
     commit: &CommitSha,
-    pr: Option<PrNumber>,
     now_ms: i64,
 ) -> Version {
     Version {
@@ -237,27 +244,28 @@ fn version_of(
         metrics: run.numbers(),
         self_reported: run.self_reported,
         commit: commit.clone(),
-        pr,
+        pr: None,
         created_ms: now_ms,
     }
 }
 
 /// Decides whether the newest passed run becomes the next version now.
 fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found) -> Option<()> {
-    let supersede = commands(act, given, ask)?;
+    let supersede = &found.supersede;
     let run = &found.run;
     let Some(made) = &run.made else {
         return Some(());
     };
     if act.state.proposal.as_ref().is_some_and(|p| p.pr.is_none()) {
+        answer_all(
+            act,
+            supersede,
+            "a newer version is being proposed at this moment; look at the pull request again in a minute",
+        );
         return Some(());
     }
     if act.state.dealt_with.as_deref() == Some(run.id.as_str()) {
-        answer_all(
-            act,
-            &supersede,
-            "there is no newer version waiting; nothing to supersede",
-        );
+        answer_all(act, supersede, NOTHING_WAITS);
         return Some(());
     }
     let newest = found.versions.iter().max_by_key(|version| version.version);
@@ -275,6 +283,7 @@ fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found)
             why: why.clone(),
         });
         act.intents.push(identical(run, &why));
+        answer_all(act, supersede, NOTHING_WAITS);
         return Some(());
     }
     let replaces = match &found.open {
@@ -295,7 +304,7 @@ fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found)
                 }
                 answer_all(
                     act,
-                    &supersede,
+                    supersede,
                     "the branch of this proposal holds a commit that is not ours; close it, and the waiting version is proposed anew",
                 );
                 return Some(());
@@ -303,7 +312,7 @@ fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found)
             head.map(|head| (open.number, head))
         }
     };
-    react_all(act, &supersede);
+    react_all(act, supersede);
     propose(act, given, ask, &found, replaces)
 }
 
@@ -340,7 +349,13 @@ fn propose(
         return Some(());
     };
     let files = proposal::files(&act.state, run, number, &found.versions);
-    let body = proposal::body(&act.state, run, number, &found.versions, given, ask)?;
+    let body = proposal::body(
+        &act.state,
+        (run, number),
+        &found.versions,
+        &given.public_url,
+        ask,
+    )?;
     let title = proposal::title(&act.state.name, number, run);
     let key = format!(
         "propose:{}:{}:v{number}:{}",
@@ -411,7 +426,10 @@ fn commands(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> Option
             comment: *comment,
             by: by.clone(),
         };
-        if owners.approvers(&path).iter().any(|login| login.is(by)) {
+        let is_approver = owners.approvers(&path).iter().any(|login| login.is(by));
+        if is_approver
+            || (owners.is_empty() && ask.permission(act.state.repo.id, by)? >= Permission::Write)
+        {
             good.push(one);
         } else {
             let message = format!(
@@ -453,12 +471,4 @@ fn react_all(act: &mut Act<Model>, commands: &[Supersede]) {
             why: format!("#{}", command.pr),
         });
     }
-}
-
-/// The text of a waiting version, for the status comment of the frozen proposal.
-pub fn next_text(model: &Model) -> Option<Text> {
-    model
-        .next
-        .as_ref()
-        .map(|run| Text::new("comments/next", json!({"run": run, "model": model.name})))
 }

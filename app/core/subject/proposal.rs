@@ -4,9 +4,9 @@ use crate::chart;
 use crate::effect::{Content, Text, Version};
 use crate::name::{Digest, RepoPath};
 use crate::subject::ask::{Ask, Manifest, TrainingRef};
+use crate::subject::environment;
 use crate::subject::model::Model;
 use crate::subject::run::{Run, check};
-use crate::subject::{Given, environment};
 use crate::text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -151,10 +151,9 @@ fn card(model: &Model, run: &Run, number: u64) -> String {
 /// The text of the pull request, as data for its template.
 pub fn body(
     model: &Model,
-    run: &Run,
-    number: u64,
+    (run, number): (&Run, u64),
     versions: &[Version],
-    given: &Given<Model>,
+    public_url: &str,
     ask: &mut Ask,
 ) -> Option<Text> {
     let environments = ask.environments(model.repo.id)?;
@@ -188,7 +187,7 @@ pub fn body(
             "training": {"repo": run.repo.name, "sha": run.sha, "subject": commit.map(|c| c.subject), "from": last.map(|l| l.training_commit.clone())},
             "sample": samples.first().map(|s| json!({"input": shown(&s.input), "output": shown(&s.output)})),
             "run": run.id,
-            "run_page": format!("{}/runs/{}", given.public_url, run.id),
+            "run_page": format!("{public_url}/runs/{}", run.id),
             "digest": run.made.as_ref().map(|made| made.digest.clone()),
             "bytes": run.made.as_ref().map(|made| made.files.iter().map(|f| f.bytes).sum::<u64>()),
             "probe": run.probe,
@@ -211,7 +210,15 @@ pub(super) fn shown(value: &Value) -> String {
     if text.chars().count() > SAMPLE_CHARS_MAX {
         "@sample.json".to_owned()
     } else {
-        text.chars().map(|c| if c == '\'' || !c.is_ascii() { format!("\\u{:04x}", c as u32) } else { c.to_string() }).collect()
+        text.chars()
+            .map(|c| {
+                if c == '\'' || !c.is_ascii() {
+                    format!("\\u{:04x}", c as u32)
+                } else {
+                    c.to_string()
+                }
+            })
+            .collect()
     }
 }
 

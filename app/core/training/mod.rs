@@ -1,3 +1,4 @@
 //! What a training backend is asked to do, and what comes back.
 
+pub mod job;
 pub mod spec;

@@ -203,7 +203,7 @@ async fn service_tree_knows_code_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn judge_is_the_contract_and_its_paths() {
+async fn a_judge_is_everything_at_its_paths_and_nothing_else() {
     let files = |contract: &'static str, data: &'static str, code: &'static str| {
         [
             ("bowsprit.yaml", contract),
@@ -234,7 +234,7 @@ async fn judge_is_the_contract_and_its_paths() {
     }
     assert_eq!(digests[0], digests[1]);
     assert_ne!(digests[0], digests[2]);
-    assert_ne!(digests[0], digests[3]);
+    assert_eq!(digests[0], digests[3]);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! The App, its installations and their tokens.
 
 use super::Ctx;
-use crate::admin;
 use crate::answer::{Refusal, Reply, created, no_content, ok};
 use crate::auth::{Actor, rank, token_reaches};
+use crate::seed;
 use crate::state::{Installation, Repo, Role, State, Token};
 use crate::text;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const TOKEN_REPOS_MAX: usize = 500;
 
 pub(crate) fn app(ctx: &mut Ctx<'_>) -> Reply {
     let app = ctx.state.app.as_ref().ok_or_else(Refusal::not_found)?;
-    ok(ctx.view().app(app))
+    ok(ctx.view().full_app(app))
 }
 
 pub(crate) fn by_slug(ctx: &mut Ctx<'_>) -> Reply {
@@ -24,7 +24,7 @@ pub(crate) fn by_slug(ctx: &mut Ctx<'_>) -> Reply {
     if app.slug != ctx.param("slug") {
         return Err(Refusal::not_found());
     }
-    ok(ctx.view().app(app))
+    ok(ctx.view().full_app(app))
 }
 
 pub(crate) fn installations(ctx: &mut Ctx<'_>) -> Reply {
@@ -79,7 +79,7 @@ fn set_suspended(ctx: &mut Ctx<'_>, at: Option<i64>, action: &'static str) -> Re
     if let Some(installation) = ctx.state.installations.get_mut(&id) {
         installation.suspended = at;
     }
-    admin::announce(ctx.hub, ctx.state, id, (action, &BTreeSet::new()));
+    seed::announce(ctx.hub, ctx.state, id, (action, &BTreeSet::new()));
     no_content()
 }
 
@@ -128,7 +128,10 @@ fn narrowed_permissions(
     let mut granted = BTreeMap::new();
     for (name, level) in wanted {
         let level = level.as_str().unwrap_or_default();
-        let has = installation.permissions.get(name).map_or(0, |has| rank(has));
+        let has = installation
+            .permissions
+            .get(name)
+            .map_or(0, |has| rank(has));
         if rank(level) == 0 || rank(level) > has {
             return Err(Refusal::unprocessable(
                 "The permissions requested are not granted to this installation.",
@@ -190,10 +193,14 @@ pub(crate) fn repositories(ctx: &mut Ctx<'_>) -> Reply {
     };
     let repos = reached(ctx.state, token);
     let mut reply = ctx.paged_in("repositories", repos, |repo| {
-        ctx.view().full_repo(repo, Role::Read)
+        ctx.view().own_repo(repo, Role::Read)
     })?;
     if let crate::answer::Body::Json(body) = &mut reply.body {
-        let selection = if token.repos.is_some() { "selected" } else { "all" };
+        let selection = if token.repos.is_some() {
+            "selected"
+        } else {
+            "all"
+        };
         body["repository_selection"] = json!(selection);
     }
     Ok(reply)

@@ -1,54 +1,27 @@
 //! Check runs and check suites.
 
 use super::Ctx;
+use super::check_fields::{apply, check};
 use super::git_refs::resolve;
 use crate::answer::{Answer, Refusal, Reply, created, ok};
 use crate::json::check::suite_state;
 use crate::refs::new_suite;
-use crate::state::CheckRun;
-use crate::text::parse_time;
+use crate::state::{CheckRun, CheckSuite};
 use git2::Oid;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-const TEXT_MAX_CHARS: usize = 65_535;
-const ANNOTATIONS_MAX: usize = 50;
-const ACTIONS_MAX: usize = 3;
-const LABEL_MAX_CHARS: usize = 20;
-const ACTION_DESCRIPTION_MAX_CHARS: usize = 40;
-const IDENTIFIER_MAX_CHARS: usize = 20;
 /// Older runs of the same name in a suite above this number are dropped.
 const SAME_NAME_MAX: usize = 1_000;
-const STATUSES: [&str; 6] = [
-    "queued",
-    "in_progress",
-    "completed",
-    "waiting",
-    "requested",
-    "pending",
-];
-const CONCLUSIONS: [&str; 8] = [
-    "action_required",
-    "cancelled",
-    "failure",
-    "neutral",
-    "success",
-    "skipped",
-    "stale",
-    "timed_out",
-];
-
-fn bad(field: &str, code: &str) -> Refusal {
-    Refusal::invalid("CheckRun", field, code)
-}
-
 pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let name = ctx.need_text("CheckRun", "name")?.to_owned();
     let sha = ctx.need_text("CheckRun", "head_sha")?.to_owned();
     let git = ctx.git()?;
     let id = Oid::from_str(&sha).ok().filter(|_| sha.len() == 40);
     if id.and_then(|id| git.find_commit(id).ok()).is_none() {
-        return Err(Refusal::unprocessable(format!("No commit found for SHA: {sha}")));
+        return Err(Refusal::unprocessable(format!(
+            "No commit found for SHA: {sha}"
+        )));
     }
     check(ctx, true)?;
     let suite = suite_for(ctx, &sha)?;
@@ -125,129 +98,6 @@ fn suite_for(ctx: &mut Ctx<'_>, sha: &str) -> Result<u64, Refusal> {
     Ok(id)
 }
 
-/// Checks every limit of a body before anything is changed.
-fn check(ctx: &Ctx<'_>, is_new: bool) -> Result<(), Refusal> {
-    let status = ctx.text("status");
-    let conclusion = ctx.text("conclusion");
-    if status.is_some_and(|status| !STATUSES.contains(&status)) {
-        return Err(bad("status", "invalid"));
-    }
-    if conclusion.is_some_and(|conclusion| !CONCLUSIONS.contains(&conclusion)) {
-        return Err(bad("conclusion", "invalid"));
-    }
-    if status == Some("completed") && conclusion.is_none() {
-        return Err(bad("conclusion", "missing_field"));
-    }
-    if let Some(output) = ctx.call.body.get("output").filter(|one| one.is_object()) {
-        check_output(output, is_new)?;
-    }
-    let actions = ctx.call.body.get("actions").and_then(Value::as_array);
-    if actions.is_some_and(|actions| actions.len() > ACTIONS_MAX) {
-        return Err(bad("actions", "invalid"));
-    }
-    for action in actions.into_iter().flatten() {
-        let limits = [
-            ("label", LABEL_MAX_CHARS),
-            ("description", ACTION_DESCRIPTION_MAX_CHARS),
-            ("identifier", IDENTIFIER_MAX_CHARS),
-        ];
-        for (field, max) in limits {
-            let text = action.get(field).and_then(Value::as_str);
-            let text = text.ok_or_else(|| bad(field, "missing_field"))?;
-            if text.chars().count() > max {
-                return Err(Refusal::custom(
-                    "CheckRun",
-                    field,
-                    format!("{field} is too long (maximum is {max} characters)"),
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_output(output: &Value, is_new: bool) -> Result<(), Refusal> {
-    let text = |name: &str| output.get(name).and_then(Value::as_str);
-    if is_new && text("title").is_none() {
-        return Err(bad("title", "missing_field"));
-    }
-    if text("summary").is_none() {
-        return Err(bad("summary", "missing_field"));
-    }
-    for field in ["summary", "text"] {
-        let length = text(field).unwrap_or_default().chars().count();
-        if length > TEXT_MAX_CHARS {
-            return Err(Refusal::custom(
-                "CheckRun",
-                field,
-                format!("{field} exceeds a maximum bytesize of {TEXT_MAX_CHARS}"),
-            ));
-        }
-    }
-    let annotations = output.get("annotations").and_then(Value::as_array);
-    if annotations.is_some_and(|list| list.len() > ANNOTATIONS_MAX) {
-        return Err(Refusal::unprocessable(
-            "Invalid request.\n\nNo more than 50 items are allowed.",
-        ));
-    }
-    for annotation in annotations.into_iter().flatten() {
-        for field in ["path", "start_line", "end_line", "annotation_level", "message"] {
-            if annotation.get(field).is_none() {
-                return Err(bad(field, "missing_field"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Puts the fields of a body into a run.
-fn apply(ctx: &Ctx<'_>, run: &mut CheckRun) {
-    let body = &ctx.call.body;
-    if let Some(name) = ctx.text("name") {
-        name.clone_into(&mut run.name);
-    }
-    if let Some(id) = ctx.text("external_id") {
-        run.external_id = Some(id.to_owned());
-    }
-    if let Some(url) = ctx.text("details_url") {
-        run.details_url = Some(url.to_owned());
-    }
-    if let Some(status) = ctx.text("status") {
-        status.clone_into(&mut run.status);
-    }
-    if let Some(at) = ctx.text("started_at").and_then(parse_time) {
-        run.started = Some(at);
-    }
-    let completed = ctx.text("completed_at").and_then(parse_time);
-    if let Some(conclusion) = ctx.text("conclusion") {
-        run.conclusion = Some(conclusion.to_owned());
-        run.status = "completed".into();
-        run.completed = Some(completed.unwrap_or(ctx.call.now));
-    } else if run.status != "completed" {
-        run.conclusion = None;
-        run.completed = None;
-    }
-    if let Some(actions) = body.get("actions").and_then(Value::as_array) {
-        run.actions.clone_from(actions);
-    }
-    let Some(output) = body.get("output").filter(|one| one.is_object()) else {
-        return;
-    };
-    let text = |name: &str| output.get(name).and_then(Value::as_str);
-    for (field, slot) in [
-        ("title", &mut run.title),
-        ("summary", &mut run.summary),
-        ("text", &mut run.text),
-    ] {
-        if let Some(value) = text(field) {
-            *slot = Some(value.to_owned());
-        }
-    }
-    let list = |name: &str| output.get(name).and_then(Value::as_array).cloned();
-    run.annotations.extend(list("annotations").unwrap_or_default());
-    run.images.extend(list("images").unwrap_or_default());
-}
-
 fn find<'c>(ctx: &'c Ctx<'_>, id: u64) -> Result<&'c CheckRun, Refusal> {
     ctx.repo()?.runs.get(&id).ok_or_else(Refusal::not_found)
 }
@@ -256,12 +106,16 @@ fn shown(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
     Ok(ctx.view().check_run(ctx.repo()?, find(ctx, id)?))
 }
 
-/// Sends `check_run`, whose run holds its whole suite.
+/// Sends `check_run`, whose run holds its suite.
 fn tell(ctx: &Ctx<'_>, id: u64, what: (&'static str, Value)) -> Result<(), Refusal> {
     let (action, mut payload) = what;
     let mut run = shown(ctx, id)?;
-    let suite = find(ctx, id)?.suite;
-    run["check_suite"] = suite_json(ctx, suite)?;
+    let repo = ctx.repo()?;
+    let suite = repo
+        .suites
+        .get(&find(ctx, id)?.suite)
+        .ok_or_else(Refusal::not_found)?;
+    run["check_suite"] = ctx.view().suite_of_run(repo, suite);
     payload["check_run"] = run;
     ctx.emit("check_run", Some(action), payload);
     Ok(())
@@ -280,8 +134,7 @@ fn after_change(ctx: &Ctx<'_>, id: u64, was_completed: bool) -> Result<(), Refus
         .filter(|one| one.suite == run.suite)
         .collect();
     if suite_state(&runs).0 == "completed" {
-        let suite = suite_json(ctx, run.suite)?;
-        ctx.emit("check_suite", Some("completed"), json!({ "check_suite": suite }));
+        tell_suite(ctx, run.suite, "completed")?;
     }
     Ok(())
 }
@@ -382,11 +235,24 @@ fn list_runs(ctx: &Ctx<'_>, wanted: impl Fn(&CheckRun) -> bool) -> Reply {
 fn suite_json(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
     let repo = ctx.repo()?;
     let suite = repo.suites.get(&id).ok_or_else(Refusal::not_found)?;
+    Ok(ctx
+        .view()
+        .check_suite(repo, suite, head_commit(ctx, suite)?))
+}
+
+fn head_commit(ctx: &Ctx<'_>, suite: &CheckSuite) -> Result<Value, Refusal> {
     let git = ctx.git()?;
-    let head = Oid::from_str(&suite.head_sha)
-        .and_then(|id| git.find_commit(id))
-        .map(|commit| ctx.view().simple_commit(&commit))?;
-    Ok(ctx.view().check_suite(repo, suite, head))
+    let commit = Oid::from_str(&suite.head_sha).and_then(|id| git.find_commit(id))?;
+    Ok(ctx.view().simple_commit(&commit))
+}
+
+/// Sends `check_suite`.
+fn tell_suite(ctx: &Ctx<'_>, id: u64, action: &'static str) -> Result<(), Refusal> {
+    let repo = ctx.repo()?;
+    let suite = repo.suites.get(&id).ok_or_else(Refusal::not_found)?;
+    let told = ctx.view().suite_told(repo, suite, head_commit(ctx, suite)?);
+    ctx.emit("check_suite", Some(action), json!({ "check_suite": told }));
+    Ok(())
 }
 
 pub(crate) fn suites_of(ctx: &mut Ctx<'_>) -> Reply {
@@ -409,11 +275,6 @@ pub(crate) fn suite(ctx: &mut Ctx<'_>) -> Reply {
 }
 
 pub(crate) fn rerequest_suite(ctx: &mut Ctx<'_>) -> Reply {
-    let suite = suite_json(ctx, ctx.number("id")?)?;
-    ctx.emit(
-        "check_suite",
-        Some("rerequested"),
-        json!({ "check_suite": suite }),
-    );
+    tell_suite(ctx, ctx.number("id")?, "rerequested")?;
     Ok(Answer::json(StatusCode::CREATED, json!({})))
 }

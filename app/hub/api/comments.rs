@@ -71,7 +71,9 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let (number, is_locked) = (issue.number, issue.locked);
     let body = text(ctx)?.to_owned();
     if is_locked && ctx.call.actor.role(ctx.state, ctx.repo()?) < Role::Triage {
-        return Err(Refusal::forbidden("Unable to create comment because issue is locked."));
+        return Err(Refusal::forbidden(
+            "Unable to create comment because issue is locked.",
+        ));
     }
     let comment = Comment {
         id: ctx.state.id(),
@@ -105,7 +107,7 @@ fn tell(ctx: &Ctx<'_>, id: u64, what: (&'static str, Value)) -> Result<(), Refus
     payload["issue"] = repo
         .issues
         .get(&comment.issue)
-        .map_or(Value::Null, |issue| ctx.view().issue(repo, issue));
+        .map_or(Value::Null, |issue| ctx.view().issue_told(repo, issue));
     ctx.emit("issue_comment", Some(action), payload);
     Ok(())
 }
@@ -136,7 +138,11 @@ pub(crate) fn update(ctx: &mut Ctx<'_>) -> Reply {
         "comment.edited",
         json!({"number": number, "comment": id, "body": body}),
     );
-    tell(ctx, id, ("edited", json!({"changes": {"body": {"from": old}}})))?;
+    tell(
+        ctx,
+        id,
+        ("edited", json!({"changes": {"body": {"from": old}}})),
+    )?;
     get(ctx)
 }
 

@@ -28,8 +28,7 @@ pub(crate) fn list(ctx: &mut Ctx<'_>) -> Reply {
     for id in walk.take(WALK_MAX) {
         let commit = git.find_commit(id?)?;
         let when = commit.time().seconds();
-        let is_in_time =
-            since.is_none_or(|from| when >= from) && until.is_none_or(|to| when <= to);
+        let is_in_time = since.is_none_or(|from| when >= from) && until.is_none_or(|to| when <= to);
         if is_in_time && path.is_none_or(|path| touches(&commit, path)) {
             found.push(commit);
         }
@@ -55,7 +54,8 @@ pub(crate) fn get(ctx: &mut Ctx<'_>) -> Reply {
     if ctx.call.accept.contains(".sha") {
         let mut answer = crate::answer::Answer::empty(StatusCode::OK);
         let bytes = id.to_string().into_bytes();
-        answer.body = crate::answer::Body::Bytes("application/vnd.github.sha; charset=utf-8", bytes);
+        answer.body =
+            crate::answer::Body::Bytes("application/vnd.github.sha; charset=utf-8", bytes);
         return Ok(answer);
     }
     let commit = git.find_commit(id)?;
@@ -73,17 +73,16 @@ fn stats(files: &[FileChange]) -> Value {
 }
 
 /// What a commit changes against its first parent.
-pub(crate) fn files_of(git: &Repository, commit: &Commit<'_>) -> Result<Vec<FileChange>, git2::Error> {
+pub(crate) fn files_of(
+    git: &Repository,
+    commit: &Commit<'_>,
+) -> Result<Vec<FileChange>, git2::Error> {
     let parent = commit.parents().next().map(|parent| parent.tree());
     let parent = parent.transpose()?;
     gitstore::changes(git, parent.as_ref(), Some(&commit.tree()?), true)
 }
 
-fn add_files(
-    ctx: &Ctx<'_>,
-    body: &mut Value,
-    what: (&str, &[FileChange]),
-) -> Result<(), Refusal> {
+fn add_files(ctx: &Ctx<'_>, body: &mut Value, what: (&str, &[FileChange])) -> Result<(), Refusal> {
     let (sha, files) = what;
     let repo = ctx.repo()?;
     body["files"] = files

@@ -44,8 +44,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>) -> Reply {
             let blob = git.find_blob(entry.id())?;
             if ctx.call.accept.contains("raw") {
                 let mut answer = Answer::empty(StatusCode::OK);
-                answer.body =
-                    Body::Bytes("application/vnd.github.raw", blob.content().to_vec());
+                answer.body = Body::Bytes("application/vnd.github.raw", blob.content().to_vec());
                 return Ok(answer);
             }
             let mut body = item(ctx, path, (reference, "file", entry.id(), blob.size()))?;
@@ -89,11 +88,7 @@ fn folder(ctx: &Ctx<'_>, at: (&git2::Tree<'_>, &str, &str)) -> Result<Value, Ref
     Ok(Value::Array(items))
 }
 
-fn item(
-    ctx: &Ctx<'_>,
-    path: &str,
-    what: (&str, &str, Oid, usize),
-) -> Result<Value, Refusal> {
+fn item(ctx: &Ctx<'_>, path: &str, what: (&str, &str, Oid, usize)) -> Result<Value, Refusal> {
     let (reference, kind, id, size) = what;
     let repo = ctx.repo()?;
     let (api, html) = (ctx.view().repo_api(repo), ctx.view().repo_html(repo));
@@ -124,7 +119,10 @@ pub(crate) fn put(ctx: &mut Ctx<'_>) -> Reply {
         .ok_or_else(|| Refusal::invalid("Content", "content", "missing_field"))?;
     let bytes = decode(content, "base64")?;
     let git = ctx.git()?;
-    let branch = ctx.text("branch").unwrap_or(&ctx.repo()?.default_branch).to_owned();
+    let branch = ctx
+        .text("branch")
+        .unwrap_or(&ctx.repo()?.default_branch)
+        .to_owned();
     let tip = ctx.repo()?.branch(&branch).cloned();
     let is_empty = ctx.repo()?.refs.is_empty();
     let parent = match tip {

@@ -141,7 +141,14 @@ fn merge_default(
     let signer = gitstore::signer(ctx.call.now)?;
     let parents = [&git.find_commit(head)?, &git.find_commit(tip)?];
     let text = format!("Merge {main} into {branch}");
-    let id = git.commit(None, &signer, &signer, &text, &git.find_tree(tree)?, &parents)?;
+    let id = git.commit(
+        None,
+        &signer,
+        &signer,
+        &text,
+        &git.find_tree(tree)?,
+        &parents,
+    )?;
     super::git_refs::move_ref(git, &format!("refs/heads/{branch}"), id)?;
     super::git_refs::sync(ctx)?;
     Ok(Some(Answer::json(
@@ -226,7 +233,9 @@ pub(crate) fn status(ctx: &mut Ctx<'_>) -> Reply {
         .iter()
         .find(|status| status.id == id)
         .ok_or_else(Refusal::not_found)?;
-    ok(ctx.view().deployment_status(ctx.repo()?, deployment, status))
+    ok(ctx
+        .view()
+        .deployment_status(ctx.repo()?, deployment, status))
 }
 
 pub(crate) fn create_status(ctx: &mut Ctx<'_>) -> Reply {
@@ -261,7 +270,10 @@ pub(crate) fn create_status(ctx: &mut Ctx<'_>) -> Reply {
         retire_older(ctx, id, &status.environment)?;
     }
     let deployment = find(ctx)?;
-    created(ctx.view().deployment_status(ctx.repo()?, deployment, &status))
+    created(
+        ctx.view()
+            .deployment_status(ctx.repo()?, deployment, &status),
+    )
 }
 
 fn add(ctx: &mut Ctx<'_>, id: u64, status: &DeploymentStatus) -> Result<(), Refusal> {
@@ -303,7 +315,11 @@ fn retire_older(ctx: &mut Ctx<'_>, newest: u64, environment: &str) -> Result<(),
         .values()
         .filter(|one| one.id < newest && one.environment == environment)
         .filter(|one| !one.transient)
-        .filter(|one| one.statuses.last().is_some_and(|last| last.state == "success"))
+        .filter(|one| {
+            one.statuses
+                .last()
+                .is_some_and(|last| last.state == "success")
+        })
         .map(|one| one.id)
         .collect();
     for id in older {

@@ -4,7 +4,7 @@ use super::Ctx;
 use super::git_refs::resolve;
 use crate::answer::{Refusal, Reply, created, ok};
 use crate::gitstore;
-use crate::json::git::{message, signature};
+use crate::json::git::signature;
 use crate::text::{node_id, parse_time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -188,7 +188,8 @@ fn apply_entry(
 ) -> Result<(), Refusal> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     let path = text("path").ok_or_else(|| Refusal::invalid("Tree", "path", "missing_field"))?;
-    let is_deletion = entry.get("sha").is_some_and(Value::is_null) && entry.get("content").is_none();
+    let is_deletion =
+        entry.get("sha").is_some_and(Value::is_null) && entry.get("content").is_none();
     if is_deletion {
         base.get_path(std::path::Path::new(path))
             .map_err(|_| Refusal::unprocessable("GitRPC::BadObjectState"))?;
@@ -205,7 +206,9 @@ fn apply_entry(
     };
     let id = match (text("content"), text("sha")) {
         (Some(_), Some(_)) => {
-            return Err(Refusal::unprocessable("Must supply either tree.sha or tree.content"));
+            return Err(Refusal::unprocessable(
+                "Must supply either tree.sha or tree.content",
+            ));
         }
         (Some(content), None) => git.blob(content.as_bytes())?,
         (None, Some(sha)) => {
@@ -241,10 +244,9 @@ pub(crate) fn create_commit(ctx: &mut Ctx<'_>) -> Reply {
     let given = ctx.call.body.get("parents").and_then(Value::as_array);
     for sha in given.into_iter().flatten() {
         let parent = oid(sha.as_str().unwrap_or_default())?;
-        parents.push(
-            git.find_commit(parent)
-                .map_err(|_| Refusal::unprocessable("Parent SHA does not exist or is not a commit object"))?,
-        );
+        parents.push(git.find_commit(parent).map_err(|_| {
+            Refusal::unprocessable("Parent SHA does not exist or is not a commit object")
+        })?);
     }
     let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
     let (author, committer) = signatures(ctx)?;
@@ -328,9 +330,4 @@ pub(crate) fn create_tag(ctx: &mut Ctx<'_>) -> Reply {
     let id = git.tag_annotation_create(name, &target, &tagger, text)?;
     let tag = git.find_tag(id)?;
     created(shown_tag(ctx, &tag)?)
-}
-
-/// The first line of a commit's message.
-pub(crate) fn title(commit: &git2::Commit<'_>) -> String {
-    message(commit).lines().next().unwrap_or_default().to_owned()
 }

@@ -89,7 +89,9 @@ fn object(git: &git2::Repository, sha: &str) -> Result<Oid, Refusal> {
         .ok()
         .filter(|_| sha.len() == 40)
         .ok_or_else(|| {
-            Refusal::unprocessable("The sha parameter must be exactly 40 characters and contain only [0-9a-f].")
+            Refusal::unprocessable(
+                "The sha parameter must be exactly 40 characters and contain only [0-9a-f].",
+            )
         })?;
     if !git.odb()?.exists(id) {
         return Err(missing());

@@ -114,6 +114,7 @@ pub(crate) fn redeliver(ctx: &mut Ctx<'_>) -> Reply {
             .find(|entry| entry.id == id)
             .ok_or_else(Refusal::not_found)?;
         Outgoing {
+            key: 0,
             guid: entry.guid.clone(),
             event: entry.event.clone(),
             action: entry.action.clone(),

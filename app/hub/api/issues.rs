@@ -58,7 +58,7 @@ pub(crate) fn emit_changed(
             super::pulls::pull_json(ctx.hub, ctx.state, ctx.repo_id, issue.number)?;
         ctx.emit("pull_request", Some(action), extra);
     } else {
-        extra["issue"] = ctx.view().issue(ctx.repo()?, issue);
+        extra["issue"] = ctx.view().issue_told(ctx.repo()?, issue);
         ctx.emit("issues", Some(action), extra);
     }
     Ok(())
@@ -158,7 +158,8 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         json!({"number": number, "title": title, "body": issue.body}),
     );
     let body = ctx.view().issue(ctx.repo()?, &issue);
-    ctx.emit("issues", Some("opened"), json!({ "issue": body }));
+    let told = ctx.view().issue_told(ctx.repo()?, &issue);
+    ctx.emit("issues", Some("opened"), json!({ "issue": told }));
     created(body)
 }
 
@@ -223,8 +224,14 @@ pub(crate) fn edit(ctx: &mut Ctx<'_>) -> Result<(), Refusal> {
         issue.body = Some(body.to_owned());
     }
     issue.updated = now;
-    if changes.as_object().is_some_and(|changes| !changes.is_empty()) {
-        ctx.note("issue.edited", json!({"number": old.number, "changes": changes}));
+    if changes
+        .as_object()
+        .is_some_and(|changes| !changes.is_empty())
+    {
+        ctx.note(
+            "issue.edited",
+            json!({"number": old.number, "changes": changes}),
+        );
         emit_changed(ctx, "edited", json!({ "changes": changes }))?;
     }
     match (old.is_open, state) {
@@ -249,7 +256,11 @@ fn set_open(ctx: &mut Ctx<'_>, is_open: bool, reason: Option<String>) -> Result<
     let number = issue.number;
     let action = if is_open { "reopened" } else { "closed" };
     ctx.note(
-        if is_open { "issue.reopened" } else { "issue.closed" },
+        if is_open {
+            "issue.reopened"
+        } else {
+            "issue.closed"
+        },
         json!({ "number": number }),
     );
     if let (Some(pull), true) = (&mut issue_mut(ctx)?.pull, is_open) {

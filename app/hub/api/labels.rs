@@ -73,7 +73,10 @@ fn check(name: &str, color: &str, description: Option<&str>) -> Result<(), Refus
 
 pub(crate) fn update(ctx: &mut Ctx<'_>) -> Reply {
     let old = ctx.param("name");
-    let found = ctx.repo()?.label_named(old).ok_or_else(Refusal::not_found)?;
+    let found = ctx
+        .repo()?
+        .label_named(old)
+        .ok_or_else(Refusal::not_found)?;
     let (id, mut label) = (found.id, found.clone());
     if let Some(name) = ctx.text("new_name").or_else(|| ctx.text("name")) {
         name.clone_into(&mut label.name);
@@ -234,10 +237,7 @@ fn changed(ctx: &mut Ctx<'_>, id: u64, action: &'static str) -> Result<(), Refus
     let (name, shown) = label.map_or((String::new(), Value::Null), |label| {
         (label.name.clone(), ctx.view().label(repo, label))
     });
-    ctx.note(
-        action,
-        json!({"number": issue(ctx)?.number, "label": name}),
-    );
+    ctx.note(action, json!({"number": issue(ctx)?.number, "label": name}));
     emit_changed(ctx, action, json!({ "label": shown }))
 }
 

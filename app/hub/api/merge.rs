@@ -3,6 +3,7 @@
 use super::pulls::find;
 use super::{Ctx, git_refs};
 use crate::answer::{Answer, Refusal, Reply, no_content, ok};
+use crate::follow;
 use crate::gitstore;
 use crate::json::check::latest_statuses;
 use crate::json::git::message;
@@ -65,7 +66,10 @@ fn missing_approvals(repo: &Repo, pull: &Pull) -> u64 {
             latest.insert(review.user, review.state.as_str());
         }
     }
-    let approvals = latest.values().filter(|state| **state == "APPROVED").count();
+    let approvals = latest
+        .values()
+        .filter(|state| **state == "APPROVED")
+        .count();
     needed.saturating_sub(u64::try_from(approvals).unwrap_or(u64::MAX))
 }
 
@@ -94,7 +98,12 @@ pub(crate) fn state_word(repo: &Repo, issue: &Issue, pull: &Pull) -> &'static st
             .runs
             .values()
             .filter(|run| run.head_sha == pull.head_sha)
-            .any(|run| !matches!(run.conclusion.as_deref(), Some("success" | "neutral" | "skipped")));
+            .any(|run| {
+                !matches!(
+                    run.conclusion.as_deref(),
+                    Some("success" | "neutral" | "skipped")
+                )
+            });
     if is_unstable { "unstable" } else { "clean" }
 }
 
@@ -120,7 +129,7 @@ pub(crate) fn test(ctx: &mut Ctx<'_>, number: u64) -> Result<(), Refusal> {
         }
         None => None,
     };
-    if let Some(pull) = refs::pull_mut(ctx.state, ctx.repo_id, number) {
+    if let Some(pull) = follow::pull_mut(ctx.state, ctx.repo_id, number) {
         pull.mergeable = if test_merge.is_some() {
             Mergeable::Yes
         } else {
@@ -176,7 +185,7 @@ fn finish(ctx: &mut Ctx<'_>, number: u64, id: Oid) -> Result<(), Refusal> {
         let pull = find(ctx)?.1;
         (pull.head_repo, pull.head_ref.clone())
     };
-    refs::close(push, ctx.state, (ctx.repo_id, number), Some(id.to_string()))?;
+    follow::close(push, ctx.state, (ctx.repo_id, number), Some(id.to_string()))?;
     refs::sync(push, ctx.state)?;
     if ctx.repo()?.delete_branch_on_merge && source == Some(ctx.repo_id) {
         let git = ctx.git()?;
@@ -228,11 +237,7 @@ fn check(ctx: &Ctx<'_>, issue: &Issue, pull: &Pull) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn by_merge(
-    ctx: &Ctx<'_>,
-    git: &Repository,
-    at: (Oid, Oid),
-) -> Result<Option<Oid>, Refusal> {
+fn by_merge(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oid>, Refusal> {
     let (issue, pull) = find(ctx)?;
     let (base, head) = at;
     let Some(tree) = gitstore::merge_tree(git, base, head)? else {
@@ -240,19 +245,20 @@ fn by_merge(
     };
     let owner = ctx.state.login(pull.head_owner);
     let title = ctx.text("commit_title").map_or_else(
-        || format!("Merge pull request #{} from {owner}/{}", issue.number, pull.head_ref),
+        || {
+            format!(
+                "Merge pull request #{} from {owner}/{}",
+                issue.number, pull.head_ref
+            )
+        },
         ToOwned::to_owned,
     );
     let detail = ctx.text("commit_message").unwrap_or(&issue.title);
     let parents = [&git.find_commit(base)?, &git.find_commit(head)?];
-    commit(ctx, git, (tree, &title, detail), &parents)
+    commit(ctx, git, (ctx.me()?, tree, &title, detail), &parents)
 }
 
-fn by_squash(
-    ctx: &Ctx<'_>,
-    git: &Repository,
-    at: (Oid, Oid),
-) -> Result<Option<Oid>, Refusal> {
+fn by_squash(ctx: &Ctx<'_>, git: &Repository, at: (Oid, Oid)) -> Result<Option<Oid>, Refusal> {
     let (issue, _) = find(ctx)?;
     let (base, head) = at;
     let Some(tree) = gitstore::merge_tree(git, base, head)? else {
@@ -269,19 +275,24 @@ fn by_squash(
     );
     let listed = listed.join("\n\n");
     let detail = ctx.text("commit_message").unwrap_or(&listed);
-    commit(ctx, git, (tree, &title, detail), &[&git.find_commit(base)?])
+    let by = issue.user;
+    commit(
+        ctx,
+        git,
+        (by, tree, &title, detail),
+        &[&git.find_commit(base)?],
+    )
 }
 
 fn commit(
     ctx: &Ctx<'_>,
     git: &Repository,
-    what: (Oid, &str, &str),
+    what: (u64, Oid, &str, &str),
     parents: &[&git2::Commit<'_>],
 ) -> Result<Option<Oid>, Refusal> {
-    let (tree, title, detail) = what;
-    let me = ctx.me()?;
-    let login = ctx.state.login(me);
-    let author = gitstore::author(me, login, login, ctx.call.now)?;
+    let (by, tree, title, detail) = what;
+    let login = ctx.state.login(by);
+    let author = gitstore::author(by, login, login, ctx.call.now)?;
     let committer = gitstore::signer(ctx.call.now)?;
     let text = if detail.is_empty() {
         title.to_owned()
@@ -289,7 +300,9 @@ fn commit(
         format!("{title}\n\n{detail}")
     };
     let tree = git.find_tree(tree)?;
-    Ok(Some(git.commit(None, &author, &committer, &text, &tree, parents)?))
+    Ok(Some(git.commit(
+        None, &author, &committer, &text, &tree, parents,
+    )?))
 }
 
 pub(crate) fn update_branch(ctx: &mut Ctx<'_>) -> Reply {
@@ -305,23 +318,35 @@ pub(crate) fn update_branch(ctx: &mut Ctx<'_>) -> Reply {
     let base_name = pull.base_ref.clone();
     let head_name = pull.head_ref.clone();
     let git = ctx.git()?;
-    let base = ctx.repo()?.branch(&base_name).ok_or_else(Refusal::not_found)?;
+    let base = ctx
+        .repo()?
+        .branch(&base_name)
+        .ok_or_else(Refusal::not_found)?;
     let (base, head) = (Oid::from_str(base)?, Oid::from_str(&pull.head_sha)?);
     if base == head || git.graph_descendant_of(head, base)? {
         return Err(Refusal::unprocessable(
             "There are no new commits on the base branch.",
         ));
     }
-    let tree = gitstore::merge_tree(&git, head, base)?.ok_or_else(|| {
-        Refusal::unprocessable("merge conflict between base and head")
-    })?;
+    let tree = gitstore::merge_tree(&git, head, base)?
+        .ok_or_else(|| Refusal::unprocessable("merge conflict between base and head"))?;
     let parents = [&git.find_commit(head)?, &git.find_commit(base)?];
     let title = format!("Merge branch '{base_name}' into {head_name}");
-    let id = commit(ctx, &git, (tree, &title, ""), &parents)?.ok_or_else(Refusal::not_found)?;
+    let id = commit(ctx, &git, (ctx.me()?, tree, &title, ""), &parents)?
+        .ok_or_else(Refusal::not_found)?;
     let from = ctx.hub.git_path(ctx.state, ctx.repo()?);
-    let target = ctx.state.repos.get(&source).ok_or_else(Refusal::not_found)?;
+    let target = ctx
+        .state
+        .repos
+        .get(&source)
+        .ok_or_else(Refusal::not_found)?;
     let target = ctx.hub.git(ctx.state, target)?;
-    gitstore::bring(&from, &target, &id.to_string(), &format!("refs/heads/{head_name}"))?;
+    gitstore::bring(
+        &from,
+        &target,
+        &id.to_string(),
+        &format!("refs/heads/{head_name}"),
+    )?;
     let push = Push {
         hub: ctx.hub,
         repo: source,

@@ -5,6 +5,7 @@
 
 pub(crate) mod apps;
 pub(crate) mod branches;
+mod check_fields;
 pub(crate) mod checks;
 pub(crate) mod comments;
 pub(crate) mod commits;

@@ -68,7 +68,7 @@ pub(crate) fn org(ctx: &mut Ctx<'_>) -> Reply {
         .account(ctx.param("org"))
         .filter(|account| account.kind == AccountKind::Organization)
         .ok_or_else(Refusal::not_found)?;
-    ok(ctx.view().organization(account))
+    ok(ctx.view().full_organization(account))
 }
 
 pub(crate) fn member(ctx: &mut Ctx<'_>) -> Reply {
@@ -145,8 +145,8 @@ pub(crate) fn add_collaborator(ctx: &mut Ctx<'_>) -> Reply {
         .ok_or_else(Refusal::not_found)?
         .id;
     let name = ctx.text("permission").unwrap_or("push");
-    let role = Role::parse(name)
-        .ok_or_else(|| Refusal::invalid("Repository", "permission", "invalid"))?;
+    let role =
+        Role::parse(name).ok_or_else(|| Refusal::invalid("Repository", "permission", "invalid"))?;
     let is_new = !ctx.repo()?.collaborators.contains_key(&account);
     ctx.repo_mut()?
         .collaborators

@@ -4,10 +4,11 @@ use super::issues::{check_title, edit, new_issue};
 use super::{Ctx, check_body, merge};
 use crate::answer::{Refusal, Reply, created, ok};
 use crate::auth::Actor;
+use crate::follow;
 use crate::gitstore;
 use crate::hub::Hub;
 use crate::json::pull::PullSize;
-use crate::refs::{self, Push};
+use crate::refs::Push;
 use crate::state::{Issue, Mergeable, Pull, Role, State};
 use git2::{Oid, Repository};
 use serde_json::{Value, json};
@@ -49,7 +50,10 @@ pub(crate) fn pull_json(
 }
 
 fn size_of(git: &Repository, pull: &Pull) -> Result<PullSize, git2::Error> {
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let files = gitstore::branch_changes(git, base, head, true)?;
     Ok(PullSize {
         commits: git.graph_ahead_behind(head, base)?.0,
@@ -104,7 +108,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>) -> Reply {
 }
 
 fn set_mergeable(ctx: &mut Ctx<'_>, number: u64, mergeable: Mergeable) {
-    if let Some(pull) = refs::pull_mut(ctx.state, ctx.repo_id, number) {
+    if let Some(pull) = follow::pull_mut(ctx.state, ctx.repo_id, number) {
         pull.mergeable = mergeable;
     }
 }
@@ -154,35 +158,7 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         .cloned()
         .ok_or_else(|| Refusal::invalid("PullRequest", "base", "invalid"))?;
     may_open(ctx, &head)?;
-    let label = format!("{}:{}", ctx.state.login(head.owner), head.branch);
-    let is_open_already = ctx.repo()?.open_pulls().any(|(_, pull)| {
-        pull.head_repo == Some(head.repo) && pull.head_ref == head.branch && pull.base_ref == base
-    });
-    if is_open_already {
-        return Err(Refusal::custom(
-            "PullRequest",
-            "base",
-            format!("A pull request already exists for {label}."),
-        ))
-        .map_err(without_field);
-    }
-    let number = ctx.repo()?.last_number + 1;
-    let source = Push {
-        hub: ctx.hub,
-        repo: head.repo,
-        pusher: ctx.me()?,
-    };
-    refs::keep_head(source, ctx.state, ctx.repo_id, (number, &head.sha))?;
-    let git = ctx.git()?;
-    let (base_id, head_id) = (Oid::from_str(&base_sha)?, Oid::from_str(&head.sha)?);
-    if git.graph_ahead_behind(head_id, base_id)?.0 == 0 {
-        return Err(Refusal::custom(
-            "PullRequest",
-            "base",
-            format!("No commits between {base} and {label}"),
-        ))
-        .map_err(without_field);
-    }
+    let number = check_new(ctx, &head, (&base, &base_sha))?;
     let mut issue = new_issue(ctx, title)?;
     issue.pull = Some(Pull {
         id: ctx.state.id(),
@@ -219,14 +195,38 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     created(body)
 }
 
-/// These two refusals name the pull request as a whole and no field.
-fn without_field(mut refusal: Refusal) -> Refusal {
-    for error in &mut refusal.errors {
-        if let Some(error) = error.as_object_mut() {
-            error.remove("field");
-        }
+/// Refuses a second pull request and one without commits; returns the number it will have.
+///
+/// The head is brought into the repository on the way, since only then the two compare.
+fn check_new(ctx: &Ctx<'_>, head: &Head, base: (&str, &str)) -> Result<u64, Refusal> {
+    let (base, base_sha) = base;
+    let label = format!("{}:{}", ctx.state.login(head.owner), head.branch);
+    let is_open_already = ctx.repo()?.open_pulls().any(|(_, pull)| {
+        pull.head_repo == Some(head.repo) && pull.head_ref == head.branch && pull.base_ref == base
+    });
+    if is_open_already {
+        return Err(whole(format!("A pull request already exists for {label}.")));
     }
-    refusal
+    let number = ctx.repo()?.last_number + 1;
+    let source = Push {
+        hub: ctx.hub,
+        repo: head.repo,
+        pusher: ctx.me()?,
+    };
+    follow::keep_head(source, ctx.state, ctx.repo_id, (number, &head.sha))?;
+    let git = ctx.git()?;
+    let (base_id, head_id) = (Oid::from_str(base_sha)?, Oid::from_str(&head.sha)?);
+    if git.graph_ahead_behind(head_id, base_id)?.0 == 0 {
+        return Err(whole(format!("No commits between {base} and {label}")));
+    }
+    Ok(number)
+}
+
+/// A refusal that names the pull request as a whole and no field.
+fn whole(message: String) -> Refusal {
+    Refusal::validation(json!({
+        "resource": "PullRequest", "code": "custom", "message": message,
+    }))
 }
 
 fn may_open(ctx: &Ctx<'_>, head: &Head) -> Result<(), Refusal> {
@@ -254,7 +254,7 @@ pub(crate) fn update(ctx: &mut Ctx<'_>) -> Reply {
     if let Some(draft) = ctx.flag("draft")
         && find(ctx)?.1.draft != draft
     {
-        if let Some(pull) = refs::pull_mut(ctx.state, ctx.repo_id, number) {
+        if let Some(pull) = follow::pull_mut(ctx.state, ctx.repo_id, number) {
             pull.draft = draft;
         }
         let action = if draft {
@@ -277,7 +277,7 @@ fn change_base(ctx: &mut Ctx<'_>, number: u64, base: &str) -> Result<(), Refusal
         .branch(base)
         .cloned()
         .ok_or_else(|| Refusal::invalid("PullRequest", "base", "invalid"))?;
-    if let Some(pull) = refs::pull_mut(ctx.state, ctx.repo_id, number) {
+    if let Some(pull) = follow::pull_mut(ctx.state, ctx.repo_id, number) {
         pull.base_ref = base.to_owned();
         pull.base_sha = sha;
         pull.mergeable = Mergeable::Unknown;
@@ -289,7 +289,10 @@ fn change_base(ctx: &mut Ctx<'_>, number: u64, base: &str) -> Result<(), Refusal
 pub(crate) fn files(ctx: &mut Ctx<'_>) -> Reply {
     let (_, pull) = find(ctx)?;
     let git = ctx.git()?;
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let mut files = gitstore::branch_changes(&git, base, head, true)?;
     files.truncate(FILES_MAX);
     let repo = ctx.repo()?;
@@ -299,7 +302,10 @@ pub(crate) fn files(ctx: &mut Ctx<'_>) -> Reply {
 pub(crate) fn commits(ctx: &mut Ctx<'_>) -> Reply {
     let (_, pull) = find(ctx)?;
     let git = ctx.git()?;
-    let (base, head) = (Oid::from_str(&pull.base_sha)?, Oid::from_str(&pull.head_sha)?);
+    let (base, head) = (
+        Oid::from_str(&pull.base_sha)?,
+        Oid::from_str(&pull.head_sha)?,
+    );
     let mut found = gitstore::branch_commits(&git, Some(base), head)?;
     found.truncate(COMMITS_MAX);
     let repo = ctx.repo()?;

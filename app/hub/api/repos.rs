@@ -1,10 +1,10 @@
 //! Repositories: making, changing, forking and deleting them.
 
 use super::Ctx;
-use crate::admin;
 use crate::answer::{Answer, Refusal, Reply, created, no_content, ok};
 use crate::auth::Actor;
 use crate::gitstore;
+use crate::seed;
 use crate::state::{AccountKind, Repo, Role};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) fn of_me(ctx: &mut Ctx<'_>) -> Reply {
         })
         .collect();
     ctx.paged(found, |repo| {
-        ctx.view().full_repo(repo, ctx.state.role(repo, Some(me)))
+        ctx.view().own_repo(repo, ctx.state.role(repo, Some(me)))
     })
 }
 
@@ -63,7 +63,9 @@ pub(crate) fn create_in_org(ctx: &mut Ctx<'_>) -> Reply {
 fn create(ctx: &mut Ctx<'_>, owner: u64) -> Reply {
     let name = ctx.need_text("Repository", "name")?.to_owned();
     let visibility = ctx.text("visibility");
-    let private = visibility.map_or(ctx.flag("private").unwrap_or(false), |word| word != "public");
+    let private = visibility.map_or(ctx.flag("private").unwrap_or(false), |word| {
+        word != "public"
+    });
     let login = ctx.state.login(owner).to_owned();
     check_name(ctx, &login, &name)?;
     let path = gitstore::path(&ctx.hub.config.state_dir, &format!("{login}/{name}"));
@@ -144,7 +146,7 @@ fn tell_new(ctx: &Ctx<'_>, id: u64) {
         .and_then(|repo| ctx.state.installation_of(repo));
     if let Some(installation) = installation {
         let one = BTreeSet::from([id]);
-        admin::announce_repos(ctx.hub, ctx.state, installation.id, ("added", &one));
+        seed::announce_repos(ctx.hub, ctx.state, installation.id, ("added", &one));
     }
 }
 
@@ -174,7 +176,9 @@ pub(crate) fn update(ctx: &mut Ctx<'_>) -> Reply {
             return Err(Refusal::custom(
                 "Repository",
                 "default_branch",
-                format!("The branch {branch} was not found. Please push that ref first or create it via the Git Data API."),
+                format!(
+                    "The branch {branch} was not found. Please push that ref first or create it via the Git Data API."
+                ),
             ));
         }
         ctx.git()?.set_head(&format!("refs/heads/{branch}"))?;

@@ -1,10 +1,10 @@
 //! Reviews, review comments and requested reviewers.
 
 use super::issues::{emit_changed, strings};
-use super::pulls::{find, pull_json};
+use super::pulls::find;
 use super::{Ctx, check_body};
 use crate::answer::{Refusal, Reply, created, ok};
-use crate::refs;
+use crate::follow;
 use crate::state::{Pull, Review, ReviewComment, Role};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn shown(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
 
 fn pull_mut<'c>(ctx: &'c mut Ctx<'_>) -> Result<&'c mut Pull, Refusal> {
     let number = ctx.number("number")?;
-    refs::pull_mut(ctx.state, ctx.repo_id, number).ok_or_else(Refusal::not_found)
+    follow::pull_mut(ctx.state, ctx.repo_id, number).ok_or_else(Refusal::not_found)
 }
 
 /// The state that an event leads to, checked against who asks.
@@ -66,11 +66,20 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let state = state_for(ctx, ctx.text("event"))?;
     let body = ctx.text("body").unwrap_or_default().to_owned();
     check_body("PullRequestReview", &body)?;
-    let inline = ctx.call.body.get("comments").and_then(Value::as_array).cloned();
+    let inline = ctx
+        .call
+        .body
+        .get("comments")
+        .and_then(Value::as_array)
+        .cloned();
     let inline = inline.unwrap_or_default();
     let needs_body = state == "CHANGES_REQUESTED" || state == "COMMENTED";
     if needs_body && body.is_empty() && inline.is_empty() {
-        return Err(Refusal::invalid("PullRequestReview", "body", "missing_field"));
+        return Err(Refusal::invalid(
+            "PullRequestReview",
+            "body",
+            "missing_field",
+        ));
     }
     let commit = match ctx.text("commit_id") {
         Some(commit) => commit.to_owned(),
@@ -102,7 +111,11 @@ fn add_comment(ctx: &mut Ctx<'_>, review: u64, what: (&Value, &str)) -> Result<(
     let (comment, commit) = what;
     let text = |name: &str| comment.get(name).and_then(Value::as_str);
     let (Some(path), Some(body)) = (text("path"), text("body")) else {
-        return Err(Refusal::invalid("PullRequestReviewComment", "path", "missing_field"));
+        return Err(Refusal::invalid(
+            "PullRequestReviewComment",
+            "path",
+            "missing_field",
+        ));
     };
     let one = ReviewComment {
         id: ctx.state.id(),
@@ -189,7 +202,11 @@ pub(crate) fn dismiss(ctx: &mut Ctx<'_>) -> Reply {
 
 pub(crate) fn requested(ctx: &mut Ctx<'_>) -> Reply {
     let (_, pull) = find(ctx)?;
-    let users: Vec<Value> = pull.requested.iter().map(|id| ctx.view().user(*id)).collect();
+    let users: Vec<Value> = pull
+        .requested
+        .iter()
+        .map(|id| ctx.view().user(*id))
+        .collect();
     ok(json!({"users": users, "teams": []}))
 }
 
@@ -257,6 +274,6 @@ pub(crate) fn unrequest(ctx: &mut Ctx<'_>) -> Reply {
             json!({ "requested_reviewer": reviewer }),
         )?;
     }
-    let number = find(ctx)?.0.number;
-    ok(pull_json(ctx.hub, ctx.state, ctx.repo_id, number)?)
+    let (issue, pull) = find(ctx)?;
+    ok(ctx.view().pull_simple(ctx.repo()?, issue, pull))
 }

@@ -16,7 +16,9 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let git = ctx.git()?;
     let id = Oid::from_str(&sha).ok().filter(|_| sha.len() == 40);
     let Some(commit) = id.and_then(|id| git.find_commit(id).ok()) else {
-        return Err(Refusal::unprocessable(format!("No commit found for SHA: {sha}")));
+        return Err(Refusal::unprocessable(format!(
+            "No commit found for SHA: {sha}"
+        )));
     };
     let state = ctx.need_text("Status", "state")?;
     if !STATES.contains(&state) {
@@ -79,6 +81,10 @@ fn tell(ctx: &Ctx<'_>, status: &CommitStatus, commit: &git2::Commit<'_>) -> Resu
         })
         .collect();
     let mut payload = ctx.view().simple_status(repo, status);
+    if let Value::Object(fields) = &mut payload {
+        fields.remove("node_id");
+        fields.remove("url");
+    }
     payload["sha"] = json!(status.sha);
     payload["name"] = json!(ctx.state.full_name(repo));
     payload["commit"] = ctx.view().commit(repo, commit);

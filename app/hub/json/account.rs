@@ -93,7 +93,30 @@ impl View<'_> {
         })
     }
 
-    /// The App as check runs and `GET /app` show it.
+    /// The longer form that `GET /orgs/{org}` gives.
+    pub(crate) fn full_organization(&self, account: &Account) -> Value {
+        let mut body = self.organization(account);
+        let public = self
+            .state
+            .repos
+            .values()
+            .filter(|repo| repo.owner == account.id && !repo.private)
+            .count();
+        extend(
+            &mut body,
+            json!({
+                "html_url": format!("{}/{}", self.urls.html, account.login),
+                "name": account.name.as_ref().unwrap_or(&account.login), "type": "Organization",
+                "has_organization_projects": false, "has_repository_projects": false,
+                "public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
+                "created_at": time(account.created), "updated_at": time(account.created),
+                "archived_at": null,
+            }),
+        );
+        body
+    }
+
+    /// The App as check runs and other things of its making show it.
     pub(crate) fn app(&self, app: &App) -> Value {
         json!({
             "id": app.id, "client_id": app.client_id, "slug": app.slug,
@@ -104,8 +127,14 @@ impl View<'_> {
             "html_url": format!("{}/apps/{}", self.urls.html, app.slug),
             "created_at": time(app.created), "updated_at": time(app.created),
             "permissions": app.permissions, "events": app.events,
-            "installations_count": self.state.installations.len(),
         })
+    }
+
+    /// The App's own answer, which alone counts its installations.
+    pub(crate) fn full_app(&self, app: &App) -> Value {
+        let mut body = self.app(app);
+        body["installations_count"] = json!(self.state.installations.len());
+        body
     }
 
     /// The App, or null when the object was not made by it.
@@ -135,7 +164,6 @@ impl View<'_> {
             .map_or("User", |account| account.kind.name());
         json!({
             "id": id, "client_id": client,
-            "node_id": node_id("Installation", id),
             "account": self.user(installation.account),
             "repository_selection": if installation.repos.is_some() { "selected" } else { "all" },
             "access_tokens_url": format!("{api}/app/installations/{id}/access_tokens"),
@@ -166,7 +194,10 @@ impl View<'_> {
         for content in [
             "+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes",
         ] {
-            let count = reactions.iter().filter(|one| one.content == content).count();
+            let count = reactions
+                .iter()
+                .filter(|one| one.content == content)
+                .count();
             counts.insert(content.into(), json!(count));
         }
         counts.insert("url".into(), json!(format!("{url}/reactions")));

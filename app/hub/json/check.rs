@@ -54,6 +54,31 @@ impl View<'_> {
         })
     }
 
+    /// A suite as `check_suite` payloads have it: the repository stands beside it.
+    pub(crate) fn suite_told(&self, repo: &Repo, suite: &CheckSuite, head_commit: Value) -> Value {
+        let mut body = self.check_suite(repo, suite, head_commit);
+        if let Value::Object(fields) = &mut body {
+            fields.remove("repository");
+        }
+        body
+    }
+
+    /// A suite as the run of a `check_run` payload holds it: without what only the suite's own payload says.
+    pub(crate) fn suite_of_run(&self, repo: &Repo, suite: &CheckSuite) -> Value {
+        let mut body = self.suite_told(repo, suite, Value::Null);
+        if let Value::Object(fields) = &mut body {
+            let own = [
+                "head_commit",
+                "latest_check_runs_count",
+                "check_runs_url",
+                "rerequestable",
+                "runs_rerequestable",
+            ];
+            fields.retain(|name, _| !own.contains(&name.as_str()));
+        }
+        body
+    }
+
     /// Open pull requests of the same repository with this head; none for forks.
     fn pulls_at(&self, repo: &Repo, sha: &str) -> Value {
         repo.open_pulls()

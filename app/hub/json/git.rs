@@ -75,7 +75,12 @@ impl View<'_> {
     }
 
     /// The short form in push payloads.
-    pub(crate) fn push_commit(&self, repo: &Repo, commit: &Commit<'_>, files: &[FileChange]) -> Value {
+    pub(crate) fn push_commit(
+        &self,
+        repo: &Repo,
+        commit: &Commit<'_>,
+        files: &[FileChange],
+    ) -> Value {
         let named = |status: &str| -> Vec<&str> {
             files
                 .iter()

@@ -52,6 +52,15 @@ impl View<'_> {
         body
     }
 
+    /// An issue as payloads have it: without the one who closed it.
+    pub(crate) fn issue_told(&self, repo: &Repo, issue: &Issue) -> Value {
+        let mut body = self.issue(repo, issue);
+        if let Value::Object(fields) = &mut body {
+            fields.remove("closed_by");
+        }
+        body
+    }
+
     pub(crate) fn issue_html(&self, repo: &Repo, issue: &Issue) -> String {
         let kind = if issue.pull.is_some() {
             "pull"

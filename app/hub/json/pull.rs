@@ -70,7 +70,13 @@ impl View<'_> {
     }
 
     /// The whole pull request; `state_word` is its `mergeable_state`.
-    pub(crate) fn pull(&self, repo: &Repo, issue: &Issue, size: PullSize, state_word: &str) -> Value {
+    pub(crate) fn pull(
+        &self,
+        repo: &Repo,
+        issue: &Issue,
+        size: PullSize,
+        state_word: &str,
+    ) -> Value {
         let Some(pull) = &issue.pull else {
             return Value::Null;
         };
@@ -134,14 +140,18 @@ impl View<'_> {
             review.id
         );
         let pull_url = format!("{}/pulls/{}", self.repo_api(repo), issue.number);
-        json!({
+        let mut body = json!({
             "id": review.id, "node_id": node_id("PullRequestReview", review.id),
             "user": self.user(review.user), "body": review.body, "state": review.state,
             "html_url": html, "pull_request_url": pull_url, "commit_id": review.commit,
-            "submitted_at": review.submitted.map(time),
             "author_association": self.association(repo, review.user),
             "_links": {"html": {"href": html}, "pull_request": {"href": pull_url}},
-        })
+        });
+        // A review that waits has no such field yet.
+        if let Some(at) = review.submitted {
+            body["submitted_at"] = json!(time(at));
+        }
+        body
     }
 
     pub(crate) fn review_comment(&self, repo: &Repo, issue: &Issue, one: &ReviewComment) -> Value {

@@ -94,10 +94,10 @@ impl View<'_> {
                 "ssh_url": format!("{html}.git"), "svn_url": html,
                 "mirror_url": null, "homepage": repo.homepage, "language": null, "license": null,
                 "default_branch": repo.default_branch,
-                "forks": forks, "forks_count": forks, "network_count": forks,
+                "forks": forks, "forks_count": forks,
                 "open_issues": open, "open_issues_count": open,
                 "stargazers_count": 0, "watchers": 0, "watchers_count": 0,
-                "subscribers_count": 0, "size": 0,
+                "size": 0,
                 "archived": repo.archived, "disabled": false,
                 "visibility": if repo.private { "private" } else { "public" },
                 "is_template": false, "topics": [], "allow_forking": true,
@@ -111,8 +111,8 @@ impl View<'_> {
         body
     }
 
-    /// The answer of `GET /repos/{owner}/{repo}`: with settings and the caller's permissions.
-    pub(crate) fn full_repo(&self, repo: &Repo, role: Role) -> Value {
+    /// A repository in a list of the caller's: with settings and the caller's permissions.
+    pub(crate) fn own_repo(&self, repo: &Repo, role: Role) -> Value {
         let mut body = self.repo(repo);
         extend(
             &mut body,
@@ -124,6 +124,14 @@ impl View<'_> {
                 "permissions": permissions(role),
             }),
         );
+        body
+    }
+
+    /// The answer of `GET /repos/{owner}/{repo}`: with counts, and where it comes from.
+    pub(crate) fn full_repo(&self, repo: &Repo, role: Role) -> Value {
+        let mut body = self.own_repo(repo, role);
+        body["network_count"] = body["forks_count"].clone();
+        body["subscribers_count"] = json!(0);
         if let Some(owner) = self.state.accounts.get(&repo.owner)
             && owner.kind == AccountKind::Organization
         {

@@ -38,6 +38,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         cause,
         phase,
         model: Some(slug("digits")),
+        service: None,
         stages: Vec::new(),
         judge_sha: None,
         judge_digest: None,
@@ -58,6 +59,8 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         cancelled: None,
         runtime: None,
         unconfined: None,
+        note: None,
+        shown: None,
         created_ms,
         finished_ms: None,
     }
@@ -100,9 +103,12 @@ async fn runs_are_found_by_commit_branch_and_promise() {
     let records = all.into_iter().map(|run| Record::Run(Box::new(run)));
     record(&store, records.collect()).await;
     let digits = slug("digits");
-    let passed = store.passed_run(RepoId(1), &digits).await.unwrap();
+    let passed = store.passed_run(RepoId(1), &main(), &digits).await.unwrap();
     assert_eq!(passed.unwrap().id, "r2");
-    assert_eq!(store.passed_run(RepoId(2), &digits).await.unwrap(), None);
+    for (repo, branch) in [(2, main()), (1, BranchName::parse("dev").unwrap())] {
+        let none = store.passed_run(RepoId(repo), &branch, &digits).await;
+        assert_eq!(none.unwrap(), None);
+    }
     let active = store.active_runs(RepoId(1), &main()).await.unwrap();
     assert_eq!(ids(active), ["r3"]);
     assert_eq!(store.runs_at(RepoId(1), &sha('a')).await.unwrap().len(), 7);
@@ -162,6 +168,7 @@ async fn runs_are_paged_without_gap_or_repetition() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a paragraph a case")]
 async fn versions_environments_and_events_are_kept() {
     let (store, _dir) = store().await;
     let version = |version| Version {
@@ -197,6 +204,7 @@ async fn versions_environments_and_events_are_kept() {
         hold: None,
         acted: Vec::new(),
         is_gone,
+        expired: None,
         updated_ms: 1,
     };
     let event = |what: &str| Record::Event {

@@ -168,6 +168,9 @@ async fn an_effect_that_ends_the_process_each_time_is_given_up() {
 async fn the_word_of_an_effect_is_the_one_in_its_body() {
     for intent in [view("a", "b"), act("c", Priority::Merge)] {
         let body = serde_json::to_value(&intent.effect).unwrap();
-        assert_eq!(body["kind"], super::super::outbox::kind_of(&intent.effect));
+        assert_eq!(
+            body["effect"],
+            super::super::outbox::kind_of(&intent.effect)
+        );
     }
 }

@@ -84,9 +84,10 @@ pub(super) fn commands(
                     pr: *pr,
                     comment: *comment,
                     version: *version,
+                    model_only: *model_only,
                 };
                 if is_new(act, *comment) {
-                    rollback(act, place, &order, *model_only, given, ask)?;
+                    rollback(act, place, &order, given.now_ms, ask)?;
                 }
             }
             Hint::Promote {
@@ -100,12 +101,13 @@ pub(super) fn commands(
                     pr: *pr,
                     comment: *comment,
                     version: *version,
+                    model_only: false,
                 };
                 if is_new(act, *comment) {
                     by_command(act, place, &order, ask)?;
                 }
             }
-            Hint::Unhold => act.state.hold = None,
+            Hint::Unhold => unhold(act),
             Hint::Pushed { .. }
             | Hint::RunWanted(_)
             | Hint::CancelRun { .. }
@@ -116,12 +118,56 @@ pub(super) fn commands(
     Some(())
 }
 
+/// Promotions may go on.
+fn unhold(act: &mut Act<Environment>) {
+    if act.state.hold.take().is_some() {
+        wake_open(act);
+    }
+}
+
+/// What is open looks at the hold again.
+fn wake_open(act: &mut Act<Environment>) {
+    let open: Vec<Wake> = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr)
+        .map(|pr| Wake {
+            subject: SubjectKey::Pull(act.state.repo.id, pr),
+            hint: None,
+        })
+        .collect();
+    act.wakes.extend(open);
+}
+
+/// Answers commands that cannot be carried out here.
+pub(super) fn turn_away(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
+    for hint in &given.hints {
+        match hint {
+            Hint::Rollback { pr, comment, .. } | Hint::Promote { pr, comment, .. } => {
+                if is_new(act, *comment) {
+                    let intent = answer(&act.state.repo, *pr, *comment, why);
+                    act.intents.push(intent);
+                }
+            }
+            Hint::Unhold
+            | Hint::Pushed { .. }
+            | Hint::RunWanted(_)
+            | Hint::CancelRun { .. }
+            | Hint::Supersede { .. }
+            | Hint::Gone => {}
+        }
+    }
+}
+
 /// A command and its place.
 struct Order<'a> {
     by: &'a Login,
     pr: PrNumber,
     comment: CommentId,
     version: Option<u64>,
+    model_only: bool,
 }
 
 fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
@@ -143,8 +189,7 @@ fn rollback(
     act: &mut Act<Environment>,
     place: &Place,
     order: &Order<'_>,
-    model_only: bool,
-    given: &Given<Environment>,
+    now_ms: i64,
     ask: &mut Ask,
 ) -> Option<()> {
     let name = act.state.name.clone();
@@ -165,58 +210,61 @@ fn rollback(
         );
         return Some(());
     }
-    let Some(live) = act.state.live.clone() else {
-        refuse(
-            act,
-            order,
-            &format!("{name} serves nothing yet, so there is nothing to go back from"),
-        );
-        return Some(());
-    };
-    let Some(target) = target(&act.state, &live, order.version) else {
-        let known: Vec<String> = act
-            .state
-            .verified
-            .iter()
-            .map(|v| v.release.shown())
-            .collect();
-        refuse(
-            act,
-            order,
-            &format!(
-                "there is no such release to go back to; verified in {name} so far: {}",
-                known.join(", ")
-            ),
-        );
-        return Some(());
-    };
-    let release = if model_only {
-        Release {
-            commit: live.commit.clone(),
-            ..target
+    let release = match choose(&act.state, order) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
         }
-    } else {
-        target
     };
     let why = format!("rolled back by {}", order.by);
     act.state.hold = Some(Hold {
         by: order.by.clone(),
         why,
-        at_ms: given.now_ms,
+        at_ms: now_ms,
     });
+    wake_open(act);
     let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
     let about = About {
         cause: ChangeCause::Rollback,
         by: Some(order.by.clone()),
         why: format!("`/rollback` by {}", order.by),
+        replaces: None,
     };
-    open(act, &place.base, release, &branch, about, None);
+    open(act, &place.base, release, &branch, about);
     act.intents
         .push(react(&act.state.repo.clone(), order.comment));
     Some(())
 }
 
-/// The release to go back to: the named version's, or the last good one before what is live.
+/// What a rollback brings. Errors: why there is nothing to bring.
+fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let commit = if order.model_only {
+        live.commit.clone()
+    } else {
+        target.commit.clone()
+    };
+    if target.models == live.models && commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(Release { commit, ..target })
+}
+
+/// The release to go back to: the named version's, or the last good one before what is live first came,
+/// so that a second rollback goes further back and not to what the first one left.
 fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<Release> {
     let good = state.verified.iter().rev().map(|v| &v.release);
     match version {
@@ -228,7 +276,7 @@ fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<R
             let since = state
                 .verified
                 .iter()
-                .rposition(|v| v.release.id == live.id)?;
+                .position(|v| v.release.id == live.id)?;
             state.verified[..since]
                 .iter()
                 .rev()
@@ -292,15 +340,26 @@ fn by_command(
         );
         return Some(());
     }
-    act.state.hold = None;
-    act.intents
-        .push(react(&act.state.repo.clone(), order.comment));
     let about = About {
         cause: ChangeCause::Promotion,
         by: None,
         why: format!("`/promote` by {}", order.by),
+        replaces: None,
     };
-    promotion(act, place, release, about, ask)
+    if let Err(why) = promotion(act, place, release, about, ask)? {
+        refuse(act, order, &why);
+        return Some(());
+    }
+    // Whoever may lift a hold lifts it by this; for others the promotion is open and waits.
+    let approvers = ask
+        .owners(act.state.repo.id, &place.head)?
+        .approvers(&file::path(&name));
+    if approvers.iter().any(|login| login.is(order.by)) {
+        act.state.hold = None;
+    }
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    Some(())
 }
 
 /// Opens or supersedes the promotion once the environment before is verified and soaked.
@@ -355,45 +414,53 @@ pub(super) fn promote(
         cause: ChangeCause::Promotion,
         by: None,
         why: format!("verified in {before}"),
+        replaces: None,
     };
-    promotion(act, place, ready, about, ask)
+    if last_promotion(&act.state).is_some_and(|last| last.release.id == ready.id) {
+        // Open already, or a person closed it.
+        return Some(());
+    }
+    // One that people have acted on waits for them; nobody asked, so nobody is answered.
+    let _waits = promotion(act, place, ready, about, ask)?;
+    Some(())
 }
 
-/// Why a change is opened.
+/// Why a change is opened, and in whose place.
 struct About {
     cause: ChangeCause,
     by: Option<Login>,
     why: String,
+    replaces: Option<(PrNumber, CommitSha)>,
 }
 
+fn last_promotion(state: &Environment) -> Option<&Change> {
+    let mut newest_first = state.changes.iter().rev();
+    newest_first.find(|change| change.cause == ChangeCause::Promotion)
+}
+
+/// Opens a promotion, or puts it in the place of one that nobody has acted on. Errors, inside: why not now.
 fn promotion(
     act: &mut Act<Environment>,
     place: &Place,
     release: Release,
-    about: About,
+    mut about: About,
     ask: &mut Ask,
-) -> Option<()> {
+) -> Option<Result<(), String>> {
     let branch = format!("bowsprit/promote-{}", act.state.name);
-    let last = act
-        .state
-        .changes
-        .iter()
-        .rev()
-        .find(|c| c.cause == ChangeCause::Promotion)
+    let last = last_promotion(&act.state)
+        .filter(|last| !last.is_over)
         .cloned();
-    if let Some(last) = &last
-        && last.release.id == release.id
-        && (about.by.is_none() && !about.why.starts_with('`'))
-    {
-        return Some(());
-    }
-    let replaces = match last.filter(|last| !last.is_over) {
+    let replaces = match last {
         None => None,
         Some(Change {
             pr: Some(pr),
             head: Some(head),
+            release: proposed,
             ..
         }) => {
+            if proposed.id == release.id {
+                return Some(Err(format!("#{pr} proposes {} already", release.shown())));
+            }
             let is_touched = ask
                 .comments(act.state.repo.id, pr)?
                 .iter()
@@ -403,12 +470,18 @@ fn promotion(
                     .iter()
                     .any(|r| !r.is_bot);
             if is_touched {
-                return Some(());
+                return Some(Err(format!(
+                    "people have spoken on #{pr}, which proposes {}; merge or close it first",
+                    proposed.shown()
+                )));
             }
             Some((pr, head))
         }
-        // The one before is still being opened.
-        Some(_) => return Some(()),
+        Some(_) => {
+            return Some(Err(
+                "a promotion is being opened at this moment; say it again in a minute".to_owned(),
+            ));
+        }
     };
     if let Some((pr, _)) = &replaces {
         for change in act
@@ -420,8 +493,9 @@ fn promotion(
             change.is_over = true;
         }
     }
-    open(act, &place.base, release, &branch, about, replaces);
-    Some(())
+    about.replaces = replaces;
+    open(act, &place.base, release, &branch, about);
+    Some(Ok(()))
 }
 
 /// Opens the pull request back to what still serves, after a failed rollout.
@@ -437,8 +511,9 @@ pub(super) fn revert(act: &mut Act<Environment>, place: &Place, failed: &Release
         cause: ChangeCause::Revert,
         by: None,
         why: format!("{} could not be rolled out: {why}", failed.shown()),
+        replaces: None,
     };
-    open(act, &place.base, live, &branch, about, None);
+    open(act, &place.base, live, &branch, about);
 }
 
 fn open(
@@ -447,33 +522,11 @@ fn open(
     release: Release,
     branch: &str,
     about: About,
-    replaces: Option<(PrNumber, CommitSha)>,
 ) {
     let state = &mut act.state;
     let Ok(branch) = BranchName::parse(branch) else {
         return;
     };
-    let content = file::write(&release, about.cause);
-    let verb = match about.cause {
-        ChangeCause::Promotion => "Promote",
-        ChangeCause::Rollback => "Roll back",
-        ChangeCause::Revert => "Return",
-        ChangeCause::BreakGlass => "Force",
-    };
-    let title = format!("{verb} {} to {}", state.name, release.shown());
-    let digests: Vec<String> = release
-        .models
-        .values()
-        .map(|m| format!("Model-Digest: {}", m.digest))
-        .collect();
-    let body = Text::new(
-        "pr/change",
-        json!({
-            "environment": state.name, "cause": about.cause, "why": about.why, "by": about.by,
-            "from": state.live.as_ref().map(Release::shown), "to": release.shown(), "release": release,
-            "environments": strip(std::slice::from_ref(state)),
-        }),
-    );
     let key = format!(
         "change:{}:{}:{}:{}",
         state.repo.id,
@@ -481,24 +534,13 @@ fn open(
         release.id,
         state.changes.len()
     );
-    let effect = Propose {
-        repo: state.repo.clone(),
-        base: base.clone(),
-        branch: branch.clone(),
-        files: BTreeMap::from([(file::path(&state.name), Content::Text(content))]),
-        tag: None,
-        message: format!("{title}\n\n{}\nRelease: {}", digests.join("\n"), release.id),
-        title,
-        body,
-        replaces,
-    };
-    let intent = Intent {
+    let effect = propose(state, (base, &branch), &release, &about);
+    act.intents.push(Intent {
         key: key.clone(),
         is_view: false,
         priority: Priority::Change,
         effect: Effect::Propose(Box::new(effect)),
-    };
-    act.intents.push(intent);
+    });
     let what = format!(
         "{} {:?} to {} opened",
         state.name,
@@ -526,6 +568,47 @@ fn open(
     state.changes.drain(..extra);
 }
 
+/// The pull request, from `branch` into `base`.
+fn propose(
+    state: &Environment,
+    (base, branch): (&BranchName, &BranchName),
+    release: &Release,
+    about: &About,
+) -> Propose {
+    let verb = match about.cause {
+        ChangeCause::Promotion => "Promote",
+        ChangeCause::Rollback => "Roll back",
+        ChangeCause::Revert => "Return",
+        ChangeCause::BreakGlass => "Force",
+    };
+    let title = format!("{verb} {} to {}", state.name, release.shown());
+    let digests: Vec<String> = release
+        .models
+        .values()
+        .map(|m| format!("Model-Digest: {}", m.digest))
+        .collect();
+    let body = Text::new(
+        "pr/change",
+        json!({
+            "environment": state.name, "cause": about.cause, "why": about.why, "by": about.by,
+            "from": state.live.as_ref().map(Release::shown), "to": release.shown(), "release": release,
+            "environments": strip(std::slice::from_ref(state)),
+        }),
+    );
+    let content = file::write(release, about.cause);
+    Propose {
+        repo: state.repo.clone(),
+        base: base.clone(),
+        branch: branch.clone(),
+        files: BTreeMap::from([(file::path(&state.name), Content::Text(content))]),
+        tag: None,
+        message: format!("{title}\n\n{}\nRelease: {}", digests.join("\n"), release.id),
+        title,
+        body,
+        replaces: about.replaces.clone(),
+    }
+}
+
 /// Whether a pull request of an environment may land, rule by rule: `(rule, is met, detail)`.
 pub fn validate(
     state: &Environment,
@@ -544,10 +627,12 @@ pub fn validate(
             rules.push((format!("verified in {before}"), is_met, target.shown()));
         }
         ChangeCause::Rollback | ChangeCause::Revert => {
-            let is_known = state
-                .verified
-                .iter()
-                .any(|v| v.release.models == target.models);
+            // Both were here, perhaps not together: `--model-only` keeps the code.
+            let has = |is_it: fn(&Release, &Release) -> bool| {
+                state.verified.iter().any(|v| is_it(&v.release, target))
+            };
+            let is_known = has(|one, other| one.models == other.models)
+                && has(|one, other| one.commit == other.commit);
             rules.push((
                 format!("served in {} before", state.name),
                 is_known,

@@ -5,6 +5,9 @@ pub mod file;
 mod release;
 mod step;
 
+#[cfg(test)]
+mod tests;
+
 pub use step::step;
 
 use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, Repo, Slug};
@@ -170,7 +173,11 @@ impl Environment {
 
     /// Our change that this pull request is.
     pub fn change_of(&self, pr: PrNumber) -> Option<&Change> {
-        self.changes.iter().find(|change| change.pr == Some(pr))
+        // The newest: a change that supersedes another in place has its number.
+        self.changes
+            .iter()
+            .rev()
+            .find(|change| change.pr == Some(pr))
     }
 }
 

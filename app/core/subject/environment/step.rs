@@ -7,7 +7,7 @@ use crate::effect::{
     Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record,
     Wake,
 };
-use crate::name::{BranchName, CommitSha, PrNumber, RepoId, Slug};
+use crate::name::{BranchName, CommitSha, PrNumber, Repo, RepoId, Slug};
 use crate::serving::spec::{Live, RolloutPhase};
 use crate::subject::ask::{Ask, ContractAt};
 use crate::subject::run::{Phase, What};
@@ -15,6 +15,9 @@ use crate::subject::{Act, Given, Step, SubjectKey};
 
 /// A rollout under way is looked at again after this. Units: milliseconds.
 const LOOK_MS: i64 = 15_000;
+
+/// Why commands are refused while nobody knows which environments there should be.
+const UNREADABLE: &str = "`bowsprit.yaml` on the default branch cannot be read; mend it first";
 
 /// Says what to do for an environment now.
 pub fn step(given: &Given<Environment>, key: (RepoId, &Slug), ask: &mut Ask) -> Step<Environment> {
@@ -41,70 +44,118 @@ fn advance(
     let Some(view) = ask.repository(id)? else {
         return Some(None);
     };
-    let mut state = given
-        .state
-        .clone()
-        .unwrap_or_else(|| Environment::new(view.repo.clone(), name.clone(), given.now_ms));
-    state.repo = view.repo.clone();
-    let mut act = Act::keep(state);
+    let mut act = Act::keep(begin(given, &view.repo, name));
     let Some(head) = ask.head(id, &view.default_branch)? else {
         return Some(Some(act));
     };
-    let place = match ask.contract(id, &head)? {
-        ContractAt::Good(contract, _) => match *contract {
-            Contract::Service(service) => {
-                find(service, name, act.state.pr).map(|(service, wanted)| Place {
-                    base: view.default_branch,
-                    head,
-                    service,
-                    wanted,
-                })
-            }
-            Contract::Training(_) => None,
-        },
+    let found = match ask.contract(id, &head)? {
+        ContractAt::Good(contract, _) => find(*contract, name, act.state.pr),
         ContractAt::Missing => None,
         // A broken contract on the default branch changes nothing that runs.
-        ContractAt::Broken(_) => return Some(Some(act)),
+        ContractAt::Broken(_) => {
+            change::turn_away(&mut act, given, UNREADABLE);
+            return Some(Some(act));
+        }
     };
-    let Some(place) = place else {
+    let Some((service, wanted)) = found else {
         remove(&mut act, given, "the contract no longer names it");
+        let why = format!("the contract names no environment `{name}`");
+        change::turn_away(&mut act, given, &why);
         return Some(Some(act));
     };
+    let place = Place {
+        base: view.default_branch,
+        head,
+        service,
+        wanted,
+    };
+    let mut not_deployed = None;
     match (act.state.pr, place.wanted.role.clone()) {
         (Some(pr), Role::Preview { ttl_ms }) => {
-            preview(&mut act, &place, (pr, ttl_ms), given, ask)?
+            not_deployed = preview(&mut act, &place, (pr, ttl_ms), given, ask)?
         }
         (None, Role::Tracks { branch }) => {
             let Some(tip) = ask.head(id, &branch)? else {
                 return Some(Some(act));
             };
             let ready = release::of_commit(id, &tip, ask)?;
-            want(&mut act, &place, ready, given);
+            not_deployed = follow(&mut act, &place, &branch, ready, given);
         }
         (None, Role::After { .. }) => {
+            act.state.is_gone = false;
             change::learn(&mut act, given, ask)?;
             if let Some(pinned) = release::pinned(&act.state, &place.head, ask)? {
-                want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
+                not_deployed = want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
             }
         }
         (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => {
             return Some(None);
         }
     }
-    if !act.state.is_gone {
-        observe(&mut act, &place, given, ask)?;
-        if let Role::After { .. } = place.wanted.role {
-            change::commands(&mut act, &place, given, ask)?;
-            change::promote(&mut act, &place, given, ask)?;
-        }
+    go_on(&mut act, &place, given, ask)?;
+    // What serves goes on; why nothing newer came is told beside it.
+    if not_deployed.is_some() {
+        act.state.reason = not_deployed;
     }
-    act.state.updated_ms = given.now_ms;
-    act.records
-        .push(Record::Environment(Box::new(act.state.clone())));
-    Some(Some(act))
+    Some(Some(recorded(act, given.now_ms)))
 }
 
-fn find(service: Service, name: &Slug, pr: Option<PrNumber>) -> Option<(Service, Wanted)> {
+/// The act with the environment written down as it stands.
+fn recorded(mut act: Act<Environment>, now_ms: i64) -> Act<Environment> {
+    act.state.updated_ms = now_ms;
+    act.records
+        .push(Record::Environment(Box::new(act.state.clone())));
+    act
+}
+
+/// Wants what the branch holds; commands to go elsewhere are turned away.
+fn follow(
+    act: &mut Act<Environment>,
+    place: &Place,
+    branch: &BranchName,
+    ready: Result<Ready, String>,
+    given: &Given<Environment>,
+) -> Option<String> {
+    act.state.is_gone = false;
+    let not_deployed = want(act, place, ready, given);
+    let why = format!(
+        "`{}` follows `{branch}`; what is merged there comes here, and a revert there brings it back",
+        act.state.name
+    );
+    change::turn_away(act, given, &why);
+    not_deployed
+}
+
+/// What became of the rollout, and what follows from it.
+fn go_on(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    if act.state.is_gone {
+        return Some(());
+    }
+    observe(act, place, given, ask)?;
+    if let Role::After { .. } = place.wanted.role {
+        change::commands(act, place, given, ask)?;
+        change::promote(act, place, given, ask)?;
+    }
+    Some(())
+}
+
+fn begin(given: &Given<Environment>, repo: &Repo, name: &Slug) -> Environment {
+    let new = || Environment::new(repo.clone(), name.clone(), given.now_ms);
+    Environment {
+        repo: repo.clone(),
+        ..given.state.clone().unwrap_or_else(new)
+    }
+}
+
+fn find(contract: Contract, name: &Slug, pr: Option<PrNumber>) -> Option<(Service, Wanted)> {
+    let Contract::Service(service) = contract else {
+        return None;
+    };
     let wanted = service.environments.iter().find(|environment| match pr {
         Some(_) => matches!(environment.role, Role::Preview { .. }),
         None => environment.name == *name && !matches!(environment.role, Role::Preview { .. }),
@@ -133,6 +184,7 @@ fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
         priority: Priority::Change,
         effect,
     });
+    state.live_since_ms = None;
     if let Some(release) = state.live.take().or_else(|| state.wanted.clone()) {
         act.intents
             .push(deployment(state, &release, DeploymentState::Inactive, why));
@@ -155,7 +207,7 @@ fn preview(
     (pr, ttl_ms): (PrNumber, i64),
     given: &Given<Environment>,
     ask: &mut Ask,
-) -> Option<()> {
+) -> Option<Option<String>> {
     let id = act.state.repo.id;
     let open = ask
         .pull(id, pr)?
@@ -164,35 +216,42 @@ fn preview(
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
     let Some(head) = open.map(|change| change.head).filter(|_| !is_told) else {
         remove(act, given, "the pull request is closed");
-        return Some(());
+        return Some(None);
     };
-    let since = act.state.live_since_ms.unwrap_or(given.now_ms);
-    if act.state.wanted.as_ref().is_some_and(|w| w.commit == head) && given.now_ms - since > ttl_ms
-    {
-        remove(act, given, "its time is over; a push brings it back");
-        act.state.expired = Some(head);
-        return Some(());
-    }
-    act.look_by(since + ttl_ms + 1);
     let runs = ask.runs(id, &head)?;
     let is_tested = runs
         .iter()
         .any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
-    if is_tested && act.state.expired.as_ref() != Some(&head) {
+    let there = act
+        .state
+        .wanted
+        .as_ref()
+        .map(|wanted| wanted.commit.clone());
+    let since = act.state.live_since_ms.unwrap_or(given.now_ms);
+    let mut not_deployed = None;
+    if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
         let ready = release::of_commit(id, &head, ask)?;
         act.state.is_gone = false;
-        want(act, place, ready, given);
+        not_deployed = want(act, place, ready, given);
+    } else if there.is_some() && given.now_ms - since > ttl_ms {
+        remove(act, given, "its time is over; a push brings it back");
+        act.state.expired = if is_tested { Some(head) } else { there };
+        return Some(None);
     }
-    Some(())
+    if act.state.wanted.is_some() {
+        let since = act.state.live_since_ms.unwrap_or(given.now_ms);
+        act.look_by(since + ttl_ms + 1);
+    }
+    Some(not_deployed)
 }
 
-/// Orders a release unless it is ordered already.
+/// Orders a release unless it is ordered already; says why it cannot be.
 fn want(
     act: &mut Act<Environment>,
     place: &Place,
     ready: Result<Ready, String>,
     given: &Given<Environment>,
-) {
+) -> Option<String> {
     let ready = match ready {
         Ok(ready) => ready,
         Err(why) => {
@@ -204,8 +263,7 @@ fn want(
                     why: why.clone(),
                 });
             }
-            act.state.reason = Some(why);
-            return;
+            return Some(why);
         }
     };
     if act
@@ -214,7 +272,11 @@ fn want(
         .as_ref()
         .is_some_and(|wanted| wanted.id == ready.release.id)
     {
-        return;
+        return None;
+    }
+    if act.state.pr.is_some() {
+        // A preview's time begins anew with each release.
+        act.state.live_since_ms = None;
     }
     act.state.generation += 1;
     act.state.wanted = Some(ready.release.clone());
@@ -246,6 +308,7 @@ fn want(
         sha: Some(release.commit),
         why: String::new(),
     });
+    None
 }
 
 fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: &str) -> Intent {

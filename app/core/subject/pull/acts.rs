@@ -1,6 +1,6 @@
 //! Acts: commands that are carried out once per comment, and the answers to all commands.
 
-use super::rules::{Rule, Standing, environment_of};
+use super::rules::{Rule, Standing, environment_of, keeps_held};
 use super::step::Seen;
 use super::words::{Covers, Word};
 use super::{ACT_AGE_MAX_MS, Kind, Pull, wanted};
@@ -14,7 +14,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// What became of one command.
-enum Done {
+pub(super) enum Done {
     /// Carried out: a reaction.
     Yes,
     /// Refused: a sentence.
@@ -47,13 +47,17 @@ fn fresh<'a>(
         .collect()
 }
 
+/// What became of the commands of comments whose standing words are answered later, by comment: one comment, one answer.
+pub(super) type Waiting = BTreeMap<u64, Vec<Done>>;
+
 /// Carries out the commands of an open pull request.
 pub(super) fn on_change(
     act: &mut Act<Pull>,
     seen: &Seen,
     given: &Given<Pull>,
     ask: &mut Ask,
-) -> Option<()> {
+) -> Option<Waiting> {
+    let mut waiting = Waiting::new();
     for (comment, heard) in fresh(act, &seen.comments, given) {
         let mut done = Vec::new();
         for one in &heard {
@@ -62,12 +66,14 @@ pub(super) fn on_change(
                 Ok(command) => carry_out(act, seen, comment, command, ask)?,
             });
         }
-        if !done.iter().any(|d| matches!(d, Done::Standing)) {
+        if done.iter().any(|d| matches!(d, Done::Standing)) {
+            waiting.insert(comment.id.0, done);
+        } else {
             act.state.acted.push(comment.id.0);
+            reply(act, comment, done);
         }
-        reply(act, comment, done);
     }
-    Some(())
+    Some(waiting)
 }
 
 /// Commands on an issue: those that speak of environments, and help.
@@ -78,7 +84,7 @@ pub(super) fn on_issue(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
-    outside(act, view, comments, given, ask, "on a pull request")
+    outside(act, view, comments, given, ask)
 }
 
 /// Commands on a closed pull request: those that speak of environments, and help.
@@ -89,7 +95,7 @@ pub(super) fn on_closed(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
-    outside(act, view, comments, given, ask, "on an open pull request")
+    outside(act, view, comments, given, ask)
 }
 
 fn outside(
@@ -98,7 +104,6 @@ fn outside(
     comments: &[Comment],
     given: &Given<Pull>,
     ask: &mut Ask,
-    only: &str,
 ) -> Option<()> {
     for (comment, heard) in fresh(act, comments, given) {
         act.state.acted.push(comment.id.0);
@@ -115,7 +120,7 @@ fn outside(
                     environment,
                     version,
                     model_only,
-                }) => rollback(act, comment, environment, (*version, *model_only)),
+                }) => rollback(act, comment, environment, (*version, *model_only), ask)?,
                 Ok(
                     Command::Lgtm
                     | Command::LgtmCancel
@@ -143,7 +148,10 @@ fn outside(
                     | Command::Cancel
                     | Command::Supersede
                     | Command::OkToTest { .. },
-                ) => Done::No(format!("{} works {only}", crate::text::code_span(&one.text))),
+                ) => Done::No(format!(
+                    "{} works on a pull request",
+                    crate::text::code_span(&one.text)
+                )),
             });
         }
         reply(act, comment, done);
@@ -152,7 +160,8 @@ fn outside(
 }
 
 fn misheard(wrong: &crate::command::Misheard) -> String {
-    format!("{}. Usage: `{}`", wrong.reason, wrong.usage)
+    let stop = if wrong.reason.ends_with('?') { "" } else { "." };
+    format!("{}{stop} Usage: `{}`", wrong.reason, wrong.usage)
 }
 
 fn help_text() -> Text {
@@ -216,15 +225,14 @@ fn carry_out(
         Command::Help => Done::Told(help_text()),
         Command::OkToTest { sha } if trusted => ok_to_test(seen, sha.as_deref()),
         Command::OkToTest { .. } => needs_trust("/ok-to-test"),
-        Command::Retest | Command::Test { .. } | Command::Train { .. } | Command::Cancel
-            if !trusted =>
-        {
-            needs_trust("/retest, /test, /train and /cancel")
-        }
+        Command::Retest if !trusted => needs_trust("/retest"),
+        Command::Test { .. } if !trusted => needs_trust("/test"),
+        Command::Train { .. } if !trusted => needs_trust("/train"),
+        Command::Cancel if !trusted => needs_trust("/cancel"),
         Command::Retest => retest(act, seen, comment, &[], ask)?,
         Command::Test { names } => retest(act, seen, comment, names, ask)?,
         Command::Train { params } => train(act, seen, comment, params),
-        Command::Cancel => cancel(act, seen, &comment.author),
+        Command::Cancel => cancel(act, seen, &comment.author, ask)?,
         Command::Supersede => supersede(act, seen, comment),
         Command::Promote {
             environment,
@@ -234,20 +242,18 @@ fn carry_out(
             environment,
             version,
             model_only,
-        } => rollback(act, comment, environment, (*version, *model_only)),
+        } => rollback(act, comment, environment, (*version, *model_only), ask)?,
     })
 }
 
 fn unhold(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
-    for name in seen.paths().iter().filter_map(environment_of) {
-        let entitled = seen
-            .owners
-            .approvers(&crate::subject::environment::file::path(&name));
-        if !entitled.contains(&comment.author.lower()) {
-            return Done::No(format!(
-                "`/unhold` on a change of {name} is for its approvers"
-            ));
-        }
+    let paths = seen.paths();
+    if let Some(name) = keeps_held(&seen.owners, &paths, &comment.author) {
+        return Done::No(format!(
+            "`/unhold` on a change of {name} is for its approvers"
+        ));
+    }
+    for name in paths.iter().filter_map(environment_of) {
         act.wakes.push(Wake {
             subject: SubjectKey::Environment(act.state.repo.id, name),
             hint: Some(Hint::Unhold),
@@ -374,14 +380,15 @@ fn train(
     Done::Yes
 }
 
-fn cancel(act: &mut Act<Pull>, seen: &Seen, by: &Login) -> Done {
-    let active: Vec<&crate::subject::run::Run> = seen
-        .runs
-        .iter()
-        .filter(|run| !run.phase.is_final())
-        .collect();
+fn cancel(act: &mut Act<Pull>, seen: &Seen, by: &Login, ask: &mut Ask) -> Option<Done> {
+    let number = act.state.number;
+    // Not only those that the rules look at: a run with other parameters is ended as well.
+    let mut active = ask.runs(act.state.repo.id, &seen.change.head)?;
+    active.retain(|run| {
+        !run.phase.is_final() && run.cause.trigger.pull().is_some_and(|(pr, _)| pr == number)
+    });
     if active.is_empty() {
-        return Done::No("nothing is running here".to_owned());
+        return Some(Done::No("nothing is running here".to_owned()));
     }
     for run in active {
         act.wakes.push(Wake {
@@ -389,7 +396,7 @@ fn cancel(act: &mut Act<Pull>, seen: &Seen, by: &Login) -> Done {
             hint: Some(Hint::CancelRun { by: by.clone() }),
         });
     }
-    Done::Yes
+    Some(Done::Yes)
 }
 
 fn supersede(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
@@ -487,7 +494,11 @@ fn rollback(
     comment: &Comment,
     environment: &Slug,
     (version, model_only): (Option<u64>, bool),
-) -> Done {
+    ask: &mut Ask,
+) -> Option<Done> {
+    if let Some(refused) = unknown(act, environment, ask)? {
+        return Some(refused);
+    }
     let hint = Hint::Rollback {
         by: comment.author.clone(),
         pr: act.state.number,
@@ -499,11 +510,17 @@ fn rollback(
         subject: SubjectKey::Environment(act.state.repo.id, environment.clone()),
         hint: Some(hint),
     });
-    Done::Passed
+    Some(Done::Passed)
 }
 
 /// Answers lgtm and approve: a reaction when the word stands, a sentence when it does not.
-pub(super) fn answer_words(act: &mut Act<Pull>, seen: &Seen, rules: &[Rule], given: &Given<Pull>) {
+pub(super) fn answer_words(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    rules: &[Rule],
+    given: &Given<Pull>,
+    mut waiting: Waiting,
+) {
     for (comment, heard) in fresh(act, &seen.comments, given) {
         let mut refused = Vec::new();
         for command in heard.iter().filter_map(|one| one.command.as_ref().ok()) {
@@ -533,9 +550,9 @@ pub(super) fn answer_words(act: &mut Act<Pull>, seen: &Seen, rules: &[Rule], giv
             }
         }
         act.state.acted.push(comment.id.0);
-        let repo = act.state.repo.clone();
+        let mut done = waiting.remove(&comment.id.0).unwrap_or_default();
         if refused.is_empty() {
-            act.intents.push(react(&repo, comment.id));
+            done.push(Done::Yes);
             let words = heard
                 .iter()
                 .map(|one| one.text.clone())
@@ -547,14 +564,9 @@ pub(super) fn answer_words(act: &mut Act<Pull>, seen: &Seen, rules: &[Rule], giv
                 sha: Some(seen.change.head.clone()),
                 why: format!("#{}", act.state.number),
             });
-        } else {
-            let text = Text::new(
-                "refusal/to",
-                json!({"who": comment.author, "message": refused.join("\n\n")}),
-            );
-            act.intents
-                .push(answer_with(&repo, act.state.number, comment.id, text));
         }
+        done.extend(refused.into_iter().map(Done::No));
+        reply(act, comment, done);
     }
 }
 

@@ -135,7 +135,8 @@ pub(super) fn land(
     }
     let head = seen.change.head.clone();
     if act.state.judged_head.as_ref() != Some(&head) {
-        (act.state.tries, act.state.refused_ms) = (0, None);
+        // What was refused about another head says nothing of this one.
+        (act.state.tries, act.state.refused_ms, act.state.judged_head) = (0, None, None);
     }
     if overall(rules) != CheckStatus::Success || act.state.landed.is_some() {
         return Some(());

@@ -3,10 +3,14 @@
 mod acts;
 mod landing;
 mod rules;
+pub use rules::{Rule, Standing};
 mod status;
 mod step;
 mod wanted;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use step::step;
 

@@ -3,9 +3,10 @@
 use super::step::Seen;
 use super::words::{Covers, Word};
 use super::{Kind, Pull, wanted};
-use crate::contract::Role;
+use crate::contract::{Role, Window};
 use crate::effect::CheckStatus;
 use crate::name::{Login, RepoPath, Slug};
+use crate::owners::Owners;
 use crate::subject::Given;
 use crate::subject::ask::{Ask, ContextState, Permission};
 use crate::subject::environment::{self, ChangeCause, Environment, change};
@@ -230,8 +231,11 @@ fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
         )]);
     }
     let paths = seen.paths();
+    if paths.is_empty() {
+        return Some(vec![Rule::new("approved", false, "it changes no file")]);
+    }
     let pending = seen.owners.pending(&paths, &by);
-    if pending.is_empty() && !paths.is_empty() {
+    if pending.is_empty() {
         let entitled: BTreeSet<Login> = paths
             .iter()
             .flat_map(|path| seen.owners.approvers(path))
@@ -281,9 +285,11 @@ fn four_eyes(
         return Some(None);
     }
     let versions = ask.versions(pull.repo.id, &model)?;
+    // A version that superseded another in place has the same pull request: the newest is what it proposes.
     let Some(pusher) = versions
         .into_iter()
-        .find(|v| v.pr == Some(pull.number))
+        .filter(|v| v.pr == Some(pull.number))
+        .max_by_key(|v| v.version)
         .and_then(|v| v.pushed_by)
     else {
         return Some(None);
@@ -385,6 +391,14 @@ pub(super) fn environment_of(path: &RepoPath) -> Option<Slug> {
     .ok()
 }
 
+/// The environment among these paths that only its own approvers may let go on, where this person is none of them.
+pub(super) fn keeps_held(owners: &Owners, paths: &[RepoPath], who: &Login) -> Option<Slug> {
+    paths.iter().filter_map(environment_of).find(|name| {
+        let approvers = owners.approvers(&environment::file::path(name));
+        !approvers.contains(&who.lower())
+    })
+}
+
 fn promotion(pull: &Pull, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) -> Option<Vec<Rule>> {
     let mut rules = Vec::new();
     for path in seen.paths() {
@@ -469,15 +483,9 @@ fn environment_rules(
     if !wanted.allow_self_reported {
         rules.extend(not_self_reported(repo, &target, ask)?);
     }
-    if cause == ChangeCause::Promotion
-        && !windows.is_empty()
-        && !windows.iter().any(|w| w.is_open(given.now_ms))
-    {
-        let names: Vec<&str> = windows.iter().map(|w| w.as_str()).collect();
-        rules.push(Rule {
-            state: Standing::Waiting,
-            ..Rule::new("inside a window", false, names.join(", "))
-        });
+    if cause == ChangeCause::Promotion {
+        rules.extend(outside_windows(windows, given.now_ms));
+        rules.extend(held(&state));
     }
     if cause == ChangeCause::Revert && ours.is_some() {
         rules.push(Rule::new(
@@ -494,6 +502,24 @@ fn environment_rules(
         ours.and_then(|change| change.by.clone()),
     ));
     Some(rules)
+}
+
+/// After a rollback promotions wait until somebody says that they may go on.
+fn held(state: &Environment) -> Option<Rule> {
+    let hold = state.hold.as_ref()?;
+    let detail = format!("{} is held: {}; `/unhold` lifts it", state.name, hold.why);
+    Some(Rule::new("not held", false, detail))
+}
+
+fn outside_windows(windows: &[Window], now_ms: i64) -> Option<Rule> {
+    if windows.is_empty() || windows.iter().any(|window| window.is_open(now_ms)) {
+        return None;
+    }
+    let names: Vec<&str> = windows.iter().map(|window| window.as_str()).collect();
+    Some(Rule {
+        state: Standing::Waiting,
+        ..Rule::new("inside a window", false, names.join(", "))
+    })
 }
 
 fn not_self_reported(

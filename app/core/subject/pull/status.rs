@@ -4,7 +4,8 @@ use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::{Kind, Pull, landing};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
-use crate::subject::ask::{Ask, ModelAt};
+use crate::name::Slug;
+use crate::subject::ask::{Ask, ChangeView, ModelAt};
 use crate::subject::{Act, Given, environment, proposal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ pub(super) fn tell(
         "rules": rules,
         "missing": missing,
         "is_ready": missing.is_empty(),
+        "next": next(act, seen, ask)?,
         "refusal": landing::refusal(&act.state, given),
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
@@ -62,6 +64,42 @@ pub(super) fn tell(
             .push(promotion_check(act, seen, rules, data, given));
     }
     Some(())
+}
+
+/// The run of a newer version that waits, since people have spoken on this proposal.
+fn next(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<Option<String>> {
+    let name = seen.change.branch.as_str().strip_prefix("bowsprit/");
+    match name.and_then(|name| Slug::parse(name).ok()) {
+        Some(model) if seen.kind == Kind::Proposal => ask.next(act.state.repo.id, &model),
+        Some(_) | None => Some(None),
+    }
+}
+
+/// The last word of the status comment: what became of the pull request, and who agreed.
+pub(super) fn close(act: &mut Act<Pull>, change: &ChangeView, given: &Given<Pull>) {
+    // Where nothing was ever told, there is nothing to close.
+    if act.state.rules.is_empty() {
+        return;
+    }
+    let landed = act.state.landed.clone().or_else(|| change.merged.clone());
+    let data = json!({
+        "landed": landed,
+        "base": change.base,
+        "rules": act.state.rules,
+        "page": format!("{}/pulls/{}/{}", given.public_url, act.state.repo.name, act.state.number),
+    });
+    let effect = Effect::StatusComment {
+        repo: act.state.repo.clone(),
+        pr: act.state.number,
+        text: Text::new("comments/closed", data),
+    };
+    let key = format!("status:{}:{}", act.state.repo.id, act.state.number);
+    act.intents.push(Intent {
+        key,
+        is_view: true,
+        priority: Priority::View,
+        effect,
+    });
 }
 
 /// The preview: where it answers and a request that works.

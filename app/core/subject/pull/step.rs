@@ -5,7 +5,7 @@ use super::words::{self, Words};
 use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, landing, status, wanted};
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
-use crate::name::{CommitSha, PrNumber, RepoId, RepoPath};
+use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView, Review};
 use crate::subject::run::Run;
@@ -93,7 +93,10 @@ fn advance(
         return Some(Some(trim(act)));
     }
     landing::learn(&mut act, given, ask)?;
-    if !view.is_open {
+    // GitHub may still say "open" for a moment after our merge.
+    if !view.is_open || act.state.landed.is_some() {
+        act.state.is_open = false;
+        status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
         acts::on_closed(&mut act, &view, &comments, given, ask)?;
         if was_open || given.state.is_none() {
@@ -105,12 +108,12 @@ fn advance(
     let Some(seen) = look(&mut act.state, view, change, (comments, reviews), ask)? else {
         return Some(Some(trim(act)));
     };
-    acts::on_change(&mut act, &seen, given, ask)?;
+    let waiting = acts::on_change(&mut act, &seen, given, ask)?;
     wanted::runs(&mut act, &seen, given, ask)?;
     wanted::preview(&mut act, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
     landing::land(&mut act, &seen, &rules, given, ask)?;
-    acts::answer_words(&mut act, &seen, &rules, given);
+    acts::answer_words(&mut act, &seen, &rules, given, waiting);
     status::tell(&mut act, &seen, &rules, given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(Some(trim(act)))
@@ -240,7 +243,9 @@ fn look(
         // Neither side of the change has anything to do with us.
         return Some(None);
     }
-    let words = words::words(pull, &change_id, &talk.0, &talk.1);
+    let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
+    let may_lift = |who: &Login| rules::keeps_held(&owners, &paths, who).is_none();
+    let words = words::words(pull, &change_id, &talk.0, &talk.1, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
     let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
     let runs = newest(ask.runs(id, &change.head)?, pull.number);

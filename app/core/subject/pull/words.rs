@@ -60,11 +60,13 @@ struct Said {
 }
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
+/// A hold is lifted by those of whom `may_lift` says so.
 pub(super) fn words(
     pull: &Pull,
     change: &Digest,
     comments: &[Comment],
     reviews: &[Review],
+    may_lift: &dyn Fn(&Login) -> bool,
 ) -> Words {
     let mut said: Vec<Said> = Vec::new();
     for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
@@ -82,6 +84,9 @@ pub(super) fn words(
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {
+        if matches!(one.say, Say::Unhold) && !may_lift(&one.by) {
+            continue;
+        }
         take(&mut words, pull, change, one);
     }
     words
@@ -282,7 +287,9 @@ mod tests {
     }
 
     fn stands(pull: &Pull, change: &str, comments: &[Comment]) -> Vec<(String, Covers)> {
-        let words = words(pull, &Digest::of(change.as_bytes()), comments, &[]);
+        let words = words(pull, &Digest::of(change.as_bytes()), comments, &[], &|_| {
+            true
+        });
         words
             .approve
             .into_iter()

@@ -17,14 +17,8 @@ pub(super) fn going(run: &Run, word: &str, progress: Option<f64>, tail: &[String
         title.push_str(&format!(" ({:.0} %)", progress.clamp(0.0, 1.0) * 100.0));
     }
     let data = json!({"run": page_data(run), "word": word, "progress": progress, "tail": tail});
-    intent(
-        run,
-        status,
-        title,
-        Text::new("checks/going", data),
-        Vec::new(),
-        Priority::Progress,
-    )
+    let check = check(run, status, title, Text::new("checks/going", data));
+    intent(check, Priority::Progress)
 }
 
 /// The check of a run that is over.
@@ -37,25 +31,15 @@ pub(super) fn concluded(run: &Run, annotations: Vec<Annotation>) -> Intent {
         Phase::Pending | Phase::Running => CheckStatus::InProgress,
     };
     let text = Text::new("checks/concluded", json!({"run": page_data(run)}));
-    intent(
-        run,
-        status,
-        headline(run),
-        text,
+    let check = CheckRun {
         annotations,
-        Priority::View,
-    )
+        ..check(run, status, headline(run), text)
+    };
+    intent(check, Priority::View)
 }
 
-fn intent(
-    run: &Run,
-    status: CheckStatus,
-    title: String,
-    summary: Text,
-    annotations: Vec<Annotation>,
-    priority: Priority,
-) -> Intent {
-    let check = CheckRun {
+fn check(run: &Run, status: CheckStatus, title: String, summary: Text) -> CheckRun {
+    CheckRun {
         repo: run.repo.clone(),
         sha: run.sha.clone(),
         name: run.cause.what.check_name(),
@@ -63,13 +47,16 @@ fn intent(
         status,
         title,
         summary,
-        annotations,
+        annotations: Vec::new(),
         page: format!("/runs/{}", run.id),
         started_ms: run.created_ms,
         completed_ms: run.finished_ms,
-    };
+    }
+}
+
+fn intent(check: CheckRun, priority: Priority) -> Intent {
     Intent {
-        key: format!("check:{}", run.id),
+        key: format!("check:{}", check.external_id),
         is_view: true,
         priority,
         effect: Effect::CheckRun(Box::new(check)),

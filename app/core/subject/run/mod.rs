@@ -5,6 +5,9 @@ pub(crate) mod plan;
 mod step;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use step::step;
 
 use crate::artifact::File;

@@ -8,8 +8,8 @@ use crate::subject::ask::{Manifest, ModelAt};
 use crate::training::spec::{Sample, StageKind, StepSpec, Trust};
 use std::collections::BTreeMap;
 
-/// The steps of a training contract, without the held-out data.
-pub(super) fn train(run: &Run, contract: &Training) -> StagePlan {
+/// The steps of a training contract, without the held-out data: neither what the commit holds out nor what its judge does.
+pub(super) fn train(run: &Run, contract: &Training, judge: Option<&Training>) -> StagePlan {
     let steps = contract.steps.iter().map(|step| {
         let mut env = step.env.clone();
         env.extend(run.cause.params.clone());
@@ -23,10 +23,14 @@ pub(super) fn train(run: &Run, contract: &Training) -> StagePlan {
         spec.network = step.network;
         spec
     });
-    let leave_out = match &contract.evaluate {
+    let held_out = |contract: &Training| match &contract.evaluate {
         crate::contract::Evaluate::Judge(judge) => judge.data.clone(),
         crate::contract::Evaluate::SelfReported => Vec::new(),
     };
+    let mut leave_out = held_out(contract);
+    leave_out.extend(judge.into_iter().flat_map(held_out));
+    leave_out.sort();
+    leave_out.dedup();
     StagePlan {
         steps: steps.collect(),
         leave_out,

@@ -212,7 +212,7 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
         return Some(found);
     }
     let judge = judge_contract(run, &contract, ask)?;
-    let plan = plan::train(run, &contract);
+    let plan = plan::train(run, &contract, judge.as_ref());
     let done = match stage(run, "train", plan, given, ask)? {
         Ok(done) => done,
         Err(found) => return Some(found),

@@ -6,9 +6,9 @@ use crate::artifact::File;
 use crate::contract::{Contract, Evaluate, Judge, Role, Service, Training};
 use crate::effect::{ModelFiles, Version};
 use crate::gate::{self, Evidence, LiveEvidence};
-use crate::name::{CommitSha, Repo, RepoPath, Slug};
+use crate::name::{CommitSha, Digest, Repo, RepoPath, Slug};
 use crate::subject::Given;
-use crate::subject::ask::{Ask, ContractAt};
+use crate::subject::ask::{Ask, ContractAt, StageView};
 use crate::training::spec::{Metric, RunResult, StepResult};
 use std::collections::BTreeMap;
 
@@ -56,12 +56,10 @@ pub(super) fn judge(
                 .flat_map(|step| step.searched.clone())
                 .collect()
         }
-        Evaluate::Judge(judge) => {
-            match evaluate(run, contract, judge, live.as_ref(), given, ask)? {
-                Ok(searched) => searched,
-                Err(found) => return Some(found),
-            }
-        }
+        Evaluate::Judge(_) => match evaluate(run, contract, live.as_ref(), given, ask)? {
+            Ok(searched) => searched,
+            Err(found) => return Some(found),
+        },
     };
     if contract
         .gates
@@ -116,15 +114,16 @@ fn as_metrics(version: &Version) -> BTreeMap<String, Metric> {
 fn evaluate(
     run: &mut Run,
     contract: &Training,
-    judge: &Judge,
     live: Option<&Version>,
     given: &Given<Run>,
     ask: &mut Ask,
 ) -> Option<Result<Vec<String>, Found>> {
-    let Some(judge_sha) = run.judge_sha.clone() else {
+    let (Evaluate::Judge(judge), Some(judge_sha)) = (&contract.evaluate, run.judge_sha.clone())
+    else {
         return Some(Ok(Vec::new()));
     };
-    run.judge_digest = Some(ask.judge_digest(run.repo.id, &judge_sha, &judge_paths(judge))?);
+    let files = ask.judge_digest(run.repo.id, &judge_sha, &judge_paths(judge))?;
+    run.judge_digest = Some(judge_digest(&files, judge, contract));
     let live_files = live.map(|version| ModelFiles {
         name: "live".to_owned(),
         version: Some(version.version),
@@ -132,9 +131,16 @@ fn evaluate(
         files: version.files.clone(),
     });
     let plan = plan::evaluate(run, contract, judge, &judge_sha, live_files);
+    let id = plan.stage.clone();
     let done = match stage(run, "evaluate", plan, given, ask)? {
         Ok(done) => done,
-        Err(found) => return Some(Err(found)),
+        Err(found) => match ask.stage(&id)? {
+            StageView::Done(result) if is_live_alone(run, &result) => go_on(run, *result),
+            StageView::Done(_)
+            | StageView::Unknown
+            | StageView::Queued(_)
+            | StageView::Running(_) => return Some(Err(found)),
+        },
     };
     let step = |name: &str| done.steps.iter().find(|step| step.name == name);
     let metrics =
@@ -151,12 +157,40 @@ fn evaluate(
         .unwrap_or_default()))
 }
 
+/// Whether only the live model could not be measured, and the candidate was.
+fn is_live_alone(run: &Run, result: &RunResult) -> bool {
+    let failed = run.failure.as_ref().map(|failure| failure.step.as_str());
+    failed == Some("live")
+        && result
+            .steps
+            .iter()
+            .any(|step| step.name == "candidate" && !step.metrics.is_empty())
+}
+
+/// Judges the candidate all the same: gates that compare say that the live model could not be measured.
+fn go_on(run: &mut Run, mut result: RunResult) -> RunResult {
+    let why = run.failure.take().map(|failure| failure.message);
+    run.note = why.map(|why| format!("the live model could not be measured: {why}"));
+    run.phase = Phase::Running;
+    run.tail = Vec::new();
+    for step in result.steps.iter_mut().filter(|step| step.name == "live") {
+        step.metrics.clear();
+    }
+    result
+}
+
 fn under(file: &File, folder: &str) -> Option<File> {
     let path = RepoPath::parse(file.path.as_str().strip_prefix(folder)?).ok()?;
     Some(File {
         path,
         ..file.clone()
     })
+}
+
+/// Digest of what judges: its files, how it is started, its gates; what only trains does not count.
+fn judge_digest(files: &Digest, judge: &Judge, contract: &Training) -> Digest {
+    let said = serde_json::json!([judge.run, judge.data, judge.env, contract.gates]);
+    Digest::of(format!("{files}\n{said}").as_bytes())
 }
 
 /// The files that judge: data, the programs named on the command line, the repository's policies.

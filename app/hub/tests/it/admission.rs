@@ -6,10 +6,16 @@ use serde_json::json;
 #[tokio::test]
 async fn a_jwt_gives_a_token_and_the_token_reaches_the_repository() {
     let world = World::with_repo().await;
-    let app = world.get(&jwt(now() - 60, now() + 540), "/app").await.is(200);
+    let app = world
+        .get(&jwt(now() - 60, now() + 540), "/app")
+        .await
+        .is(200);
     assert_eq!(app.json["slug"], "helper");
     let found = world
-        .get(&jwt(now() - 60, now() + 540), "/repos/alice/demo/installation")
+        .get(
+            &jwt(now() - 60, now() + 540),
+            "/repos/alice/demo/installation",
+        )
         .await
         .is(200);
     assert_eq!(found.json["id"], 5);
@@ -18,7 +24,10 @@ async fn a_jwt_gives_a_token_and_the_token_reaches_the_repository() {
     assert!(token.len() > 400);
     let repo = world.get(&token, "/repos/alice/demo").await.is(200);
     assert_eq!(repo.json["full_name"], "alice/demo");
-    let all = world.get(&token, "/installation/repositories").await.is(200);
+    let all = world
+        .get(&token, "/installation/repositories")
+        .await
+        .is(200);
     assert_eq!(all.json["total_count"], 1);
     world
         .api("DELETE", &token, "/installation/token", None)
@@ -32,12 +41,18 @@ async fn a_jwt_gives_a_token_and_the_token_reaches_the_repository() {
 #[tokio::test]
 async fn jwts_with_wrong_times_are_refused_with_the_known_sentences() {
     let world = World::new().await;
-    let far = world.get(&jwt(now() - 60, now() + 900), "/app").await.is(401);
+    let far = world
+        .get(&jwt(now() - 60, now() + 900), "/app")
+        .await
+        .is(401);
     assert_eq!(
         far.json["message"],
         "'Expiration time' claim ('exp') is too far in the future"
     );
-    let past = world.get(&jwt(now() - 900, now() - 1), "/app").await.is(401);
+    let past = world
+        .get(&jwt(now() - 900, now() - 1), "/app")
+        .await
+        .is(401);
     let message = past.json["message"].as_str().expect("a message");
     assert!(message.contains("must be a numeric value representing the future time"));
     let mut broken = jwt(now() - 60, now() + 540);
@@ -49,7 +64,11 @@ async fn jwts_with_wrong_times_are_refused_with_the_known_sentences() {
 async fn tokens_are_narrowed_by_repository_and_permission() {
     let world = World::with_repo().await;
     world
-        .post("alice", "/user/repos", json!({"name": "other", "auto_init": true}))
+        .post(
+            "alice",
+            "/user/repos",
+            json!({"name": "other", "auto_init": true}),
+        )
         .await
         .is(201);
     let narrow = world
@@ -58,7 +77,10 @@ async fn tokens_are_narrowed_by_repository_and_permission() {
         .is(201);
     assert_eq!(narrow.json["repository_selection"], "selected");
     let token = narrow.json["token"].as_str().expect("a token").to_owned();
-    world.get(&token, "/repos/alice/demo/contents").await.is(200);
+    world
+        .get(&token, "/repos/alice/demo/contents")
+        .await
+        .is(200);
     world.get(&token, "/repos/alice/other").await.is(404);
     let refused = world
         .post(
@@ -68,7 +90,10 @@ async fn tokens_are_narrowed_by_repository_and_permission() {
         )
         .await
         .is(403);
-    assert_eq!(refused.json["message"], "Resource not accessible by integration");
+    assert_eq!(
+        refused.json["message"],
+        "Resource not accessible by integration"
+    );
     assert_eq!(
         refused.header("x-accepted-github-permissions"),
         "contents=write"
@@ -87,14 +112,20 @@ async fn tokens_are_narrowed_by_repository_and_permission() {
 async fn common_rules_hold_for_every_call() {
     let world = World::with_repo().await;
     let bare = [("authorization", "token alice-token")];
-    let got = world.call("GET", "/user", &bare, None).await.expect("an answer");
+    let got = world
+        .call("GET", "/user", &bare, None)
+        .await
+        .expect("an answer");
     got.is(403);
     let old = [
         ("authorization", "token alice-token"),
         ("user-agent", "story"),
         ("x-github-api-version", "2001-01-01"),
     ];
-    let got = world.call("GET", "/user", &old, None).await.expect("an answer");
+    let got = world
+        .call("GET", "/user", &old, None)
+        .await
+        .expect("an answer");
     got.is(400);
     let got = world.get("alice", "/api/v3/user").await.is(200);
     assert_eq!(got.json["login"], "alice");
@@ -105,11 +136,17 @@ async fn common_rules_hold_for_every_call() {
         ("user-agent", "story"),
         ("if-none-match", got.header("etag")),
     ];
-    let same = world.call("GET", "/user", &tagged, None).await.expect("an answer");
+    let same = world
+        .call("GET", "/user", &tagged, None)
+        .await
+        .expect("an answer");
     assert!(same.is(304).text.is_empty());
     let nothing = world.get("alice", "/repos/alice/demo/wrong").await.is(404);
     assert_eq!(nothing.json["message"], "Not Found");
-    let unknown = world.admin("GET", "/_hub/unknown", json!(null)).await.is(200);
+    let unknown = world
+        .admin("GET", "/_hub/unknown", json!(null))
+        .await
+        .is(200);
     assert_eq!(unknown.json[0]["path"], "/repos/alice/demo/wrong");
     world.get("nobody", "/_hub/unknown").await.is(401);
     world.get("wrong", "/user").await.is(401);
@@ -149,7 +186,11 @@ async fn lists_come_in_pages_with_links() {
 async fn private_repositories_do_not_exist_for_strangers() {
     let world = World::new().await;
     world
-        .post("alice", "/user/repos", json!({"name": "secret", "private": true}))
+        .post(
+            "alice",
+            "/user/repos",
+            json!({"name": "secret", "private": true}),
+        )
         .await
         .is(201);
     world.get("bob", "/repos/alice/secret").await.is(404);

@@ -40,7 +40,10 @@ async fn a_failed_delivery_is_delivered_again_with_the_same_guid() {
     quiet(&world).await;
     world.receiver.answer_with(200);
     let app = jwt(now() - 60, now() + 540);
-    let list = world.get(&app, "/app/hook/deliveries?per_page=1").await.is(200);
+    let list = world
+        .get(&app, "/app/hook/deliveries?per_page=1")
+        .await
+        .is(200);
     assert!(list.header("link").contains("cursor="));
     let failed = &list.json[0];
     assert_eq!(failed["guid"], first.guid.as_str());
@@ -52,10 +55,16 @@ async fn a_failed_delivery_is_delivered_again_with_the_same_guid() {
         .api("POST", &app, &format!("{path}/attempts"), None)
         .await
         .is(202);
-    let second = world.receiver.expect_times("issue_comment", "created", 2).await;
+    let second = world
+        .receiver
+        .expect_times("issue_comment", "created", 2)
+        .await;
     assert_eq!(second.guid, first.guid);
     quiet(&world).await;
-    let list = world.get(&app, "/app/hook/deliveries?per_page=1").await.is(200);
+    let list = world
+        .get(&app, "/app/hook/deliveries?per_page=1")
+        .await
+        .is(200);
     assert_eq!(list.json[0]["redelivery"], true);
     assert_ne!(list.json[0]["id"], failed["id"]);
     assert_eq!(list.json[0]["status_code"], 200);
@@ -74,7 +83,10 @@ async fn deliveries_are_dropped_and_doubled_on_demand() {
     let rule = json!({"kind": "double_delivery", "match": {"event": "issue_comment"}, "count": 1});
     world.admin("POST", "/_hub/faults", rule).await.is(200);
     comment(&world, number, "twice").await;
-    let again = world.receiver.expect_times("issue_comment", "created", 3).await;
+    let again = world
+        .receiver
+        .expect_times("issue_comment", "created", 3)
+        .await;
     assert_eq!(again.json["comment"]["body"], "twice");
     quiet(&world).await;
     assert_eq!(world.receiver.count("issue_comment", "created"), 3);
@@ -87,16 +99,23 @@ async fn an_answer_can_be_cut_after_the_effect() {
     let path = format!("/repos/alice/demo/issues/{number}/comments");
     let rule = json!({"kind": "cut_answer", "match": {"method": "POST", "path_contains": "/comments"}, "count": 1});
     world.admin("POST", "/_hub/faults", rule).await.is(200);
-    let headers = [("user-agent", "story"), ("authorization", "token alice-token")];
+    let headers = [
+        ("user-agent", "story"),
+        ("authorization", "token alice-token"),
+    ];
     let cut = world
         .call("POST", &path, &headers, Some(json!({"body": "cut"})))
         .await;
     assert!(cut.is_err());
     let list = world.get("alice", &path).await.is(200);
     assert_eq!(list.json[0]["body"], "cut");
-    let rule = json!({"kind": "status", "match": {"path_contains": "/comments"}, "code": 502, "count": 1});
+    let rule =
+        json!({"kind": "status", "match": {"path_contains": "/comments"}, "code": 502, "count": 1});
     world.admin("POST", "/_hub/faults", rule).await.is(200);
-    world.post("alice", &path, json!({"body": "no"})).await.is(502);
+    world
+        .post("alice", &path, json!({"body": "no"}))
+        .await
+        .is(502);
     let rule = json!({"kind": "secondary_rate_limit", "match": {}, "retry_after": 7, "count": 1});
     world.admin("POST", "/_hub/faults", rule).await.is(200);
     let limited = world.get("alice", &path).await.is(403);
@@ -116,7 +135,10 @@ async fn reads_can_be_stale() {
     world.write("feature", "later.txt", "x\n").await;
     let stale = world.get("alice", &path).await.is(200);
     assert_eq!(stale.json["head"]["sha"], before.as_str());
-    world.admin("DELETE", "/_hub/faults", Value::Null).await.is(204);
+    world
+        .admin("DELETE", "/_hub/faults", Value::Null)
+        .await
+        .is(204);
     let fresh = world.get("alice", &path).await.is(200);
     assert_ne!(fresh.json["head"]["sha"], before.as_str());
 }
@@ -136,10 +158,16 @@ async fn a_restart_keeps_everything() {
     assert_eq!(list.json[0]["body"], "kept");
     let after = world.get(&app, "/app/hook/deliveries").await.is(200).json;
     assert_eq!(before, after);
-    let writes = world.admin("GET", "/_hub/writes?after=0", Value::Null).await.is(200);
+    let writes = world
+        .admin("GET", "/_hub/writes?after=0", Value::Null)
+        .await
+        .is(200);
     assert_eq!(writes.json.as_array().map(Vec::len), Some(0));
     comment(&world, number, "more").await;
-    world.receiver.expect_times("issue_comment", "created", 2).await;
+    world
+        .receiver
+        .expect_times("issue_comment", "created", 2)
+        .await;
 }
 
 #[tokio::test]
@@ -152,7 +180,10 @@ async fn check_runs_keep_to_their_limits() {
     world.post("alice", path, body.clone()).await.is(403);
     let run = world.post(&token, path, body).await.is(201);
     let one = format!("{path}/{}", run.json["id"]);
-    world.patch(&token, &one, json!({"status": "completed"})).await.is(422);
+    world
+        .patch(&token, &one, json!({"status": "completed"}))
+        .await
+        .is(422);
     let long = json!({"output": {"title": "t", "summary": "x".repeat(65_536)}});
     world.patch(&token, &one, long).await.is(422);
     let note = json!({"path": "a", "start_line": 1, "end_line": 1,
@@ -174,9 +205,56 @@ async fn check_runs_keep_to_their_limits() {
     assert_eq!(event.json["sender"]["login"], "helper[bot]");
     world.receiver.expect("check_suite", "completed").await;
     world
-        .post(&token, path, json!({"name": "x", "head_sha": "0".repeat(40)}))
+        .post(
+            &token,
+            path,
+            json!({"name": "x", "head_sha": "0".repeat(40)}),
+        )
         .await
         .is(422);
-    world.post("alice", &format!("{one}/rerequest"), json!({})).await.is(201);
+    world
+        .post("alice", &format!("{one}/rerequest"), json!({}))
+        .await
+        .is(201);
     world.receiver.expect("check_run", "rerequested").await;
+}
+
+#[tokio::test]
+async fn what_waits_for_delivery_outlives_a_restart() {
+    let mut world = World::with_repo().await;
+    let number = world.pull("feature").await;
+    quiet(&world).await;
+    let rule =
+        json!({"kind": "delay_delivery", "match": {"event": "issue_comment"}, "ms": 600_000});
+    world.admin("POST", "/_hub/faults", rule).await.is(200);
+    comment(&world, number, "late").await;
+    world.restart().await;
+    let late = world.receiver.expect("issue_comment", "created").await;
+    assert_eq!(late.json["comment"]["body"], "late");
+}
+
+#[tokio::test]
+async fn deliveries_are_shuffled_but_none_is_lost() {
+    let world = World::with_repo().await;
+    let number = world.pull("feature").await;
+    quiet(&world).await;
+    let rule = json!({"kind": "shuffle_deliveries", "match": {"event": "issue_comment"},
+        "window_ms": 300, "seed": 4, "count": 1});
+    world.admin("POST", "/_hub/faults", rule).await.is(200);
+    for text in ["a", "b", "c", "d"] {
+        comment(&world, number, text).await;
+    }
+    world
+        .receiver
+        .expect_times("issue_comment", "created", 4)
+        .await;
+    let order: String = world
+        .receiver
+        .all()
+        .iter()
+        .filter(|one| one.event == "issue_comment")
+        .filter_map(|one| one.json["comment"]["body"].as_str())
+        .collect();
+    assert_ne!(order, "abcd");
+    assert_eq!(order.len(), 4);
 }

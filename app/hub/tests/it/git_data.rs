@@ -9,10 +9,17 @@ async fn a_commit_is_built_from_its_parts() {
     let token = world.token().await;
     let api = "/repos/alice/demo/git";
     let parent = world.tip("main").await;
-    let commit = world.get(&token, &format!("{api}/commits/{parent}")).await.is(200);
+    let commit = world
+        .get(&token, &format!("{api}/commits/{parent}"))
+        .await
+        .is(200);
     let base = commit.json["tree"]["sha"].clone();
     let blob = world
-        .post(&token, &format!("{api}/blobs"), json!({"content": "aGk=", "encoding": "base64"}))
+        .post(
+            &token,
+            &format!("{api}/blobs"),
+            json!({"content": "aGk=", "encoding": "base64"}),
+        )
         .await
         .is(201);
     let tree = json!({"base_tree": base, "tree": [
@@ -20,9 +27,18 @@ async fn a_commit_is_built_from_its_parts() {
         {"path": "b.sh", "mode": "100755", "type": "blob", "content": "true\n"},
         {"path": "README.md", "mode": "100644", "type": "blob", "sha": Value::Null},
     ]});
-    let tree = world.post(&token, &format!("{api}/trees"), tree).await.is(201);
+    let tree = world
+        .post(&token, &format!("{api}/trees"), tree)
+        .await
+        .is(201);
     let whole = world
-        .get(&token, &format!("{api}/trees/{}?recursive=1", tree.json["sha"].as_str().expect("a sha")))
+        .get(
+            &token,
+            &format!(
+                "{api}/trees/{}?recursive=1",
+                tree.json["sha"].as_str().expect("a sha")
+            ),
+        )
         .await
         .is(200);
     let paths: Vec<&str> = whole.json["tree"]
@@ -42,27 +58,49 @@ async fn a_commit_is_built_from_its_parts() {
         .is(201);
     assert_eq!(made.json["verification"]["verified"], true);
     let sha = made.json["sha"].as_str().expect("a sha");
-    let new = json!({"ref": "refs/heads/built", "sha": sha});
-    world.post(&token, &format!("{api}/refs"), new.clone()).await.is(201);
-    let twice = world.post(&token, &format!("{api}/refs"), new).await.is(422);
-    assert_eq!(twice.json["message"], "Reference already exists");
-    let missing = json!({"ref": "refs/heads/none", "sha": "1".repeat(40)});
-    let missing = world.post(&token, &format!("{api}/refs"), missing).await.is(422);
-    assert_eq!(missing.json["message"], "Object does not exist");
-    world
-        .patch(&token, &format!("{api}/refs/heads/main"), json!({ "sha": sha }))
-        .await
-        .is(200);
-    let back = json!({ "sha": parent });
-    let refused = world.patch(&token, &format!("{api}/refs/heads/main"), back).await.is(422);
-    assert_eq!(refused.json["message"], "Update is not a fast forward");
+    refs_move_forwards_only(&world, &token, (sha, &parent)).await;
     let compared = world
-        .get(&token, &format!("/repos/alice/demo/compare/{parent}...main"))
+        .get(
+            &token,
+            &format!("/repos/alice/demo/compare/{parent}...main"),
+        )
         .await
         .is(200);
     assert_eq!(compared.json["ahead_by"], 1);
     let event = world.receiver.expect("create", "").await;
     assert!(event.json["ref_type"] == "branch");
+}
+
+async fn refs_move_forwards_only(world: &World, token: &str, at: (&str, &str)) {
+    let (sha, parent) = at;
+    let api = "/repos/alice/demo/git";
+    let new = json!({"ref": "refs/heads/built", "sha": sha});
+    world
+        .post(token, &format!("{api}/refs"), new.clone())
+        .await
+        .is(201);
+    let twice = world.post(token, &format!("{api}/refs"), new).await.is(422);
+    assert_eq!(twice.json["message"], "Reference already exists");
+    let missing = json!({"ref": "refs/heads/none", "sha": "1".repeat(40)});
+    let missing = world
+        .post(token, &format!("{api}/refs"), missing)
+        .await
+        .is(422);
+    assert_eq!(missing.json["message"], "Object does not exist");
+    world
+        .patch(
+            token,
+            &format!("{api}/refs/heads/main"),
+            json!({ "sha": sha }),
+        )
+        .await
+        .is(200);
+    let back = json!({ "sha": parent });
+    let refused = world
+        .patch(token, &format!("{api}/refs/heads/main"), back)
+        .await
+        .is(422);
+    assert_eq!(refused.json["message"], "Update is not a fast forward");
 }
 
 #[tokio::test]
@@ -73,7 +111,11 @@ async fn empty_repositories_take_no_git_data() {
         .await
         .is(201);
     let got = world
-        .post("alice", "/repos/alice/void/git/blobs", json!({"content": "x"}))
+        .post(
+            "alice",
+            "/repos/alice/void/git/blobs",
+            json!({"content": "x"}),
+        )
         .await
         .is(409);
     assert_eq!(got.json["message"], "Git Repository is empty.");
@@ -118,6 +160,9 @@ async fn deployments_look_at_contexts_and_retire_the_older() {
     assert_eq!(older.json[0]["state"], "inactive");
     let newer = world.get(&token, &urls[1]).await.is(200);
     assert_eq!(newer.json[0]["state"], "success");
-    let places = world.get(&token, "/repos/alice/demo/environments").await.is(200);
+    let places = world
+        .get(&token, "/repos/alice/demo/environments")
+        .await
+        .is(200);
     assert_eq!(places.json["environments"][0]["name"], "live");
 }

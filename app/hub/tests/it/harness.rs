@@ -1,30 +1,25 @@
 //! What every story needs: a server with people and an App, a client, a webhook receiver.
 
+use crate::receiver::Receiver;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bowsprit_hub::key::KeyPair;
 use bowsprit_hub::{AppConfig, Config, PersonConfig, Running, WebhookConfig};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
+use hyper::body::Bytes;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
 use tempfile::TempDir;
-use tokio::sync::Notify;
 
 pub(crate) const APP_ID: u64 = 77;
 pub(crate) const ADMIN: &str = "admin-token";
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
-/// No story waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The App's key pair, made once for all stories since it takes a while.
 fn key() -> &'static KeyPair {
@@ -66,6 +61,16 @@ impl Got {
     }
 }
 
+/// Where this story's traffic goes when `tests/openapi/check.sh` wants it: a file with the story's name.
+fn record_file() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("BOWSPRIT_RECORD_DIR")?);
+    let story = std::thread::current()
+        .name()
+        .expect("a story has a name")
+        .replace("::", "-");
+    Some(dir.join(format!("hub-{story}.jsonl")))
+}
+
 impl World {
     /// A server with the people `alice` and `bob` and the App, installed for `alice`.
     pub(crate) async fn new() -> Self {
@@ -94,6 +99,7 @@ impl World {
             url: receiver.url.clone(),
             secret: Some(SECRET.into()),
         });
+        config.record = record_file();
         let hub = bowsprit_hub::start(config.clone()).await.expect("a server");
         let world = Self {
             url: hub.url.clone(),
@@ -104,7 +110,11 @@ impl World {
             client: Client::builder(TokioExecutor::new()).build_http(),
         };
         world
-            .admin("POST", "/_hub/installations", json!({"account": "alice", "id": 5}))
+            .admin(
+                "POST",
+                "/_hub/installations",
+                json!({"account": "alice", "id": 5}),
+            )
             .await
             .is(200);
         world
@@ -114,7 +124,11 @@ impl World {
     pub(crate) async fn with_repo() -> Self {
         let world = Self::new().await;
         world
-            .post("alice", "/user/repos", json!({"name": "demo", "auto_init": true}))
+            .post(
+                "alice",
+                "/user/repos",
+                json!({"name": "demo", "auto_init": true}),
+            )
             .await
             .is(201);
         world
@@ -134,7 +148,9 @@ impl World {
             request = request.header(*name, *value);
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
         let answer = self.client.request(request).await?;
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
@@ -148,7 +164,13 @@ impl World {
     }
 
     /// One API call by a person's name or by a token.
-    pub(crate) async fn api(&self, method: &str, who: &str, path: &str, body: Option<Value>) -> Got {
+    pub(crate) async fn api(
+        &self,
+        method: &str,
+        who: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Got {
         let token = match who {
             "alice" | "bob" => format!("{who}-token"),
             token => token.to_owned(),
@@ -199,7 +221,10 @@ impl World {
     /// Writes a file on a branch as one commit and returns the commit.
     pub(crate) async fn write(&self, branch: &str, path: &str, text: &str) -> String {
         let old = self
-            .get("alice", &format!("/repos/alice/demo/contents/{path}?ref={branch}"))
+            .get(
+                "alice",
+                &format!("/repos/alice/demo/contents/{path}?ref={branch}"),
+            )
             .await;
         let mut body = json!({
             "message": format!("Write {path}"), "branch": branch,
@@ -212,7 +237,10 @@ impl World {
             .put("alice", &format!("/repos/alice/demo/contents/{path}"), body)
             .await;
         assert!(got.status.is_success(), "{}", got.text);
-        got.json["commit"]["sha"].as_str().expect("a sha").to_owned()
+        got.json["commit"]["sha"]
+            .as_str()
+            .expect("a sha")
+            .to_owned()
     }
 
     pub(crate) async fn tip(&self, branch: &str) -> String {
@@ -255,7 +283,9 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         let hub = self.hub.take().expect("a running server");
         hub.shutdown().await.expect("a clean end");
-        let hub = bowsprit_hub::start(self.config.clone()).await.expect("a server");
+        let hub = bowsprit_hub::start(self.config.clone())
+            .await
+            .expect("a server");
         self.url.clone_from(&hub.url);
         self.hub = Some(hub);
     }
@@ -315,137 +345,4 @@ pub(crate) fn jwt(issued: i64, expires: i64) -> String {
     )
     .expect("a signature");
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-/// One delivery as it arrived.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrived {
-    pub(crate) event: String,
-    pub(crate) guid: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) raw: Bytes,
-    pub(crate) json: Value,
-}
-
-impl Arrived {
-    pub(crate) fn is(&self, event: &str, action: &str) -> bool {
-        self.event == event && (action.is_empty() || self.json["action"] == action)
-    }
-}
-
-/// A webhook receiver that keeps everything.
-#[derive(Clone)]
-pub(crate) struct Receiver {
-    pub(crate) url: String,
-    pub(crate) arrived: Arc<Mutex<Vec<Arrived>>>,
-    pub(crate) status: Arc<Mutex<u16>>,
-    news: Arc<Notify>,
-}
-
-impl Receiver {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let receiver = Self {
-            url: format!("http://{address}/hook"),
-            arrived: Arc::default(),
-            status: Arc::new(Mutex::new(200)),
-            news: Arc::default(),
-        };
-        let shared = receiver.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| take(shared.clone(), request));
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
-        receiver
-    }
-
-    pub(crate) fn answer_with(&self, status: u16) {
-        *self.status.lock().expect("a lock") = status;
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arrived> {
-        self.arrived.lock().expect("a lock").clone()
-    }
-
-    pub(crate) fn count(&self, event: &str, action: &str) -> usize {
-        self.all().iter().filter(|one| one.is(event, action)).count()
-    }
-
-    /// Waits for an event and returns the newest of its kind.
-    #[track_caller]
-    pub(crate) fn expect(
-        &self,
-        event: &'static str,
-        action: &'static str,
-    ) -> impl Future<Output = Arrived> + '_ {
-        self.expect_times(event, action, 1)
-    }
-
-    pub(crate) async fn expect_times(&self, event: &str, action: &str, times: usize) -> Arrived {
-        let wait = async {
-            loop {
-                let news = self.news.notified();
-                let found: Vec<Arrived> = self
-                    .all()
-                    .into_iter()
-                    .filter(|one| one.is(event, action))
-                    .collect();
-                if found.len() >= times {
-                    return found.last().cloned().expect("at least one");
-                }
-                news.await;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(found) => found,
-            Err(_) => {
-                let seen: Vec<String> = self
-                    .all()
-                    .iter()
-                    .map(|one| format!("{}.{}", one.event, one.json["action"]))
-                    .collect();
-                panic!("no {event}.{action}; seen: {seen:?}");
-            }
-        }
-    }
-}
-
-async fn take(
-    receiver: Receiver,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let raw = body.collect().await.expect("a body").to_bytes();
-    let text = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let arrived = Arrived {
-        event: text("x-github-event"),
-        guid: text("x-github-delivery"),
-        headers: parts.headers.clone(),
-        json: serde_json::from_slice(&raw).expect("JSON"),
-        raw,
-    };
-    receiver.arrived.lock().expect("a lock").push(arrived);
-    receiver.news.notify_waiters();
-    let status = *receiver.status.lock().expect("a lock");
-    Ok(Response::builder()
-        .status(status)
-        .body(Full::default())
-        .expect("an answer"))
 }

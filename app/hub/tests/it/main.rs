@@ -2,8 +2,12 @@
 
 mod admission;
 mod deliveries;
+// Its tables are read by lines.
+#[rustfmt::skip]
+mod everything;
 mod git_data;
 mod harness;
 mod pages;
 mod pulls;
 mod pushes;
+mod receiver;

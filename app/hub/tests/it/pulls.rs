@@ -19,15 +19,24 @@ async fn a_pull_request_is_opened_tested_and_merged() {
     assert_eq!(second.json["changed_files"], 1);
     world.get("alice", &format!("{path}/merge")).await.is(404);
     let wrong = json!({"sha": "0".repeat(40)});
-    let got = world.put("alice", &format!("{path}/merge"), wrong).await.is(409);
+    let got = world
+        .put("alice", &format!("{path}/merge"), wrong)
+        .await
+        .is(409);
     assert_eq!(
         got.json["message"],
         "Head branch was modified. Review and try the merge again."
     );
     let right = json!({"sha": second.json["head"]["sha"], "merge_method": "squash"});
-    let merged = world.put("alice", &format!("{path}/merge"), right).await.is(200);
+    let merged = world
+        .put("alice", &format!("{path}/merge"), right)
+        .await
+        .is(200);
     assert_eq!(merged.json["merged"], true);
-    assert_eq!(world.tip("main").await, merged.json["sha"].as_str().expect("a sha"));
+    assert_eq!(
+        world.tip("main").await,
+        merged.json["sha"].as_str().expect("a sha")
+    );
     world.get("alice", &format!("{path}/merge")).await.is(204);
     world
         .put("alice", &format!("{path}/merge"), json!({}))
@@ -45,12 +54,21 @@ async fn conflicts_drafts_and_missing_checks_cannot_be_merged() {
     world.write("left", "README.md", "left\n").await;
     world.write("main", "README.md", "right\n").await;
     let body = json!({"title": "Left", "head": "left", "base": "main", "draft": true});
-    let pull = world.post("alice", "/repos/alice/demo/pulls", body).await.is(201);
-    let path = pull.json["url"].as_str().expect("a url").replace(&world.url, "");
+    let pull = world
+        .post("alice", "/repos/alice/demo/pulls", body)
+        .await
+        .is(201);
+    let path = pull.json["url"]
+        .as_str()
+        .expect("a url")
+        .replace(&world.url, "");
     let merge = format!("{path}/merge");
     let draft = world.put("alice", &merge, json!({})).await.is(405);
     assert_eq!(draft.json["message"], "Pull Request is still a draft");
-    world.patch("alice", &path, json!({"draft": false})).await.is(200);
+    world
+        .patch("alice", &path, json!({"draft": false}))
+        .await
+        .is(200);
     let conflict = world.put("alice", &merge, json!({})).await.is(405);
     assert_eq!(conflict.json["message"], "Pull Request is not mergeable");
     world.get("alice", &path).await.is(200);
@@ -60,7 +78,7 @@ async fn conflicts_drafts_and_missing_checks_cannot_be_merged() {
 
     let number = world.pull("checked").await;
     let rules = json!([{"type": "required_status_checks", "parameters": {
-        "required_status_checks": [{"context": "gate"}]}}]);
+        "strict_required_status_checks_policy": false, "required_status_checks": [{"context": "gate"}]}}]);
     world
         .admin("PUT", "/_hub/rules/alice/demo/main", rules)
         .await
@@ -89,18 +107,29 @@ async fn a_second_pull_request_for_a_branch_is_refused() {
     let world = World::with_repo().await;
     world.pull("feature").await;
     let body = json!({"title": "Again", "head": "feature", "base": "main"});
-    let got = world.post("alice", "/repos/alice/demo/pulls", body).await.is(422);
+    let got = world
+        .post("alice", "/repos/alice/demo/pulls", body)
+        .await
+        .is(422);
     assert_eq!(
         got.json["errors"][0]["message"],
         "A pull request already exists for alice:feature."
     );
     let body = json!({"title": "None", "head": "missing", "base": "main"});
-    let got = world.post("alice", "/repos/alice/demo/pulls", body).await.is(422);
+    let got = world
+        .post("alice", "/repos/alice/demo/pulls", body)
+        .await
+        .is(422);
     assert_eq!(got.json["errors"][0]["field"], "head");
     world.branch("same").await;
     let body = json!({"title": "Same", "head": "same", "base": "main"});
-    let got = world.post("alice", "/repos/alice/demo/pulls", body).await.is(422);
-    let text = got.json["errors"][0]["message"].as_str().expect("a message");
+    let got = world
+        .post("alice", "/repos/alice/demo/pulls", body)
+        .await
+        .is(422);
+    let text = got.json["errors"][0]["message"]
+        .as_str()
+        .expect("a message");
     assert!(text.starts_with("No commits between"));
 }
 
@@ -119,7 +148,10 @@ async fn a_fork_can_ask_to_be_merged() {
     world.git("work", &["commit", "-q", "-m", "Idea"]);
     world.git("work", &["push", "-q", "origin", "idea"]);
     let body = json!({"title": "Idea", "head": "bob:idea", "base": "main"});
-    let pull = world.post("bob", "/repos/alice/demo/pulls", body).await.is(201);
+    let pull = world
+        .post("bob", "/repos/alice/demo/pulls", body)
+        .await
+        .is(201);
     assert_eq!(pull.json["head"]["label"], "bob:idea");
     assert_eq!(pull.json["head"]["repo"]["full_name"], "bob/demo");
     let number = pull.json["number"].as_u64().expect("a number");
@@ -138,7 +170,10 @@ async fn a_fork_can_ask_to_be_merged() {
         .await
         .is(200);
     assert_eq!(approved.json["state"], "APPROVED");
-    let event = world.receiver.expect("pull_request_review", "submitted").await;
+    let event = world
+        .receiver
+        .expect("pull_request_review", "submitted")
+        .await;
     assert_eq!(event.json["review"]["state"], "approved");
     let merge = format!("/repos/alice/demo/pulls/{number}/merge");
     world.put("bob", &merge, json!({})).await.is(403);

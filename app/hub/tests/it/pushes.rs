@@ -8,7 +8,10 @@ async fn a_push_sends_signed_events_and_moves_the_pull_request() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
     let before = world.tip("feature").await;
-    let clone = format!("{}/alice/demo.git", world.url.replace("//", "//x:alice-token@"));
+    let clone = format!(
+        "{}/alice/demo.git",
+        world.url.replace("//", "//x:alice-token@")
+    );
     world.git(".", &["clone", "-q", "-b", "feature", &clone, "work"]);
     std::fs::write(world.dir.path().join("work/two.txt"), "two\n").expect("a file");
     world.git("work", &["add", "."]);
@@ -60,9 +63,22 @@ async fn git_asks_for_the_right_credentials() {
         )
         .await
         .is(201);
-    let with = |who: &str| format!("{}/alice/secret", world.url.replace("//", &format!("//{who}@")));
-    assert!(world.git(".", &["ls-remote", &format!("{}/alice/secret", world.url)]).starts_with("failed"));
-    assert!(world.git(".", &["ls-remote", &with("x:bob-token")]).starts_with("failed"));
+    let with = |who: &str| {
+        format!(
+            "{}/alice/secret",
+            world.url.replace("//", &format!("//{who}@"))
+        )
+    };
+    assert!(
+        world
+            .git(".", &["ls-remote", &format!("{}/alice/secret", world.url)])
+            .starts_with("failed")
+    );
+    assert!(
+        world
+            .git(".", &["ls-remote", &with("x:bob-token")])
+            .starts_with("failed")
+    );
     let token = world
         .token_with(json!({"permissions": {"contents": "read"}}))
         .await
@@ -72,13 +88,31 @@ async fn git_asks_for_the_right_credentials() {
         .expect("a token")
         .to_owned();
     let remote = with(&format!("x-access-token:{token}"));
-    assert!(world.git(".", &["ls-remote", &remote]).contains("refs/heads/main"));
+    assert!(
+        world
+            .git(".", &["ls-remote", &remote])
+            .contains("refs/heads/main")
+    );
     assert_eq!(
-        world.git(".", &["clone", "-q", "--filter=blob:none", "--depth=1", &remote, "shallow"]),
+        world.git(
+            ".",
+            &[
+                "clone",
+                "-q",
+                "--filter=blob:none",
+                "--depth=1",
+                &remote,
+                "shallow"
+            ]
+        ),
         ""
     );
     world.git("shallow", &["checkout", "-q", "-b", "new"]);
-    assert!(world.git("shallow", &["push", "-q", "origin", "new"]).starts_with("failed"));
+    assert!(
+        world
+            .git("shallow", &["push", "-q", "origin", "new"])
+            .starts_with("failed")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +120,12 @@ async fn a_deleted_branch_closes_its_pull_request() {
     let world = World::with_repo().await;
     let number = world.pull("feature").await;
     world
-        .api("DELETE", "alice", "/repos/alice/demo/git/refs/heads/feature", None)
+        .api(
+            "DELETE",
+            "alice",
+            "/repos/alice/demo/git/refs/heads/feature",
+            None,
+        )
         .await
         .is(204);
     let event = world.receiver.expect("delete", "").await;

@@ -1,0 +1,249 @@
+//! `bowsprit get`: lists.
+
+use super::place::{query, repo};
+use super::table::table;
+use super::{Remote, out};
+use bowsprit_core::name::RepoName;
+use bowsprit_core::text::duration;
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+#[derive(Debug, Args)]
+pub(super) struct Get {
+    /// Of what
+    #[arg(value_enum)]
+    what: What,
+    /// Only of this repository, for runs
+    #[arg(long, value_parser = repo)]
+    repo: Option<RepoName>,
+    /// Only in this phase, for runs
+    #[arg(long)]
+    phase: Option<String>,
+    /// Only of this model, for runs
+    #[arg(long)]
+    model: Option<String>,
+    /// Only in this state, for deliveries and effects
+    #[arg(long)]
+    state: Option<String>,
+    /// Only of this subject, for events, such as run/r0123456789ab
+    #[arg(long)]
+    subject: Option<String>,
+    /// Rows at most
+    #[arg(long, default_value_t = 30)]
+    limit: u16,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum What {
+    Runs,
+    Models,
+    Environments,
+    Deliveries,
+    Effects,
+    Events,
+}
+
+impl What {
+    fn path(self) -> &'static str {
+        match self {
+            What::Runs => "/api/v1/runs",
+            What::Models => "/api/v1/models",
+            What::Environments => "/api/v1/environments",
+            What::Deliveries => "/api/v1/deliveries",
+            What::Effects => "/api/v1/effects",
+            What::Events => "/api/v1/events",
+        }
+    }
+}
+
+pub(super) async fn run(args: Get, remote: &Remote) -> anyhow::Result<()> {
+    let query = query(&[
+        ("repo", args.repo.map(|repo| repo.to_string())),
+        ("phase", args.phase),
+        ("model", args.model),
+        ("state", args.state),
+        ("subject", args.subject),
+        ("limit", Some(args.limit.to_string())),
+    ]);
+    list(args.what, &query, remote).await
+}
+
+/// Lists one kind of thing.
+pub(super) async fn list(what: What, query: &str, remote: &Remote) -> anyhow::Result<()> {
+    let answer = remote
+        .client
+        .get(&format!("{}{query}", what.path()))
+        .await?;
+    if remote.is_json {
+        out::json(&answer["items"]);
+        return Ok(());
+    }
+    let items = answer["items"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    out::line(&shown(what, items));
+    if let Some(next) = answer["next"].as_str() {
+        out::note(&format!("more: --limit, or the API with before={next}"));
+    }
+    Ok(())
+}
+
+fn shown(what: What, items: &[Value]) -> String {
+    let now_ms = crate::worker::now_ms();
+    let rows =
+        |row: fn(&Value, i64) -> Vec<String>| items.iter().map(move |item| row(item, now_ms));
+    match what {
+        What::Runs => table(
+            &[
+                "run",
+                "phase",
+                "what",
+                "repository",
+                "commit",
+                "started",
+                "took#",
+                "result",
+            ],
+            rows(of_run),
+        ),
+        What::Models => table(
+            &["model", "version#", "digest", "made", "run"],
+            rows(of_model),
+        ),
+        What::Environments => table(
+            &["environment", "live", "phase", "since", "address"],
+            rows(of_environment),
+        ),
+        What::Deliveries => table(
+            &["received", "event", "state", "tries#", "guid", "note"],
+            rows(of_delivery),
+        ),
+        What::Effects => table(
+            &["id#", "changed", "kind", "state", "tries#", "key", "error"],
+            rows(of_effect),
+        ),
+        What::Events => table(&["when", "subject", "what", "who", "why"], rows(of_event)),
+    }
+}
+
+fn of_run(run: &Value, now_ms: i64) -> Vec<String> {
+    let created = run["created_ms"].as_i64().unwrap_or(now_ms);
+    let took = run["finished_ms"].as_i64().unwrap_or(now_ms) - created;
+    vec![
+        text(&run["id"]),
+        text(&run["phase"]),
+        text(&run["what"]),
+        text(&run["repo"]),
+        short(&run["sha"], 7),
+        ago(&run["created_ms"], now_ms),
+        duration(took),
+        text(&run["headline"]),
+    ]
+}
+
+fn of_model(model: &Value, now_ms: i64) -> Vec<String> {
+    let newest = &model["newest"];
+    vec![
+        format!("{}/{}", text(&model["repo"]), text(&model["model"])),
+        format!("v{}", text(&newest["version"])),
+        short(&newest["digest"], 19),
+        ago(&newest["created_ms"], now_ms),
+        text(&newest["run"]),
+    ]
+}
+
+fn of_environment(environment: &Value, now_ms: i64) -> Vec<String> {
+    vec![
+        format!(
+            "{}/{}",
+            text(&environment["repo"]["name"]),
+            text(&environment["name"])
+        ),
+        versions(&environment["live"]),
+        text(&environment["phase"]),
+        ago(&environment["live_since_ms"], now_ms),
+        text(&environment["url"]),
+    ]
+}
+
+fn of_delivery(delivery: &Value, now_ms: i64) -> Vec<String> {
+    let note = if delivery["error"].is_null() {
+        &delivery["note"]
+    } else {
+        &delivery["error"]
+    };
+    let event = match delivery["action"].as_str() {
+        Some(action) => format!("{} {action}", text(&delivery["event"])),
+        None => text(&delivery["event"]),
+    };
+    vec![
+        ago(&delivery["received_ms"], now_ms),
+        event,
+        text(&delivery["state"]),
+        text(&delivery["attempts"]),
+        text(&delivery["guid"]),
+        text(note),
+    ]
+}
+
+fn of_effect(effect: &Value, now_ms: i64) -> Vec<String> {
+    vec![
+        text(&effect["id"]),
+        ago(&effect["updated_ms"], now_ms),
+        text(&effect["kind"]),
+        text(&effect["state"]),
+        text(&effect["attempts"]),
+        text(&effect["key"]),
+        text(&effect["error"]),
+    ]
+}
+
+fn of_event(event: &Value, now_ms: i64) -> Vec<String> {
+    vec![
+        ago(&event["at_ms"], now_ms),
+        text(&event["subject"]),
+        text(&event["what"]),
+        text(&event["who"]),
+        text(&event["why"]),
+    ]
+}
+
+/// `v8`, or each model with its version.
+pub(super) fn versions(release: &Value) -> String {
+    let Some(models) = release["models"].as_object() else {
+        return "–".to_owned();
+    };
+    let shown: Vec<String> = models
+        .iter()
+        .map(|(name, model)| format!("{name} v{}", text(&model["version"])))
+        .collect();
+    if shown.is_empty() {
+        "no model".to_owned()
+    } else {
+        shown.join(", ")
+    }
+}
+
+/// A value as a person reads it.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// The first characters of a text.
+pub(super) fn short(value: &Value, chars: usize) -> String {
+    text(value).chars().take(chars).collect()
+}
+
+/// How long ago.
+pub(super) fn ago(then_ms: &Value, now_ms: i64) -> String {
+    match then_ms.as_i64() {
+        Some(then) => format!("{} ago", duration((now_ms - then).max(0) / 1_000 * 1_000)),
+        None => "–".to_owned(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Every key of the configuration, as CONFIGURATION.md shows it. A test holds it against what the reader asks for.
+
+use std::fmt::Write as _;
+
+/// One key: its name, its default, what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Such as `github.api_url`.
+    pub name: &'static str,
+    /// The value where none is given; empty for a key that must be given.
+    pub default: &'static str,
+    /// What it is.
+    pub what: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:literal $default:literal $what:literal;)*) => {
+        &[$(Key { name: $name, default: $default, what: $what }),*]
+    };
+}
+
+/// The keys, in the order in which an operator meets them.
+#[rustfmt::skip]
+pub const REFERENCE: &[Key] = keys! {
+    "listen" "127.0.0.1:8080" "Where the server listens.";
+    "public_url" "http://<listen>" "How people and GitHub reach it; links in comments and checks begin with it.";
+    "state_dir" "bowsprit-state" "Everything that the server keeps. Made at the first start, for its own user only.";
+    "github.api_url" "https://api.github.com" "The REST API.";
+    "github.git_url" "https://github.com" "git over HTTPS.";
+    "github.web_url" "<github.git_url>" "Pages for people.";
+    "github.app_id" "" "The number that GitHub shows as App ID.";
+    "github.private_key_file" "" "The App's private key, a PEM file.";
+    "github.webhook_secret_files" "" "Files with the secret that signs webhooks; two while the secret changes. A secret has 16 bytes or more.";
+    "github.ca_file" "none" "A certificate to trust beside the system's, PEM.";
+    "runs.backend" "local" "Who trains: `local`, this machine. `kubernetes` is refused: it is not built yet.";
+    "runs.slots" "<cores>" "Stages of runs at work at once, 1 to 1024.";
+    "releases.backend" "local" "Who serves: `local`, this machine. `kubernetes` is refused: it is not built yet.";
+    "releases.ports" "any free port" "Ports that environments may listen on, such as `20000-20999`.";
+    "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
+    "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
+    "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";
+    "chatops.compatibility" "own" "`own` or `prow`. Kept for commands whose habits differ; no command differs yet.";
+    "chatops.repositories.\"<owner/name>\"" "<chatops.compatibility>" "The same for one repository.";
+    "limits.bodies_at_once" "64" "Webhook bodies above 64 KiB read at once, 1 to 1024.";
+    "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
+    "limits.github_writes_per_minute" "70" "Writes to GitHub within any minute, per installation. GitHub allows about 80.";
+    "limits.github_writes_per_hour" "450" "Writes to GitHub within any hour, per installation. GitHub allows about 500.";
+};
+
+/// The page of all keys as Markdown.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         The server reads one TOML file and lays the environment over it.\n\
+         `BOWSPRIT_GITHUB__API_URL` is `api_url` of `[github]`: upper case, two underscores for each dot; lists are separated by commas.\n\
+         An unknown key is an error, and all problems are told at once, each with its key and line.\n\
+         Secrets are files; no secret stands in the configuration itself.\n\n\
+         ```toml\n\
+         listen = \"127.0.0.1:8080\"\n\
+         public_url = \"https://bowsprit.example.org\"\n\
+         state_dir = \"/var/lib/bowsprit\"\n\n\
+         [github]\n\
+         app_id = 123456\n\
+         private_key_file = \"/etc/bowsprit/app.pem\"\n\
+         webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\
+         ```\n\n\
+         | key | default | what it is |\n\
+         | --- | --- | --- |\n",
+    );
+    for key in REFERENCE {
+        let default = match key.default {
+            "" => "must be given".to_owned(),
+            "none" | "any free port" => key.default.to_owned(),
+            value => format!("`{value}`"),
+        };
+        // Writing into a text cannot fail.
+        let _ = writeln!(page, "| `{}` | {default} | {} |", key.name, key.what);
+    }
+    page
+}

@@ -1,0 +1,348 @@
+//! The routes of the API: one table that the router and the OpenAPI document are made from.
+
+use super::api::{environments, models, pulls, queues, runs, start, status, tokens};
+use super::{Desk, logs};
+use crate::store::Scope;
+use axum::routing::{MethodRouter, delete, get, post};
+use std::sync::Arc;
+
+/// What every path of the API begins with.
+pub(super) const BASE: &str = "/api/v1";
+
+/// How a route is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Delete,
+}
+
+/// What a route answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    /// One thing, of this schema.
+    One(&'static str),
+    /// A page of things of this schema.
+    List(&'static str),
+    /// It will be done: 202 with this schema.
+    Accepted(&'static str),
+    /// Plain text.
+    Text,
+    /// Server-sent events.
+    Stream,
+}
+
+/// One route.
+pub(super) struct Route {
+    pub(super) verb: Verb,
+    /// Below [`BASE`].
+    pub(super) path: &'static str,
+    /// The least scope.
+    pub(super) scope: Scope,
+    pub(super) about: &'static str,
+    /// Parameters of the query, each with what it means.
+    pub(super) query: &'static [(&'static str, &'static str)],
+    /// Schema of the body, where it takes one.
+    pub(super) body: Option<&'static str>,
+    pub(super) gives: Gives,
+    pub(super) handler: fn() -> MethodRouter<Arc<Desk>>,
+}
+
+type Query = &'static [(&'static str, &'static str)];
+
+const LIMIT: (&str, &str) = ("limit", "Rows wanted, 1 to 200; 50 where absent.");
+const BEFORE: (&str, &str) = ("before", "The `next` of the page before.");
+const RUNS: Query = &[
+    ("repo", "Only of this repository, `owner/name`."),
+    ("phase", "Only in this phase."),
+    ("model", "Only of this model."),
+    LIMIT,
+    BEFORE,
+];
+const STATE: Query = &[("state", "Only in this state."), LIMIT, BEFORE];
+const SUBJECT: Query = &[
+    (
+        "subject",
+        "Only of this subject, for example `run/r0123456789ab`.",
+    ),
+    LIMIT,
+    BEFORE,
+];
+const LOG: Query = &[
+    (
+        "stage",
+        "Id or name of the stage; the last one where absent.",
+    ),
+    ("offset", "Begin at this byte."),
+];
+const LOG_OF_ENVIRONMENT: Query = &[("offset", "Begin at this byte.")];
+
+const fn read(
+    path: &'static str,
+    gives: Gives,
+    about: &'static str,
+    handler: fn() -> MethodRouter<Arc<Desk>>,
+) -> Route {
+    Route {
+        verb: Verb::Get,
+        path,
+        scope: Scope::Read,
+        about,
+        query: &[],
+        body: None,
+        gives,
+        handler,
+    }
+}
+
+const fn act(
+    path: &'static str,
+    scope: Scope,
+    about: &'static str,
+    handler: fn() -> MethodRouter<Arc<Desk>>,
+) -> Route {
+    Route {
+        verb: Verb::Post,
+        scope,
+        ..read(path, Gives::Accepted("Accepted"), about, handler)
+    }
+}
+
+const fn with(query: Query, route: Route) -> Route {
+    Route { query, ..route }
+}
+
+const fn gone(
+    path: &'static str,
+    gives: Gives,
+    about: &'static str,
+    handler: fn() -> MethodRouter<Arc<Desk>>,
+) -> Route {
+    Route {
+        verb: Verb::Delete,
+        scope: Scope::Admin,
+        ..read(path, gives, about, handler)
+    }
+}
+
+const RUN: Gives = Gives::One("Run");
+const ENVIRONMENT: &str = "/environments/{owner}/{repo}/{name}";
+
+/// Every route of the API.
+pub(super) const ROUTES: &[Route] = &[
+    with(
+        RUNS,
+        read("/runs", Gives::List("Run"), "Runs, newest first.", || {
+            get(runs::list)
+        }),
+    ),
+    Route {
+        body: Some("Start"),
+        ..act(
+            "/runs",
+            Scope::Run,
+            "Starts a training run on the head of a branch, or on a commit of it.",
+            || post(start::start),
+        )
+    },
+    read(
+        "/runs/{id}",
+        RUN,
+        "A run with its stages, verdicts, metrics and links.",
+        || get(runs::show),
+    ),
+    with(
+        LOG,
+        read(
+            "/runs/{id}/log",
+            Gives::Text,
+            "The log of a stage, without control codes.",
+            || get(logs::of_run),
+        ),
+    ),
+    with(
+        LOG,
+        read(
+            "/runs/{id}/log/stream",
+            Gives::Stream,
+            "The log of a stage, then its lines as they come; ends with the event `done`.",
+            || get(logs::stream_run),
+        ),
+    ),
+    act("/runs/{id}/cancel", Scope::Run, "Ends a run.", || {
+        post(runs::cancel)
+    }),
+    with(
+        &[LIMIT],
+        read(
+            "/models",
+            Gives::List("Model"),
+            "Models with their newest version.",
+            || get(models::list),
+        ),
+    ),
+    read(
+        "/models/{owner}/{repo}/{model}",
+        Gives::One("Model"),
+        "A model with every version: metrics, digest, who approved it, where it was live.",
+        || get(models::show),
+    ),
+    gone(
+        "/models/{owner}/{repo}/{model}",
+        Gives::One("Accepted"),
+        "Says how a model is deleted; a live one is refused.",
+        || delete(models::remove),
+    ),
+    with(
+        &[LIMIT],
+        read(
+            "/environments",
+            Gives::List("Environment"),
+            "Environments.",
+            || get(environments::list),
+        ),
+    ),
+    read(
+        ENVIRONMENT,
+        Gives::One("Environment"),
+        "An environment: address, what is live, history, changes.",
+        || get(environments::show),
+    ),
+    gone(
+        ENVIRONMENT,
+        Gives::Accepted("Accepted"),
+        "Removes a preview, or an environment that the contract no longer names.",
+        || delete(environments::remove),
+    ),
+    act(
+        "/environments/{owner}/{repo}/{name}/update",
+        Scope::Run,
+        "Looks at an environment again, and deploys what git wants.",
+        || post(environments::update),
+    ),
+    Route {
+        scope: Scope::Admin,
+        ..read(
+            "/environments/{owner}/{repo}/{name}/keys",
+            Gives::One("Keys"),
+            "The keys that callers of an environment use.",
+            || get(environments::keys),
+        )
+    },
+    Route {
+        body: Some("Rotate"),
+        gives: Gives::One("Keys"),
+        ..act(
+            "/environments/{owner}/{repo}/{name}/keys/rotate",
+            Scope::Admin,
+            "Makes one of the two keys anew; the other keeps working.",
+            || post(environments::rotate),
+        )
+    },
+    with(
+        LOG_OF_ENVIRONMENT,
+        read(
+            "/environments/{owner}/{repo}/{name}/log",
+            Gives::Text,
+            "The log of an environment, without control codes.",
+            || get(logs::of_environment),
+        ),
+    ),
+    with(
+        LOG_OF_ENVIRONMENT,
+        read(
+            "/environments/{owner}/{repo}/{name}/log/stream",
+            Gives::Stream,
+            "The log of an environment, then its lines as they come.",
+            || get(logs::stream_environment),
+        ),
+    ),
+    read(
+        "/pulls/{owner}/{repo}/{number}",
+        Gives::One("Pull"),
+        "A pull request: every rule, met or not, and who can meet it.",
+        || get(pulls::show),
+    ),
+    with(
+        STATE,
+        read(
+            "/deliveries",
+            Gives::List("Delivery"),
+            "Deliveries, newest first.",
+            || get(queues::deliveries),
+        ),
+    ),
+    act(
+        "/deliveries/{guid}/redrive",
+        Scope::Admin,
+        "Tries a delivery that was given up again.",
+        || post(queues::redrive_delivery),
+    ),
+    act(
+        "/deliveries/{guid}/discard",
+        Scope::Admin,
+        "Puts a delivery that was given up away.",
+        || post(queues::discard_delivery),
+    ),
+    with(
+        STATE,
+        read(
+            "/effects",
+            Gives::List("Effect"),
+            "Effects, newest first.",
+            || get(queues::effects),
+        ),
+    ),
+    act(
+        "/effects/{id}/redrive",
+        Scope::Admin,
+        "Tries an effect that was given up again.",
+        || post(queues::redrive_effect),
+    ),
+    act(
+        "/effects/{id}/discard",
+        Scope::Admin,
+        "Puts an effect that was given up away; it counts as refused.",
+        || post(queues::discard_effect),
+    ),
+    with(
+        SUBJECT,
+        read(
+            "/events",
+            Gives::List("Event"),
+            "What happened, newest first.",
+            || get(status::events),
+        ),
+    ),
+    read(
+        "/status",
+        Gives::One("Status"),
+        "How long the queues are.",
+        || get(status::status),
+    ),
+    Route {
+        scope: Scope::Admin,
+        ..read(
+            "/tokens",
+            Gives::List("Token"),
+            "Tokens, without their secrets.",
+            || get(tokens::list),
+        )
+    },
+    Route {
+        body: Some("NewToken"),
+        gives: Gives::One("Secret"),
+        ..act(
+            "/tokens",
+            Scope::Admin,
+            "Makes a token and shows it, once.",
+            || post(tokens::create),
+        )
+    },
+    gone(
+        "/tokens/{name}",
+        Gives::One("Accepted"),
+        "Takes a token away.",
+        || delete(tokens::revoke),
+    ),
+];

@@ -1,0 +1,354 @@
+//! What holds for the tree as a whole: sizes, directions, generated pages, templates and their samples.
+//!
+//! `UPDATE=1 cargo test --test tidy` writes the generated pages.
+
+use bowsprit::github::calls::CALLS;
+use bowsprit::github::event::EVENTS;
+use bowsprit::text::Texts;
+use bowsprit_core::effect::Text;
+use regex::Regex;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Lines of code that a file may have, without blank lines and comments.
+const CODE_LINES_MAX: usize = 400;
+
+/// Files that have more: as many as this, and why.
+const LONG: [(&str, usize, &str); 14] = [
+    ("app/cli/tour/stations.rs", 650, "one story, in its order"),
+    ("app/core/gate/policy.rs", 470, "to be split"),
+    (
+        "app/core/subject/environment/change.rs",
+        700,
+        "to be split: opening apart from validating",
+    ),
+    ("app/core/subject/environment/step.rs", 480, "to be split"),
+    (
+        "app/core/subject/environment/tests.rs",
+        1200,
+        "one subject, all its stories",
+    ),
+    ("app/core/subject/model.rs", 500, "to be split"),
+    (
+        "app/core/subject/pull/acts.rs",
+        650,
+        "to be split: standing words apart from acts",
+    ),
+    (
+        "app/core/subject/pull/rules.rs",
+        600,
+        "to be split: environments apart",
+    ),
+    ("app/core/subject/run/step.rs", 620, "to be split"),
+    (
+        "app/core/subject/run/tests.rs",
+        850,
+        "one subject, all its stories",
+    ),
+    (
+        "app/core/subject/testing.rs",
+        650,
+        "what the stories of all subjects share",
+    ),
+    (
+        "app/core/subject/pull/tests/ruling.rs",
+        700,
+        "one subject, all its stories",
+    ),
+    ("app/releases/tests.rs", 450, "one target, all its ends"),
+    ("tests/it/harness.rs", 600, "what every story shares"),
+];
+
+/// What a crate or room must not name, and where.
+const FORBIDDEN: [(&str, &str); 4] = [
+    (
+        "app/core/",
+        r"\b(tokio|octocrab|kube|git2|sqlx)\b|\bstd::(fs|env|net|process)\b|\bSystemTime\b|\bInstant::now\b",
+    ),
+    ("app/agent/", r"\b(sqlx|octocrab|kube|git2)\b"),
+    ("app/hub/", r"\bbowsprit_(core|agent)\b|\bbowsprit::"),
+    ("app/http/", r"\bcrate::(github|git)\b"),
+];
+
+/// Files that name more all the same, and why.
+const SETTING_UP: [(&str, &str); 1] = [(
+    "app/http/tests/bench.rs",
+    "a front needs every room behind it",
+)];
+
+/// Rooms, which do not know each other.
+const ROOMS: [&str; 6] = ["github", "git", "runs", "releases", "artifacts", "store"];
+
+/// Who knows another room all the same, and why.
+const NEIGHBOURS: [(&str, &str, &str); 2] = [
+    ("runs", "artifacts", "a stage's outputs become artifacts"),
+    (
+        "releases",
+        "artifacts",
+        "a release is laid out from artifacts",
+    ),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Tracked files whose path ends so, relative to the root.
+fn tracked(ending: &str) -> Vec<String> {
+    let listed = std::process::Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root())
+        .output()
+        .expect("git lists the tree");
+    assert!(listed.status.success(), "git ls-files failed");
+    let listed = String::from_utf8(listed.stdout).expect("paths are UTF-8");
+    let paths = listed.split('\0').filter(|path| path.ends_with(ending));
+    let there = paths.filter(|path| root().join(path).is_file());
+    there.map(str::to_owned).collect()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Lines that are code, with their numbers from 1.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate();
+    lines.filter_map(|(index, line)| {
+        let is_code = !line.trim().is_empty() && !line.trim_start().starts_with("//");
+        is_code.then_some((index + 1, line))
+    })
+}
+
+fn nothing(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn a_file_fits_a_head() {
+    let mut problems = Vec::new();
+    let mut long: BTreeMap<&str, usize> = LONG.iter().map(|(path, max, _)| (*path, *max)).collect();
+    for path in tracked(".rs") {
+        let lines = code(&read(&path)).count();
+        let max = long.remove(path.as_str()).unwrap_or(CODE_LINES_MAX);
+        if lines > max {
+            problems.push(format!("{path} has {lines} lines of code, more than {max}"));
+        } else if max > CODE_LINES_MAX && lines <= CODE_LINES_MAX {
+            problems.push(format!("{path} is short now: take it from the list"));
+        }
+    }
+    problems.extend(
+        long.keys()
+            .map(|path| format!("{path} is listed and not there")),
+    );
+    nothing(&problems);
+}
+
+#[test]
+fn nobody_reaches_where_it_must_not() {
+    let mut problems = Vec::new();
+    for (folder, pattern) in FORBIDDEN {
+        let pattern = Regex::new(pattern).expect("a pattern");
+        for path in tracked(".rs")
+            .iter()
+            .filter(|path| path.starts_with(folder))
+        {
+            if SETTING_UP.iter().any(|(exempt, _)| exempt == path) {
+                continue;
+            }
+            for (number, line) in code(&read(path)) {
+                if let Some(found) = pattern.find(line) {
+                    problems.push(format!(
+                        "{path}:{number}: `{}` is not for {folder}",
+                        found.as_str()
+                    ));
+                }
+            }
+        }
+    }
+    nothing(&problems);
+}
+
+#[test]
+fn rooms_do_not_know_each_other() {
+    let named = Regex::new(r"\bcrate::(\w+|\{)").expect("a pattern");
+    let mut problems = Vec::new();
+    for path in tracked(".rs") {
+        let Some(room) = ROOMS
+            .iter()
+            .find(|room| path.starts_with(&format!("app/{room}/")))
+        else {
+            continue;
+        };
+        for (number, line) in code(&read(&path)) {
+            for found in named.captures_iter(line) {
+                let other = &found[1];
+                let is_known = NEIGHBOURS
+                    .iter()
+                    .any(|(who, whom, _)| who == room && *whom == other);
+                let is_wrong = ROOMS.contains(&other)
+                    || ["worker", "http", "app", "cli", "{"].contains(&other);
+                if other != *room && is_wrong && !is_known {
+                    problems.push(format!("{path}:{number}: `{room}` must not know `{other}`"));
+                }
+            }
+        }
+    }
+    nothing(&problems);
+}
+
+#[test]
+fn nothing_is_left_for_later_or_silenced() {
+    let marks = ["TO", "FIX", "to", "#[al"]
+        .into_iter()
+        .zip(["DO", "ME", "do!(", "low("]);
+    let marks: Vec<String> = marks.map(|(a, b)| format!("{a}{b}")).collect();
+    let mut problems = Vec::new();
+    for path in tracked(".rs") {
+        for (index, line) in read(&path).lines().enumerate() {
+            if let Some(mark) = marks.iter().find(|mark| line.contains(mark.as_str())) {
+                problems.push(format!("{path}:{}: `{mark}`", index + 1));
+            }
+        }
+    }
+    nothing(&problems);
+}
+
+#[test]
+fn no_page_or_file_names_who_typed_it() {
+    let names = ["anthro-pic", "chat-gpt", "clau-de", "co-pilot", "open-ai"];
+    let names = names.map(|name| name.replace('-', "")).join("|");
+    let names = Regex::new(&format!(r"(?i)\b({names})\b")).expect("a pattern");
+    let endings = [".rs", ".md", ".yaml", ".yml", ".toml", ".hbs", ".py"];
+    let mut problems = Vec::new();
+    for path in endings.iter().flat_map(|ending| tracked(ending)) {
+        if let Some(found) = names.find(&read(&path)) {
+            problems.push(format!("{path}: `{}`", found.as_str()));
+        }
+    }
+    nothing(&problems);
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    default_events: BTreeSet<String>,
+    default_permissions: BTreeMap<String, String>,
+}
+
+#[test]
+fn the_app_asks_for_what_it_uses_and_no_more() {
+    let manifest: Manifest = serde_saphyr::from_str(&read("app.yml")).expect("a manifest");
+    let events: BTreeSet<String> = EVENTS.iter().map(|event| (*event).to_owned()).collect();
+    assert_eq!(manifest.default_events, events);
+    let mut needed: BTreeMap<String, String> = BTreeMap::new();
+    for call in CALLS {
+        let Some(permission) = call.permission else {
+            continue;
+        };
+        let level = needed.entry(permission.to_owned()).or_default();
+        if level != "write" {
+            *level = call.level.to_owned();
+        }
+    }
+    assert_eq!(manifest.default_permissions, needed);
+}
+
+/// The samples: template and file.
+fn samples() -> Vec<(String, String)> {
+    let paths = tracked(".json").into_iter();
+    paths
+        .filter_map(|path| {
+            let name = path.strip_prefix("tests/templates/")?.to_owned();
+            let mut parts = name.split('.');
+            let template = format!("{}/{}", parts.next()?, parts.next()?);
+            Some((template, path))
+        })
+        .collect()
+}
+
+#[test]
+fn every_template_renders_with_every_sample() {
+    let texts = Texts::load(None).expect("templates that parse");
+    let mut unseen: BTreeSet<String> = texts.names().into_iter().collect();
+    let mut problems = Vec::new();
+    for (template, path) in samples() {
+        unseen.remove(&template);
+        let data =
+            serde_json::from_str(&read(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        match texts.render(&Text::new(&template, data), serde_json::json!({})) {
+            Ok(text) if text.trim().is_empty() && !path.ends_with(".none.json") => {
+                problems.push(format!("{path}: renders to nothing"))
+            }
+            Ok(_) => {}
+            Err(error) => problems.push(format!("{path}: {error:#}")),
+        }
+    }
+    problems.extend(
+        unseen
+            .iter()
+            .map(|template| format!("templates/{template}.hbs has no sample")),
+    );
+    nothing(&problems);
+}
+
+#[test]
+fn every_text_has_a_template() {
+    let names = Texts::load(None).expect("templates that parse").names();
+    let text = Regex::new(r#"Text::new\(\s*"([^"]+)""#).expect("a pattern");
+    let mut problems = Vec::new();
+    for path in tracked(".rs")
+        .iter()
+        .filter(|path| path.starts_with("app/core/"))
+    {
+        for found in text.captures_iter(&read(path)) {
+            if !names.contains(&found[1].to_owned()) {
+                problems.push(format!("{path}: no template `{}`", &found[1]));
+            }
+        }
+    }
+    nothing(&problems);
+}
+
+#[test]
+fn generated_pages_are_current() {
+    let schema = serde_json::to_string_pretty(&bowsprit_core::contract::schema()).expect("JSON");
+    let pages = [
+        ("docs/COMMANDS.md", bowsprit_core::command::help_markdown()),
+        (
+            "docs/CONFIGURATION.md",
+            bowsprit::config::reference::reference_markdown(),
+        ),
+        ("docs/contract.schema.json", schema + "\n"),
+    ];
+    let is_update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
+    let mut problems = Vec::new();
+    for (path, wanted) in pages {
+        let file: PathBuf = root().join(path);
+        if is_update {
+            std::fs::write(&file, &wanted).unwrap_or_else(|error| panic!("{path}: {error}"));
+        } else if std::fs::read_to_string(&file).ok().as_deref() != Some(wanted.as_str()) {
+            problems.push(format!(
+                "{path} is not current: `UPDATE=1 cargo test --test tidy` writes it"
+            ));
+        }
+    }
+    nothing(&problems);
+}
+
+#[test]
+fn links_of_pages_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)#:\s]+)(#[^)]*)?\)").expect("a pattern");
+    let mut problems = Vec::new();
+    let is_ours = |path: &String| path.starts_with("docs/") || !path.contains('/');
+    for path in tracked(".md").into_iter().filter(is_ours) {
+        let file = root().join(&path);
+        let folder = file.parent().expect("a folder");
+        for found in link.captures_iter(&read(&path)) {
+            if !folder.join(&found[1]).exists() {
+                problems.push(format!("{path}: nothing at `{}`", &found[1]));
+            }
+        }
+    }
+    nothing(&problems);
+}
