@@ -218,6 +218,7 @@ pub(crate) mod tests {
                 run_disk_bytes: 1 << 30,
                 github_writes_per_minute: 70,
                 github_writes_per_hour: 450,
+                github_unknown_wait: Duration::from_secs(30),
             },
         }
     }

@@ -41,6 +41,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         service: None,
         stages: Vec::new(),
         judge_sha: None,
+        is_aside: false,
         judge_digest: None,
         made: Some(ModelFiles {
             name: "digits".to_owned(),

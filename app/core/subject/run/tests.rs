@@ -270,6 +270,7 @@ fn a_newer_head_supersedes_and_an_older_answer_does_not() {
     };
     let (mut world, cause) = pushed();
     world.head(TRAINING, "main", 'c');
+    world.contract(TRAINING, 'c', TRAINING_TEXT);
     let act = wanted(
         &world,
         &Cause {
@@ -281,6 +282,11 @@ fn a_newer_head_supersedes_and_an_older_answer_does_not() {
         act.state.phase,
         Phase::Running,
         "a run that a person asked for again goes on"
+    );
+    assert_eq!(
+        act.state.judge_sha,
+        Some(sha('c')),
+        "it meets the judge of today"
     );
 }
 
