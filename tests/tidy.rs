@@ -56,6 +56,11 @@ const LONG: [(&str, usize, &str); 14] = [
         650,
         "what the stories of all subjects share",
     ),
+    (
+        "app/core/subject/pull/tests/ruling.rs",
+        700,
+        "one subject, all its stories",
+    ),
     ("app/releases/tests.rs", 450, "one target, all its ends"),
     ("tests/it/harness.rs", 600, "what every story shares"),
 ];

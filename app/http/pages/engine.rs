@@ -53,6 +53,7 @@ impl Engine {
         engine.register_helper("short_sha", Box::new(helper(|value| cut(value, 7))));
         engine.register_helper("short_digest", Box::new(helper(|value| cut(value, 19))));
         engine.register_helper("when", Box::new(when));
+        engine.register_helper("prose", Box::new(prose));
         for path in Shipped::iter() {
             let file = Shipped::get(&path).with_context(|| format!("cannot read page `{path}`"))?;
             let text = std::str::from_utf8(&file.data)
@@ -132,6 +133,37 @@ fn when(
     Ok(())
 }
 
+/// `{{prose text}}`: a sentence in which backticks mark code.
+fn prose(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let value = helper
+        .param(0)
+        .filter(|value| !value.is_value_missing())
+        .ok_or_else(|| RenderErrorReason::Other("`prose` has no value".to_owned()))?;
+    out.write(&marked(value.value().as_str().unwrap_or_default()))?;
+    Ok(())
+}
+
+/// Escaped text with what stands between backticks as code; a last one without its other stays a backtick.
+fn marked(text: &str) -> String {
+    let mut marked = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((code, after)) = after.split_once('`') else {
+            break;
+        };
+        marked.push_str(&format!("{}<code>{}</code>", escape(before), escape(code)));
+        rest = after;
+    }
+    // A backtick is escaped as an entity, which shows as itself.
+    marked + &escape(rest)
+}
+
 fn ago(ms: i64) -> String {
     match ms.max(0) / 1_000 {
         0..5 => "just now".to_owned(),
@@ -166,6 +198,16 @@ mod tests {
             assert!(!shown.contains(bad), "{shown}");
         }
         assert!(shown.contains("202E") || shown.contains("202e"), "{shown}");
+    }
+
+    #[test]
+    fn code_is_marked_and_still_escaped() {
+        let check = |text: &str, want: &str| assert_eq!(marked(text), want, "{text}");
+        check("a `b<` c", "a <code>b&lt;</code> c");
+        check("`x`", "<code>x</code>");
+        check("odd ` here", "odd &#x60; here");
+        check("`a` and ` b", "<code>a</code> and &#x60; b");
+        check("<`", "&lt;&#x60;");
     }
 
     #[test]

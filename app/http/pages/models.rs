@@ -53,7 +53,11 @@ pub(super) async fn show(
             .into();
     }
     let pictures: Vec<&String> = if versions.len() > 1 {
-        names.iter().take(PICTURES_MAX).collect()
+        names
+            .iter()
+            .filter(|name| !name.starts_with("n_"))
+            .take(PICTURES_MAX)
+            .collect()
     } else {
         Vec::new()
     };

@@ -79,7 +79,7 @@ pub(super) async fn show(
         .and_then(|named| run.stages.iter().find(|stage| stage.id == *named))
         .or(run.stages.last());
     data["stage"] = json!(chosen.map(|stage| &stage.id));
-    data["stages"] = stages(&data["run"], chosen.map(|stage| stage.id.as_str()));
+    data["stages"] = stages(&run, &data["run"], chosen.map(|stage| stage.id.as_str()));
     data["mark"] = mark(&run).into();
     data["took_ms"] =
         (run.finished_ms.unwrap_or_else(crate::worker::now_ms) - run.created_ms).into();
@@ -106,8 +106,9 @@ pub(super) async fn show(
 }
 
 /// Stages with what the page says of each.
-fn stages(run: &Value, chosen: Option<&str>) -> Value {
-    let all = run["stages"].as_array().into_iter().flatten();
+fn stages(run: &Run, shown: &Value, chosen: Option<&str>) -> Value {
+    let last = run.stages.last().map(|stage| stage.id.as_str());
+    let all = shown["stages"].as_array().into_iter().flatten();
     all.map(|stage| {
         let (state, status) = (
             stage["state"].as_str().unwrap_or_default(),
@@ -133,7 +134,9 @@ fn stages(run: &Value, chosen: Option<&str>) -> Value {
             _ => "–".to_owned(),
         };
         let mark = match (state, word.as_str()) {
+            // Whoever ran it may have forgotten how it ended; the run has not.
             ("done", "failed") => "bad",
+            ("done", "done") if run.failure.is_some() && stage["id"].as_str() == last => "bad",
             ("done", "cancelled") => "idle",
             ("done", _) => "good",
             ("running", _) => "busy",

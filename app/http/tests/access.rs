@@ -1,10 +1,5 @@
 //! Who is let in, and to what.
 
-#![expect(
-    clippy::too_many_lines,
-    reason = "a story is told from its beginning to its end"
-)]
-
 use super::bench::{Bench, DEAD_GUID, token};
 use super::samples::RUN;
 use crate::http::routes::{BASE, ROUTES, Verb};

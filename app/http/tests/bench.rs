@@ -1,7 +1,5 @@
 //! A door before rooms that hold a sample of everything, with three tokens.
 
-#![expect(clippy::too_many_arguments, reason = "each is a word of the story")]
-
 use crate::artifacts::Artifacts;
 use crate::config::Config;
 use crate::git::fetch::FetchLimits;
