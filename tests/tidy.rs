@@ -40,11 +40,6 @@ const LONG: [(&str, usize, &str); 14] = [
         600,
         "to be split: environments apart",
     ),
-    (
-        "app/core/subject/pull/tests/ruling.rs",
-        800,
-        "one subject, all its rules",
-    ),
     ("app/core/subject/run/step.rs", 620, "to be split"),
     (
         "app/core/subject/run/tests.rs",

@@ -11,7 +11,6 @@ const SAMPLES_BYTES_MAX: u64 = 1 << 20;
 impl Rooms {
     #[expect(clippy::too_many_lines, reason = "one arm a question")]
     /// Answers one question. Errors: a room could not be asked now.
-    #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
             Query::Repository(id) => {
