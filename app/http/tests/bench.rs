@@ -124,6 +124,7 @@ impl Bench {
         self.act(subject, state, records, Vec::new(), at_ms).await;
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the story")]
     async fn act(
         &self,
         subject: SubjectKey,
