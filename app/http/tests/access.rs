@@ -125,10 +125,7 @@ async fn open_reading_is_for_pages_of_this_machine_and_changes_nothing() {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "a story is told from its beginning to its end"
-)]
+#[expect(clippy::too_many_lines, reason = "one session from beginning to end")]
 async fn a_session_acts_only_for_our_own_pages() {
     let bench = Bench::sample().await;
     let form = |path: &str, origin: Option<&str>, cookie: &str, body: String| {
