@@ -137,6 +137,7 @@ fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
         writes_per_second: f64::from(minute) / 60.0,
         writes_per_minute: limits.github_writes_per_minute,
         writes_per_hour: limits.github_writes_per_hour,
+        unknown_wait: limits.github_unknown_wait,
         ..crate::github::budget::Limits::default()
     }
 }

@@ -116,6 +116,8 @@ pub struct Limits {
     pub github_writes_per_minute: usize,
     /// Writes to GitHub within any hour, per installation. GitHub itself allows about 500.
     pub github_writes_per_hour: usize,
+    /// How long a write that got no answer is left alone before it is looked for and tried again.
+    pub github_unknown_wait: Duration,
 }
 
 /// Something wrong with the configuration.
@@ -412,9 +414,12 @@ fn limits(reader: &mut Reader) -> Option<Limits> {
     let disk = reader.number_or("limits.run_disk_bytes", 10 << 30, 1 << 20..=1 << 50);
     let minute = reader.number_or("limits.github_writes_per_minute", 70, 10..=1_000_000);
     let hour = reader.number_or("limits.github_writes_per_hour", 450, 60..=10_000_000);
+    let key = "limits.github_unknown_wait";
+    let unknown = reader.duration(key, "30s", Duration::from_secs(1)..=Duration::from_secs(600));
     Some(Limits {
         github_writes_per_minute: usize::try_from(minute?).ok()?,
         github_writes_per_hour: usize::try_from(hour?).ok()?,
+        github_unknown_wait: unknown?,
         bodies_at_once: usize::try_from(bodies?).ok()?,
         run_disk_bytes: disk?,
     })

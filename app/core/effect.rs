@@ -85,6 +85,9 @@ pub enum Effect {
         set: BTreeSet<String>,
         /// Ours to put on and take off.
         managed: BTreeSet<String>,
+        /// What of ours was on it when this was wanted: a label put on by hand makes it another intent.
+        #[serde(default)]
+        found: BTreeSet<String>,
     },
     /// A comment carries this reaction of ours.
     React {

@@ -34,6 +34,9 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// For a whole call, body included.
     pub call_timeout: Duration,
+    /// After a write of which nobody knows whether it took place, so that reads show it.
+    /// Source: reads may lag behind writes by seconds (seen by several bots, 2023 to 2026).
+    pub unknown_wait: Duration,
     /// Largest answer. Units: bytes.
     pub body_bytes_max: usize,
     /// Answers kept for their ETag.
@@ -55,6 +58,7 @@ impl Default for Limits {
             pages_max: 30,
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(20),
+            unknown_wait: Duration::from_secs(30),
             body_bytes_max: 32 << 20,
             cache_entries_max: 2_000,
             cache_bytes_max: 64 << 20,

@@ -8,7 +8,7 @@ use crate::github::budget::{Budget, Limits};
 use crate::github::cache::Cache;
 use crate::github::error::{ApiError, PERSON_WAIT_MS, classify};
 use crate::github::place::Place;
-use crate::github::transport::{Transport, unknown};
+use crate::github::transport::Transport;
 use crate::github::wire::{self, next_link};
 use bowsprit_core::effect::Priority;
 use bowsprit_core::name::{Login, Repo, RepoId};
@@ -283,7 +283,7 @@ impl GitHub {
         let sent = self.inner.transport.exchange(call, bearer, etag);
         let answer = match tokio::time::timeout(self.inner.limits.call_timeout, sent).await {
             Ok(answer) => answer?,
-            Err(_) => return Err(unknown(is_read)),
+            Err(_) => return Err(self.inner.transport.unknown(is_read)),
         };
         tracing::debug!(
             http.method = %call.method, http.path = %call.path, http.status = answer.status,
@@ -302,7 +302,7 @@ impl GitHub {
         ) {
             let is_server_fault = answer.status >= 500 && error == ApiError::later();
             return Err(if is_server_fault {
-                unknown(is_read)
+                self.inner.transport.unknown(is_read)
             } else {
                 error
             });

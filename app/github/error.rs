@@ -14,10 +14,6 @@ const SECONDARY_WAIT_MS: i64 = 60_000;
 /// Wait when an installation is suspended or lacks a permission; a person must act. Units: milliseconds.
 pub(crate) const PERSON_WAIT_MS: i64 = 300_000;
 
-/// Wait after a write of which nobody knows whether it took place, so that reads show it. Units: milliseconds.
-/// Source: reads may lag behind writes by seconds (seen by several bots, 2023 to 2026).
-pub(crate) const UNKNOWN_WAIT_MS: i64 = 30_000;
-
 /// Why a call brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {

@@ -4,7 +4,7 @@
 
 use crate::github::budget::Limits;
 use crate::github::client::{Call, Response, Settings};
-use crate::github::error::{ApiError, Scope, UNKNOWN_WAIT_MS};
+use crate::github::error::{ApiError, Scope};
 use anyhow::Context as _;
 use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -29,6 +29,7 @@ pub(crate) struct Transport {
     api_url: String,
     user_agent: HeaderValue,
     body_bytes_max: usize,
+    unknown_wait_ms: i64,
 }
 
 impl Transport {
@@ -41,6 +42,7 @@ impl Transport {
             api_url,
             user_agent: user_agent.context("cannot use the user agent")?,
             body_bytes_max: limits.body_bytes_max,
+            unknown_wait_ms: i64::try_from(limits.unknown_wait.as_millis()).unwrap_or(i64::MAX),
         })
     }
 
@@ -106,13 +108,13 @@ impl Transport {
             .octocrab
             .send(request)
             .await
-            .map_err(|_| unknown(is_read))?;
+            .map_err(|_| self.unknown(is_read))?;
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, self.body_bytes_max).collect().await;
         let body = body.map_err(
             |error| match error.is::<http_body_util::LengthLimitError>() {
                 true => ApiError::Broken(format!("the answer to `{path}` is too large")),
-                false => unknown(is_read),
+                false => self.unknown(is_read),
             },
         )?;
         Ok(Response {
@@ -120,6 +122,17 @@ impl Transport {
             headers: parts.headers,
             body: body.to_bytes(),
         })
+    }
+
+    /// No answer: of a read no matter, of a write it may have taken place.
+    pub(crate) fn unknown(&self, is_read: bool) -> ApiError {
+        match is_read {
+            true => ApiError::later(),
+            false => ApiError::Retry {
+                after_ms: Some(self.unknown_wait_ms),
+                scope: Scope::Request,
+            },
+        }
     }
 
     /// The path of an address of the API's own. Errors: [`ApiError::Broken`] for any other, which would get our token.
@@ -130,17 +143,6 @@ impl Transport {
                 "an address leads away from the API".to_owned(),
             )),
         }
-    }
-}
-
-/// No answer: of a read no matter, of a write it may have taken place.
-pub(crate) fn unknown(is_read: bool) -> ApiError {
-    match is_read {
-        true => ApiError::later(),
-        false => ApiError::Retry {
-            after_ms: Some(UNKNOWN_WAIT_MS),
-            scope: Scope::Request,
-        },
     }
 }
 

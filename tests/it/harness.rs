@@ -542,7 +542,7 @@ fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
     let text = format!(
-        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
+        "listen = \"{bot}\"\nstate_dir = {:?}\n[github]\napi_url = \"{hub}\"\ngit_url = \"{hub}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[runs]\nslots = 2\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\ngithub_unknown_wait = \"1s\"\n",
         dir.join("bot"),
         dir.join("app.pem"),
         dir.join("secret"),

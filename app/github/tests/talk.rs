@@ -114,6 +114,7 @@ async fn labels_of_others_stay() {
         pr: PrNumber(3),
         set: set(&["approved"]),
         managed: set(&["approved", "lgtm", "hold"]),
+        found: BTreeSet::new(),
     };
     fake.apply("l", effect()).await.unwrap();
     fake.apply("l", effect()).await.unwrap();

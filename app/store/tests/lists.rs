@@ -32,6 +32,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         by: None,
     };
     Run {
+        is_aside: false,
         id: id.to_owned(),
         repo: repo(),
         sha: sha('a'),

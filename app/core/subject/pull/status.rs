@@ -151,12 +151,15 @@ fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     put(seen.words.hold.is_some(), "do-not-merge/hold");
     put(!seen.is_trusted, "needs-ok-to-test");
     put(seen.change.is_draft, "do-not-merge/work-in-progress");
-    let managed = MANAGED.iter().map(|label| (*label).to_owned()).collect();
+    let managed: BTreeSet<String> = MANAGED.iter().map(|label| (*label).to_owned()).collect();
+    let labels = seen.view.labels.iter().map(|label| label.to_lowercase());
+    let found = labels.filter(|label| managed.contains(label)).collect();
     let effect = Effect::Labels {
         repo: act.state.repo.clone(),
         pr: act.state.number,
         set,
         managed,
+        found,
     };
     Intent {
         key: format!("labels:{}:{}", act.state.repo.id, act.state.number),

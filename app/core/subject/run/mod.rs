@@ -39,6 +39,9 @@ pub struct Run {
     pub stages: Vec<Stage>,
     /// Commit that the judge was taken from.
     pub judge_sha: Option<CommitSha>,
+    /// Whether it ran for another branch than the default one: such a run never registers.
+    #[serde(default)]
+    pub is_aside: bool,
     /// Digest of the judge.
     pub judge_digest: Option<Digest>,
     /// The model it made.
@@ -173,6 +176,7 @@ impl Run {
             service: None,
             stages: Vec::new(),
             judge_sha: None,
+            is_aside: false,
             judge_digest: None,
             made: None,
             evidence: Vec::new(),

@@ -7,7 +7,7 @@ use crate::contract::{Contract, Service, Training};
 use crate::effect::{
     Annotation, Effect, EffectState, Hint, Intent, Priority, Record, StagePlan, Wake,
 };
-use crate::name::{Repo, RepoPath};
+use crate::name::{CommitSha, Repo, RepoPath};
 use crate::subject::ask::{Ask, ContractAt, StageView};
 use crate::subject::{Act, Given, Step, SubjectKey};
 use crate::training::spec::{Failure, FailureKind, RunResult};
@@ -229,13 +229,19 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
     verdict::judge(run, &judge, &done, given, ask)
 }
 
-/// The contract that judges: the base's for a pull request, its own for a push to the protected branch.
+/// The contract that judges: the base's for a pull request, its own for a push to the default branch, and the default
+/// branch's for everything else. A branch of somebody's own making never judges itself.
 fn judge_contract(run: &mut Run, own: &Training, ask: &mut Ask) -> Option<Option<Training>> {
-    let Some((_, base)) = run.cause.trigger.pull() else {
-        run.judge_sha = Some(run.sha.clone());
-        return Some(Some(own.clone()));
+    let base = match run.cause.trigger.pull() {
+        Some((_, base)) => base.clone(),
+        None => match protected(run, ask)? {
+            Some(base) => base,
+            None => {
+                run.judge_sha = Some(run.sha.clone());
+                return Some(Some(own.clone()));
+            }
+        },
     };
-    let base = base.clone();
     let judge = match ask.contract(run.repo.id, &base)? {
         ContractAt::Good(contract, _) => match *contract {
             Contract::Training(contract) => Some(contract),
@@ -245,6 +251,22 @@ fn judge_contract(run: &mut Run, own: &Training, ask: &mut Ask) -> Option<Option
     };
     run.judge_sha = judge.is_some().then_some(base);
     Some(judge)
+}
+
+/// The commit of the default branch whose judge judges; `None` when it is the run's own.
+fn protected(run: &mut Run, ask: &mut Ask) -> Option<Option<CommitSha>> {
+    let Some(view) = ask.repository(run.repo.id)? else {
+        return Some(None);
+    };
+    run.is_aside = run.cause.trigger.branch() != Some(&view.default_branch);
+    if !run.is_aside && matches!(run.cause.trigger, Trigger::Push { .. }) {
+        return Some(None);
+    }
+    // The judge stays the one that was there at the first look.
+    match &run.judge_sha {
+        Some(judge) => Some(Some(judge.clone())),
+        None => ask.head(run.repo.id, &view.default_branch),
+    }
 }
 
 fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Option<Found>> {
@@ -522,6 +544,7 @@ fn conclude(
     if run.cause.what == What::Train
         && run.phase == Phase::Succeeded
         && let (Some(model), Some(service)) = (run.model.clone(), service_repo(&run, ask)?)
+        && !run.is_aside
         && registers(&run.cause, ask)?
     {
         wakes.push(Wake {
