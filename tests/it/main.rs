@@ -6,6 +6,7 @@
 )]
 mod approval;
 mod comments;
+mod door;
 mod forks;
 mod harness;
 mod hostile;

@@ -211,6 +211,10 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
     {
         return Some(found);
     }
+    if let Some(step) = contract.steps.iter().find(|step| !step.secrets.is_empty()) {
+        let message = "named secrets are not built yet; take `secrets` out of the step".to_owned();
+        return Some(failed(run, FailureKind::Agent, step.name.as_str(), message));
+    }
     let judge = judge_contract(run, &contract, ask)?;
     let plan = plan::train(run, &contract, judge.as_ref());
     let done = match stage(run, "train", plan, given, ask)? {
