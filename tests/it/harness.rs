@@ -12,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -19,9 +20,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// No story waits longer than this for anything.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// How often the world is asked whether it is quiet.
-const POLL: Duration = Duration::from_millis(25);
+pub(crate) const POLL: Duration = Duration::from_millis(25);
 const ADMIN: &str = "hub-admin";
 pub(crate) const SECRET: &str = "a webhook secret of the stories";
 const PEOPLE: [&str; 5] = ["ada", "grace", "linus", "rita", "mallory"];
@@ -32,7 +33,7 @@ pub(crate) struct World {
     pub(crate) bot: Option<Running>,
     pub(crate) dir: TempDir,
     pub(crate) client: Client<HttpConnector, Full<Bytes>>,
-    config_file: PathBuf,
+    pub(crate) config_file: PathBuf,
     tune: fn(&mut Config),
 }
 
@@ -121,9 +122,20 @@ impl World {
 
     /// Stops the bot and starts it again where it was.
     pub(crate) async fn restart(&mut self) {
+        let address = self.halt().await;
+        self.resume(address).await;
+    }
+
+    /// Stops the bot; says where it listened.
+    pub(crate) async fn halt(&mut self) -> SocketAddr {
         let bot = self.bot.take().expect("the bot runs");
         let address = bot.address;
         bot.stop().await.expect("it stops");
+        address
+    }
+
+    /// Starts the bot again where it was.
+    pub(crate) async fn resume(&mut self, address: SocketAddr) {
         let listener = TcpListener::bind(address)
             .await
             .expect("the port is free again");
@@ -189,7 +201,10 @@ impl World {
     }
 
     async fn unrest(&self) -> String {
-        let rooms = &self.bot().rooms;
+        let Some(bot) = &self.bot else {
+            return "the bot runs elsewhere".to_owned();
+        };
+        let rooms = &bot.rooms;
         let counts = rooms.store.counts().await.expect("counts");
         let effects = rooms
             .store

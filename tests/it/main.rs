@@ -6,6 +6,8 @@
 )]
 mod approval;
 mod comments;
+mod crash;
+mod deliveries;
 mod door;
 mod forks;
 mod harness;
@@ -13,6 +15,7 @@ mod hostile;
 mod https;
 mod injection;
 mod judge;
+mod models;
 mod people;
 mod promotion;
 mod training;
