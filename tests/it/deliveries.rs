@@ -1,7 +1,7 @@
 //! Deliveries that are lost, doubled, late or out of order lead to the same end.
 
 use crate::harness::{World, run_test, run_test_with};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 const REPO: &str = "tiny-service";
@@ -130,7 +130,7 @@ async fn what_was_sent_while_the_bot_was_down_is_asked_for_again() {
                 .filter(|one| one["redelivery"] == true);
             (again
                 .map(|one| one["event"].clone())
-                .any(|event| event == Value::from("pull_request")))
+                .any(|event| event == "pull_request"))
             .then_some(())
         })
         .await;
