@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 use writer::{Bells, Message};
 
 /// Connections that read.
@@ -49,6 +50,8 @@ const JOBS_WAITING_MAX: usize = 4_096;
 const LOCK_WAIT_MS: u64 = 500;
 /// How long a claim is its claimer's. A claimer that hangs or panics loses it after this. Units: milliseconds.
 pub const LEASE_MS: i64 = 10 * 60 * 1_000;
+/// The check of the deliveries looks this often whether it should end. Units: steps of SQLite's machine.
+const CHECK_STEPS: i32 = 1_000;
 /// Most rows that one list gives.
 pub const LIST_MAX: usize = 1_000;
 /// First wait before another try. Units: milliseconds.
@@ -72,6 +75,14 @@ struct Inner {
     pending: AtomicI64,
     /// When old deliveries were last deleted.
     pruned_ms: AtomicI64,
+    /// Ends the check of the deliveries, which goes on after the start.
+    ended: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
 }
 
 /// Why something was not stored.
@@ -101,6 +112,9 @@ impl Store {
         check(&mut conn).await?;
         schema::migrate(&mut conn).await?;
         let pending = forget_leases(&mut conn).await?;
+        let checker = SqliteConnection::connect_with(&options(&path).pragma("query_only", "ON"))
+            .await
+            .context("cannot open store for its check")?;
         let reads = SqlitePoolOptions::new()
             .max_connections(READERS)
             .min_connections(1)
@@ -111,6 +125,8 @@ impl Store {
             .context("cannot open store for reading")?;
         let bells = Arc::new(Bells::default());
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
+        let ended = CancellationToken::new();
+        tokio::spawn(check_deliveries(checker, jobs.downgrade(), ended.clone()));
         tokio::spawn(writer::run(conn, lock, waiting, Arc::clone(&bells)));
         Ok(Store {
             inner: Arc::new(Inner {
@@ -119,12 +135,14 @@ impl Store {
                 bells,
                 pending: AtomicI64::new(pending),
                 pruned_ms: AtomicI64::new(0),
+                ended,
             }),
         })
     }
 
     /// Writes the log back into the file and stops; every later write is refused.
     pub async fn close(&self) -> anyhow::Result<()> {
+        self.inner.ended.cancel();
         self.inner.reads.close().await;
         let (answer, answered) = tokio::sync::oneshot::channel();
         if self.inner.jobs.send(Message::Close(answer)).await.is_err() {
@@ -307,8 +325,22 @@ async fn check(conn: &mut SqliteConnection) -> anyhow::Result<()> {
             "store does not take its settings: journal_mode {mode}, synchronous {sync}, busy_timeout {busy}, foreign_keys {keys}"
         );
     }
-    let (health,): (String,) = sqlx::query_as("PRAGMA quick_check(1)")
-        .fetch_one(&mut *conn)
+    let tables: Vec<(String,)> = sqlx::query_as(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'delivery'",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for (table,) in tables {
+        check_table(conn, &table).await?;
+    }
+    Ok(())
+}
+
+/// Errors: the table or one of its indexes is damaged, or cannot be read.
+async fn check_table(conn: &mut SqliteConnection, table: &str) -> anyhow::Result<()> {
+    let (health,): (String,) = sqlx::query_as("SELECT quick_check FROM pragma_quick_check($1)")
+        .bind(table)
+        .fetch_one(conn)
         .await?;
     if health != "ok" {
         bail!("store is damaged: {health}");
@@ -316,12 +348,36 @@ async fn check(conn: &mut SqliteConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives back what a process that is gone had claimed, and counts the deliveries that wait.
+/// Deliveries may be gigabytes, which no start can wait for: they are checked beside the first work, and damage stops the store.
+async fn check_deliveries(
+    mut conn: SqliteConnection,
+    jobs: mpsc::WeakSender<Message>,
+    ended: CancellationToken,
+) {
+    if let Ok(mut handle) = conn.lock_handle().await {
+        let ended = ended.clone();
+        handle.set_progress_handler(CHECK_STEPS, move || !ended.is_cancelled());
+    }
+    let Err(error) = check_table(&mut conn, "delivery").await else {
+        return;
+    };
+    if ended.is_cancelled() {
+        return;
+    }
+    tracing::error!("cannot go on with the store: {error:#}");
+    if let Some(jobs) = jobs.upgrade() {
+        let (answer, _) = tokio::sync::oneshot::channel();
+        // A writer that is gone has stopped already.
+        drop(jobs.send(Message::Close(answer)).await);
+    }
+}
+
+/// Gives back what a process that is gone had claimed, and counts the deliveries that wait. By state, of which there are indexes.
 async fn forget_leases(conn: &mut SqliteConnection) -> anyhow::Result<i64> {
     for sql in [
-        "UPDATE delivery SET leased_until_ms = 0 WHERE leased_until_ms > 0",
+        "UPDATE delivery SET leased_until_ms = 0 WHERE state = 'new' AND leased_until_ms > 0",
         "UPDATE subject SET leased_until_ms = 0 WHERE leased_until_ms > 0",
-        "UPDATE effect SET leased_until_ms = 0 WHERE leased_until_ms > 0",
+        "UPDATE effect SET leased_until_ms = 0 WHERE state = 'intended' AND leased_until_ms > 0",
     ] {
         sqlx::query(sql).execute(&mut *conn).await?;
     }

@@ -174,6 +174,43 @@ async fn a_file_of_a_newer_program_is_refused() {
     assert!(error.to_string().contains("newer"), "{error}");
 }
 
+/// A closed store of deliveries that are done, whose file has garbage from this share of its pages to that. Units: per cent.
+async fn damaged(from: usize, to: usize) -> TempDir {
+    let (store, dir) = store().await;
+    for number in 0..20 {
+        let body = Bytes::from(vec![b'x'; 100_000]);
+        let new = NewDelivery {
+            body,
+            ..delivery(&format!("d-{number}"))
+        };
+        store.accept(new).await.unwrap();
+    }
+    for claimed in store.claim_deliveries(NOW, 20).await.unwrap() {
+        store
+            .finish_delivery(claimed.id, Vec::new(), None)
+            .await
+            .unwrap();
+    }
+    store.close().await.unwrap();
+    let path = dir.path().join("bowsprit.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let pages = bytes.len() / 4_096;
+    bytes[pages * from / 100 * 4_096..pages * to / 100 * 4_096].fill(0xee);
+    std::fs::write(&path, bytes).unwrap();
+    dir
+}
+
+#[tokio::test]
+async fn damage_among_the_deliveries_stops_the_store_and_other_damage_refuses_it() {
+    let dir = damaged(60, 90).await;
+    let store = open(dir.path()).await;
+    store.stopped().await;
+    assert!(store.accept(delivery("late")).await.is_err());
+    let dir = damaged(1, 5).await;
+    let path = dir.path().join("bowsprit.db");
+    assert!(Store::open(path.to_str().unwrap()).await.is_err());
+}
+
 #[tokio::test]
 async fn a_closed_store_refuses_writes() {
     let (store, _dir) = store().await;
