@@ -164,7 +164,7 @@ fn start(kind: &str, dir: &Path) -> anyhow::Result<(Copy, String)> {
 
 /// The product's door in a process of its own; nothing works on what it takes.
 pub(crate) fn child(args: &[String]) -> anyhow::Result<()> {
-    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json)?;
+    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json, "info")?;
     let dir = args.get(1).context("no directory")?.clone();
     tokio::runtime::Runtime::new()?.block_on(async move {
         let store = Store::open(&format!("{dir}/door.db")).await?;

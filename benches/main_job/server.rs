@@ -60,7 +60,7 @@ pub(crate) fn mib(kib: u64) -> f64 {
 
 /// The whole server in a process of its own; says its address once it is ready.
 pub(crate) fn child(args: &[String]) -> anyhow::Result<()> {
-    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json)?;
+    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json, "info")?;
     let file = PathBuf::from(args.get(1).context("no configuration")?);
     let config = bowsprit::config::Config::load(Some(&file), std::iter::empty())
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;

@@ -85,7 +85,6 @@ fn given(state: Option<Pull>) -> Given<Pull> {
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
         public_url: "http://127.0.0.1:8080".to_owned(),
-        bot: login("bowsprit[bot]"),
     }
 }
 
@@ -132,7 +131,7 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
         Query::IsAncestor(..) => Answer::Flag(true),
         Query::ServiceTree(..) | Query::JudgeDigest(..) => Answer::Digest(Digest::of(b"tree")),
         Query::Models(..) => Answer::Models(Vec::new()),
-        Query::Text(..) => Answer::Text(None),
+        Query::Text(..) | Query::Next(..) => Answer::Text(None),
         Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
         Query::Versions(..) => Answer::Versions(Vec::new()),
