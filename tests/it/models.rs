@@ -148,6 +148,13 @@ async fn a_named_version_comes_back_and_goes_forward_again() {
             })
             .await;
         t.say(REPO, "rita", promotion, "/approve").await;
+        t.say(REPO, "grace", promotion, "/unhold").await;
+        t.settle().await;
+        assert!(
+            !t.is_merged(REPO, promotion).await,
+            "it is for the approvers of production"
+        );
+        t.say(REPO, "rita", promotion, "/unhold").await;
         serves(t, "v2").await;
     })
     .await;

@@ -96,7 +96,12 @@ pub(super) async fn propose(
     let adopted = match (&tagged, &at) {
         (Some(commit), _) if work.made(commit, &files).await? => Some(commit.clone()),
         (Some(_), _) => return Ok(No::Taken.result()),
-        (None, Some(head)) if wanted.tag.is_none() && work.made(head, &files).await? => {
+        // What a closed pull request left behind may look the same, but it is on the base already or was refused.
+        (None, Some(head))
+            if wanted.tag.is_none()
+                && !is_left(&pulls, head)
+                && work.made(head, &files).await? =>
+        {
             Some(head.clone())
         }
         (None, Some(_) | None) => None,
@@ -121,6 +126,13 @@ pub(super) async fn propose(
     }
     let pr = work.pull(open, &commit).await?;
     Ok(EffectResult::Proposed { pr, commit })
+}
+
+/// Whether a pull request that is closed now had this head.
+fn is_left(pulls: &[wire::Pull], head: &CommitSha) -> bool {
+    pulls
+        .iter()
+        .any(|pull| pull.issue.state != "open" && pull.head.sha == head.as_str())
 }
 
 impl Work<'_> {
