@@ -415,7 +415,11 @@ fn limits(reader: &mut Reader) -> Option<Limits> {
     let minute = reader.number_or("limits.github_writes_per_minute", 70, 10..=1_000_000);
     let hour = reader.number_or("limits.github_writes_per_hour", 450, 60..=10_000_000);
     let key = "limits.github_unknown_wait";
-    let unknown = reader.duration(key, "30s", Duration::from_secs(1)..=Duration::from_secs(600));
+    let unknown = reader.duration(
+        key,
+        "30s",
+        Duration::from_secs(1)..=Duration::from_secs(600),
+    );
     Some(Limits {
         github_writes_per_minute: usize::try_from(minute?).ok()?,
         github_writes_per_hour: usize::try_from(hour?).ok()?,

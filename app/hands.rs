@@ -214,11 +214,11 @@ pub(crate) mod tests {
             store_url: String::new(),
             chatops: config::Chatops::default(),
             limits: config::Limits {
+                github_unknown_wait: std::time::Duration::from_secs(300),
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
                 github_writes_per_minute: 70,
                 github_writes_per_hour: 450,
-                github_unknown_wait: Duration::from_secs(30),
             },
         }
     }

@@ -242,8 +242,9 @@ pub(super) fn short(value: &Value, chars: usize) -> String {
 
 /// How long ago.
 pub(super) fn ago(then_ms: &Value, now_ms: i64) -> String {
-    match then_ms.as_i64() {
-        Some(then) => format!("{} ago", duration((now_ms - then).max(0) / 1_000 * 1_000)),
+    match then_ms.as_i64().map(|then| now_ms - then) {
         None => "–".to_owned(),
+        Some(..1_000) => "just now".to_owned(),
+        Some(ms) => format!("{} ago", duration(ms / 1_000 * 1_000)),
     }
 }

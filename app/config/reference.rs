@@ -45,7 +45,7 @@ pub const REFERENCE: &[Key] = keys! {
     "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
     "limits.github_writes_per_minute" "70" "Writes to GitHub within any minute, per installation. GitHub allows about 80.";
     "limits.github_writes_per_hour" "450" "Writes to GitHub within any hour, per installation. GitHub allows about 500.";
-    "limits.github_unknown_wait" "30s" "How long a write that got no answer is left alone before it is looked for and tried again, `1s` to `10m`. Reads may lag behind writes.";
+    "limits.github_unknown_wait" "30s" "After a call whose outcome is unknown, GitHub is not asked to do it again for this long, 1s to 600s.";
 };
 
 /// The page of all keys as Markdown.

@@ -29,6 +29,8 @@ const EVENT_BYTES_MAX: u64 = 64 << 10;
 const LOOK: Duration = Duration::from_millis(250);
 /// A reader is sent away after this and comes back with its place.
 const FOLLOW_MAX: Duration = Duration::from_secs(60 * 60);
+/// Digits of a moment in milliseconds since 1970, from 2001 to 2286.
+const MOMENT_DIGITS: usize = 13;
 /// The header with the byte that the next answer begins at.
 const NEXT: &str = "bowsprit-next-offset";
 
@@ -179,13 +181,26 @@ async fn part(
     };
     bytes.truncate(whole);
     let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().map(clean_line).collect();
+    let lines = text.lines().map(shown).collect();
     let next = offset + whole as u64;
     Ok(Part {
         lines,
         next,
         is_end: !is_full,
     })
+}
+
+/// A line as it is shown: without codes, the moment that the agent puts before it as a time of day (UTC).
+fn shown(line: &str) -> String {
+    let moment = line.split_once(' ').and_then(|(first, rest)| {
+        let is_moment = first.len() == MOMENT_DIGITS && first.bytes().all(|b| b.is_ascii_digit());
+        let at = is_moment.then(|| first.parse().ok()).flatten()?;
+        Some((jiff::Timestamp::from_millisecond(at).ok()?, rest))
+    });
+    match moment {
+        Some((at, rest)) => clean_line(&format!("{} {rest}", at.strftime("%H:%M:%S%.3f"))),
+        None => clean_line(line),
+    }
 }
 
 async fn text(path: PathBuf, offset: u64) -> Answer {
@@ -278,5 +293,19 @@ impl Follow {
                 Err(_) => false,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_shown_as_a_time_of_day() {
+        let check = |line: &str, want: &str| assert_eq!(shown(line), want, "{line}");
+        check("1795267161779 test OK", "13:19:21.779 test OK");
+        check("1795267161779", "1795267161779");
+        check("17952671617790 test", "17952671617790 test");
+        check("train \u{1b}[31mred", "train red");
     }
 }

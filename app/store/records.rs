@@ -166,8 +166,8 @@ pub(super) fn phase_word(phase: Phase) -> &'static str {
 async fn write_run(conn: &mut SqliteConnection, run: &Run) -> anyhow::Result<()> {
     let is_proposable = run.cause.what == What::Train
         && run.cause.trigger.branch().is_some()
-        && !run.is_aside
         && run.cause.trust == Trust::Trusted
+        && !run.is_aside
         && run.phase == Phase::Succeeded
         && run.cause.params.is_empty()
         && run.made.is_some();

@@ -106,7 +106,10 @@ async fn words_count_only_from_those_who_may_and_as_they_were_written() {
         t.settle().await;
         assert!(!t.is_merged(REPO, pr).await, "labels have no power");
         let labels = t.pr(REPO, pr).await["labels"].to_string();
-        assert!(!labels.contains("approved"), "a false label is taken off: {labels}");
+        assert!(
+            !labels.contains("approved"),
+            "a false label is taken off: {labels}"
+        );
 
         t.say(REPO, "grace", pr, "/lgtm").await;
         let comment = t.say(REPO, "ada", pr, "I will look at it.").await;

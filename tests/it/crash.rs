@@ -20,7 +20,11 @@ fn spawn(t: &World) -> Child {
         .args(["server", "--config"])
         .arg(&t.config_file)
         .env_clear()
-        .envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(
+            ["PATH", "HOME"]
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -31,7 +35,9 @@ fn spawn(t: &World) -> Child {
 /// Changes at the hub that the bot made, so far.
 async fn writes(t: &World) -> u64 {
     let all = t.admin("GET", "/_hub/writes", None).await;
-    all.as_array().and_then(|all| all.last()?["seq"].as_u64()).unwrap_or(0)
+    all.as_array()
+        .and_then(|all| all.last()?["seq"].as_u64())
+        .unwrap_or(0)
 }
 
 /// Kills the bot after every third change at the hub and starts it again, until told to stop; says how often.
@@ -40,7 +46,10 @@ async fn reap(t: &World, is_over: &AtomicBool, kills_max: usize) -> usize {
     let mut next = writes(t).await + 1;
     let began = Instant::now();
     while !is_over.load(Ordering::SeqCst) {
-        assert!(began.elapsed() < PATIENCE, "the story does not end after {kills} kills");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "the story does not end after {kills} kills"
+        );
         if kills < kills_max && writes(t).await >= next {
             bot.kill().expect("it dies");
             bot.wait().expect("it is dead");
@@ -61,7 +70,11 @@ async fn insist(t: &World, number: u64, words: &[(&str, &str)]) {
         if t.is_merged(REPO, number).await {
             return;
         }
-        assert!(turn < 20, "#{number} is never merged: {}", t.status(REPO, number).await);
+        assert!(
+            turn < 20,
+            "#{number} is never merged: {}",
+            t.status(REPO, number).await
+        );
         for (who, word) in words {
             t.say(REPO, who, number, word).await;
         }
@@ -75,9 +88,19 @@ async fn insist(t: &World, number: u64, words: &[(&str, &str)]) {
 
 /// Brings a model from a push to production by people's words alone.
 async fn bring_to_production(t: &World) {
-    t.push("tiny-training", "linus", "main", "Train", &[("note.txt", "1\n")]).await;
+    t.push(
+        "tiny-training",
+        "linus",
+        "main",
+        "Train",
+        &[("note.txt", "1\n")],
+    )
+    .await;
     let opened = async |branch: &str| {
-        t.until(branch, async |t| t.proposals(branch).await.first()?["number"].as_u64()).await
+        t.until(branch, async |t| {
+            t.proposals(branch).await.first()?["number"].as_u64()
+        })
+        .await
     };
     let first = opened("bowsprit/tiny").await;
     t.next_second().await;
@@ -103,7 +126,11 @@ async fn check_once(t: &World) {
         let found = t.api("ada", "GET", &path, None).await;
         found.as_array().expect("a list").clone()
     };
-    let live = t.environment("production").await.live.expect("production serves");
+    let live = t
+        .environment("production")
+        .await
+        .live
+        .expect("production serves");
     assert_eq!(live.shown(), "v1");
     for branch in ["bowsprit/tiny", "bowsprit/promote-production"] {
         assert_eq!(t.proposals(branch).await.len(), 1, "{branch}");
@@ -113,26 +140,41 @@ async fn check_once(t: &World) {
     let merges: Vec<Value> = list("commits?per_page=100")
         .await
         .into_iter()
-        .filter(|one| one["commit"]["message"].as_str().is_some_and(|m| m.starts_with("Merge #")))
+        .filter(|one| {
+            one["commit"]["message"]
+                .as_str()
+                .is_some_and(|m| m.starts_with("Merge #"))
+        })
         .collect();
     assert_eq!(merges.len(), 2, "{merges:#?}");
     for pull in list("pulls?state=all").await {
         let number = pull["number"].as_u64().expect("a number");
         let mut markers: BTreeMap<String, usize> = BTreeMap::new();
         for body in t.bot_says(REPO, number).await {
-            *markers.entry(body.lines().next().unwrap_or_default().to_owned()).or_default() += 1;
+            *markers
+                .entry(body.lines().next().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
-        assert!(markers.values().all(|count| *count == 1), "#{number}: {markers:#?}");
+        assert!(
+            markers.values().all(|count| *count == 1),
+            "#{number}: {markers:#?}"
+        );
     }
     let mut successes: BTreeMap<String, usize> = BTreeMap::new();
     for deployment in list("deployments?per_page=100").await {
         let id = deployment["id"].as_u64().expect("an id");
         let statuses = list(&format!("deployments/{id}/statuses")).await;
-        let good = statuses.iter().filter(|status| status["state"] == "success").count();
+        let good = statuses
+            .iter()
+            .filter(|status| status["state"] == "success")
+            .count();
         let key = format!("{} {}", deployment["environment"], deployment["sha"]);
         *successes.entry(key).or_default() += good;
     }
-    assert!(successes.values().all(|count| *count <= 1), "{successes:#?}");
+    assert!(
+        successes.values().all(|count| *count <= 1),
+        "{successes:#?}"
+    );
     assert!(successes.len() >= 3, "{successes:#?}");
     let head = t.pull("tiny-training", "main").await;
     let path = format!("/repos/ada/tiny-training/commits/{head}/check-runs");

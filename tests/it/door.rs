@@ -11,7 +11,12 @@ const REPO: &str = "tiny-service";
 fn signature(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
     mac.update(body);
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256={hex}")
 }
 
@@ -27,12 +32,22 @@ async fn knock(t: &World, guid: &str, signature: &str, body: Vec<u8>) -> u16 {
         .body(Full::new(Bytes::from(body)))
         .expect("a request");
     // A sender whose body is too large may be cut off after the answer.
-    t.client.request(request).await.map_or(0, |answer| answer.status().as_u16())
+    t.client
+        .request(request)
+        .await
+        .map_or(0, |answer| answer.status().as_u16())
 }
 
 async fn get(t: &World, path: &str) -> u16 {
-    let url = format!("http://{}{path}", t.bot().address).parse().expect("an address");
-    t.client.get(url).await.expect("an answer").status().as_u16()
+    let url = format!("http://{}{path}", t.bot().address)
+        .parse()
+        .expect("an address");
+    t.client
+        .get(url)
+        .await
+        .expect("an answer")
+        .status()
+        .as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,21 +89,43 @@ async fn only_what_github_signed_comes_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_was_taken_away_stays_healthy_and_comes_back() {
     run_test(async |t| {
-        let pr = t.change(REPO, "linus", "doc", &[("README.md", "more\n")]).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
         t.settle().await;
         let before = t.bot_says(REPO, pr).await.len();
         t.admin("DELETE", "/_hub/installations/3", None).await;
         t.settle().await;
         t.say(REPO, "grace", pr, "/help").await;
         t.settle().await;
-        assert_eq!((get(t, "/healthz").await, get(t, "/readyz").await), (200, 200));
+        assert_eq!(
+            (get(t, "/healthz").await, get(t, "/readyz").await),
+            (200, 200)
+        );
         assert_eq!(t.bot_says(REPO, pr).await.len(), before);
-        assert_eq!(t.bot().rooms.store.installations().await.expect("a list").len(), 0);
+        assert_eq!(
+            t.bot()
+                .rooms
+                .store
+                .installations()
+                .await
+                .expect("a list")
+                .len(),
+            0
+        );
 
-        t.admin("POST", "/_hub/installations", Some(json!({"id": 3, "account": "ada"}))).await;
+        t.admin(
+            "POST",
+            "/_hub/installations",
+            Some(json!({"id": 3, "account": "ada"})),
+        )
+        .await;
         t.settle().await;
         t.say(REPO, "grace", pr, "/help").await;
-        t.until("the answer", async |t| (t.told(REPO, pr, "/rollback").await > 0).then_some(())).await;
+        t.until("the answer", async |t| {
+            (t.told(REPO, pr, "/rollback").await > 0).then_some(())
+        })
+        .await;
     })
     .await;
 }

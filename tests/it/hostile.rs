@@ -50,10 +50,16 @@ async fn a_step_that_hangs_or_floods_or_fills_the_disk_is_ended() {
 async fn a_metric_that_is_missing_or_no_number_never_passes() {
     run_test(async |t| {
         let evaluate = t.read(REPO, "evaluate.py");
-        let nan = evaluate.replace("\"accuracy\": right / len(rows)", "\"accuracy\": float('nan')");
+        let nan = evaluate.replace(
+            "\"accuracy\": right / len(rows)",
+            "\"accuracy\": float('nan')",
+        );
         failed(&train(t, "NaN", &[("evaluate.py", &nan)]).await, "NaN");
         let slip = evaluate.replace("\"accuracy\": right", "\"acuracy\": right");
-        failed(&train(t, "Slip", &[("evaluate.py", &slip)]).await, "acuracy");
+        failed(
+            &train(t, "Slip", &[("evaluate.py", &slip)]).await,
+            "acuracy",
+        );
         assert_eq!(t.proposals("bowsprit/tiny").await, Vec::<Value>::new());
     })
     .await;
@@ -136,8 +142,14 @@ async fn a_step_that_looks_around_finds_nothing() {
             panic!("this system cannot confine ({why}), so the story has nothing to say");
         }
         let made = run.made.unwrap_or_else(|| panic!("a model: {check}"));
-        let file = made.files.iter().find(|file| file.path.as_str() == "found.json");
-        let bytes = rooms.artifacts.read(&file.expect("a report").sha256, 1 << 20).await;
+        let file = made
+            .files
+            .iter()
+            .find(|file| file.path.as_str() == "found.json");
+        let bytes = rooms
+            .artifacts
+            .read(&file.expect("a report").sha256, 1 << 20)
+            .await;
         let report: Value = serde_json::from_slice(&bytes.expect("bytes")).expect("JSON");
         assert_eq!(report["found"], serde_json::json!([]), "{report:#}");
         assert!(report["seen"].as_u64() > Some(3), "it did look: {report}");

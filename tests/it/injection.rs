@@ -10,14 +10,17 @@ async fn names_and_messages_are_never_run() {
         let sentinel = t.dir.path().join("sentinel");
         let at = sentinel.display();
         // git itself refuses blanks, braces, colons and dots at the start of a part.
-        let branch = "x$(touch$IFS/x/sentinel)`touch$IFS'sentinel'`;touch$IFS\"sentinel\"&|--upload-pack=x".to_owned();
+        let branch =
+            "x$(touch$IFS/x/sentinel)`touch$IFS'sentinel'`;touch$IFS\"sentinel\"&|--upload-pack=x"
+                .to_owned();
         let subject = format!("$(touch {at}) `touch {at}`; touch {at}\n\n--exec=touch {at}");
         let names = [
             format!("$(touch ${{IFS}}sentinel)`touch {}`", "sentinel"),
             "-rf; touch sentinel".to_owned(),
             "--help".to_owned(),
         ];
-        let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x\n")).collect();
+        let mut files: Vec<(&str, &str)> =
+            names.iter().map(|name| (name.as_str(), "x\n")).collect();
         files.push(("note.txt", "1\n"));
         t.pull(REPO, "main").await;
         let on_branch = t.push(REPO, "linus", &branch, &subject, &files).await;
@@ -29,7 +32,11 @@ async fn names_and_messages_are_never_run() {
         t.say(REPO, "ada", pr, "/approve").await;
         t.until_merged(REPO, pr).await;
         t.settle().await;
-        assert_eq!(t.proposals("bowsprit/tiny").await.len(), 1, "the merge is trained on");
+        assert_eq!(
+            t.proposals("bowsprit/tiny").await.len(),
+            1,
+            "the merge is trained on"
+        );
         assert!(!sentinel.exists());
         assert!(!std::path::Path::new("sentinel").exists());
     })

@@ -15,7 +15,9 @@ const WEAK: &str = "1.0,small\n1.2,small\n1.1,large\n1.3,large\n";
 
 /// A contract that lets everything pass.
 fn lax(t: &World) -> String {
-    t.read(REPO, "bowsprit.yaml").replace("min: 0.9", "min: 0.0").replace("  - parity\n", "")
+    t.read(REPO, "bowsprit.yaml")
+        .replace("min: 0.9", "min: 0.0")
+        .replace("  - parity\n", "")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,10 +32,16 @@ async fn a_pull_request_that_softens_its_judge_is_judged_by_the_old_one() {
         ];
         let pr = t.change(REPO, "linus", "soft", &files).await;
         t.settle().await;
-        let head = t.pr(REPO, pr).await["head"]["sha"].as_str().expect("a head").to_owned();
+        let head = t.pr(REPO, pr).await["head"]["sha"]
+            .as_str()
+            .expect("a head")
+            .to_owned();
         let check = t.check(REPO, &head, "train").await.expect("a check");
         assert_eq!(check["conclusion"], "failure", "{check}");
-        assert!(check["output"]["title"].to_string().contains("accuracy"), "{check}");
+        assert!(
+            check["output"]["title"].to_string().contains("accuracy"),
+            "{check}"
+        );
     })
     .await;
 }
@@ -42,20 +50,41 @@ async fn a_pull_request_that_softens_its_judge_is_judged_by_the_old_one() {
 async fn a_branch_that_softens_its_own_judge_proposes_nothing() {
     run_test(async |t| {
         let lax = lax(t).replace("push: [main]", "push: [main, side]");
-        let files = [("bowsprit.yaml", lax.as_str()), ("evaluate.py", BLIND), ("data.csv", WEAK)];
+        let files = [
+            ("bowsprit.yaml", lax.as_str()),
+            ("evaluate.py", BLIND),
+            ("data.csv", WEAK),
+        ];
         let head = t.branch(REPO, "linus", "side", &files).await;
         t.settle().await;
         let check = t.check(REPO, &head, "train").await.expect("a check");
-        assert_eq!(check["conclusion"], "failure", "the default branch judges: {check}");
+        assert_eq!(
+            check["conclusion"], "failure",
+            "the default branch judges: {check}"
+        );
         assert_eq!(t.proposals("bowsprit/tiny").await, Vec::<Value>::new());
 
-        let contract = t.read(REPO, "bowsprit.yaml").replace("min: 0.0", "min: 0.9");
+        let contract = t
+            .read(REPO, "bowsprit.yaml")
+            .replace("min: 0.0", "min: 0.9");
         t.pull(REPO, "main").await;
-        let good = t.push(REPO, "linus", "side", "Good", &[("bowsprit.yaml", &contract)]).await;
+        let good = t
+            .push(
+                REPO,
+                "linus",
+                "side",
+                "Good",
+                &[("bowsprit.yaml", &contract)],
+            )
+            .await;
         t.settle().await;
         let check = t.check(REPO, &good, "train").await.expect("a check");
         assert_eq!(check["conclusion"], "success", "{check}");
-        assert_eq!(t.proposals("bowsprit/tiny").await, Vec::<Value>::new(), "it is not the default branch");
+        assert_eq!(
+            t.proposals("bowsprit/tiny").await,
+            Vec::<Value>::new(),
+            "it is not the default branch"
+        );
     })
     .await;
 }
@@ -65,14 +94,26 @@ async fn an_old_commit_run_again_meets_the_judge_of_today() {
     run_test(async |t| {
         let lax = lax(t);
         let files = [("bowsprit.yaml", lax.as_str()), ("data.csv", WEAK)];
-        let old = t.push(REPO, "linus", "main", "Soft [skip train]", &files).await;
+        let old = t
+            .push(REPO, "linus", "main", "Soft [skip train]", &files)
+            .await;
         t.settle().await;
         let old_check = t.check(REPO, &old, "train").await.expect("a check");
-        let contract = t.read(REPO, "bowsprit.yaml").replace("min: 0.0", "min: 0.9");
-        t.push(REPO, "linus", "main", "Hard [skip train]", &[("bowsprit.yaml", &contract)]).await;
+        let contract = t
+            .read(REPO, "bowsprit.yaml")
+            .replace("min: 0.0", "min: 0.9");
+        t.push(
+            REPO,
+            "linus",
+            "main",
+            "Hard [skip train]",
+            &[("bowsprit.yaml", &contract)],
+        )
+        .await;
         t.settle().await;
         let path = format!("/repos/ada/{REPO}/check-runs/{}/rerequest", old_check["id"]);
-        t.api("linus", "POST", &path, Some(serde_json::json!({}))).await;
+        t.api("linus", "POST", &path, Some(serde_json::json!({})))
+            .await;
         t.until("the verdict", async |t| {
             let check = t.check(REPO, &old, "train").await?;
             (check["conclusion"] == "failure").then_some(())

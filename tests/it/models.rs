@@ -8,14 +8,26 @@ const REPO: &str = "tiny-service";
 /// Pushes training data to `main`; says the `train` check once all is quiet.
 async fn train(t: &World, row: &str) -> Value {
     let more = t.read("tiny-training", "data.csv") + row;
-    let sha = t.push("tiny-training", "linus", "main", &format!("Add {row:?}"), &[("data.csv", &more)]).await;
+    let sha = t
+        .push(
+            "tiny-training",
+            "linus",
+            "main",
+            &format!("Add {row:?}"),
+            &[("data.csv", &more)],
+        )
+        .await;
     t.settle().await;
-    t.check("tiny-training", &sha, "train").await.expect("a check")
+    t.check("tiny-training", &sha, "train")
+        .await
+        .expect("a check")
 }
 
 async fn proposals(t: &World) -> Vec<String> {
     let all = t.proposals("bowsprit/tiny").await;
-    all.iter().map(|pull| pull["title"].as_str().unwrap_or_default().to_owned()).collect()
+    all.iter()
+        .map(|pull| pull["title"].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Agrees to the open proposal and, if wanted, to its promotion; says when `version` serves there.
@@ -50,21 +62,33 @@ async fn a_newer_version_takes_over_what_nobody_has_touched() {
         train(t, "").await;
         assert!(proposals(t).await[0].starts_with("Propose tiny v1"));
         let check = train(t, "\n").await;
-        assert!(check["output"].to_string().contains("identical model"), "{check}");
+        assert!(
+            check["output"].to_string().contains("identical model"),
+            "{check}"
+        );
         assert_eq!(proposals(t).await.len(), 1);
 
         train(t, "2.0,small\n").await;
         let titles = proposals(t).await;
         assert_eq!(titles.len(), 1, "{titles:?}");
         assert!(titles[0].starts_with("Propose tiny v2"), "{titles:?}");
-        let pr = t.proposals("bowsprit/tiny").await[0]["number"].as_u64().expect("a number");
+        let pr = t.proposals("bowsprit/tiny").await[0]["number"]
+            .as_u64()
+            .expect("a number");
 
         t.say(REPO, "grace", pr, "I am looking at it.").await;
         t.settle().await;
         train(t, "2.2,small\n").await;
         let titles = proposals(t).await;
-        assert!(titles.len() == 1 && titles[0].starts_with("Propose tiny v2"), "{titles:?}");
-        assert!(t.status(REPO, pr).await.contains("/supersede"), "{}", t.status(REPO, pr).await);
+        assert!(
+            titles.len() == 1 && titles[0].starts_with("Propose tiny v2"),
+            "{titles:?}"
+        );
+        assert!(
+            t.status(REPO, pr).await.contains("/supersede"),
+            "{}",
+            t.status(REPO, pr).await
+        );
         t.say(REPO, "mallory", pr, "/supersede").await;
         t.settle().await;
         assert_eq!(t.told(REPO, pr, "`/supersede` is for approvers").await, 1);
@@ -72,10 +96,17 @@ async fn a_newer_version_takes_over_what_nobody_has_touched() {
         t.say(REPO, "ada", pr, "/supersede").await;
         t.settle().await;
         let titles = proposals(t).await;
-        assert!(titles.len() == 1 && titles[0].starts_with("Propose tiny v3"), "{titles:?}");
+        assert!(
+            titles.len() == 1 && titles[0].starts_with("Propose tiny v3"),
+            "{titles:?}"
+        );
         let path = format!("/repos/ada/{REPO}/git/matching-refs/tags/tiny/");
         let tags = t.api("ada", "GET", &path, None).await;
-        assert_eq!(tags.as_array().expect("a list").len(), 3, "numbers are never used again");
+        assert_eq!(
+            tags.as_array().expect("a list").len(),
+            3,
+            "numbers are never used again"
+        );
     })
     .await;
 }
@@ -88,11 +119,22 @@ async fn a_named_version_comes_back_and_goes_forward_again() {
         train(t, "2.0,small\n").await;
         land(t, "v2").await;
         let body = json!({"title": "Odd answers"});
-        let issue = t.api("rita", "POST", &format!("/repos/ada/{REPO}/issues"), Some(body)).await;
+        let issue = t
+            .api(
+                "rita",
+                "POST",
+                &format!("/repos/ada/{REPO}/issues"),
+                Some(body),
+            )
+            .await;
         let issue = issue["number"].as_u64().expect("a number");
         t.say(REPO, "rita", issue, "/rollback production 9").await;
         t.settle().await;
-        assert_eq!(t.told(REPO, issue, "there is no such release to go back to").await, 1);
+        assert_eq!(
+            t.told(REPO, issue, "there is no such release to go back to")
+                .await,
+            1
+        );
         t.say(REPO, "rita", issue, "/rollback production 1").await;
         serves(t, "v1").await;
         t.say(REPO, "mallory", issue, "/promote production").await;
@@ -108,7 +150,10 @@ async fn a_named_version_comes_back_and_goes_forward_again() {
         t.say(REPO, "rita", promotion, "/approve").await;
         t.say(REPO, "grace", promotion, "/unhold").await;
         t.settle().await;
-        assert!(!t.is_merged(REPO, promotion).await, "it is for the approvers of production");
+        assert!(
+            !t.is_merged(REPO, promotion).await,
+            "it is for the approvers of production"
+        );
         t.say(REPO, "rita", promotion, "/unhold").await;
         serves(t, "v2").await;
     })

@@ -153,6 +153,8 @@ pub(super) fn order(environments: &mut [Environment]) {
         (
             environment.pr.is_none(),
             !environment.changes.is_empty(),
+            // A pinned environment wants nothing before its first promotion.
+            environment.wanted.is_none(),
             first_ms,
             environment.name.clone(),
         )

@@ -1,6 +1,6 @@
 //! Who is let in, and to what.
 
-use super::bench::{Bench, DEAD_GUID, token};
+use super::bench::{Bench, DEAD_GUID, Got, token};
 use super::samples::RUN;
 use crate::http::routes::{BASE, ROUTES, Verb};
 use crate::store::Scope;
@@ -124,98 +124,102 @@ async fn open_reading_is_for_pages_of_this_machine_and_changes_nothing() {
     );
 }
 
+const OWN: Option<&str> = Some("http://127.0.0.1:8080");
+
+/// Sends a form as a browser would.
+async fn form(bench: &Bench, path: &str, origin: Option<&str>, cookie: &str) -> Got {
+    filled(bench, path, origin, cookie, "").await
+}
+
+async fn filled(bench: &Bench, path: &str, origin: Option<&str>, cookie: &str, body: &str) -> Got {
+    let mut request = Request::post(path)
+        .header("host", "127.0.0.1:8080")
+        .header("cookie", cookie);
+    if let Some(origin) = origin {
+        request = request.header("origin", origin);
+    }
+    bench
+        .send(request.body(Body::from(body.to_owned())).unwrap())
+        .await
+}
+
+/// Logs in; gives the answer.
+async fn enter(bench: &Bench, origin: Option<&str>, token: &str) -> Got {
+    filled(
+        bench,
+        "/login",
+        origin,
+        "",
+        &format!("token={token}&next=%2Fruns"),
+    )
+    .await
+}
+
+async fn read(bench: &Bench, cookie: &str) -> StatusCode {
+    let request = Request::get("/runs").header("cookie", cookie);
+    bench
+        .send(request.body(Body::empty()).unwrap())
+        .await
+        .status
+}
+
 #[tokio::test]
-async fn a_session_acts_only_for_our_own_pages() {
+async fn a_session_is_had_for_a_token_and_ends() {
     let bench = Bench::sample().await;
-    let form = |path: &str, origin: Option<&str>, cookie: &str, body: String| {
-        let mut request = Request::post(path)
-            .header("host", "127.0.0.1:8080")
-            .header("cookie", cookie);
-        if let Some(origin) = origin {
-            request = request.header("origin", origin);
-        }
-        request.body(Body::from(body)).unwrap()
-    };
-    let own = Some("http://127.0.0.1:8080");
-    let enter = |token: String| format!("token={token}&next=%2Fruns");
-    let wrong = bench
-        .send(form("/login", own, "", enter("bsp_wrong".to_owned())))
-        .await;
+    let wrong = enter(&bench, OWN, "bsp_wrong").await;
     assert_eq!(
         (wrong.status, wrong.header("set-cookie")),
         (StatusCode::FORBIDDEN, "")
     );
-    let foreign = bench
-        .send(form(
-            "/login",
-            Some("https://evil.example"),
-            "",
-            enter(token(Scope::Admin)),
-        ))
-        .await;
+    let foreign = enter(&bench, Some("https://evil.example"), &token(Scope::Admin)).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    let good = bench
-        .send(form("/login", own, "", enter(token(Scope::Admin))))
-        .await;
+    let good = enter(&bench, OWN, &token(Scope::Read)).await;
     assert_eq!(
         (good.status, good.header("location")),
         (StatusCode::SEE_OTHER, "/runs")
     );
-    let cookie = good.header("set-cookie").to_owned();
+    let cookie = good.header("set-cookie");
     assert!(
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
         "{cookie}"
     );
-    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let cookie = cookie.split(';').next().unwrap();
+    assert_eq!(read(&bench, cookie).await, StatusCode::OK);
+    assert_eq!(
+        form(&bench, "/logout", OWN, cookie).await.status,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(read(&bench, cookie).await, StatusCode::SEE_OTHER);
+}
 
-    let read = Request::get("/runs")
-        .header("cookie", &cookie)
-        .body(Body::empty())
-        .unwrap();
-    assert_eq!(bench.send(read).await.status, StatusCode::OK);
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let bench = Bench::sample().await;
+    let good = enter(&bench, OWN, &token(Scope::Read)).await;
+    let cookie = good.header("set-cookie").split(';').next().unwrap();
+    assert!(bench.rooms.store.revoke_token("read").await.unwrap());
+    assert_eq!(read(&bench, cookie).await, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_session_acts_only_for_our_own_pages() {
+    let bench = Bench::sample().await;
+    let good = enter(&bench, OWN, &token(Scope::Admin)).await;
+    let cookie = good.header("set-cookie").split(';').next().unwrap();
     let path = format!("/deliveries/{DEAD_GUID}/redrive");
-    for origin in [
-        None,
-        Some("https://evil.example"),
-        Some("null"),
-        Some("http://evil.example:8080"),
-    ] {
-        let got = bench
-            .send(form(&path, origin, &cookie, String::new()))
-            .await;
-        assert_eq!(got.status, StatusCode::FORBIDDEN, "{origin:?}");
-        let got = bench
-            .send(form(
-                &format!("/api/v1{path}"),
-                origin,
-                &cookie,
-                String::new(),
-            ))
-            .await;
-        assert_eq!(got.status, StatusCode::FORBIDDEN, "{origin:?}");
+    let foreign = ["https://evil.example", "null", "http://evil.example:8080"].map(Some);
+    for origin in foreign.into_iter().chain([None]) {
+        for path in [path.clone(), format!("/api/v1{path}")] {
+            let got = form(&bench, &path, origin, cookie).await;
+            assert_eq!(got.status, StatusCode::FORBIDDEN, "{path} from {origin:?}");
+        }
     }
     assert_eq!(bench.rooms.store.counts().await.unwrap().deliveries_dead, 1);
     assert_eq!(
-        bench
-            .send(form(&path, own, &cookie, String::new()))
-            .await
-            .status,
+        form(&bench, &path, OWN, cookie).await.status,
         StatusCode::SEE_OTHER
     );
     assert_eq!(bench.rooms.store.counts().await.unwrap().deliveries_dead, 0);
-
-    assert_eq!(
-        bench
-            .send(form("/logout", own, &cookie, String::new()))
-            .await
-            .status,
-        StatusCode::SEE_OTHER
-    );
-    let read = Request::get("/runs")
-        .header("cookie", &cookie)
-        .body(Body::empty())
-        .unwrap();
-    assert_eq!(bench.send(read).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

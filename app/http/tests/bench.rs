@@ -121,17 +121,18 @@ impl Bench {
         records: Vec<Record>,
         at_ms: i64,
     ) {
-        self.act(subject, state, records, Vec::new(), at_ms).await;
+        let commit = Commit {
+            state,
+            intents: Vec::new(),
+            wakes: Vec::new(),
+            records,
+            look_again_ms: None,
+            hints_taken: Vec::new(),
+        };
+        self.act(subject, commit, at_ms).await;
     }
 
-    async fn act(
-        &self,
-        subject: SubjectKey,
-        state: Value,
-        records: Vec<Record>,
-        intents: Vec<Intent>,
-        at_ms: i64,
-    ) {
+    async fn act(&self, subject: SubjectKey, commit: Commit, at_ms: i64) {
         let store = &self.rooms.store;
         store
             .wake(vec![Wake {
@@ -142,14 +143,6 @@ impl Bench {
             .unwrap();
         let claim = store.claim_subject(at_ms).await.unwrap().unwrap();
         assert_eq!(claim.key, subject);
-        let commit = Commit {
-            state,
-            intents,
-            wakes: Vec::new(),
-            records,
-            look_again_ms: None,
-            hints_taken: Vec::new(),
-        };
         assert!(store.commit_step(&claim, commit).await.unwrap());
     }
 
@@ -170,8 +163,15 @@ impl Bench {
             effect,
         };
         let subject = SubjectKey::Pull(RepoId(2), bowsprit_core::name::PrNumber(99));
-        self.act(subject, json!({}), Vec::new(), vec![intent], now_ms())
-            .await;
+        let commit = Commit {
+            state: json!({}),
+            intents: vec![intent],
+            wakes: Vec::new(),
+            records: Vec::new(),
+            look_again_ms: None,
+            hints_taken: Vec::new(),
+        };
+        self.act(subject, commit, now_ms()).await;
         let store = &self.rooms.store;
         for _ in 0..crate::store::EFFECT_ATTEMPTS_MAX {
             let claims = store.claim_effects(now_ms(), 10).await.unwrap();

@@ -32,6 +32,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         by: None,
     };
     Run {
+        is_aside: false,
         id: id.to_owned(),
         repo: repo(),
         sha: sha('a'),
@@ -41,7 +42,6 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         service: None,
         stages: Vec::new(),
         judge_sha: None,
-        is_aside: false,
         judge_digest: None,
         made: Some(ModelFiles {
             name: "digits".to_owned(),

@@ -180,7 +180,6 @@ fn promote(by: &str, version: Option<u64>) -> Hint {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a story from beginning to end")]
 fn a_tracking_environment_deploys_each_new_release_once() {
     let mut world = World::pair();
     world.tell(
@@ -379,7 +378,6 @@ fn a_file_that_names_what_is_not_there_is_not_deployed() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a story from beginning to end")]
 fn a_promotion_opens_when_verified_soaked_in_its_window_and_not_held() {
     let (world, state) = chain(SOAKED_MS);
     check(

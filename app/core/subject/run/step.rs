@@ -2,7 +2,7 @@
 
 use super::plan;
 use super::verdict;
-use super::{Phase, Run, Stage, Trigger, What};
+use super::{Cause, Phase, Run, Stage, Trigger, What};
 use crate::contract::{Contract, Service, Training};
 use crate::effect::{
     Annotation, Effect, EffectState, Hint, Intent, Priority, Record, StagePlan, Wake,
@@ -210,6 +210,10 @@ fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
         && let Some(found) = not_triggered(run, &contract, ask)?
     {
         return Some(found);
+    }
+    if let Some(step) = contract.steps.iter().find(|step| !step.secrets.is_empty()) {
+        let message = "named secrets are not built yet; take `secrets` out of the step".to_owned();
+        return Some(failed(run, FailureKind::Agent, step.name.as_str(), message));
     }
     let judge = judge_contract(run, &contract, ask)?;
     let plan = plan::train(run, &contract, judge.as_ref());
@@ -544,7 +548,8 @@ fn conclude(
     if run.cause.what == What::Train
         && run.phase == Phase::Succeeded
         && let (Some(model), Some(service)) = (run.model.clone(), service_repo(&run, ask)?)
-        && registers(&run)
+        && !run.is_aside
+        && registers(&run.cause, ask)?
     {
         wakes.push(Wake {
             subject: SubjectKey::Model(service.id, model),
@@ -581,12 +586,16 @@ fn conclude(
 }
 
 /// Whether a run may become a model version: a trusted commit of the default branch, with the contract's own parameters.
-pub(super) fn registers(run: &Run) -> bool {
-    let cause = &run.cause;
-    cause.trigger.branch().is_some()
-        && !run.is_aside
-        && cause.params.is_empty()
-        && cause.trust == crate::training::spec::Trust::Trusted
+fn registers(cause: &Cause, ask: &mut Ask) -> Option<bool> {
+    let default = ask
+        .repository(cause.repo.id)?
+        .map(|view| view.default_branch);
+    Some(
+        default.is_some()
+            && cause.trigger.branch() == default.as_ref()
+            && cause.params.is_empty()
+            && cause.trust == crate::training::spec::Trust::Trusted,
+    )
 }
 
 /// The service repository of a training run, where it can be seen.

@@ -1,0 +1,123 @@
+//! Until a server is ready, and what it holds while nothing happens.
+
+use crate::Size;
+use crate::github;
+use crate::payload::SECRET;
+use crate::process::Copy;
+use crate::table::Times;
+use anyhow::Context as _;
+use bowsprit::store::Store;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Deliveries of a database that has seen a week.
+const DELIVERIES: usize = 100_000;
+/// How long nothing happens before a server is called idle.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Start with nothing and with a full database; memory at rest.
+pub(crate) async fn run(size: Size) -> anyhow::Result<()> {
+    let (api, _world) = github::start(Duration::ZERO, 0).await?;
+    let deliveries = size.of(DELIVERIES, DELIVERIES / 10);
+    for (name, rows) in [("empty", 0), ("full", deliveries)] {
+        let dir = tempfile::tempdir()?;
+        let config = write_config(dir.path(), &api)?;
+        if rows > 0 {
+            fill(dir.path(), rows).await?;
+            let bytes = std::fs::metadata(database(dir.path()))?.len();
+            println!("{name}: {rows} deliveries, {} MiB", bytes >> 20);
+        }
+        let mut times = Vec::new();
+        let mut last = None;
+        for _ in 0..size.of(9, 3) {
+            drop(last.take());
+            let begin = Instant::now();
+            let mut server = Copy::start(&["child:server", &config])?;
+            server.line()?;
+            times.push(begin.elapsed());
+            last = Some(server);
+        }
+        println!("{name}: start to ready  {}", Times::new(times).row());
+        let server = last.context("none was started")?;
+        tokio::time::sleep(QUIET).await;
+        println!(
+            "{name}: at rest RSS {:.1} MiB (own {:.1}, of files {:.1}), {} threads",
+            mib(server.memory("VmRSS")),
+            mib(server.memory("RssAnon")),
+            mib(server.memory("RssFile")),
+            server.memory("Threads")
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// The whole server in a process of its own; says its address once it is ready.
+pub(crate) fn child(args: &[String]) -> anyhow::Result<()> {
+    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json, "info")?;
+    let file = PathBuf::from(args.get(1).context("no configuration")?);
+    let config = bowsprit::config::Config::load(Some(&file), std::iter::empty())
+        .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    tokio::runtime::Runtime::new()?.block_on(async move {
+        let program = vec![env!("CARGO_BIN_EXE_bowsprit").into(), "agent".into()];
+        let running = bowsprit::app::start(config, program).await?;
+        println!("{}", running.address);
+        std::future::pending::<()>().await;
+        Ok(())
+    })
+}
+
+/// A configuration for a server of which this GitHub is all it knows.
+pub(crate) fn write_config(dir: &Path, api: &str) -> anyhow::Result<String> {
+    static KEY: OnceLock<String> = OnceLock::new();
+    let key = KEY.get_or_init(|| bowsprit_hub::key::generate().expect("a key").private_pem);
+    std::fs::write(dir.join("app.pem"), key)?;
+    std::fs::write(dir.join("secret"), SECRET)?;
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\nstate_dir = {:?}\n[github]\napi_url = \"{api}\"\ngit_url = \"{api}\"\napp_id = 7\nprivate_key_file = {:?}\nwebhook_secret_files = [{:?}]\n[limits]\ngithub_writes_per_minute = 100000\ngithub_writes_per_hour = 1000000\n",
+        dir.join("state"),
+        dir.join("app.pem"),
+        dir.join("secret"),
+    );
+    let file = dir.join("bowsprit.toml");
+    std::fs::write(&file, text)?;
+    Ok(file.display().to_string())
+}
+
+fn database(dir: &Path) -> PathBuf {
+    dir.join("state/bowsprit.db")
+}
+
+/// Done deliveries of 10 KB each, as a week leaves them.
+async fn fill(dir: &Path, rows: usize) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir.join("state"))?;
+    let path = database(dir);
+    Store::open(&path.display().to_string())
+        .await?
+        .close()
+        .await?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .journal_mode(SqliteJournalMode::Wal);
+    let mut conn = SqliteConnection::connect_with(&options).await?;
+    sqlx::query(
+        "INSERT INTO delivery (guid, event, action, received_ms, state, attempts, body)
+        WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)
+        SELECT 'g-' || n, 'push', NULL, $2 - n, 'done', 1, zeroblob(10000) FROM numbers",
+    )
+    .bind(i64::try_from(rows)?)
+    .bind(bowsprit::worker::now_ms())
+    .execute(&mut conn)
+    .await?;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&mut conn)
+        .await?;
+    conn.close().await?;
+    Ok(())
+}
