@@ -134,24 +134,14 @@ fn outside(
                     | Command::Cancel
                     | Command::Supersede
                     | Command::OkToTest { .. },
-                ) if view.change.is_some() => Done::Passed,
-                Ok(
-                    Command::Lgtm
-                    | Command::LgtmCancel
-                    | Command::Approve { .. }
-                    | Command::ApproveCancel
-                    | Command::Hold { .. }
-                    | Command::Unhold
-                    | Command::Retest
-                    | Command::Test { .. }
-                    | Command::Train { .. }
-                    | Command::Cancel
-                    | Command::Supersede
-                    | Command::OkToTest { .. },
-                ) => Done::No(format!(
-                    "{} works on a pull request",
-                    crate::text::code_span(&one.text)
-                )),
+                ) => match view.change {
+                    // A closed pull request: it is over, and nobody needs to be told.
+                    Some(_) => Done::Passed,
+                    None => Done::No(format!(
+                        "{} works on a pull request",
+                        crate::text::code_span(&one.text)
+                    )),
+                },
             });
         }
         reply(act, comment, done);
