@@ -176,44 +176,6 @@ impl World {
         pending["pending"] == 0 && is_settled && self.running().await.is_empty()
     }
 
-    async fn running(&self) -> Vec<String> {
-        let rooms = &self.bot().rooms;
-        let runs = rooms
-            .store
-            .list_runs(&bowsprit::store::RunFilter::default(), None, 50)
-            .await
-            .expect("a list");
-        let mut busy: Vec<String> = runs
-            .iter()
-            .filter(|run| !run.phase.is_final())
-            .map(|run| format!("run {} {:?}", run.id, run.shown))
-            .collect();
-        use bowsprit_core::serving::spec::RolloutPhase::{Starting, Verifying};
-        for environment in rooms.store.list_environments(50).await.expect("a list") {
-            if !environment.is_gone && matches!(environment.phase, Some(Starting | Verifying)) {
-                busy.push(format!(
-                    "environment {} {:?}",
-                    environment.name, environment.phase
-                ));
-            }
-        }
-        busy
-    }
-
-    async fn unrest(&self) -> String {
-        let Some(bot) = &self.bot else {
-            return "the bot runs elsewhere".to_owned();
-        };
-        let rooms = &bot.rooms;
-        let counts = rooms.store.counts().await.expect("counts");
-        let effects = rooms
-            .store
-            .effects(Some(bowsprit_core::effect::EffectState::Intended), 10)
-            .await
-            .expect("a list");
-        format!("{counts:?} {:?} {effects:#?}", self.running().await)
-    }
-
     /// Waits until `look` finds something.
     pub(crate) async fn until<T>(
         &self,

@@ -19,4 +19,5 @@ mod models;
 mod people;
 mod promotion;
 mod training;
+mod unrest;
 mod webhooks;

@@ -17,6 +17,9 @@ const STALE_MS: i64 = 2_000;
 /// Longer than this an older head is not taken for a stale answer. Units: milliseconds.
 const STALE_MAX_MS: i64 = 120_000;
 
+/// A head told of within this after the opening is the one it was opened with. Units: milliseconds.
+const FIRST_MS: i64 = 1_000;
+
 /// Says what to do for a pull request now.
 pub fn step(given: &Given<Pull>, key: (RepoId, PrNumber), ask: &mut Ask) -> Step<Pull> {
     match advance(given, key, ask) {
@@ -139,13 +142,20 @@ fn learn_heads(pull: &mut Pull, view: &PullView, change: &ChangeView, given: &Gi
         }
     }
     for (head, at_ms) in dated {
+        if let [only] = &mut pull.heads[..]
+            && only.sha == head
+            && at_ms <= only.at_ms.min(view.created_ms + FIRST_MS)
+        {
+            // It was looked at before the word of its opening came: nothing was there before it.
+            (only.is_first, only.at_ms) = (true, at_ms);
+        }
         if !pull.heads.iter().any(|seen| seen.sha == head)
             || pull
                 .heads
                 .last()
                 .is_some_and(|last| last.sha != head && at_ms > last.at_ms)
         {
-            let is_first = pull.heads.is_empty() && at_ms <= view.created_ms + 1_000;
+            let is_first = pull.heads.is_empty() && at_ms <= view.created_ms + FIRST_MS;
             pull.heads.push(HeadSeen {
                 sha: head,
                 at_ms,
