@@ -2,7 +2,9 @@
 
 pub mod check;
 pub(crate) mod plan;
+mod stage;
 mod step;
+mod train;
 mod verdict;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Judging: the evaluation stage, the parity stage, the gates.
 
-use super::step::{Found, service_repo, stage};
+use super::stage::{Found, stage};
+use super::train::service_repo;
 use super::{Phase, Run, plan};
 use crate::artifact::File;
 use crate::contract::{Contract, Evaluate, Judge, Role, Service, Training};
