@@ -1,6 +1,8 @@
 //! A run: one execution of the contract's steps on a commit, and what its judge says.
 
 pub mod check;
+mod evaluate;
+mod parity;
 pub(crate) mod plan;
 mod stage;
 mod step;
