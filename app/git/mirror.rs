@@ -4,7 +4,7 @@
 
 use crate::git::fetch::{self, Fetch, FetchLimits};
 use anyhow::Context as _;
-use bowsprit_core::name::{CommitSha, Repo, RepoId};
+use bowsprit_core::name::{CommitSha, Repo, RepoId, RepoName};
 use git2::{Oid, Repository};
 use secrecy::SecretString;
 use std::collections::HashMap;
@@ -31,6 +31,16 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The limits of a fetch.
     pub limits: FetchLimits,
+}
+
+/// A commit that the repository was asked for and does not have.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("`{repo}` has no commit {sha}")]
+pub struct NoCommit {
+    /// Which repository.
+    pub repo: RepoName,
+    /// Which commit.
+    pub sha: CommitSha,
 }
 
 /// The mirrors; a clone is the same mirrors.
@@ -68,7 +78,7 @@ impl Mirrors {
 
     /// These commits are here afterwards; `token` is asked only when something must be fetched.
     ///
-    /// Errors: as of `token`; git's; a commit that the repository does not have.
+    /// Errors: as of `token`; git's; [`NoCommit`].
     pub async fn ensure<F, T>(
         &self,
         repo: &Repo,
@@ -104,7 +114,11 @@ impl Mirrors {
         }
         match self.missing(repo.id, shas).await?.first() {
             None => Ok(()),
-            Some(sha) => anyhow::bail!("`{}` has no commit {sha}", repo.name),
+            Some(sha) => Err(NoCommit {
+                repo: repo.name.clone(),
+                sha: sha.clone(),
+            }
+            .into()),
         }
     }
 

@@ -3,11 +3,13 @@
 use super::stage::{Found, stage};
 use super::train::service_repo;
 use super::{Phase, Run, plan};
+use crate::artifact::File;
 use crate::contract::{Contract, Role, Service, Training};
 use crate::effect::Version;
 use crate::name::{CommitSha, Repo, Slug};
 use crate::subject::Given;
 use crate::subject::ask::{Ask, ContractAt};
+use crate::training::spec::ProbeResult;
 
 /// The service's side of a model, as far as it can be seen.
 pub(super) struct Side {
@@ -71,55 +73,67 @@ pub(super) fn live_version(side: &Side, model: &Slug, ask: &mut Ask) -> Option<O
     }))
 }
 
-/// Holds the candidate against its own samples in the service's runtime.
+/// What came of holding the candidate against its samples.
+#[derive(Default)]
+pub(super) struct Probed {
+    /// What the service's runtime answered.
+    pub(super) probe: Option<ProbeResult>,
+    /// Why there is no answer, or why it is a bad one.
+    pub(super) note: Option<String>,
+}
+
+impl Probed {
+    fn not(why: &str) -> Probed {
+        Probed {
+            probe: None,
+            note: Some(why.to_owned()),
+        }
+    }
+}
+
+/// Whether a contract has a gate over what the service's runtime answers.
+pub(super) fn is_wanted(contract: &Training) -> bool {
+    let mut gates = contract.gates.iter();
+    gates.any(|gate| gate.name.as_str() == "parity")
+}
+
+/// Holds the candidate against an evaluation's samples in the service's runtime, in the stage of that name.
 pub(super) fn parity(
     run: &mut Run,
+    (name, evidence): (&str, &[File]),
     side: Option<&Side>,
     given: &Given<Run>,
     ask: &mut Ask,
-) -> Option<Option<Found>> {
+) -> Option<Result<Probed, Found>> {
     let Some(side) = side else {
-        run.note = Some("the service repository does not name this repository as the model's source, so `parity` could not be tried".to_owned());
-        return Some(None);
+        return Some(Ok(Probed::not(
+            "the service repository does not name this repository as the model's source, so `parity` could not be tried",
+        )));
     };
-    let Some(digest) = run
-        .evidence
+    let samples = evidence
         .iter()
-        .find(|file| file.path.as_str() == "samples.jsonl")
-        .map(|file| file.sha256.clone())
-    else {
-        run.note = Some(
-            "the evaluation wrote no `samples.jsonl`, so `parity` could not be tried".to_owned(),
-        );
-        return Some(None);
+        .find(|file| file.path.as_str() == "samples.jsonl");
+    let Some(samples) = samples else {
+        return Some(Ok(Probed::not(
+            "the evaluation wrote no `samples.jsonl`, so `parity` could not be tried",
+        )));
     };
-    let samples = ask.samples(&digest)?;
-    let plan = plan::parity(run, &side.repo, &side.head, &side.contract, samples);
+    let samples = ask.samples(&samples.sha256)?;
+    let plan = plan::parity(run, name, side, samples);
     // The plan of a stage that was started stays, though the service's head moves on: the stage's id is what counts.
-    match stage(run, "parity", plan, given, ask)? {
-        Ok(done) => {
-            run.probe = done.probe;
-            Some(None)
-        }
-        Err(Found::Going {
-            intents,
-            word,
-            progress,
-            tail,
-        }) => Some(Some(Found::Going {
-            intents,
-            word,
-            progress,
-            tail,
-        })),
-        Err(Found::Over(annotations)) => {
-            if run.phase != Phase::Failed {
-                return Some(Some(Found::Over(annotations)));
-            }
+    Some(match stage(run, name, plan, given, ask)? {
+        Ok(done) => Ok(Probed {
+            probe: done.probe,
+            note: None,
+        }),
+        Err(Found::Over(_)) if run.phase == Phase::Failed => {
             // A server that does not start or answers otherwise is a verdict of the gate, not of the run.
-            run.note = run.failure.take().map(|failure| failure.message);
             run.phase = Phase::Running;
-            Some(None)
+            Ok(Probed {
+                probe: run.probe.take(),
+                note: run.failure.take().map(|failure| failure.message),
+            })
         }
-    }
+        Err(found @ (Found::Over(_) | Found::Going { .. })) => Err(found),
+    })
 }

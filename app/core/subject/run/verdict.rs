@@ -1,15 +1,17 @@
 //! Judging: what was measured, what the service answered, what the gates say of it.
 
-use super::evaluate::evaluate;
-use super::parity::{live_version, parity, side};
+use super::evaluate::{self, Bench, Measured};
+use super::old::{self, Scene};
+use super::parity::{self, Side, live_version, parity};
 use super::stage::Found;
 use super::{Phase, Run};
-use crate::contract::{Evaluate, Training};
+use crate::contract::Training;
 use crate::effect::Version;
 use crate::gate::{self, Evidence, LiveEvidence};
+use crate::name::Slug;
 use crate::subject::Given;
 use crate::subject::ask::Ask;
-use crate::training::spec::{Metric, RunResult};
+use crate::training::spec::{Failure, FailureKind, Metric, MetricValue, RunResult};
 use std::collections::BTreeMap;
 
 /// Runs what judges a trained model, then the gates.
@@ -27,40 +29,28 @@ pub(super) fn judge(
         Ok(policies) => policies,
         Err(why) => return Some(bad_policies(run, why)),
     };
-    let side = side(run, contract, ask)?;
-    let live = match &side {
-        Some(side) => live_version(side, &contract.model, ask)?,
-        None => None,
-    };
-    let searched = match &contract.evaluate {
-        Evaluate::SelfReported => {
-            run.self_reported = true;
-            run.metrics = trained
-                .steps
-                .iter()
-                .flat_map(|step| step.metrics.clone())
-                .collect();
-            run.live = live
-                .as_ref()
-                .map(|version| (version.version, as_metrics(version)));
-            trained
-                .steps
-                .iter()
-                .flat_map(|step| step.searched.clone())
-                .collect()
+    let side = parity::side(run, contract, ask)?;
+    let live = opponent(run, side.as_ref(), &contract.model, ask)?;
+    let bench = Bench::of(run, "", contract, &judge_sha, ask)?;
+    let searched = match &bench {
+        None => self_reported(run, trained, live.as_ref()),
+        Some(bench) => {
+            run.judge_digest = Some(bench.digest.clone());
+            match evaluate::measure(run, bench, live.as_ref(), given, ask)? {
+                Ok(measured) => take(run, measured),
+                Err(found) => return Some(found),
+            }
         }
-        Evaluate::Judge(_) => match evaluate(run, contract, live.as_ref(), given, ask)? {
-            Ok(searched) => searched,
-            Err(found) => return Some(found),
-        },
     };
-    if contract
-        .gates
-        .iter()
-        .any(|gate| gate.name.as_str() == "parity")
-        && let Some(found) = parity(run, side.as_ref(), given, ask)?
-    {
-        return Some(found);
+    if parity::is_wanted(contract) {
+        let evidence = run.evidence.clone();
+        match parity(run, ("parity", &evidence), side.as_ref(), given, ask)? {
+            Ok(probed) => {
+                run.probe = probed.probe;
+                run.note = probed.note.or(run.note.take());
+            }
+            Err(found) => return Some(found),
+        }
     }
     let evidence = Evidence {
         candidate: run.metrics.clone(),
@@ -74,7 +64,20 @@ pub(super) fn judge(
         tail: trained.tail.clone(),
     };
     run.verdicts = gate::judge(&contract.gates, &policies, &evidence);
-    run.phase = if gate::may_propose(&run.verdicts) {
+    let mut is_good = gate::may_propose(&run.verdicts);
+    if is_good {
+        // What this judge refuses is not shown to the one before it.
+        let scene = Scene {
+            contract,
+            side: side.as_ref(),
+            live: live.as_ref(),
+        };
+        if let Some(found) = old::judge(run, &scene, given, ask)? {
+            return Some(found);
+        }
+        is_good = run.old_judge.as_ref().is_none_or(|old| !old.blocks());
+    }
+    run.phase = if is_good {
         Phase::Succeeded
     } else {
         Phase::Failed
@@ -82,10 +85,50 @@ pub(super) fn judge(
     Some(Found::Over(Vec::new()))
 }
 
+/// The live model; once the judge has begun, the one that it began with, whatever has gone live since.
+fn opponent(
+    run: &mut Run,
+    side: Option<&Side>,
+    model: &Slug,
+    ask: &mut Ask,
+) -> Option<Option<Version>> {
+    let Some(side) = side else {
+        return Some(None);
+    };
+    if let Some((number, _)) = run.live {
+        let versions = ask.versions(side.repo.id, model)?;
+        return Some(versions.into_iter().find(|v| v.version == number));
+    }
+    let live = live_version(side, model, ask)?;
+    run.live = live.as_ref().map(|v| (v.version, BTreeMap::new()));
+    Some(live)
+}
+
+fn take(run: &mut Run, measured: Measured) -> Vec<String> {
+    run.metrics = measured.candidate;
+    run.live = measured.live;
+    run.evidence = measured.evidence;
+    run.note = measured.note.or(run.note.take());
+    measured.searched
+}
+
+/// Takes the training's own figures; says where they were looked for.
+fn self_reported(run: &mut Run, trained: &RunResult, live: Option<&Version>) -> Vec<String> {
+    run.self_reported = true;
+    run.metrics = trained
+        .steps
+        .iter()
+        .flat_map(|step| step.metrics.clone())
+        .collect();
+    run.live = live.map(|version| (version.version, as_metrics(version)));
+    let steps = trained.steps.iter();
+    steps.flat_map(|step| step.searched.clone()).collect()
+}
+
 fn bad_policies(run: &mut Run, why: String) -> Found {
     run.phase = Phase::Failed;
-    run.failure = Some(crate::training::spec::Failure {
-        kind: crate::training::spec::FailureKind::Agent,
+    run.failure = Some(Failure {
+        kind: FailureKind::Agent,
         step: "policies".to_owned(),
         message: format!("the policies of the base branch cannot be used: {why}"),
     });
@@ -96,7 +139,7 @@ fn bad_policies(run: &mut Run, why: String) -> Found {
 fn as_metrics(version: &Version) -> BTreeMap<String, Metric> {
     let metric = |(name, value): (&String, &f64)| {
         let metric = Metric {
-            value: crate::training::spec::MetricValue::Number(*value),
+            value: MetricValue::Number(*value),
             origin: format!("v{}", version.version),
         };
         (name.clone(), metric)
