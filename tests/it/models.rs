@@ -116,7 +116,9 @@ async fn a_named_version_comes_back_and_goes_forward_again() {
     run_test(async |t| {
         train(t, "").await;
         land(t, "v1").await;
-        train(t, "2.0,small\n").await;
+        let check = train(t, "2.0,small\n").await;
+        let told = check["output"].to_string();
+        assert!(told.contains("by the same judge in run"), "{check}");
         land(t, "v2").await;
         let body = json!({"title": "Odd answers"});
         let issue = t

@@ -200,6 +200,7 @@ pub fn body(
             "unconfined": run.unconfined,
             "note": run.note,
             "by": run.cause.by,
+            "live_run": run.live_run,
             "live_version": run.live.as_ref().map(|(version, _)| *version),
             "marker": json!({"model": model.name, "version": number, "digest": run.made.as_ref().map(|made| made.digest.clone()), "run": run.id}).to_string(),
         }),

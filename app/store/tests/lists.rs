@@ -43,6 +43,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         stages: Vec::new(),
         judge_sha: None,
         judge_digest: None,
+        judged_in: None,
         old_judge: None,
         made: Some(ModelFiles {
             name: "digits".to_owned(),
@@ -53,6 +54,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         evidence: Vec::new(),
         metrics: BTreeMap::new(),
         live: None,
+        live_run: None,
         probe: None,
         self_reported: false,
         verdicts: Vec::new(),

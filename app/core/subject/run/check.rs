@@ -160,6 +160,7 @@ pub fn page_data(run: &Run) -> serde_json::Value {
         "gates": gates(run),
         "metrics": run.numbers(),
         "old_judge": old_judge(run),
+        "live_run": run.live_run,
         "live_version": run.live.as_ref().map(|(version, _)| *version),
         "self_reported": run.self_reported,
         "failure": run.failure,

@@ -1,4 +1,4 @@
-//! Measuring: what a judge finds in the candidate and in the live model.
+//! Measuring: what a judge finds in the candidate and, unless it has measured that one already, in the live model.
 
 use super::stage::{Found, stage};
 use super::{Phase, Run, plan};
@@ -74,10 +74,14 @@ pub(super) struct Measured {
     pub(super) candidate: BTreeMap<String, Metric>,
     /// The live model's figures, with its version.
     pub(super) live: Option<(u64, BTreeMap<String, Metric>)>,
+    /// The run that the live model's figures come from, where it is another one.
+    pub(super) live_run: Option<String>,
     /// Small files of the candidate's evaluation.
     pub(super) evidence: Vec<File>,
     /// Where metrics were looked for.
     pub(super) searched: Vec<String>,
+    /// The software that it ran in.
+    pub(super) runtime: Option<Digest>,
     /// Why the live model could not be measured.
     pub(super) note: Option<String>,
     /// Last lines of the log.
@@ -92,18 +96,44 @@ pub(super) fn measure(
     given: &Given<Run>,
     ask: &mut Ask,
 ) -> Option<Result<Measured, Found>> {
+    let known = match live {
+        Some(version) => known(version, &bench.digest, ask)?,
+        None => None,
+    };
     let candidate = run.made.clone().map(|made| named(CANDIDATE, made));
+    let live_files = live.map(|version| named(LIVE, files(version)));
     let mut models: Vec<ModelFiles> = candidate.into_iter().collect();
-    models.extend(live.map(|version| named(LIVE, files(version))));
+    models.extend(live_files.clone().filter(|_| known.is_none()));
     let name = format!("{}evaluate", bench.prefix);
     let plan = plan::evaluate(run, &name, bench, models);
-    let (done, note) = match ended(run, &name, plan, given, ask)? {
+    let (done, mut note) = match ended(run, &name, plan, given, ask)? {
         Ok(ended) => ended,
         Err(found) => return Some(Err(found)),
     };
     let candidate = done.steps.iter().find(|step| step.name == CANDIDATE);
+    let mut live_run = None;
+    let figures = match (known, live_files) {
+        (Some(known), _) if known.runtime == done.runtime => {
+            live_run = Some(known.run);
+            known.figures
+        }
+        // The same code in other software is another measurement.
+        (Some(_), Some(files)) => {
+            let name = format!("{}live", bench.prefix);
+            let plan = plan::evaluate(run, &name, bench, vec![files]);
+            match ended(run, &name, plan, given, ask)? {
+                Ok((done, why)) => {
+                    note = why;
+                    metrics(&done, LIVE)
+                }
+                Err(found) => return Some(Err(found)),
+            }
+        }
+        (Some(_) | None, _) => metrics(&done, LIVE),
+    };
     Some(Ok(Measured {
-        live: live.map(|version| (version.version, metrics(&done, LIVE))),
+        live: live.map(|version| (version.version, figures)),
+        live_run,
         evidence: done
             .outputs
             .iter()
@@ -111,8 +141,43 @@ pub(super) fn measure(
             .collect(),
         searched: candidate.map_or_else(Vec::new, |step| step.searched.clone()),
         candidate: metrics(&done, CANDIDATE),
+        runtime: done.runtime,
         note,
         tail: done.tail,
+    }))
+}
+
+/// What this very judge found in a version when it was the candidate.
+struct Known {
+    run: String,
+    runtime: Option<Digest>,
+    figures: BTreeMap<String, Metric>,
+}
+
+/// A version's run keeps them; the same code on the same rows would find the same again.
+fn known(version: &Version, judge: &Digest, ask: &mut Ask) -> Option<Option<Known>> {
+    if version.judge_digest != *judge || version.self_reported {
+        return Some(None);
+    }
+    let Some(run) = ask.run(&version.run)? else {
+        return Some(None);
+    };
+    let is_same = run.judge_digest.as_ref() == Some(judge)
+        && run
+            .made
+            .as_ref()
+            .is_some_and(|made| made.digest == version.digest);
+    if !is_same || run.metrics.is_empty() {
+        return Some(None);
+    }
+    let told = |(name, metric): (String, Metric)| {
+        let origin = format!("{} of run {}", metric.origin, version.run);
+        (name, Metric { origin, ..metric })
+    };
+    Some(Some(Known {
+        run: version.run.clone(),
+        runtime: run.judged_in,
+        figures: run.metrics.into_iter().map(told).collect(),
     }))
 }
 

@@ -50,6 +50,9 @@ pub struct Run {
     pub is_aside: bool,
     /// Digest of the judge.
     pub judge_digest: Option<Digest>,
+    /// Hash of the software that the judge ran in.
+    #[serde(default)]
+    pub judged_in: Option<Digest>,
     /// What the judge before this one says, where the model that is live or proposed had another.
     #[serde(default)]
     pub old_judge: Option<OldJudge>,
@@ -61,6 +64,9 @@ pub struct Run {
     pub metrics: BTreeMap<String, Metric>,
     /// What the judge measured on the live model, with its version.
     pub live: Option<(u64, BTreeMap<String, Metric>)>,
+    /// The run whose figures of the live model are taken, where they were not measured again.
+    #[serde(default)]
+    pub live_run: Option<String>,
     /// What the service's runtime answered.
     pub probe: Option<ProbeResult>,
     /// Whether the training measured itself.
@@ -187,11 +193,13 @@ impl Run {
             judge_sha: None,
             is_aside: false,
             judge_digest: None,
+            judged_in: None,
             old_judge: None,
             made: None,
             evidence: Vec::new(),
             metrics: BTreeMap::new(),
             live: None,
+            live_run: None,
             probe: None,
             self_reported: false,
             verdicts: Vec::new(),

@@ -1,6 +1,7 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
 mod judging;
+mod measuring;
 
 use super::*;
 use crate::effect::{Effect, Hint};

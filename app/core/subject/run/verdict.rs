@@ -107,7 +107,9 @@ fn opponent(
 fn take(run: &mut Run, measured: Measured) -> Vec<String> {
     run.metrics = measured.candidate;
     run.live = measured.live;
+    run.live_run = measured.live_run;
     run.evidence = measured.evidence;
+    run.judged_in = measured.runtime;
     run.note = measured.note.or(run.note.take());
     measured.searched
 }
