@@ -1066,7 +1066,7 @@ fn a_change_is_held_against_what_was_verified() {
     let state = serves("production", &[], &first(), 0);
     let third = release("rel-3", '3', 3, "three");
     let rule = |previous: Option<&Environment>, target: &Release, cause: ChangeCause| {
-        change::validate(&state, previous, target, cause)
+        validate::validate(&state, previous, target, cause)
             .into_iter()
             .map(|(rule, is_met, _)| format!("{rule}: {is_met}"))
             .collect::<String>()

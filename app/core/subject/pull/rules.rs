@@ -9,7 +9,7 @@ use crate::name::{Login, RepoPath, Slug};
 use crate::owners::Owners;
 use crate::subject::Given;
 use crate::subject::ask::{Ask, ContextState, Permission};
-use crate::subject::environment::{self, ChangeCause, Environment, change};
+use crate::subject::environment::{self, ChangeCause, Environment, validate};
 use crate::subject::run::{Phase, check};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -468,7 +468,7 @@ fn environment_rules(
             "an environment's file cannot be removed",
         )]);
     };
-    let (target, told) = match change::target_of(repo, &seen.base, &text, ask)? {
+    let (target, told) = match validate::target_of(repo, &seen.base, &text, ask)? {
         Ok(found) => found,
         Err(why) => return Some(vec![Rule::new("release can run", false, why)]),
     };
@@ -476,7 +476,7 @@ fn environment_rules(
         change.release.models == target.models && change.release.commit == target.commit
     });
     let cause = ours.map_or(told, |change| change.cause);
-    let mut rules: Vec<Rule> = change::validate(&state, previous.as_ref(), &target, cause)
+    let mut rules: Vec<Rule> = validate::validate(&state, previous.as_ref(), &target, cause)
         .into_iter()
         .map(|(rule, is_met, detail)| Rule::new(&rule, is_met, detail))
         .collect();

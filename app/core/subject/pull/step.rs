@@ -2,7 +2,7 @@
 
 use super::rules::{self, Rule};
 use super::words::{self, Words};
-use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, landing, status, wanted};
+use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, status, wanted};
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
 use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
@@ -82,7 +82,7 @@ fn advance(
     let mut act = Act::keep(pull);
     let comments = ask.comments(id, number)?;
     let Some(change) = view.change.clone() else {
-        acts::on_issue(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &comments, given, ask)?;
         return Some(Some(trim(act)));
     };
     learn_heads(&mut act.state, &view, &change, given);
@@ -101,7 +101,7 @@ fn advance(
         act.state.is_open = false;
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
-        acts::on_closed(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &comments, given, ask)?;
         if was_open || given.state.is_none() {
             closed(&mut act, &change, ask)?;
         }
@@ -116,7 +116,7 @@ fn advance(
     wanted::preview(&mut act, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
     landing::land(&mut act, &seen, &rules, given, ask)?;
-    acts::answer_words(&mut act, &seen, &rules, given, waiting);
+    answer::answer_words(&mut act, &seen, &rules, given, waiting);
     status::tell(&mut act, &seen, &rules, given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(Some(trim(act)))

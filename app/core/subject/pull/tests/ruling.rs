@@ -510,7 +510,7 @@ pub(super) fn promotion(state: &Environment, cause: ChangeCause) -> Change {
     );
     let mut staging = Environment::new(repo(SERVICE), slug("staging"), 0);
     let found = drive(world, |ask| {
-        match environment::change::target_of(
+        match environment::validate::target_of(
             SERVICE,
             &sha('1'),
             &file::write(&release(2, 'd'), ChangeCause::Promotion),
