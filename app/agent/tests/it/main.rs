@@ -10,3 +10,4 @@ mod endings;
 mod order;
 mod probing;
 mod runs;
+mod scoring;

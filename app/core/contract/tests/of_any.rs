@@ -127,13 +127,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         ]],
     );
     served(
-        "  run: [python, -m, digits_service]",
-        "  score: score.py",
-        expect![
-            "6:3 `score` in `serve` is not supported yet; what is: `run`, a command that listens on `PORT`"
-        ],
-    );
-    served(
         "from: digits-training}",
         "from: digits-training}\n  other: {from: other-training}",
         expect![
@@ -164,7 +157,7 @@ fn schema_names_the_keys_that_the_reader_takes() {
     check("judge", &training::JUDGE_KEYS, &[]);
     check("triggers", &training::TRIGGER_KEYS, &[]);
     check("service", &service::KEYS, &[]);
-    check("serve", &service::SERVE_KEYS, &["score"]);
+    check("serve", &service::SERVE_KEYS, &[]);
     check("environment", &service::ENVIRONMENT_KEYS, &[]);
     check("model", &service::MODEL_KEYS, &[]);
     check("check", &shared::CHECK_KEYS, &["runtime"]);
