@@ -8,6 +8,7 @@ mod accounts;
 mod inbox;
 mod lists;
 mod outbox;
+mod pause;
 mod queues;
 mod records;
 mod schema;

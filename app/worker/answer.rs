@@ -69,6 +69,7 @@ impl Rooms {
                 Answer::Environment(self.store.environment(*id, name).await?)
             }
             Query::Environments(id) => Answer::Environments(self.store.environments(*id).await?),
+            Query::Pause => Answer::Pause(self.store.pause().await?),
             Query::Changes(..)
             | Query::Owners(..)
             | Query::Contract(..)

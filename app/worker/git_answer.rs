@@ -118,7 +118,8 @@ impl Rooms {
             | Query::Next(..)
             | Query::Live(..)
             | Query::Environment(..)
-            | Query::Environments(_) => {
+            | Query::Environments(_)
+            | Query::Pause => {
                 return Err(Trouble::Other(anyhow::anyhow!("not a question for git")));
             }
         })

@@ -121,6 +121,7 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
         Query::Permission(..) => Answer::Permission(Permission::Write),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
+        Query::Pause => Answer::Pause(None),
         Query::Commit(..) => Answer::Commit(Some(CommitView {
             subject: "Say more".to_owned(),
             message: "Say more".to_owned(),

@@ -2,6 +2,8 @@
 
 use crate::harness::{World, run_test};
 use crate::people::now_s;
+use bowsprit_core::name::Login;
+use bowsprit_core::subject::pause::Pause;
 use serde_json::json;
 
 const REPO: &str = "tiny-service";
@@ -187,6 +189,34 @@ async fn the_owners_of_the_base_decide() {
             !t.is_merged(REPO, both).await,
             "files of environments go by themselves"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_holds_what_is_approved() {
+    run_test(async |t| {
+        let store = t.bot().rooms.store.clone();
+        let pause = Pause {
+            by: Login::parse("ada").expect("a login"),
+            why: "the cluster moves".to_owned(),
+            at_ms: 0,
+        };
+        let paused = store.put_pause(Some(&pause), None, 0).await;
+        paused.expect("a pause");
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.say(REPO, "grace", pr, "/lgtm").await;
+        t.say(REPO, "ada", pr, "/approve").await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, pr).await);
+        assert_eq!(
+            t.told(REPO, pr, "paused by ada: the cluster moves").await,
+            1
+        );
+        store.put_pause(None, None, 0).await.expect("an end");
+        t.until_merged(REPO, pr).await;
     })
     .await;
 }

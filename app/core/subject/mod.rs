@@ -7,6 +7,7 @@ pub mod environment;
 pub mod model;
 #[cfg(test)]
 mod model_tests;
+pub mod pause;
 pub mod proposal;
 pub mod pull;
 pub mod route;

@@ -200,6 +200,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Live(..) => Answer::Live(None),
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
+        Query::Pause => Answer::Pause(None),
         Query::Head(..) | Query::Changes(..) | Query::Contract(..) => {
             panic!("the test does not say: {query:?}")
         }

@@ -1,7 +1,7 @@
 //! One look at an environment: deploy what git wants, note what is live, open what should come next.
 
 use super::release::{self, Ready};
-use super::{Environment, Release, change, command, observe};
+use super::{ChangeCause, Environment, Release, change, command, observe};
 use crate::contract::{Contract, Environment as Wanted, Role, Service};
 use crate::effect::{Deployment, DeploymentState, Effect, Hint, Intent, Priority, Record};
 use crate::name::{BranchName, CommitSha, PrNumber, Repo, RepoId, Slug};
@@ -73,13 +73,18 @@ fn advance(
                 return Some(Some(act));
             };
             let ready = release::of_commit(id, &tip, ask)?;
+            let ready = unless_paused(&act.state, ready, ChangeCause::Promotion, ask)?;
             not_deployed = follow(&mut act, &place, &branch, ready, given);
         }
         (None, Role::After { .. }) => {
             act.state.is_gone = false;
             change::learn(&mut act, given, ask)?;
             if let Some(pinned) = release::pinned(&act.state, &place.head, ask)? {
-                not_deployed = want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
+                let ready = match pinned {
+                    Ok((ready, cause)) => unless_paused(&act.state, Ok(ready), cause, ask)?,
+                    Err(why) => Err(why),
+                };
+                not_deployed = want(&mut act, &place, ready, given);
             }
         }
         (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => {
@@ -237,6 +242,32 @@ fn preview(
         act.look_by(since + ttl_ms + 1);
     }
     Some(not_deployed)
+}
+
+/// What is ready, unless it would change what runs while everything is paused.
+fn unless_paused(
+    state: &Environment,
+    ready: Result<Ready, String>,
+    cause: ChangeCause,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
+    let is_new = |ready: &Ready| {
+        let wanted = state.wanted.as_ref();
+        wanted.is_none_or(|wanted| wanted.id != ready.release.id)
+    };
+    let Some(pause) = ask.pause()?.filter(|_| cause != ChangeCause::BreakGlass) else {
+        return Some(ready);
+    };
+    Some(ready.and_then(|ready| {
+        if is_new(&ready) {
+            return Err(format!(
+                "{} waits: {}",
+                ready.release.shown(),
+                pause.shown()
+            ));
+        }
+        Ok(ready)
+    }))
 }
 
 /// Orders a release unless it is ordered already; says why it cannot be.

@@ -5,6 +5,7 @@ use crate::effect::{EffectResult, Hint, Outcome};
 use crate::name::{CommentId, RepoPath};
 use crate::serving::spec::{Live, Serving};
 use crate::subject::ask::{Answer, Manifest, ModelAt, PullView, Query, TrainingRef};
+use crate::subject::pause::Pause;
 use crate::subject::run::{Phase, Trigger, What};
 use crate::subject::testing::*;
 use crate::subject::{Act, Given};
@@ -304,6 +305,33 @@ fn a_service_without_a_model_waits() {
         event staging serves no model (waiting for a model)"#]],
     );
     assert_eq!(state.verified.len(), 0, "nothing that could be promoted");
+}
+
+#[test]
+fn a_pause_holds_what_is_new_and_keeps_what_serves() {
+    let mut world = World::pair();
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(1, "one")]),
+    );
+    let mut paused = world.clone();
+    paused.tell(
+        Query::Pause,
+        Answer::Pause(Some(Pause {
+            by: login("ada"),
+            why: "the cluster moves".to_owned(),
+            at_ms: 0,
+        })),
+    );
+    let told = expect!["event staging not deployed (v1 waits: paused by ada: the cluster moves)"];
+    let state = check(&paused, "staging", None, vec![], told);
+    assert_eq!(state.wanted, None);
+    let deployed = look(&world, "staging", &given(Some(state), vec![])).state;
+    assert_eq!(deployed.generation, 1);
+    // What is wanted already is not held.
+    let again = look(&paused, "staging", &given(Some(deployed), vec![])).state;
+    assert_eq!(again.reason, None);
 }
 
 #[test]

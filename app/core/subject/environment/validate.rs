@@ -4,6 +4,9 @@ use super::{ChangeCause, Environment, Release, file, release};
 use crate::name::CommitSha;
 use crate::subject::ask::Ask;
 
+/// The rule's name where a change goes past the others.
+pub const BREAK_GLASS: &str = "break-glass";
+
 /// Whether a pull request of an environment may land, rule by rule: `(rule, is met, detail)`.
 pub fn validate(
     state: &Environment,
@@ -35,7 +38,7 @@ pub fn validate(
             ));
         }
         ChangeCause::BreakGlass => rules.push((
-            "break-glass".to_owned(),
+            BREAK_GLASS.to_owned(),
             true,
             "past the usual rules, on the record".to_owned(),
         )),

@@ -3,6 +3,7 @@
 mod acts;
 mod answer;
 mod landing;
+mod promotion;
 mod release_acts;
 mod rules;
 mod run_acts;

@@ -1,7 +1,7 @@
 //! Commands that a model or an environment carries out: `/supersede`, `/promote`, `/rollback`, `/unhold`.
 
 use super::acts::Done;
-use super::rules::{environment_of, keeps_held};
+use super::promotion::{environment_of, keeps_held};
 use super::step::Seen;
 use super::{Kind, Pull};
 use crate::effect::{Hint, Wake};

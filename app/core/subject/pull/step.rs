@@ -2,7 +2,9 @@
 
 use super::rules::{self, Rule};
 use super::words::{self, Words};
-use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, status, wanted};
+use super::{
+    ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, promotion, status, wanted,
+};
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
 use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
@@ -254,7 +256,7 @@ fn look(
         return Some(None);
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
-    let may_lift = |who: &Login| rules::keeps_held(&owners, &paths, who).is_none();
+    let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
     let words = words::words(pull, &change_id, &talk.0, &talk.1, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
     let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
