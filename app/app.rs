@@ -8,6 +8,7 @@ use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::github::client::{GitHub, Settings};
 use crate::http;
+use crate::http::connections::{self, Limits};
 use crate::http::health::Readiness;
 use crate::releases::Target;
 use crate::runs::Backend;
@@ -67,7 +68,12 @@ pub async fn start_on(
         rooms: rooms.clone(),
         readiness: readiness.clone(),
     });
-    let door = serve(listener, router, stop.clone());
+    let door = tokio::spawn(connections::serve(
+        listener,
+        router,
+        Limits::default(),
+        stop.clone(),
+    ));
     let tasks = worker::start(&rooms, &stop);
     readiness.set_started();
     tracing::info!("listening on {address}");
@@ -157,18 +163,6 @@ async fn hello(github: &GitHub) -> anyhow::Result<Login> {
     Ok(Login::parse("bowsprit[bot]")?)
 }
 
-fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let ended = async move { stop.cancelled().await };
-        if let Err(error) = axum::serve(listener, router)
-            .with_graceful_shutdown(ended)
-            .await
-        {
-            tracing::error!("cannot serve: {error}");
-        }
-    })
-}
-
 impl Running {
     /// Stops taking new work, finishes what is at hand, closes the store.
     pub async fn stop(self) -> anyhow::Result<()> {
@@ -180,7 +174,9 @@ impl Running {
         {
             tracing::warn!("some work did not end in time; the next start goes on with it");
         }
-        self.door.abort();
+        self.door
+            .await
+            .context("cannot close the connections in order")?;
         self.rooms.store.close().await
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod api;
+pub mod connections;
 pub mod health;
 mod logs;
 mod openapi;
