@@ -9,6 +9,7 @@ use crate::git::mirror::{self, Mirrors};
 use crate::github::client::{GitHub, Settings};
 use crate::http;
 use crate::http::connections::{self, Limits};
+use crate::http::disk::{Disk, Keep};
 use crate::http::health::Readiness;
 use crate::releases::Target;
 use crate::runs::Backend;
@@ -60,7 +61,13 @@ pub async fn start_on(
 ) -> anyhow::Result<Running> {
     let address = listener.local_addr()?;
     let store = Store::open(&config.store_url).await?;
-    let readiness = Readiness::default();
+    let readiness = Readiness::needing(Disk::new(
+        config.state_dir.clone(),
+        Keep {
+            percent: config.limits.disk_free_percent,
+            bytes: config.limits.disk_free_bytes,
+        },
+    ));
     let stop = CancellationToken::new();
     let rooms = Arc::new(rooms(&config, store.clone(), program).await?);
     let router = http::router(http::Front {
