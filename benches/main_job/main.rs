@@ -17,6 +17,8 @@ mod server;
 mod step;
 mod story;
 mod table;
+#[path = "../../tests/it/unrest.rs"]
+mod unrest;
 
 use std::process::ExitCode;
 
