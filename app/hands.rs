@@ -217,6 +217,8 @@ pub(crate) mod tests {
                 github_unknown_wait: std::time::Duration::from_secs(300),
                 bodies_at_once: 1,
                 run_disk_bytes: 1 << 30,
+                disk_free_percent: 0,
+                disk_free_bytes: 0,
                 github_writes_per_minute: 70,
                 github_writes_per_hour: 450,
             },

@@ -44,7 +44,6 @@ fn main() -> ExitCode {
     let done = match args.first().map(String::as_str) {
         Some("child:door") => door::child(&args),
         Some("child:ceiling") => door::ceiling(&args),
-        Some("child:server") => server::child(&args),
         Some(_) | None => measure(&args),
     };
     match done {
