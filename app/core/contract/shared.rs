@@ -48,8 +48,8 @@ pub(crate) const CHECK_KEYS: [&str; 9] = [
     "runtime",
 ];
 pub(crate) const RESOURCE_KEYS: [&str; 3] = ["cpu", "memory", "gpu"];
-pub(crate) const RUNTIME_KEYS: [&str; 2] = ["python", "requirements"];
-const RUNTIME_KEYS_LATER: [&str; 5] = ["image", "dockerfile", "base", "rust", "conda"];
+pub(crate) const RUNTIME_KEYS: [&str; 3] = ["python", "requirements", "conda"];
+const RUNTIME_KEYS_LATER: [&str; 4] = ["image", "dockerfile", "base", "rust"];
 
 /// The two kinds of contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,6 +273,20 @@ pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<Ru
         .count();
     if later > 0 {
         return None;
+    }
+    if let Some(file) = fields.get("conda") {
+        if fields
+            .get("python")
+            .or(fields.get("requirements"))
+            .is_some()
+        {
+            problems.add(
+                file.at,
+                "`conda` says which Python and which packages; take it alone",
+            );
+        }
+        let file = checked(file, "`conda`", RepoPath::parse, problems);
+        return file.map(|file| RuntimeSpec::Conda { file });
     }
     let minimum = fields.need(
         "python",

@@ -76,6 +76,11 @@ pub enum RuntimeSpec {
         /// Path of the requirements file in the snapshot; `None` for a bare interpreter.
         requirements: Option<RepoPath>,
     },
+    /// The same from a conda file of which `pip` can install everything.
+    Conda {
+        /// Path of the file in the snapshot.
+        file: RepoPath,
+    },
 }
 
 /// One command of a stage.

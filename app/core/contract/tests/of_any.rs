@@ -97,7 +97,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "dockerfile: Dockerfile",
         "base: x",
         "rust: Cargo.lock",
-        "conda: environment.yml",
     ] {
         let text = TRAINING.replacen(
             "python: \"3.11\", requirements: requirements.lock",
@@ -191,4 +190,17 @@ proptest! {
             prop_assert!(problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1 && problem.line <= 30));
         }
     }
+}
+
+#[test]
+fn a_conda_file_stands_alone() {
+    let python = "{python: \"3.11\", requirements: requirements.lock}";
+    trained(python, "{conda: environment.yml}", expect!["fine"]);
+    trained(
+        python,
+        "{conda: environment.yml, python: \"3.11\"}",
+        expect!["4:18 `conda` says which Python and which packages; take it alone"],
+    );
+    let outside = TRAINING.replacen(python, "{conda: ../environment.yml}", 1);
+    assert!(parse(&outside).is_err());
 }
