@@ -117,6 +117,7 @@ where
         hints: claim.hints.iter().map(|(_, hint)| hint.clone()).collect(),
         outcomes: claim.outcomes.clone(),
         now_ms: now_ms(),
+        since_ms: rooms.store.born_ms(),
         public_url: rooms.public_url.clone(),
     };
     let hints_taken: Vec<i64> = claim.hints.iter().map(|(id, _)| *id).collect();

@@ -84,6 +84,7 @@ fn given(state: Option<Pull>) -> Given<Pull> {
         hints: Vec::new(),
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
+        since_ms: 0,
         public_url: "http://127.0.0.1:8080".to_owned(),
     }
 }

@@ -234,6 +234,7 @@ pub(crate) fn given<S>(state: Option<S>, hints: Vec<Hint>) -> Given<S> {
         hints,
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
+        since_ms: 0,
         public_url: "https://bot".to_owned(),
     }
 }

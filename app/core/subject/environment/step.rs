@@ -73,6 +73,7 @@ fn advance(
                 return Some(Some(act));
             };
             let ready = release::of_commit(id, &tip, ask)?;
+            take_up(&mut act.state, &ready, ask)?;
             let ready = unless_paused(&act.state, ready, ChangeCause::Promotion, ask)?;
             not_deployed = follow(&mut act, &place, &branch, ready, given);
         }
@@ -80,10 +81,12 @@ fn advance(
             act.state.is_gone = false;
             change::learn(&mut act, given, ask)?;
             if let Some(pinned) = release::pinned(&act.state, &place.head, ask)? {
-                let ready = match pinned {
-                    Ok((ready, cause)) => unless_paused(&act.state, Ok(ready), cause, ask)?,
-                    Err(why) => Err(why),
-                };
+                let cause = pinned
+                    .as_ref()
+                    .map_or(ChangeCause::Promotion, |(_, cause)| *cause);
+                let ready = pinned.map(|(ready, _)| ready);
+                take_up(&mut act.state, &ready, ask)?;
+                let ready = unless_paused(&act.state, ready, cause, ask)?;
                 not_deployed = want(&mut act, &place, ready, given);
             }
         }
@@ -230,6 +233,7 @@ fn preview(
     let mut not_deployed = None;
     if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
         let ready = release::of_commit(id, &head, ask)?;
+        take_up(&mut act.state, &ready, ask)?;
         act.state.is_gone = false;
         not_deployed = want(act, place, ready, given);
     } else if there.is_some() && given.now_ms - since > ttl_ms {
@@ -242,6 +246,25 @@ fn preview(
         act.look_by(since + ttl_ms + 1);
     }
     Some(not_deployed)
+}
+
+/// Goes on from the gateway's last order where we know of none, as after the loss of the database:
+/// what serves already is not ordered again, and a new order has a higher number.
+fn take_up(state: &mut Environment, ready: &Result<Ready, String>, ask: &mut Ask) -> Option<()> {
+    let (None, Ok(ready)) = (&state.wanted, ready) else {
+        return Some(());
+    };
+    let Some(live) = ask.live(state.repo.id, &state.name)? else {
+        return Some(());
+    };
+    state.generation = state.generation.max(live.generation);
+    let serving = live.serving.filter(|_| live.phase == RolloutPhase::Live);
+    if live.generation == state.generation
+        && serving.is_some_and(|serving| serving.release == ready.release.id)
+    {
+        state.wanted = Some(ready.release.clone());
+    }
+    Some(())
 }
 
 /// What is ready, unless it would change what runs while everything is paused.

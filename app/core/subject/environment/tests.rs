@@ -74,8 +74,14 @@ fn serves(name: &str, before: &[Release], live: &Release, at_ms: i64) -> Environ
 }
 
 fn gateway(world: &mut World, name: &str, generation: u64, phase: RolloutPhase) {
+    gateway_of(world, name, (generation, "rel"), phase);
+}
+
+/// A gateway that answers order `number` and serves `release`.
+fn gateway_of(world: &mut World, name: &str, (number, release): (u64, &str), phase: RolloutPhase) {
+    let generation = number;
     let serving = Serving {
-        release: "rel".to_owned(),
+        release: release.to_owned(),
         since_ms: NOW_MS - 5_000,
         versions: BTreeMap::new(),
         digests: BTreeMap::new(),
@@ -242,8 +248,8 @@ fn another_commit_with_the_same_files_is_the_same_release() {
         Query::Models(SERVICE, sha('1')),
         Answer::Models(vec![manifest(1, "one")]),
     );
-    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(None, vec![])).state;
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(Some(state), vec![])).state;
     world
         .head(SERVICE, "main", '2')
@@ -308,9 +314,35 @@ fn a_service_without_a_model_waits() {
 }
 
 #[test]
+fn without_a_memory_it_goes_on_from_what_the_gateway_says() {
+    let mut world = World::pair();
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(1, "one")]),
+    );
+    let wanted = look(&world, "staging", &given(None, vec![])).state.wanted;
+    let id = wanted.expect("a release").id;
+    gateway_of(&mut world, "staging", (4, &id), RolloutPhase::Live);
+    check(
+        &world,
+        "staging",
+        None,
+        vec![],
+        expect![[r#"
+            deployment staging Success: v1: verified and live
+            wake environment/2/production
+            event staging serves v1 (verified and live)"#]],
+    );
+    for (release, phase) in [(&id[..], RolloutPhase::Failed), ("rel", RolloutPhase::Live)] {
+        gateway_of(&mut world, "staging", (4, release), phase);
+        let state = look(&world, "staging", &given(None, vec![])).state;
+        assert_eq!(state.generation, 5, "{phase:?} {release}");
+    }
+}
+
+#[test]
 fn a_pause_holds_what_is_new_and_keeps_what_serves() {
     let mut world = World::pair();
-    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     world.tell(
         Query::Models(SERVICE, sha('1')),
         Answer::Models(vec![manifest(1, "one")]),
@@ -760,12 +792,12 @@ fn a_rollback_is_carried_out_once() {
 fn commands_that_an_environment_cannot_carry_out_are_answered() {
     let mut world = World::pair();
     world.owners(SERVICE, '1', &[("environments", "approvers: [rita]")]);
-    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     world.tell(
         Query::Models(SERVICE, sha('1')),
         Answer::Models(vec![manifest(1, "one")]),
     );
     let state = look(&world, "staging", &given(None, vec![])).state;
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(Some(state), vec![])).state;
     let state = check(
         &world,

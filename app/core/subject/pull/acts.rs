@@ -31,10 +31,13 @@ pub(super) fn fresh<'a>(
     comments: &'a [Comment],
     given: &Given<Pull>,
 ) -> Vec<(&'a Comment, Vec<Heard>)> {
+    // GitHub's times have whole seconds.
+    let since_ms = given.since_ms - given.since_ms.rem_euclid(1_000);
     let is_fresh = |c: &&Comment| {
         !c.is_bot
             && !c.is_edited
             && !act.state.acted.contains(&c.id.0)
+            && c.created_ms >= since_ms
             && given.now_ms - c.created_ms < ACT_AGE_MAX_MS
     };
     comments
