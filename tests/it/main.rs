@@ -18,6 +18,7 @@ mod judge;
 mod models;
 mod people;
 mod promotion;
+mod secrets;
 mod training;
 mod unrest;
 mod webhooks;

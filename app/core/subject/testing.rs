@@ -165,7 +165,7 @@ impl World {
         )
     }
 
-    fn answer(&self, query: &Query) -> Answer {
+    pub(crate) fn answer(&self, query: &Query) -> Answer {
         self.known
             .get(query)
             .cloned()

@@ -98,6 +98,9 @@ pub struct StepSpec {
     pub cpu_millis: u32,
     /// Address-space or cgroup cap. Units: bytes.
     pub memory_bytes: u64,
+    /// Names of the secrets that it gets, each as a file; the values never stand in an order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Whether the step may open network connections.
     pub network: bool,
     /// Name of the model in `RunSpec::models` that `MODEL_DIR` points to.
