@@ -320,6 +320,9 @@ pub struct DeployPlan {
     pub generation: u64,
     /// The service's commit.
     pub commit: CommitSha,
+    /// Whether the commit is trusted.
+    #[serde(default = "Trust::untold")]
+    pub trust: Trust,
     /// Software.
     pub runtime: Option<RuntimeSpec>,
     /// The server; `None` while there is no model.

@@ -504,6 +504,13 @@ fn hint_word(hint: &Hint) -> String {
     }
 }
 
+fn distrust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Trusted => "",
+        Trust::Untrusted => " untrusted",
+    }
+}
+
 fn intent(intent: &Intent) -> String {
     match &intent.effect {
         Effect::StatusComment { text, .. } => format!("status {}", missing(text)),
@@ -561,8 +568,9 @@ fn intent(intent: &Intent) -> String {
                 .map(|m| format!(" {} v{}", m.name, m.version.unwrap_or(0)))
                 .collect();
             let waits = if plan.serve.is_none() { " waiting" } else { "" };
+            let trust = distrust(plan.trust);
             format!(
-                "deploy {} #{} at {}{}{waits}",
+                "deploy {} #{} at {}{}{waits}{trust}",
                 plan.environment,
                 plan.generation,
                 plan.commit.short(),

@@ -3,7 +3,7 @@
 //! The same three documents serve every training backend. Everything that an agent writes is foreign input to the bot.
 
 use crate::artifact::File;
-use crate::name::{Digest, RepoPath};
+use crate::name::{Digest, RepoId, RepoPath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,6 +63,22 @@ pub enum Trust {
     Trusted,
     /// Anything else that may run at all.
     Untrusted,
+}
+
+impl Trust {
+    /// The trust of a pull request's head: code of the repository's own is trusted, a fork's is not, whoever let it run.
+    pub(crate) fn of_head(head_repo: Option<RepoId>, repo: RepoId) -> Trust {
+        if head_repo == Some(repo) {
+            Trust::Trusted
+        } else {
+            Trust::Untrusted
+        }
+    }
+
+    /// The trust of what an order does not tell it of, since it was written before orders did: the less.
+    pub(crate) fn untold() -> Trust {
+        Trust::Untrusted
+    }
 }
 
 /// The software a stage runs in.
