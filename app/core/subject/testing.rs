@@ -549,7 +549,6 @@ fn intent(intent: &Intent) -> String {
                 replaces.unwrap_or_default()
             )
         }
-        Effect::Close { pr, .. } => format!("close #{pr}"),
         Effect::Merge { pr, head, .. } => {
             format!("merge #{pr} at {} key {}", head.short(), intent.key)
         }
