@@ -2,7 +2,7 @@
 
 use super::answer::samples;
 use super::{Rooms, Trouble};
-use crate::git::mirror::Mirrors;
+use crate::git::mirror::{Mirrors, NoCommit};
 use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
 use crate::git::tree::TextAt;
 use bowsprit_core::contract;
@@ -68,7 +68,11 @@ impl Rooms {
                     .await?,
             ),
             Query::Commit(id, sha) => {
-                Answer::Commit(self.git_with(*id, &[sha]).await?.commit(*id, sha).await?)
+                let git = self.git_with(*id, &[sha]).await;
+                Answer::Commit(match git {
+                    Err(Trouble::Other(error)) if error.is::<NoCommit>() => None,
+                    git => git?.commit(*id, sha).await?,
+                })
             }
             Query::Models(id, sha) => {
                 let found = self.git_with(*id, &[sha]).await?.models(*id, sha).await?;
