@@ -5,6 +5,7 @@
 
 mod read;
 pub mod reference;
+mod secrets;
 
 use read::Reader;
 use secrecy::SecretString;
@@ -32,6 +33,8 @@ pub struct Config {
     pub releases: Releases,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
+    /// Values of the secrets that steps may name.
+    pub secrets: Secrets,
     /// Where the store is.
     pub store_url: String,
     /// Commands.
@@ -41,6 +44,9 @@ pub struct Config {
     /// Whether pages can be read without a token; only where the server is reached from this machine alone.
     pub open_reading: bool,
 }
+
+/// Values of named secrets, by lower-case `owner/name` and the secret's name.
+pub type Secrets = BTreeMap<String, BTreeMap<String, SecretString>>;
 
 /// GitHub, and who we are there.
 #[derive(Debug, Clone)]
@@ -220,6 +226,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let runs = runs(reader);
     let releases = releases(reader);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
+    let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
     let chatops = chatops(reader);
     let limits = limits(reader);
@@ -232,6 +239,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         runs: runs?,
         releases: releases?,
         reconcile_every: every?,
+        secrets,
         store_url: store_url?,
         chatops,
         limits: limits?,

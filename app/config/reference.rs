@@ -34,6 +34,7 @@ pub const REFERENCE: &[Key] = keys! {
     "github.ca_file" "none" "A certificate to trust beside the system's, PEM.";
     "runs.backend" "local" "Who trains: `local`, this machine. `kubernetes` is refused: it is not built yet.";
     "runs.slots" "<cores>" "Stages of runs at work at once, 1 to 1024.";
+    "secrets.\"<owner/name>\".<NAME>" "none" "A file with the value of the secret that steps of this repository call `NAME`: text of 8 bytes to 64 KiB. Read at the start.";
     "releases.backend" "local" "Who serves: `local`, this machine. `kubernetes` is refused: it is not built yet.";
     "releases.ports" "any free port" "Ports that environments may listen on, such as `20000-20999`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
@@ -65,7 +66,9 @@ pub fn reference_markdown() -> String {
          [github]\n\
          app_id = 123456\n\
          private_key_file = \"/etc/bowsprit/app.pem\"\n\
-         webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\
+         webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\n\
+         [secrets.\"octo/digits-training\"]\n\
+         DATASET_KEY = \"/etc/bowsprit/dataset-key\"\n\
          ```\n\n\
          | key | default | what it is |\n\
          | --- | --- | --- |\n",

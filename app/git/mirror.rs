@@ -4,7 +4,7 @@
 
 use crate::git::fetch::{self, Fetch, FetchLimits};
 use anyhow::Context as _;
-use bowsprit_core::name::{CommitSha, Repo, RepoId};
+use bowsprit_core::name::{CommitSha, Repo, RepoId, RepoName};
 use git2::{Oid, Repository};
 use secrecy::SecretString;
 use std::collections::HashMap;
@@ -19,6 +19,14 @@ const PULLS: &str = "+refs/pull/*/head:refs/pull/*/head";
 
 /// A mirror with more packs is packed anew.
 const PACKS_MAX: usize = 60;
+
+/// A repository has no such commit, or no longer.
+#[derive(Debug, thiserror::Error)]
+#[error("`{repo}` has no commit {sha}")]
+pub struct NoCommit {
+    repo: RepoName,
+    sha: CommitSha,
+}
 
 /// Where the mirrors are and where they come from.
 #[derive(Debug, Clone)]
@@ -104,7 +112,11 @@ impl Mirrors {
         }
         match self.missing(repo.id, shas).await?.first() {
             None => Ok(()),
-            Some(sha) => anyhow::bail!("`{}` has no commit {sha}", repo.name),
+            Some(sha) => Err(NoCommit {
+                repo: repo.name.clone(),
+                sha: (*sha).clone(),
+            }
+            .into()),
         }
     }
 

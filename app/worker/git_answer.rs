@@ -1,8 +1,9 @@
 //! Answers that come from a repository's objects.
 
 use super::answer::samples;
+use super::looking::Looking;
 use super::{Rooms, Trouble};
-use crate::git::mirror::Mirrors;
+use crate::git::mirror::NoCommit;
 use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
 use crate::git::tree::TextAt;
 use bowsprit_core::contract;
@@ -25,14 +26,9 @@ impl Rooms {
             .await?;
         Ok(())
     }
+}
 
-    /// The mirrors, once these commits of a repository are in them.
-    async fn git_with(&self, id: RepoId, shas: &[&CommitSha]) -> Result<&Mirrors, Trouble> {
-        let (view, _) = self.known(id).await?;
-        self.ensure(&view.repo, shas).await?;
-        Ok(&self.mirrors)
-    }
-
+impl Looking<'_> {
     #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
@@ -68,7 +64,11 @@ impl Rooms {
                     .await?,
             ),
             Query::Commit(id, sha) => {
-                Answer::Commit(self.git_with(*id, &[sha]).await?.commit(*id, sha).await?)
+                let git = self.git_with(*id, &[sha]).await;
+                Answer::Commit(match git {
+                    Err(Trouble::Other(error)) if error.is::<NoCommit>() => None,
+                    git => git?.commit(*id, sha).await?,
+                })
             }
             Query::Models(id, sha) => {
                 let found = self.git_with(*id, &[sha]).await?.models(*id, sha).await?;
@@ -127,15 +127,16 @@ impl Rooms {
 
     /// Versions that we made, or, where the database knows none, those that tags keep.
     async fn versions(&self, id: RepoId, model: &Slug) -> Result<Vec<Version>, Trouble> {
-        let stored = self.store.versions(id, model).await?;
+        let stored = self.rooms.store.versions(id, model).await?;
         if !stored.is_empty() {
             return Ok(stored);
         }
         let (view, place) = self.known(id).await?;
-        self.mirrors
+        self.rooms
+            .mirrors
             .refresh(&view.repo, async || Ok(place.fetch_token().await?))
             .await?;
-        let tags = self.mirrors.versions(id, model).await?;
+        let tags = self.rooms.mirrors.versions(id, model).await?;
         let read = |tag: VersionTag| {
             let manifest: Manifest = serde_json::from_str(&tag.manifest_json?).ok()?;
             (manifest.version == tag.version && manifest.model == *model)

@@ -19,6 +19,7 @@ mod models;
 mod people;
 mod promotion;
 mod rebuild;
+mod secrets;
 mod training;
 mod unrest;
 mod webhooks;

@@ -18,7 +18,7 @@ const GPUS_MAX: u32 = 16;
 const PATTERNS_MAX: usize = 50;
 
 /// Variables that Bowsprit or the system sets; a contract may not.
-const RESERVED_VARIABLES: [&str; 11] = [
+const RESERVED_VARIABLES: [&str; 12] = [
     "PORT",
     "MODEL_DIR",
     "MODELS_DIR",
@@ -26,6 +26,7 @@ const RESERVED_VARIABLES: [&str; 11] = [
     "MODEL_VERSION",
     "DATA_DIR",
     "OUTPUTS_DIR",
+    "SECRETS_DIR",
     "HOME",
     "PATH",
     "TMPDIR",

@@ -132,6 +132,41 @@ fn the_same_bytes_as_the_newest_version_are_not_proposed() {
 }
 
 #[test]
+fn an_older_commit_never_follows_a_later_one() {
+    let versions = [version(1, "one"), version(2, "two")];
+    let older = Query::IsAncestor(TRAINING, sha('b'), sha('a'));
+    let world = |run: &Run, is_older: bool| {
+        let mut world = world(run, &versions);
+        world.tell(older.clone(), Answer::Flag(is_older));
+        world
+    };
+    let run = passed('b', "new");
+    let overtaken = world(&run, true);
+    let state = check(
+        &overtaken,
+        None,
+        vec![],
+        expect![[r#"
+            check train Success: trained; nothing judged it
+            event digits not proposed (older than v2, which a later commit made (`aaaaaaa`); a revert on the default branch trains this state as a new one)"#]],
+    );
+    check(
+        &overtaken,
+        Some(state),
+        vec![supersede("grace")],
+        expect!["reply on #1: there is no newer version waiting; nothing to supersede"],
+    );
+    let proposed = || expect!["propose Propose digits v3 on bowsprit/digits"];
+    check(&world(&run, false), None, vec![], proposed());
+    // The same commit once more.
+    check(&world(&passed('a', "new"), true), None, vec![], proposed());
+    // The later commit is gone from the repository.
+    let mut rewritten = world(&run, true);
+    rewritten.tell(Query::Commit(TRAINING, sha('a')), Answer::Commit(None));
+    check(&rewritten, None, vec![], proposed());
+}
+
+#[test]
 fn what_a_proposal_brings_back_is_taken_over() {
     let run = passed('a', "new");
     let world = world(&run, &[]);

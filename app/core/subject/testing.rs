@@ -165,7 +165,7 @@ impl World {
         )
     }
 
-    fn answer(&self, query: &Query) -> Answer {
+    pub(crate) fn answer(&self, query: &Query) -> Answer {
         self.known
             .get(query)
             .cloned()
@@ -505,6 +505,13 @@ fn hint_word(hint: &Hint) -> String {
     }
 }
 
+fn distrust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Trusted => "",
+        Trust::Untrusted => " untrusted",
+    }
+}
+
 fn intent(intent: &Intent) -> String {
     match &intent.effect {
         Effect::StatusComment { text, .. } => format!("status {}", missing(text)),
@@ -543,7 +550,6 @@ fn intent(intent: &Intent) -> String {
                 replaces.unwrap_or_default()
             )
         }
-        Effect::Close { pr, .. } => format!("close #{pr}"),
         Effect::Merge { pr, head, .. } => {
             format!("merge #{pr} at {} key {}", head.short(), intent.key)
         }
@@ -562,8 +568,9 @@ fn intent(intent: &Intent) -> String {
                 .map(|m| format!(" {} v{}", m.name, m.version.unwrap_or(0)))
                 .collect();
             let waits = if plan.serve.is_none() { " waiting" } else { "" };
+            let trust = distrust(plan.trust);
             format!(
-                "deploy {} #{} at {}{}{waits}",
+                "deploy {} #{} at {}{}{waits}{trust}",
                 plan.environment,
                 plan.generation,
                 plan.commit.short(),

@@ -11,3 +11,4 @@ mod order;
 mod probing;
 mod runs;
 mod scoring;
+mod secrets;

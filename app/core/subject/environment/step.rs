@@ -9,6 +9,7 @@ use crate::serving::spec::RolloutPhase;
 use crate::subject::ask::{Ask, ContractAt};
 use crate::subject::run::{Phase, What};
 use crate::subject::{Act, Given, Step};
+use crate::training::spec::Trust;
 
 /// Why commands are refused while nobody knows which environments there should be.
 const UNREADABLE: &str = "`bowsprit.yaml` on the default branch cannot be read; mend it first";
@@ -216,10 +217,11 @@ fn preview(
         .filter(|view| view.is_open)
         .and_then(|view| view.change);
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
-    let Some(head) = open.map(|change| change.head).filter(|_| !is_told) else {
+    let Some(change) = open.filter(|_| !is_told) else {
         remove(act, given, "the pull request is closed");
         return Some(None);
     };
+    let (head, trust) = (change.head, Trust::of_head(change.head_repo, id));
     let runs = ask.runs(id, &head)?;
     let is_tested = runs
         .iter()
@@ -232,7 +234,7 @@ fn preview(
     let since = act.state.live_since_ms.unwrap_or(given.now_ms);
     let mut not_deployed = None;
     if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
-        let ready = release::of_commit(id, &head, ask)?;
+        let ready = release::of_commit(id, &head, ask)?.map(|ready| Ready { trust, ..ready });
         take_up(&mut act.state, &ready, ask)?;
         act.state.is_gone = false;
         not_deployed = want(act, place, ready, given);

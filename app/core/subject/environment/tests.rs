@@ -1183,3 +1183,25 @@ fn the_newest_change_has_the_number() {
     let path = RepoPath::parse("environments/production.yaml").expect("a path");
     assert_eq!(file::path(&state.name), path);
 }
+
+#[test]
+fn a_preview_is_trusted_as_far_as_its_head_is() {
+    for (head_repo, trust) in [
+        (Some(SERVICE), ""),
+        (Some(TRAINING), " untrusted"),
+        (None, " untrusted"),
+    ] {
+        let mut world = preview_world('2', true);
+        let mut view = pull_view(SERVICE, 7, "topic", ('1', '2'));
+        if let Some(change) = &mut view.change {
+            change.head_repo = head_repo;
+        }
+        world.tell(Query::Pull(SERVICE, PrNumber(7)), Answer::Pull(Some(view)));
+        let act = drive(&world, |ask| {
+            step(&given(None, vec![]), (SERVICE, &slug("pr-7")), ask)
+        });
+        let told = told(&act.expect("a preview"));
+        let line = format!("deploy pr-7 #1 at 2222222 digits v1{trust}\n");
+        assert!(told.starts_with(&line), "{told}");
+    }
+}

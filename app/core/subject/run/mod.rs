@@ -2,6 +2,7 @@
 
 pub mod check;
 pub(crate) mod plan;
+mod secrets;
 mod step;
 mod verdict;
 
