@@ -13,16 +13,11 @@ use expect_test::{Expect, expect};
 /// A run of the training's head passed; these versions are there.
 fn world(run: &Run, versions: &[Version]) -> World {
     let mut world = World::pair();
-    let (main, digits) = (branch("main"), slug("digits"));
-    world.tell(
-        Query::PassedRun(TRAINING, main, digits.clone()),
-        Answer::Run(Some(run.clone())),
-    );
+    let passed = Query::PassedRun(TRAINING, branch("main"), slug("digits"));
+    world.tell(passed, Answer::Run(Some(run.clone())));
     world.tell(Query::Run(run.id.clone()), Answer::Run(Some(run.clone())));
-    world.tell(
-        Query::Versions(SERVICE, digits),
-        Answer::Versions(versions.to_vec()),
-    );
+    let tagged = Query::Versions(SERVICE, slug("digits"));
+    world.tell(tagged, Answer::Versions(versions.to_vec()));
     world.owners(SERVICE, '1', &[("", "approvers: [grace]")]);
     world
 }
