@@ -528,6 +528,9 @@ pub struct Version {
     pub pushed_by: Option<Login>,
     /// Digest of what judged it.
     pub judge_digest: Digest,
+    /// Commit that the judge was taken from; not known of versions from before it was written down.
+    #[serde(default)]
+    pub judge_sha: Option<CommitSha>,
     /// What the judge measured.
     pub metrics: BTreeMap<String, f64>,
     /// Whether the training measured itself.

@@ -76,7 +76,7 @@ impl Mirrors {
 
     /// These commits are here afterwards; `token` is asked only when something must be fetched.
     ///
-    /// Errors: as of `token`; git's; a commit that the repository does not have.
+    /// Errors: as of `token`; git's; [`NoCommit`].
     pub async fn ensure<F, T>(
         &self,
         repo: &Repo,

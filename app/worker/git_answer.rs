@@ -63,13 +63,12 @@ impl Looking<'_> {
                     .text(*id, sha, path, TEXT_BYTES_MAX)
                     .await?,
             ),
-            Query::Commit(id, sha) => {
-                let git = self.git_with(*id, &[sha]).await;
-                Answer::Commit(match git {
-                    Err(Trouble::Other(error)) if error.is::<NoCommit>() => None,
-                    git => git?.commit(*id, sha).await?,
-                })
-            }
+            Query::Commit(id, sha) => match self.git_with(*id, &[sha]).await {
+                Ok(git) => Answer::Commit(git.commit(*id, sha).await?),
+                // Rewritten histories lose commits; that is an answer, and no reason to ask for ever.
+                Err(Trouble::Other(error)) if error.is::<NoCommit>() => Answer::Commit(None),
+                Err(trouble) => return Err(trouble),
+            },
             Query::Models(id, sha) => {
                 let found = self.git_with(*id, &[sha]).await?.models(*id, sha).await?;
                 Answer::Models(found.into_iter().map(model_at).collect())
@@ -159,6 +158,7 @@ fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i6
         pushed_by: None,
         self_reported: manifest.judge_digest == Digest::of(b"self-reported"),
         judge_digest: manifest.judge_digest,
+        judge_sha: manifest.judge_sha,
         metrics: BTreeMap::new(),
         commit,
         pr: None,

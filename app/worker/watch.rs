@@ -14,7 +14,8 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     loop {
         let mut wakes: Vec<Wake> = Vec::new();
         for stage in rooms.runs.tend().await {
-            if let Some((run, _)) = stage.rsplit_once('-') {
+            // A run's id has no dash; the name of a stage may have one.
+            if let Some((run, _)) = stage.split_once('-') {
                 wakes.push(Wake {
                     subject: SubjectKey::Run(run.to_owned()),
                     hint: None,

@@ -123,3 +123,68 @@ async fn an_old_commit_run_again_meets_the_judge_of_today() {
     })
     .await;
 }
+
+/// Pushes to `main`; says the `train` check once all is quiet.
+async fn train(t: &World, message: &str, files: &[(&str, &str)]) -> Value {
+    let sha = t.push(REPO, "linus", "main", message, files).await;
+    t.settle().await;
+    t.check(REPO, &sha, "train").await.expect("a check")
+}
+
+async fn proposal(t: &World) -> Value {
+    let all = t.proposals("bowsprit/tiny").await;
+    all.last().cloned().expect("a proposal")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weakened_judge_does_not_judge_alone() {
+    run_test(async |t| {
+        train(t, "Good", &[]).await;
+        let first = proposal(t).await["title"].clone();
+        let (lax, data) = (lax(t), t.read(REPO, "data.csv"));
+        let files = [
+            ("bowsprit.yaml", lax.as_str()),
+            ("evaluate.py", BLIND),
+            ("holdout/rows.csv", "0.1,small\n"),
+            ("data.csv", WEAK),
+        ];
+        let check = train(t, "Weak judge, weak model", &files).await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        let title = check["output"]["title"].to_string();
+        assert!(title.contains("for the old judge: accuracy"), "{check}");
+        assert_eq!(proposal(t).await["title"], first, "nothing new is proposed");
+
+        let better = data + "2.0,small\n";
+        let check = train(t, "Weak judge, good model", &[("data.csv", &better)]).await;
+        assert_eq!(check["conclusion"], "success", "{check}");
+        let body = proposal(t).await["body"].to_string();
+        assert!(body.contains("also passes this model"), "{body}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judge_judges_until_the_contract_retires_it() {
+    run_test(async |t| {
+        train(t, "Good", &[]).await;
+        let lax = lax(t);
+        let files = [
+            ("bowsprit.yaml", lax.as_str()),
+            ("evaluate.py", BLIND),
+            ("data.csv", WEAK),
+        ];
+        let check = train(t, "Another judge", &files).await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        let summary = check["output"]["summary"].as_str().expect("a summary");
+        let (_, rest) = summary
+            .split_once("`retire_judge: ")
+            .expect("it says how to retire it");
+        let (digits, _) = rest.split_once('`').expect("the end of the code");
+        let retired = format!("{lax}retire_judge: {digits}\n");
+        let check = train(t, "Retire it", &[("bowsprit.yaml", &retired)]).await;
+        assert_eq!(check["conclusion"], "success", "{check}");
+        let body = proposal(t).await["body"].to_string();
+        assert!(body.contains("retired by `retire_judge`"), "{body}");
+    })
+    .await;
+}

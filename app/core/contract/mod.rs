@@ -64,6 +64,8 @@ pub struct Training {
     pub evaluate: Evaluate,
     /// What the figures must satisfy.
     pub gates: Vec<GateRef>,
+    /// The judge that judges no longer: the first hex digits of its digest.
+    pub retire_judge: Option<String>,
     /// Named checks of pull requests.
     pub checks: Vec<Check>,
     /// What starts a run.

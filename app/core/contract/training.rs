@@ -13,8 +13,22 @@ const SECRETS_MAX: usize = 20;
 const DATA_MAX: usize = 20;
 const BRANCHES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 9] = [
-    "kind", "model", "service", "runtime", "steps", "evaluate", "gates", "checks", "triggers",
+/// Fewest hex digits that name a judge.
+const JUDGE_DIGITS_MIN: usize = 12;
+/// Hex digits of a whole digest.
+const JUDGE_DIGITS_MAX: usize = 64;
+
+pub(crate) const KEYS: [&str; 10] = [
+    "kind",
+    "model",
+    "service",
+    "runtime",
+    "steps",
+    "evaluate",
+    "gates",
+    "retire_judge",
+    "checks",
+    "triggers",
 ];
 pub(crate) const STEP_KEYS: [&str; 7] = [
     "name",
@@ -48,6 +62,9 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
     let steps = steps(&fields, problems);
     let evaluate = evaluate(&fields, problems);
     let gates = gates(&fields, problems);
+    let retire_judge = fields
+        .get("retire_judge")
+        .and_then(|node| checked(node, "`retire_judge`", judge_digits, problems));
     let checks = shared::checks(&fields, problems);
     let triggers = triggers(&fields, problems);
     Some(Training {
@@ -57,6 +74,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
         steps,
         evaluate: evaluate?,
         gates,
+        retire_judge,
         checks,
         triggers: triggers?,
     })
@@ -248,6 +266,22 @@ fn gate(node: &Node, problems: &mut Problems) -> Option<GateRef> {
         with,
         mode: mode?,
     })
+}
+
+/// The hex digits of a judge's digest, all or the first of them.
+fn judge_digits(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_hex = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if is_hex && (JUDGE_DIGITS_MIN..=JUDGE_DIGITS_MAX).contains(&digits.len()) {
+        Ok(digits.to_owned())
+    } else {
+        Err(format!(
+            "`{}` is no judge: give the first {JUDGE_DIGITS_MIN} or more hex digits of its digest, as a check or a manifest shows it",
+            shown(text)
+        ))
+    }
 }
 
 fn parameter_name(name: &str, at: Mark, problems: &mut Problems) -> Option<String> {

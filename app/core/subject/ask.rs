@@ -332,6 +332,9 @@ pub struct Manifest {
     pub files: Vec<File>,
     /// Digest of code, data and gates that judged it.
     pub judge_digest: Digest,
+    /// Commit of the training repository that the judge was taken from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_sha: Option<CommitSha>,
     /// The run that made it.
     pub run: String,
     /// From which commit.

@@ -149,7 +149,7 @@ impl<S> Act<S> {
 }
 
 /// How often a step may ask before it must act. One question often hangs on the answer to another.
-pub const ROUNDS_MAX: usize = 30;
+pub const ROUNDS_MAX: usize = 40;
 
 /// How many effects of a subject are given to its step, newest first.
 pub const OUTCOMES_MAX: usize = 500;

@@ -241,6 +241,7 @@ fn version_of(
             .judge_digest
             .clone()
             .unwrap_or_else(|| Digest::of(b"self-reported")),
+        judge_sha: run.judge_sha.clone(),
         metrics: run.numbers(),
         self_reported: run.self_reported,
         commit: commit.clone(),

@@ -47,6 +47,7 @@ pub fn manifest(model: &Model, run: &Run, number: u64) -> Manifest {
             .judge_digest
             .clone()
             .unwrap_or_else(|| Digest::of(b"self-reported")),
+        judge_sha: run.judge_sha.clone(),
         run: run.id.clone(),
         training: TrainingRef {
             repo_id: run.repo.id,
@@ -193,6 +194,7 @@ pub fn body(
             "probe": run.probe,
             "judge": run.judge_digest,
             "judge_changed": !run.self_reported && last.is_some_and(|last| run.judge_digest.as_ref() != Some(&last.judge_digest)),
+            "old_judge": check::old_judge(run),
             "runtime": run.runtime,
             "self_reported": run.self_reported,
             "unconfined": run.unconfined,

@@ -434,6 +434,7 @@ pub(crate) fn version(number: u64, bytes: &str) -> Version {
         training_commit: sha('a'),
         pushed_by: Some(login("ada")),
         judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
         metrics: BTreeMap::from([("accuracy".to_owned(), 0.94)]),
         self_reported: false,
         commit: sha('c'),

@@ -8,7 +8,7 @@ use crate::http::{api, params, read};
 use crate::store::{RunFilter, Scope};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect};
-use bowsprit_core::subject::run::Run;
+use bowsprit_core::subject::run::{Run, check};
 use bowsprit_core::text::{number, truncate};
 use bowsprit_core::training::spec::{Metric, MetricValue};
 use serde_json::{Value, json};
@@ -87,6 +87,7 @@ pub(super) async fn show(
     data["pr"] = json!(run.cause.trigger.pull().map(|(pr, _)| pr));
     data["why"] = why(&run).into();
     data["metrics"] = metrics(&run);
+    data["old_judge"] = check::old_judge(&run);
     data["live_version"] = json!(run.live.as_ref().map(|(version, _)| version));
     data["can_cancel"] = (caller.scope >= Scope::Run && !run.phase.is_final()).into();
     data["is_over"] = run.phase.is_final().into();

@@ -241,6 +241,7 @@ fn version(number: u64, now: i64) -> Version {
         training_commit: sha('a'),
         pushed_by: Some(login("linus")),
         judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
         metrics: [
             ("accuracy", 0.955 + step * 0.005),
             ("f1_macro", 0.953 + step * 0.005),

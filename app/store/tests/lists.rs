@@ -43,6 +43,7 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         stages: Vec::new(),
         judge_sha: None,
         judge_digest: None,
+        old_judge: None,
         made: Some(ModelFiles {
             name: "digits".to_owned(),
             version: None,
@@ -215,6 +216,7 @@ async fn versions_environments_and_events_are_kept() {
         training_commit: sha('a'),
         pushed_by: None,
         judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
         metrics: BTreeMap::new(),
         self_reported: false,
         commit: sha('b'),

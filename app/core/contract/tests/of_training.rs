@@ -75,6 +75,37 @@ fn defaults_are_what_the_types_say() {
 }
 
 #[test]
+fn a_judge_is_retired_by_its_digest() {
+    let retired = |digits: &str| {
+        let text = format!("{TRAINING}retire_judge: {digits}\n");
+        match parse(&text) {
+            Ok(Contract::Training(training)) => training.retire_judge,
+            other => panic!("not read: {other:?}"),
+        }
+    };
+    let whole = "51b0c9e2f7d84a6390ee1c7740ab35d2268c9f03e4b17a5dd06f8832c1e94b77";
+    for digits in ["51b0c9e2f7d8", "510009020708", whole] {
+        assert_eq!(retired(digits).as_deref(), Some(digits));
+        assert_eq!(
+            retired(&format!("sha256:{digits}")).as_deref(),
+            Some(digits)
+        );
+    }
+    assert_eq!(training().retire_judge, None);
+    for digits in ["51b0c9e2f7d", "51B0C9E2F7D8", "all", &format!("{whole}0")] {
+        let text = format!("{TRAINING}retire_judge: {digits}\n");
+        assert!(parse(&text).is_err(), "{digits}");
+    }
+    trained(
+        "gates:",
+        "retire_judge: old\ngates:",
+        expect![
+            "15:15 `retire_judge`: `old` is no judge: give the first 12 or more hex digits of its digest, as a check or a manifest shows it"
+        ],
+    );
+}
+
+#[test]
 fn evaluation_must_be_chosen() {
     trained(
         "evaluate:\n  run: [python, evaluate.py]\n  data: [holdout/]\n",
@@ -170,8 +201,8 @@ fn steps_and_gates_are_checked() {
         "steps:\n",
         "steps: []\nxsteps:\n",
         expect![[r#"
-        5:8 `steps` needs at least one step
-        6:1 unknown key `xsteps` in the training contract, did you mean `steps`? (allowed: kind, model, service, runtime, steps, evaluate, gates, checks, triggers)"#]],
+            5:8 `steps` needs at least one step
+            6:1 unknown key `xsteps` in the training contract, did you mean `steps`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers)"#]],
     );
     trained(
         "timeout: 30m",

@@ -24,6 +24,7 @@ fn manifest(number: u64, bytes: &str) -> ModelAt {
         digest: made.digest,
         files: made.files,
         judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
         run: format!("r{number}"),
         training: TrainingRef {
             repo_id: TRAINING,

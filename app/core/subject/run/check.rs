@@ -1,8 +1,9 @@
 //! What the check run of a run shows.
 
+use super::old::OldJudge;
 use super::{Phase, Run, What};
 use crate::effect::{Annotation, CheckRun, CheckStatus, Effect, Intent, Priority, Text};
-use crate::gate::VerdictOutcome;
+use crate::gate::{Verdict, VerdictOutcome};
 use serde_json::json;
 
 /// The check of a run under way.
@@ -65,17 +66,28 @@ fn intent(check: CheckRun, priority: Priority) -> Intent {
 
 /// One line that says how it ended and why.
 pub fn headline(run: &Run) -> String {
-    let blocking = run
-        .verdicts
-        .iter()
-        .filter(|v| v.outcome != VerdictOutcome::Passed && v.mode == crate::gate::Mode::Block);
-    let names: Vec<&str> = blocking.map(|v| v.gate.as_str()).collect();
+    let names = |verdicts: &[Verdict]| {
+        let blocking = verdicts
+            .iter()
+            .filter(|v| v.outcome != VerdictOutcome::Passed && v.mode == crate::gate::Mode::Block);
+        let names: Vec<&str> = blocking.map(|v| v.gate.as_str()).collect();
+        names.join(", ")
+    };
     match run.phase {
         Phase::Pending => "waiting".to_owned(),
         Phase::Running => "under way".to_owned(),
         Phase::Succeeded => match (&run.cause.what, run.verdicts.len()) {
             (What::Train, 0) => "trained; nothing judged it".to_owned(),
-            (What::Train, n) => format!("all {n} gates passed"),
+            (What::Train, n) => match old(run) {
+                Some(old) => format!(
+                    "all {n} gates passed, and the {} of the old judge",
+                    old.verdicts.len()
+                ),
+                None if run.old_judge.as_ref().is_some_and(|old| old.is_retired) => {
+                    format!("all {n} gates passed; the old judge is retired")
+                }
+                None => format!("all {n} gates passed"),
+            },
             (What::Service, _) => "tests passed".to_owned(),
             (What::Check(_), _) => "passed".to_owned(),
         },
@@ -86,7 +98,13 @@ pub fn headline(run: &Run) -> String {
                 failure.message.chars().take(120).collect::<String>()
             ),
             None if run.verdicts.is_empty() => "there are no gates, so nothing can pass".to_owned(),
-            None => format!("not good enough: {}", names.join(", ")),
+            None => match old(run).filter(|old| old.blocks()) {
+                Some(old) => format!(
+                    "not good enough for the old judge: {}",
+                    names(&old.verdicts)
+                ),
+                None => format!("not good enough: {}", names(&run.verdicts)),
+            },
         },
         Phase::Cancelled => run
             .cancelled
@@ -97,6 +115,33 @@ pub fn headline(run: &Run) -> String {
             .clone()
             .unwrap_or_else(|| "nothing to do".to_owned()),
     }
+}
+
+/// The old judge, once it has spoken.
+fn old(run: &Run) -> Option<&OldJudge> {
+    run.old_judge
+        .as_ref()
+        .filter(|old| !old.verdicts.is_empty())
+}
+
+/// What templates show of the old judge: what it says, or that it is retired.
+pub fn old_judge(run: &Run) -> serde_json::Value {
+    let told = run
+        .old_judge
+        .as_ref()
+        .filter(|old| old.is_retired || !old.verdicts.is_empty());
+    let Some(old) = told else {
+        return serde_json::Value::Null;
+    };
+    json!({
+        "version": old.version,
+        "digest": old.digest,
+        "key": old.digest.short(),
+        "sha": old.sha,
+        "retired_by": old.is_retired.then(|| run.judge_sha.clone()).flatten(),
+        "blocks": old.blocks(),
+        "gates": gate_rows(&old.verdicts),
+    })
 }
 
 /// What templates and pages show of a run.
@@ -114,6 +159,7 @@ pub fn page_data(run: &Run) -> serde_json::Value {
         "stages": stages,
         "gates": gates(run),
         "metrics": run.numbers(),
+        "old_judge": old_judge(run),
         "live_version": run.live.as_ref().map(|(version, _)| *version),
         "self_reported": run.self_reported,
         "failure": run.failure,
@@ -131,13 +177,17 @@ pub fn page_data(run: &Run) -> serde_json::Value {
 
 /// The gate table, regressions first.
 pub fn gates(run: &Run) -> serde_json::Value {
+    gate_rows(&run.verdicts)
+}
+
+fn gate_rows(verdicts: &[Verdict]) -> serde_json::Value {
     let rank = |outcome: VerdictOutcome| match outcome {
         VerdictOutcome::Failed => 0,
         VerdictOutcome::Error => 1,
         VerdictOutcome::Inconclusive => 2,
         VerdictOutcome::Passed => 3,
     };
-    let mut verdicts: Vec<_> = run.verdicts.iter().collect();
+    let mut verdicts: Vec<_> = verdicts.iter().collect();
     verdicts.sort_by_key(|v| rank(v.outcome));
     let rows = verdicts.iter().map(|v| {
         json!({

@@ -1,9 +1,14 @@
 //! A run: one execution of the contract's steps on a commit, and what its judge says.
 
 pub mod check;
+mod evaluate;
+pub mod old;
+mod parity;
 pub(crate) mod plan;
 mod secrets;
+mod stage;
 mod step;
+mod train;
 mod verdict;
 
 #[cfg(test)]
@@ -16,6 +21,7 @@ use crate::effect::ModelFiles;
 use crate::gate::Verdict;
 use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug};
 use crate::training::spec::{Failure, Metric, MetricValue, ProbeResult, Trust};
+use old::OldJudge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +51,9 @@ pub struct Run {
     pub is_aside: bool,
     /// Digest of the judge.
     pub judge_digest: Option<Digest>,
+    /// What the judge before this one says, where the model that is live or proposed had another.
+    #[serde(default)]
+    pub old_judge: Option<OldJudge>,
     /// The model it made.
     pub made: Option<ModelFiles>,
     /// Small files of the evaluation (samples, schema, plots), by path.
@@ -179,6 +188,7 @@ impl Run {
             judge_sha: None,
             is_aside: false,
             judge_digest: None,
+            old_judge: None,
             made: None,
             evidence: Vec::new(),
             metrics: BTreeMap::new(),

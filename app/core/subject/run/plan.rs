@@ -1,9 +1,11 @@
 //! From contract to stage plans: which files, which software, which commands.
 
 use super::Run;
-use crate::contract::{Contract, Judge, Resources, Serve, Service, Training};
+use super::evaluate::Bench;
+use super::parity::Side;
+use crate::contract::{Contract, Resources, Serve, Service, Training};
 use crate::effect::{ModelFiles, ServePlan, StagePlan};
-use crate::name::{CommitSha, Repo, Slug};
+use crate::name::Slug;
 use crate::subject::ask::{Manifest, ModelAt};
 use crate::training::spec::{Sample, StageKind, StepSpec, Trust};
 use std::collections::BTreeMap;
@@ -40,66 +42,45 @@ pub(super) fn train(run: &Run, contract: &Training, judge: Option<&Training>) ->
     }
 }
 
-/// The judge's code and data from the protected base, over the candidate and, where there is one, the live model.
+/// A judge's code and data over models, one step each, named as they are.
 pub(super) fn evaluate(
     run: &Run,
-    contract: &Training,
-    judge: &Judge,
-    judge_sha: &CommitSha,
-    live: Option<ModelFiles>,
+    name: &str,
+    bench: &Bench<'_>,
+    models: Vec<ModelFiles>,
 ) -> StagePlan {
-    let step = |name: &str| {
-        let mut spec = step_spec(name, &judge.run, &judge.resources, judge.timeout_s);
+    let judge = bench.judge;
+    let step = |model: &ModelFiles| {
+        let mut spec = step_spec(&model.name, &judge.run, &judge.resources, judge.timeout_s);
         spec.env = judge.env.clone();
-        spec.model = Some(name.to_owned());
-        spec.outputs = name.to_owned();
+        spec.model = Some(model.name.clone());
+        spec.outputs = model.name.clone();
         spec
     };
-    let mut models: Vec<ModelFiles> = Vec::new();
-    let mut steps = Vec::new();
-    if let Some(made) = &run.made {
-        models.push(ModelFiles {
-            name: "candidate".to_owned(),
-            ..made.clone()
-        });
-        steps.push(step("candidate"));
-    }
-    if let Some(live) = live {
-        models.push(ModelFiles {
-            name: "live".to_owned(),
-            ..live
-        });
-        steps.push(step("live"));
-    }
     StagePlan {
-        sha: judge_sha.clone(),
-        runtime: contract.runtime.clone(),
+        sha: bench.sha.clone(),
+        runtime: bench.contract.runtime.clone(),
         trust: Trust::Trusted,
-        steps,
+        steps: models.iter().map(step).collect(),
         models,
         data: judge.data.first().cloned(),
-        ..blank(run, "evaluate", StageKind::Evaluate)
+        ..blank(run, name, StageKind::Evaluate)
     }
 }
 
 /// The service's default branch, in its own runtime, answering the evaluation's samples with the candidate.
-pub(super) fn parity(
-    run: &Run,
-    repo: &Repo,
-    sha: &CommitSha,
-    service: &Service,
-    samples: Vec<Sample>,
-) -> StagePlan {
+pub(super) fn parity(run: &Run, name: &str, side: &Side, samples: Vec<Sample>) -> StagePlan {
+    let service = &side.contract;
     let models: Vec<ModelFiles> = run.made.clone().into_iter().collect();
     let model = models.first().map(|m| m.name.clone());
     StagePlan {
-        repo: repo.clone(),
-        sha: sha.clone(),
+        repo: side.repo.clone(),
+        sha: side.head.clone(),
         runtime: service.runtime.clone(),
         trust: Trust::Trusted,
         models,
         serve: Some(serve_plan(&service.serve, samples, model, BTreeMap::new())),
-        ..blank(run, "parity", StageKind::Check)
+        ..blank(run, name, StageKind::Check)
     }
 }
 

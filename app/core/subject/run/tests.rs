@@ -1,5 +1,7 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
+mod judging;
+
 use super::*;
 use crate::effect::{Effect, Hint};
 use crate::name::RepoPath;
@@ -214,7 +216,7 @@ fn a_broken_contract_fails_with_its_lines_and_a_missing_one_says_nothing() {
     let act = wanted(&world, &cause);
     assert_eq!(act.state.phase, Phase::Failed);
     expect![[r#"
-        check train Failure: contract: `bowsprit.yaml` has 5 problems, the first in line 1 [bowsprit.yaml:1 `model` is missing in the training contract: the name of the model, such as `model: digits`] [bowsprit.yaml:1 `service` is missing in the training contract: the repository that serves the model, such as `service: digits-service`] [bowsprit.yaml:1 `steps` is missing in the training contract: at least one, such as `- {name: train, run: [python, train.py]}`] [bowsprit.yaml:1 `evaluate` is missing in the training contract: write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, or `evaluate: self` to trust the figures that training reports] [bowsprit.yaml:2 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, checks, triggers)]
+        check train Failure: contract: `bowsprit.yaml` has 5 problems, the first in line 1 [bowsprit.yaml:1 `model` is missing in the training contract: the name of the model, such as `model: digits`] [bowsprit.yaml:1 `service` is missing in the training contract: the repository that serves the model, such as `service: digits-service`] [bowsprit.yaml:1 `steps` is missing in the training contract: at least one, such as `- {name: train, run: [python, train.py]}`] [bowsprit.yaml:1 `evaluate` is missing in the training contract: write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, or `evaluate: self` to trust the figures that training reports] [bowsprit.yaml:2 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers)]
         event ada: run train failed (`bowsprit.yaml` has 5 problems, the first in line 1)"#]].assert_eq(&told(&act));
     world.contract(TRAINING, 'b', "");
     check(&world, &cause, expect![[""]]);

@@ -77,6 +77,7 @@ fn a_proposal_lands_with_its_digests() {
         uri: String::new(),
         files: made.files,
         judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
         run: "r7".to_owned(),
         training: crate::subject::ask::TrainingRef {
             repo_id: TRAINING,

@@ -1,0 +1,192 @@
+//! Measuring: what a judge finds in the candidate and in the live model.
+
+use super::stage::{Found, stage};
+use super::{Phase, Run, plan};
+use crate::artifact::File;
+use crate::contract::{Evaluate, Judge, Training};
+use crate::effect::{ModelFiles, StagePlan, Version};
+use crate::name::{CommitSha, Digest, RepoPath};
+use crate::subject::Given;
+use crate::subject::ask::{Ask, StageView};
+use crate::training::spec::{Metric, RunResult, StepResult};
+use std::collections::BTreeMap;
+
+/// The models' names in a stage.
+const CANDIDATE: &str = "candidate";
+const LIVE: &str = "live";
+
+/// A judge, with all that it needs to judge.
+pub(super) struct Bench<'a> {
+    /// Stands before the names of its stages.
+    pub(super) prefix: &'static str,
+    pub(super) contract: &'a Training,
+    pub(super) judge: &'a Judge,
+    /// Where its code and its data come from.
+    pub(super) sha: CommitSha,
+    pub(super) digest: Digest,
+}
+
+impl<'a> Bench<'a> {
+    /// The judge of a contract at a commit; `None` inside where training measures itself.
+    pub(super) fn of(
+        run: &Run,
+        prefix: &'static str,
+        contract: &'a Training,
+        sha: &CommitSha,
+        ask: &mut Ask,
+    ) -> Option<Option<Bench<'a>>> {
+        let Evaluate::Judge(judge) = &contract.evaluate else {
+            return Some(None);
+        };
+        let files = ask.judge_digest(run.repo.id, sha, &paths(judge))?;
+        Some(Some(Bench {
+            prefix,
+            contract,
+            judge,
+            sha: sha.clone(),
+            digest: digest(&files, judge, contract),
+        }))
+    }
+}
+
+/// The files that judge: data, the programs named on the command line, the repository's policies.
+fn paths(judge: &Judge) -> Vec<RepoPath> {
+    let mut paths = judge.data.clone();
+    paths.extend(
+        judge
+            .run
+            .iter()
+            .filter(|word| !word.starts_with('-'))
+            .filter_map(|word| RepoPath::parse(word).ok()),
+    );
+    paths.extend(RepoPath::parse(".bowsprit/policies").ok());
+    paths
+}
+
+/// Digest of what judges: its files, how it is started, its gates; what only trains does not count.
+pub(super) fn digest(files: &Digest, judge: &Judge, contract: &Training) -> Digest {
+    let said = serde_json::json!([judge.run, judge.data, judge.env, contract.gates]);
+    Digest::of(format!("{files}\n{said}").as_bytes())
+}
+
+/// What a judge found.
+pub(super) struct Measured {
+    pub(super) candidate: BTreeMap<String, Metric>,
+    /// The live model's figures, with its version.
+    pub(super) live: Option<(u64, BTreeMap<String, Metric>)>,
+    /// Small files of the candidate's evaluation.
+    pub(super) evidence: Vec<File>,
+    /// Where metrics were looked for.
+    pub(super) searched: Vec<String>,
+    /// Why the live model could not be measured.
+    pub(super) note: Option<String>,
+    /// Last lines of the log.
+    pub(super) tail: Vec<String>,
+}
+
+/// Has a judge measure, on the same rows.
+pub(super) fn measure(
+    run: &mut Run,
+    bench: &Bench<'_>,
+    live: Option<&Version>,
+    given: &Given<Run>,
+    ask: &mut Ask,
+) -> Option<Result<Measured, Found>> {
+    let candidate = run.made.clone().map(|made| named(CANDIDATE, made));
+    let mut models: Vec<ModelFiles> = candidate.into_iter().collect();
+    models.extend(live.map(|version| named(LIVE, files(version))));
+    let name = format!("{}evaluate", bench.prefix);
+    let plan = plan::evaluate(run, &name, bench, models);
+    let (done, note) = match ended(run, &name, plan, given, ask)? {
+        Ok(ended) => ended,
+        Err(found) => return Some(Err(found)),
+    };
+    let candidate = done.steps.iter().find(|step| step.name == CANDIDATE);
+    Some(Ok(Measured {
+        live: live.map(|version| (version.version, metrics(&done, LIVE))),
+        evidence: done
+            .outputs
+            .iter()
+            .filter_map(|file| under(file, CANDIDATE))
+            .collect(),
+        searched: candidate.map_or_else(Vec::new, |step| step.searched.clone()),
+        candidate: metrics(&done, CANDIDATE),
+        note,
+        tail: done.tail,
+    }))
+}
+
+fn named(name: &str, files: ModelFiles) -> ModelFiles {
+    ModelFiles {
+        name: name.to_owned(),
+        ..files
+    }
+}
+
+fn files(version: &Version) -> ModelFiles {
+    ModelFiles {
+        name: version.model.to_string(),
+        version: Some(version.version),
+        digest: version.digest.clone(),
+        files: version.files.clone(),
+    }
+}
+
+fn metrics(done: &RunResult, name: &str) -> BTreeMap<String, Metric> {
+    let step = |step: &&StepResult| step.name == name;
+    let found = done.steps.iter().find(step);
+    found.map_or_else(BTreeMap::new, |step| step.metrics.clone())
+}
+
+fn under(file: &File, folder: &str) -> Option<File> {
+    let path = file.path.as_str().strip_prefix(folder)?.strip_prefix('/')?;
+    Some(File {
+        path: RepoPath::parse(path).ok()?,
+        ..file.clone()
+    })
+}
+
+/// The end of a stage; that only the live model could not be measured is no end of the run, but is said.
+fn ended(
+    run: &mut Run,
+    name: &str,
+    plan: StagePlan,
+    given: &Given<Run>,
+    ask: &mut Ask,
+) -> Option<Result<(RunResult, Option<String>), Found>> {
+    let id = plan.stage.clone();
+    let has_candidate = plan.models.iter().any(|model| model.name == CANDIDATE);
+    let found = match stage(run, name, plan, given, ask)? {
+        Ok(done) => return Some(Ok((done, None))),
+        Err(found) => found,
+    };
+    Some(match ask.stage(&id)? {
+        StageView::Done(result)
+            if is_live_alone(run)
+                && (!has_candidate || !metrics(&result, CANDIDATE).is_empty()) =>
+        {
+            Ok(go_on(run, *result))
+        }
+        StageView::Done(_) | StageView::Unknown | StageView::Queued(_) | StageView::Running(_) => {
+            Err(found)
+        }
+    })
+}
+
+/// Whether the step that failed is the live model's.
+fn is_live_alone(run: &Run) -> bool {
+    let failed = run.failure.as_ref().map(|failure| failure.step.as_str());
+    failed == Some(LIVE)
+}
+
+/// Judges the candidate all the same: gates that compare say that the live model could not be measured.
+fn go_on(run: &mut Run, mut result: RunResult) -> (RunResult, Option<String>) {
+    let why = run.failure.take().map(|failure| failure.message);
+    run.phase = Phase::Running;
+    run.tail = Vec::new();
+    for step in result.steps.iter_mut().filter(|step| step.name == LIVE) {
+        step.metrics.clear();
+    }
+    let note = why.map(|why| format!("the live model could not be measured: {why}"));
+    (result, note)
+}

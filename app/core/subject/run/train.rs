@@ -1,0 +1,183 @@
+//! A training run: whether it is wanted, who judges it, and the model it made.
+
+use super::stage::{Found, broken, failed, skipped, stage};
+use super::{Phase, Run, Trigger, plan, verdict};
+use crate::contract::{Contract, Training};
+use crate::name::{CommitSha, Repo, RepoPath};
+use crate::subject::Given;
+use crate::subject::ask::{Ask, ContractAt};
+use crate::training::spec::{FailureKind, RunResult};
+
+/// Trains, then has the judge judge.
+pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
+    let contract = match ask.contract(run.repo.id, &run.sha)? {
+        ContractAt::Missing => return Some(skipped(run, None)),
+        ContractAt::Broken(problems) => return Some(broken(run, &problems)),
+        ContractAt::Good(contract, _) => contract,
+    };
+    let Contract::Training(contract) = *contract else {
+        return Some(skipped(run, None));
+    };
+    run.model = Some(contract.model.clone());
+    run.service = Some(contract.service.clone());
+    if run.stages.is_empty()
+        && let Some(found) = not_triggered(run, &contract, ask)?
+    {
+        return Some(found);
+    }
+    if run.stages.is_empty()
+        && let Some((step, why)) = super::secrets::refusal(run, &contract, ask)?
+    {
+        return Some(failed(run, FailureKind::Agent, &step, why));
+    }
+    let judge = judge_contract(run, &contract, ask)?;
+    let plan = plan::train(run, &contract, judge.as_ref());
+    let done = match stage(run, "train", plan, given, ask)? {
+        Ok(done) => done,
+        Err(found) => return Some(found),
+    };
+    if let Err(found) = take_model(run, &done) {
+        return Some(found);
+    }
+    let Some(judge) = judge else {
+        run.phase = Phase::Succeeded;
+        run.note =
+            Some("the base branch has no contract yet, so nothing judged this model".to_owned());
+        return Some(Found::Over(Vec::new()));
+    };
+    verdict::judge(run, &judge, &done, given, ask)
+}
+
+/// The contract that judges: the base's for a pull request, its own for a push to the default branch, and the default
+/// branch's for everything else. A branch of somebody's own making never judges itself.
+fn judge_contract(run: &mut Run, own: &Training, ask: &mut Ask) -> Option<Option<Training>> {
+    let base = match run.cause.trigger.pull() {
+        Some((_, base)) => base.clone(),
+        None => match protected(run, ask)? {
+            Some(base) => base,
+            None => {
+                run.judge_sha = Some(run.sha.clone());
+                return Some(Some(own.clone()));
+            }
+        },
+    };
+    let judge = match ask.contract(run.repo.id, &base)? {
+        ContractAt::Good(contract, _) => match *contract {
+            Contract::Training(contract) => Some(contract),
+            Contract::Service(_) => None,
+        },
+        ContractAt::Missing | ContractAt::Broken(_) => None,
+    };
+    run.judge_sha = judge.is_some().then_some(base);
+    Some(judge)
+}
+
+/// The commit of the default branch whose judge judges; `None` when it is the run's own.
+fn protected(run: &mut Run, ask: &mut Ask) -> Option<Option<CommitSha>> {
+    let Some(view) = ask.repository(run.repo.id)? else {
+        return Some(None);
+    };
+    run.is_aside = run.cause.trigger.branch() != Some(&view.default_branch);
+    if !run.is_aside && matches!(run.cause.trigger, Trigger::Push { .. }) {
+        return Some(None);
+    }
+    // The judge stays the one that was there at the first look.
+    match &run.judge_sha {
+        Some(judge) => Some(Some(judge.clone())),
+        None => ask.head(run.repo.id, &view.default_branch),
+    }
+}
+
+fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Option<Found>> {
+    let wanted = match &run.cause.trigger {
+        Trigger::Push { branch } => contract.triggers.push.contains(branch),
+        Trigger::Pull { .. } => contract.triggers.pull_request,
+        Trigger::Comment { .. } | Trigger::Again { .. } => return Some(None),
+    };
+    if !wanted {
+        return Some(Some(skipped(run, None)));
+    }
+    let Some(commit) = ask.commit(run.repo.id, &run.sha)? else {
+        return Some(Some(skipped(run, Some("the commit is gone"))));
+    };
+    if commit.message.contains("[skip train]") {
+        return Some(Some(skipped(
+            run,
+            Some("the commit message says `[skip train]`"),
+        )));
+    }
+    let base = match run.cause.trigger.pull() {
+        Some((_, base)) => Some(base.clone()),
+        None => commit.parents.first().cloned(),
+    };
+    let Some(base) = base else { return Some(None) };
+    let changes = ask.changes(run.repo.id, &base, &run.sha)?;
+    let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
+    if !changes.is_cut && !paths.is_empty() && contract.triggers.ignores(&paths) {
+        return Some(Some(skipped(
+            run,
+            Some("only paths changed that `triggers.paths-ignore` names"),
+        )));
+    }
+    Some(None)
+}
+
+/// The model among the outputs of training.
+fn take_model(run: &mut Run, done: &RunResult) -> Result<(), Found> {
+    if run.made.is_some() {
+        return Ok(());
+    }
+    run.runtime = done.runtime.clone();
+    run.unconfined = done.unconfined.clone();
+    let files: Vec<crate::artifact::File> = done
+        .outputs
+        .iter()
+        .filter_map(|file| {
+            let path = RepoPath::parse(file.path.as_str().strip_prefix("model/")?).ok()?;
+            Some(crate::artifact::File {
+                path,
+                ..file.clone()
+            })
+        })
+        .collect();
+    if files.is_empty() {
+        let seen: Vec<&str> = done
+            .outputs
+            .iter()
+            .take(5)
+            .map(|f| f.path.as_str())
+            .collect();
+        let message = format!(
+            "the steps wrote no model; write it to `$OUTPUTS_DIR/model/` (seen instead: {})",
+            if seen.is_empty() {
+                "nothing".to_owned()
+            } else {
+                seen.join(", ")
+            }
+        );
+        return Err(failed(run, FailureKind::MissingFile, "train", message));
+    }
+    let name = run
+        .model
+        .as_ref()
+        .map_or_else(|| "model".to_owned(), ToString::to_string);
+    run.made = Some(crate::effect::ModelFiles {
+        name,
+        version: None,
+        digest: crate::artifact::digest(&files),
+        files,
+    });
+    Ok(())
+}
+
+/// The service repository of a training run, where it can be seen.
+pub(super) fn service_repo(run: &Run, ask: &mut Ask) -> Option<Option<Repo>> {
+    let Some(name) = run
+        .service
+        .as_deref()
+        .and_then(|name| run.repo.name.sibling(name).ok())
+    else {
+        return Some(None);
+    };
+    Some(ask.repository_named(&name)?.map(|view| view.repo))
+}
