@@ -8,6 +8,8 @@ use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::github::client::{GitHub, Settings};
 use crate::http;
+use crate::http::connections::{self, Limits};
+use crate::http::disk::{Disk, Keep};
 use crate::http::health::Readiness;
 use crate::releases::Target;
 use crate::runs::Backend;
@@ -59,7 +61,13 @@ pub async fn start_on(
 ) -> anyhow::Result<Running> {
     let address = listener.local_addr()?;
     let store = Store::open(&config.store_url).await?;
-    let readiness = Readiness::default();
+    let readiness = Readiness::needing(Disk::new(
+        config.state_dir.clone(),
+        Keep {
+            percent: config.limits.disk_free_percent,
+            bytes: config.limits.disk_free_bytes,
+        },
+    ));
     let stop = CancellationToken::new();
     let rooms = Arc::new(rooms(&config, store.clone(), program).await?);
     let router = http::router(http::Front {
@@ -67,7 +75,12 @@ pub async fn start_on(
         rooms: rooms.clone(),
         readiness: readiness.clone(),
     });
-    let door = serve(listener, router, stop.clone());
+    let door = tokio::spawn(connections::serve(
+        listener,
+        router,
+        Limits::default(),
+        stop.clone(),
+    ));
     let tasks = worker::start(&rooms, &stop);
     readiness.set_started();
     tracing::info!("listening on {address}");
@@ -157,18 +170,6 @@ async fn hello(github: &GitHub) -> anyhow::Result<Login> {
     Ok(Login::parse("bowsprit[bot]")?)
 }
 
-fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let ended = async move { stop.cancelled().await };
-        if let Err(error) = axum::serve(listener, router)
-            .with_graceful_shutdown(ended)
-            .await
-        {
-            tracing::error!("cannot serve: {error}");
-        }
-    })
-}
-
 impl Running {
     /// Stops taking new work, finishes what is at hand, closes the store.
     pub async fn stop(self) -> anyhow::Result<()> {
@@ -180,7 +181,9 @@ impl Running {
         {
             tracing::warn!("some work did not end in time; the next start goes on with it");
         }
-        self.door.abort();
+        self.door
+            .await
+            .context("cannot close the connections in order")?;
         self.rooms.store.close().await
     }
 }

@@ -5,6 +5,7 @@
 
 mod read;
 pub mod reference;
+mod secrets;
 
 use read::Reader;
 use secrecy::SecretString;
@@ -32,6 +33,8 @@ pub struct Config {
     pub releases: Releases,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
+    /// Values of the secrets that steps may name.
+    pub secrets: Secrets,
     /// Where the store is.
     pub store_url: String,
     /// Commands.
@@ -41,6 +44,9 @@ pub struct Config {
     /// Whether pages can be read without a token; only where the server is reached from this machine alone.
     pub open_reading: bool,
 }
+
+/// Values of named secrets, by lower-case `owner/name` and the secret's name.
+pub type Secrets = BTreeMap<String, BTreeMap<String, SecretString>>;
 
 /// GitHub, and who we are there.
 #[derive(Debug, Clone)]
@@ -112,6 +118,10 @@ pub struct Limits {
     pub bodies_at_once: usize,
     /// What a run may write. Units: bytes.
     pub run_disk_bytes: u64,
+    /// Of the disk of the state, this part stays free, or [`Limits::disk_free_bytes`] do. Units: percent.
+    pub disk_free_percent: u64,
+    /// So much free is enough on a disk of any size. Units: bytes.
+    pub disk_free_bytes: u64,
     /// Writes to GitHub within any minute, per installation. GitHub itself allows about 80.
     pub github_writes_per_minute: usize,
     /// Writes to GitHub within any hour, per installation. GitHub itself allows about 500.
@@ -216,6 +226,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let runs = runs(reader);
     let releases = releases(reader);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
+    let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
     let chatops = chatops(reader);
     let limits = limits(reader);
@@ -228,6 +239,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         runs: runs?,
         releases: releases?,
         reconcile_every: every?,
+        secrets,
         store_url: store_url?,
         chatops,
         limits: limits?,
@@ -412,6 +424,8 @@ fn compatibility(reader: &mut Reader, key: &str, text: &str) -> Compatibility {
 fn limits(reader: &mut Reader) -> Option<Limits> {
     let bodies = reader.number_or("limits.bodies_at_once", 64, 1..=1_024);
     let disk = reader.number_or("limits.run_disk_bytes", 10 << 30, 1 << 20..=1 << 50);
+    let percent = reader.number_or("limits.disk_free_percent", 10, 0..=100);
+    let free = reader.number_or("limits.disk_free_bytes", 5 << 30, 0..=1 << 50);
     let minute = reader.number_or("limits.github_writes_per_minute", 70, 10..=1_000_000);
     let hour = reader.number_or("limits.github_writes_per_hour", 450, 60..=10_000_000);
     let key = "limits.github_unknown_wait";
@@ -426,6 +440,8 @@ fn limits(reader: &mut Reader) -> Option<Limits> {
         github_unknown_wait: unknown?,
         bodies_at_once: usize::try_from(bodies?).ok()?,
         run_disk_bytes: disk?,
+        disk_free_percent: percent?,
+        disk_free_bytes: free?,
     })
 }
 

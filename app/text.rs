@@ -26,8 +26,8 @@ const TEMPLATES_MAX: usize = 1_000;
 /// Folders of files to copy and of pages, not of Markdown.
 const NOT_TEXTS: [&str; 2] = ["quickstarts/", "pages/"];
 
-/// Shows a value as Markdown.
-type Show = fn(&Value) -> String;
+/// Shows a value as Markdown, or on pages as HTML.
+pub(crate) type Show = fn(&Value) -> String;
 
 /// What a template may do with a value beside showing it escaped; each gives Markdown.
 const HELPERS: [(&str, Show); 11] = [
@@ -67,7 +67,7 @@ impl Texts {
         engine.set_strict_mode(true);
         engine.register_escape_fn(text::escape);
         for (name, show) in HELPERS {
-            engine.register_helper(name, Box::new(helper(show)));
+            register_helper(&mut engine, name, show);
         }
         engine.register_helper("ago", Box::new(ago));
         let is_text = |path: &str| {
@@ -149,26 +149,21 @@ fn load_dir(engine: &mut Handlebars<'static>, root: &Path) -> anyhow::Result<()>
     Ok(())
 }
 
-/// A helper of one value whose output is Markdown already.
-fn helper(
-    show: impl Fn(&Value) -> String + Send + Sync + 'static,
-) -> impl Fn(
-    &Helper<'_>,
-    &Handlebars<'_>,
-    &Context,
-    &mut RenderContext<'_, '_>,
-    &mut dyn Output,
-) -> HelperResult
-+ Send
-+ Sync
-+ 'static {
-    move |helper, _, _, _, out| {
+/// Gives templates a helper of one value. What `show` makes of it is not escaped again; a value that is missing is an error.
+pub(crate) fn register_helper(engine: &mut Handlebars<'static>, name: &str, show: Show) {
+    let helper = move |helper: &Helper<'_>,
+                       _: &Handlebars<'_>,
+                       _: &Context,
+                       _: &mut RenderContext<'_, '_>,
+                       out: &mut dyn Output|
+          -> HelperResult {
         let value = helper.param(0).filter(|value| !value.is_value_missing());
         let value = value
             .ok_or_else(|| RenderErrorReason::Other(format!("`{}` has no value", helper.name())))?;
         out.write(&show(value.value()))?;
         Ok(())
-    }
+    };
+    engine.register_helper(name, Box::new(helper));
 }
 
 /// `{{ago then_ms now_ms}}`: how long ago, in words.

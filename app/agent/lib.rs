@@ -7,6 +7,7 @@
 pub mod confine;
 pub mod gateway;
 pub mod metrics;
+pub mod patient;
 pub mod run;
 pub mod runtime;
 pub mod serve;

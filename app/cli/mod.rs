@@ -11,6 +11,7 @@ mod invoke;
 mod keys;
 mod logs;
 pub(crate) mod out;
+mod pause;
 mod place;
 mod queues;
 mod run;
@@ -91,6 +92,10 @@ enum Verb {
     Invoke(invoke::Invoke),
     /// Show or change the keys of an environment
     Keys(keys::Keys),
+    /// Stop all merges and deployments, previews apart
+    Pause(pause::Pause),
+    /// End the pause
+    Resume,
     /// Remove a model or an environment that is not live
     #[command(subcommand)]
     Delete(run::Delete),
@@ -208,6 +213,8 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         | Verb::Update(_)
         | Verb::Invoke(_)
         | Verb::Keys(_)
+        | Verb::Pause(_)
+        | Verb::Resume
         | Verb::Delete(_)
         | Verb::Deliveries(_)
         | Verb::Effects(_) => {
@@ -228,6 +235,8 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         Verb::Update(args) => run::update(args, &remote).await?,
         Verb::Invoke(args) => return invoke::run(args, &remote).await,
         Verb::Keys(args) => keys::run(args, &remote).await?,
+        Verb::Pause(args) => pause::pause(args, &remote).await?,
+        Verb::Resume => pause::resume(&remote).await?,
         Verb::Delete(verb) => run::delete(verb, &remote).await?,
         Verb::Deliveries(verb) => queues::run(queues::Queue::Deliveries, verb, &remote).await?,
         Verb::Effects(verb) => queues::run(queues::Queue::Effects, verb, &remote).await?,

@@ -34,6 +34,7 @@ pub const REFERENCE: &[Key] = keys! {
     "github.ca_file" "none" "A certificate to trust beside the system's, PEM.";
     "runs.backend" "local" "Who trains: `local`, this machine. `kubernetes` is refused: it is not built yet.";
     "runs.slots" "<cores>" "Stages of runs at work at once, 1 to 1024.";
+    "secrets.\"<owner/name>\".<NAME>" "none" "A file with the value of the secret that steps of this repository call `NAME`: text of 8 bytes to 64 KiB. Read at the start.";
     "releases.backend" "local" "Who serves: `local`, this machine. `kubernetes` is refused: it is not built yet.";
     "releases.ports" "any free port" "Ports that environments may listen on, such as `20000-20999`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
@@ -43,6 +44,8 @@ pub const REFERENCE: &[Key] = keys! {
     "chatops.repositories.\"<owner/name>\"" "<chatops.compatibility>" "The same for one repository.";
     "limits.bodies_at_once" "64" "Webhook bodies above 64 KiB read at once, 1 to 1024.";
     "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
+    "limits.disk_free_percent" "10" "No delivery is taken while the disk of `state_dir` has less than this part free, and also less than `limits.disk_free_bytes`; 0 to 100, 0 never looks.";
+    "limits.disk_free_bytes" "5368709120" "So much free is enough on a disk of any size, 0 to 1 PiB.";
     "limits.github_writes_per_minute" "70" "Writes to GitHub within any minute, per installation. GitHub allows about 80.";
     "limits.github_writes_per_hour" "450" "Writes to GitHub within any hour, per installation. GitHub allows about 500.";
     "limits.github_unknown_wait" "30s" "After a call whose outcome is unknown, GitHub is not asked to do it again for this long, 1s to 600s.";
@@ -63,7 +66,9 @@ pub fn reference_markdown() -> String {
          [github]\n\
          app_id = 123456\n\
          private_key_file = \"/etc/bowsprit/app.pem\"\n\
-         webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\
+         webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\n\
+         [secrets.\"octo/digits-training\"]\n\
+         DATASET_KEY = \"/etc/bowsprit/dataset-key\"\n\
          ```\n\n\
          | key | default | what it is |\n\
          | --- | --- | --- |\n",

@@ -140,3 +140,50 @@ fn the_reference_names_every_key_and_no_other() {
         .collect();
     assert_eq!(&named, reader.asked());
 }
+
+#[test]
+fn secrets_of_steps_are_files_by_repository_and_name() {
+    let dir = home();
+    let with = |lines: &str| format!("{}{lines}", good(&dir));
+    let file = dir.path().join("secret").display().to_string();
+    let text = with(&format!(
+        "[secrets.\"Octo/new.team\"]\nDATASET_KEY = {file:?}\n"
+    ));
+    let config = load(&dir, &text, &[]).unwrap();
+    let value = &config.secrets["octo/new.team"]["DATASET_KEY"];
+    assert_eq!(value.expose_secret(), format!("{SECRET}\n"));
+    assert!(!format!("{config:?}").contains(SECRET));
+    std::fs::write(dir.path().join("short"), "1234567\n").unwrap();
+    for (lines, told) in [
+        (format!("[secrets]\nKEY = {file:?}\n"), "below a repository"),
+        (
+            format!("[secrets.digits]\nKEY = {file:?}\n"),
+            "`digits` is not `owner/name`",
+        ),
+        (
+            format!("[secrets.\"a/b\"]\n\"2-x\" = {file:?}\n"),
+            "no name of a secret",
+        ),
+        (
+            "[secrets.\"a/b\"]\nKEY = \"/none\"\n".to_owned(),
+            "No such file",
+        ),
+        (
+            format!(
+                "[secrets.\"a/b\"]\nKEY = \"{}/short\"\n",
+                dir.path().display()
+            ),
+            "shorter than 8 bytes",
+        ),
+        (
+            format!("[secrets.\"a/b\"]\nKEY = {file:?}\n[secrets.\"A/b\"]\nKEY = {file:?}\n"),
+            "twice",
+        ),
+    ] {
+        let problems = load(&dir, &with(&lines), &[]).unwrap_err();
+        assert!(
+            problems.len() == 1 && problems[0].contains(told),
+            "{problems:?}"
+        );
+    }
+}

@@ -109,15 +109,6 @@ pub enum Effect {
     },
     /// Files are committed on a branch, perhaps tagged, and a pull request is open for it.
     Propose(Box<Propose>),
-    /// A pull request is closed and its branch of ours deleted.
-    Close {
-        /// Where.
-        repo: Repo,
-        /// Which.
-        pr: PrNumber,
-        /// A branch of ours to delete.
-        branch: Option<BranchName>,
-    },
     /// Exactly this head is merged.
     Merge {
         /// Where.
@@ -320,6 +311,9 @@ pub struct DeployPlan {
     pub generation: u64,
     /// The service's commit.
     pub commit: CommitSha,
+    /// Whether the commit is trusted.
+    #[serde(default = "Trust::untold")]
+    pub trust: Trust,
     /// Software.
     pub runtime: Option<RuntimeSpec>,
     /// The server; `None` while there is no model.

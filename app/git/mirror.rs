@@ -20,6 +20,14 @@ const PULLS: &str = "+refs/pull/*/head:refs/pull/*/head";
 /// A mirror with more packs is packed anew.
 const PACKS_MAX: usize = 60;
 
+/// A repository has no such commit, or no longer.
+#[derive(Debug, thiserror::Error)]
+#[error("`{repo}` has no commit {sha}")]
+pub struct NoCommit {
+    repo: RepoName,
+    sha: CommitSha,
+}
+
 /// Where the mirrors are and where they come from.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,16 +39,6 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The limits of a fetch.
     pub limits: FetchLimits,
-}
-
-/// A commit that the repository was asked for and does not have.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("`{repo}` has no commit {sha}")]
-pub struct NoCommit {
-    /// Which repository.
-    pub repo: RepoName,
-    /// Which commit.
-    pub sha: CommitSha,
 }
 
 /// The mirrors; a clone is the same mirrors.
@@ -116,7 +114,7 @@ impl Mirrors {
             None => Ok(()),
             Some(sha) => Err(NoCommit {
                 repo: repo.name.clone(),
-                sha: sha.clone(),
+                sha: (*sha).clone(),
             }
             .into()),
         }

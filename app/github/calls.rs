@@ -46,7 +46,6 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/repos/{}/{}/git/ref/{}" Some("contents"), "read";
     "POST" "/repos/{}/{}/git/refs" Some("contents"), "write";
     "PATCH" "/repos/{}/{}/git/refs/{}" Some("contents"), "write";
-    "DELETE" "/repos/{}/{}/git/refs/{}" Some("contents"), "write";
     "POST" "/repos/{}/{}/git/trees" Some("contents"), "write";
     "PATCH" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/comments/{}/reactions" Some("issues"), "write";

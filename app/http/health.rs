@@ -1,5 +1,6 @@
 //! Whether the server lives, whether it should be sent anything, and its figures.
 
+use super::disk::Disk;
 use crate::store::Store;
 use crate::telemetry;
 use axum::Router;
@@ -21,9 +22,20 @@ struct Flags {
     is_started: AtomicBool,
     is_stopping: AtomicBool,
     is_full: AtomicBool,
+    disk: Option<Disk>,
 }
 
 impl Readiness {
+    /// One that also needs room on this disk.
+    pub fn needing(disk: Disk) -> Readiness {
+        Readiness {
+            flags: Arc::new(Flags {
+                disk: Some(disk),
+                ..Flags::default()
+            }),
+        }
+    }
+
     /// Everything is up.
     pub fn set_started(&self) {
         self.flags.is_started.store(true, Ordering::Relaxed);
@@ -42,6 +54,11 @@ impl Readiness {
     /// Whether deliveries could not be stored when one last came.
     pub fn is_full(&self) -> bool {
         self.flags.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Whether the disk has less room than shall stay free.
+    pub fn is_disk_low(&self) -> bool {
+        self.flags.disk.as_ref().is_some_and(Disk::is_low)
     }
 
     fn is_started(&self) -> bool {
@@ -81,6 +98,8 @@ async fn ready(State(health): State<Health>) -> Response {
         "starting\n"
     } else if readiness.is_stopping() || health.store.is_stopped() {
         "stopping\n"
+    } else if readiness.is_disk_low() {
+        "the disk is nearly full\n"
     } else if readiness.is_full() {
         "cannot store deliveries\n"
     } else {

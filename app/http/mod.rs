@@ -6,6 +6,8 @@
 mod access;
 mod answer;
 mod api;
+pub mod connections;
+pub mod disk;
 pub mod health;
 mod logs;
 mod openapi;

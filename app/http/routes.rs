@@ -1,6 +1,6 @@
 //! The routes of the API: one table that the router and the OpenAPI document are made from.
 
-use super::api::{environments, models, pulls, queues, runs, start, status, tokens};
+use super::api::{environments, models, pause, pulls, queues, runs, start, status, tokens};
 use super::{Desk, logs};
 use crate::store::Scope;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -320,6 +320,25 @@ pub(super) const ROUTES: &[Route] = &[
         "How long the queues are.",
         || get(status::status),
     ),
+    read(
+        "/pause",
+        Gives::One("Paused"),
+        "Whether everything is paused, by whom and why.",
+        || get(pause::show),
+    ),
+    Route {
+        body: Some("NewPause"),
+        gives: Gives::One("Paused"),
+        ..act(
+            "/pause",
+            Scope::Admin,
+            "Pauses everything: nothing merges and nothing but previews is deployed, break-glass changes apart.",
+            || post(pause::begin),
+        )
+    },
+    gone("/pause", Gives::One("Paused"), "Ends the pause.", || {
+        delete(pause::end)
+    }),
     Route {
         scope: Scope::Admin,
         ..read(

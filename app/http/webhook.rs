@@ -192,6 +192,9 @@ struct Claims {
 }
 
 async fn hear(State(door): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {
+    if door.readiness.is_disk_low() {
+        return Err(Refusal::Full);
+    }
     let (parts, body) = request.into_parts();
     let claims = claims(&parts.headers)?;
     let declared = length(&parts.headers);

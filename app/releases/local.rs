@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use bowsprit_core::effect::{DeployPlan, ServePlan};
 use bowsprit_core::name::{Digest, RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source};
+use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -85,6 +85,7 @@ impl Local {
         let ordered = tokio::task::spawn_blocking(move || {
             let server = plan.serve.as_ref().map(|serve| ServerSpec {
                 runtime: plan.runtime.clone(),
+                trust: plan.trust,
                 models,
                 digests,
                 ..server(serve, snapshot.clone(), shop.cache_dir.clone())
@@ -345,6 +346,7 @@ fn server(plan: &ServePlan, snapshot: Source, cache_dir: String) -> ServerSpec {
     ServerSpec {
         snapshot,
         runtime: None,
+        trust: Trust::Untrusted,
         cache_dir,
         run: plan.run.clone(),
         ready: plan.ready.clone(),

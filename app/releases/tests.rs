@@ -6,6 +6,7 @@ use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
 use bowsprit_core::serving::spec::{DoorSpec, RolloutPhase, ServeSpec};
+use bowsprit_core::training::spec::Trust;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -129,6 +130,7 @@ fn plan(generation: u64) -> DeployPlan {
         release: format!("release-{generation}"),
         generation,
         commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
+        trust: Trust::Trusted,
         runtime: None,
         serve: Some(ServePlan {
             run: vec!["python".to_owned(), "-m".to_owned(), "digits".to_owned()],
@@ -441,4 +443,22 @@ async fn configured_ports_are_used_one_each() {
         assert!(range.contains(&port) && !ports.contains(&port), "{text}");
         ports.push(port);
     }
+}
+
+#[tokio::test]
+async fn a_server_has_the_trust_of_its_release() {
+    let house = House::new();
+    for (generation, trust) in [(1, Trust::Untrusted), (2, Trust::Trusted)] {
+        let plan = DeployPlan {
+            trust,
+            ..plan(generation)
+        };
+        house.deploy(&plan).await.unwrap();
+        assert_eq!(house.wanted().server.unwrap().trust, trust);
+    }
+    // An order from before orders told it counts as the lesser.
+    let mut old = serde_json::to_value(house.wanted()).unwrap();
+    old["server"].as_object_mut().unwrap().remove("trust");
+    let old: ServeSpec = serde_json::from_value(old).unwrap();
+    assert_eq!(old.server.unwrap().trust, Trust::Untrusted);
 }

@@ -93,7 +93,10 @@ impl Book {
             let desk = Desk::new(entry.path());
             match desk.meta() {
                 Ok(meta) => book.adopt(stage, desk, meta),
-                Err(error) => tracing::debug!("stage `{stage}` is passed over: {error:#}"),
+                Err(error) => {
+                    tracing::debug!("stage `{stage}` is passed over: {error:#}");
+                    desk.drop_secrets();
+                }
             }
         }
         Ok(book)
@@ -116,6 +119,10 @@ impl Book {
             Some(started) => State::Running(started),
             None => State::Queued,
         };
+        match state {
+            State::Queued | State::Running(_) => {}
+            State::Collecting(_) | State::Done => desk.drop_secrets(),
+        }
         let is_old = matches!(state, State::Done) && desk.is_swept();
         let entry = Entry {
             meta,
@@ -278,6 +285,7 @@ impl Entry {
         match &self.state {
             State::Queued if self.desk.is_cancelled() => self.cancel(),
             State::Running(_) if self.desk.has_result() => {
+                self.desk.drop_secrets();
                 self.state = State::Collecting(Collecting::now());
                 Ok(())
             }
@@ -361,6 +369,7 @@ impl Entry {
     }
 
     fn leave(&mut self, result: &RunResult) -> anyhow::Result<()> {
+        self.desk.drop_secrets();
         self.desk.write_result(result)?;
         self.state = State::Collecting(Collecting::now());
         Ok(())

@@ -1,7 +1,7 @@
 //! The directory of one stage: what lies there, and who wrote it.
 //!
 //! Ours: `meta.json`, `spec.json` (last of the two: with it the stage is taken), `started.json`, `cancel`, and
-//! `ingested.json`, the checked result. The agent's: `agent.lock`, `status.json`, `result.json`, `log.txt`, `outputs/`.
+//! `ingested.json`, the checked result; `secrets/` until the agent takes them. The agent's: `agent.lock`, `status.json`, `result.json`, `log.txt`, `outputs/`.
 
 use crate::files::{self, Readers, Stamp};
 use anyhow::Context as _;
@@ -82,6 +82,18 @@ impl Desk {
     pub(super) fn write_order(&self, meta: &Meta, spec: &RunSpec) -> anyhow::Result<()> {
         files::write(&self.path("meta.json"), meta, Readers::Usual)?;
         files::write(&self.path("spec.json"), spec, Readers::Usual)
+    }
+
+    /// Where the values of named secrets are handed over, and where the agent lays them out for a step.
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.path("secrets")
+    }
+
+    /// Removes what is left of secrets: nobody reads them any more.
+    pub(super) fn drop_secrets(&self) {
+        if let Err(error) = files::remove_tree(&self.secrets()) {
+            tracing::error!("secrets stay in `{}`: {error}", self.dir.display());
+        }
     }
 
     /// Whose stage it is. Errors: there is no order.

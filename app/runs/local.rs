@@ -6,8 +6,9 @@
 use super::book::{Book, Collecting, State};
 use super::desk::{Desk, Meta};
 use super::ingest;
+use super::vault;
 use crate::artifacts::Artifacts;
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::files;
 use crate::hands::{self, Hands, StartError};
 use anyhow::Context as _;
@@ -43,6 +44,7 @@ struct Shop {
     agent: Hands,
     slots: usize,
     limits: Limits,
+    secrets: Secrets,
     artifacts: Artifacts,
     book: Mutex<Book>,
 }
@@ -65,6 +67,7 @@ impl Local {
                     disk_bytes: config.limits.run_disk_bytes,
                     ..Limits::default()
                 },
+                secrets: config.secrets.clone(),
                 book: Mutex::new(book),
                 dir,
                 artifacts,
@@ -84,10 +87,12 @@ impl Local {
             hands::drop_snapshot(&snapshot);
             return Ok(());
         }
+        let secrets = vault::values(&self.shop.secrets, plan)
+            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
         let spec = self.shop.spec(plan, snapshot, models);
         let (shop, repo) = (Arc::clone(&self.shop), plan.repo.id);
-        let taken = tokio::task::spawn_blocking(move || shop.take(repo, spec)).await;
+        let taken = tokio::task::spawn_blocking(move || shop.take(repo, spec, &secrets)).await;
         Ok(taken.context("cannot take the stage")??)
     }
 
@@ -162,7 +167,7 @@ impl Shop {
         }
     }
 
-    fn take(&self, repo: RepoId, mut spec: RunSpec) -> anyhow::Result<()> {
+    fn take(&self, repo: RepoId, mut spec: RunSpec, secrets: &vault::Values) -> anyhow::Result<()> {
         let stage = spec.id.clone();
         let desk = Desk::new(self.dir.join(&stage));
         let mut book = self.book();
@@ -178,7 +183,11 @@ impl Shop {
             seq: book.next_seq(),
             enqueued_ms: now_ms(),
         };
-        desk.write_order(&meta, &spec)?;
+        vault::lay_out(&desk.secrets(), secrets)?;
+        if let Err(error) = desk.write_order(&meta, &spec) {
+            desk.drop_secrets();
+            return Err(error);
+        }
         book.enqueue(stage, desk, meta);
         Ok(())
     }

@@ -10,6 +10,7 @@ mod ingest;
 mod local;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 use crate::artifacts::Artifacts;
 use crate::config::{self, Config};

@@ -1,6 +1,7 @@
 //! The local backend against an agent that does what each test says.
 
 mod house;
+mod secrets;
 
 use super::*;
 use bowsprit_core::effect::ModelFiles;

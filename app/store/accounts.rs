@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use bowsprit_core::name::{BranchName, Digest, Repo, RepoId, RepoName};
 use bowsprit_core::subject::ask::RepoView;
 use serde::{Deserialize, Serialize};
+use sqlx::SqliteConnection;
 
 /// What a token may do; each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -299,21 +300,28 @@ impl Store {
     pub async fn put_kv(&self, key: &str, value: &str) -> anyhow::Result<()> {
         let (key, value) = (key.to_owned(), value.to_owned());
         let work = self.write(ONE, move |conn| {
-            Box::pin(async move {
-                sqlx::query(
-                    "INSERT INTO kv (key, value) VALUES ($1, $2)
-                    ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                )
-                .bind(key)
-                .bind(value)
-                .execute(conn)
-                .await
-                .context("cannot store value")
-            })
+            Box::pin(async move { put_value(conn, &key, &value).await })
         });
-        work.await?;
-        Ok(())
+        Ok(work.await?)
     }
+}
+
+/// Stores a small value inside the caller's transaction.
+pub(super) async fn put_value(
+    conn: &mut SqliteConnection,
+    key: &str,
+    value: &str,
+) -> anyhow::Result<()> {
+    sqlx::query(
+        "INSERT INTO kv (key, value) VALUES ($1, $2)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(key)
+    .bind(value)
+    .execute(conn)
+    .await
+    .context("cannot store value")?;
+    Ok(())
 }
 
 /// Most repositories listed at once.

@@ -3,7 +3,6 @@
 //! Every list has an end.
 
 use super::records::{parse_all, phase_word};
-use super::subjects::parse_key;
 use super::{Store, sql_id, sql_limit};
 use anyhow::Context;
 use bowsprit_core::effect::Version;
@@ -53,8 +52,8 @@ pub struct EventRow {
     pub id: i64,
     /// Units: milliseconds since 1970, UTC.
     pub at_ms: i64,
-    /// To whom.
-    pub subject: SubjectKey,
+    /// To whom: the key of a subject, or `pause`.
+    pub subject: String,
     /// By whom.
     pub who: Option<String>,
     /// What.
@@ -159,19 +158,15 @@ impl Store {
             .fetch_all(self.reads())
             .await
             .context("cannot list events")?;
-        rows.into_iter()
-            .map(|(id, at_ms, subject, who, what, sha, why)| {
-                let subject = parse_key(subject)?;
-                Ok(EventRow {
-                    id,
-                    at_ms,
-                    subject,
-                    who,
-                    what,
-                    sha,
-                    why,
-                })
-            })
-            .collect()
+        let event = |(id, at_ms, subject, who, what, sha, why): EventCells| EventRow {
+            id,
+            at_ms,
+            subject,
+            who,
+            what,
+            sha,
+            why,
+        };
+        Ok(rows.into_iter().map(event).collect())
     }
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod inbox;
 mod lists;
 mod outbox;
+mod pause;
 mod queues;
 mod records;
 mod schema;
@@ -73,6 +74,8 @@ struct Inner {
     bells: Arc<Bells>,
     /// Deliveries not yet done, so that the door need not count rows.
     pending: AtomicI64,
+    /// When the file was made. Units: milliseconds since 1970, UTC.
+    born_ms: i64,
     /// When old deliveries were last deleted.
     pruned_ms: AtomicI64,
     /// Ends the check of the deliveries, which goes on after the start.
@@ -111,6 +114,7 @@ impl Store {
             .with_context(|| format!("cannot open store `{}`", path.display()))?;
         check(&mut conn).await?;
         schema::migrate(&mut conn).await?;
+        let born_ms = born(&mut conn).await?;
         let pending = forget_leases(&mut conn).await?;
         let checker = SqliteConnection::connect_with(&options(&path).pragma("query_only", "ON"))
             .await
@@ -134,6 +138,7 @@ impl Store {
                 reads,
                 bells,
                 pending: AtomicI64::new(pending),
+                born_ms,
                 pruned_ms: AtomicI64::new(0),
                 ended,
             }),
@@ -149,6 +154,11 @@ impl Store {
             return Ok(());
         }
         answered.await.context("cannot close store")?
+    }
+
+    /// When the store was made: it remembers nothing from before. Units: milliseconds since 1970, UTC.
+    pub fn born_ms(&self) -> i64 {
+        self.inner.born_ms
     }
 
     /// Returns when the writer has stopped, by [`Store::close`] or because the disk failed to sync; the process must end then.
@@ -246,6 +256,20 @@ fn count_of(value: i64) -> u32 {
 
 fn cut(text: &str) -> String {
     text.chars().take(ERROR_CHARS_MAX).collect()
+}
+
+/// When the file was made; noted at its first opening.
+async fn born(conn: &mut SqliteConnection) -> anyhow::Result<i64> {
+    sqlx::query("INSERT INTO kv (key, value) VALUES ('born_ms', $1) ON CONFLICT (key) DO NOTHING")
+        .bind(clock_ms().to_string())
+        .execute(&mut *conn)
+        .await
+        .context("cannot note when the store was made")?;
+    let (text,): (String,) = sqlx::query_as("SELECT value FROM kv WHERE key = 'born_ms'")
+        .fetch_one(conn)
+        .await
+        .context("cannot read when the store was made")?;
+    text.parse().context("cannot read when the store was made")
 }
 
 fn path_of(url: &str) -> anyhow::Result<PathBuf> {

@@ -239,7 +239,6 @@ pub fn kind_of(effect: &Effect) -> &'static str {
         Effect::React { .. } => "react",
         Effect::Reply { .. } => "reply",
         Effect::Propose(_) => "propose",
-        Effect::Close { .. } => "close",
         Effect::Merge { .. } => "merge",
         Effect::StartStage(_) => "start-stage",
         Effect::CancelStage { .. } => "cancel-stage",

@@ -52,6 +52,8 @@ impl Store {
     }
 
     /// The newest training run of this branch that passed, with nothing changed by a command, and made this model.
+    ///
+    /// A commit is as new as its first run on the branch: running an old one again does not make it the newest.
     pub async fn passed_run(
         &self,
         training: RepoId,
@@ -60,7 +62,10 @@ impl Store {
     ) -> anyhow::Result<Option<Run>> {
         let row = sqlx::query_as(
             "SELECT doc FROM run WHERE repo = $1 AND model = $2 AND branch = $3 AND is_proposable = 1
-            ORDER BY created_ms DESC, id DESC LIMIT 1",
+            ORDER BY (
+                SELECT MIN(first.created_ms) FROM run AS first
+                WHERE first.repo = run.repo AND first.sha = run.sha AND first.branch = run.branch
+            ) DESC, created_ms DESC, id DESC LIMIT 1",
         )
         .bind(sql_id(training.0))
         .bind(model.as_str())

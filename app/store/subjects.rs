@@ -26,7 +26,7 @@ const HINTS_WAITING_MAX: i64 = 5_000;
 /// Most open pull requests listed of a repository.
 const OPEN_PULLS_MAX: i64 = 5_000;
 
-const RINGS_SUBJECTS: Shape = Shape {
+pub(super) const RINGS_SUBJECTS: Shape = Shape {
     is_single: false,
     rings: &[Queue::Subjects],
 };

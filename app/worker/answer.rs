@@ -1,6 +1,7 @@
 //! Answers to core's questions: each asks one room.
 
-use super::{Rooms, Trouble};
+use super::Trouble;
+use super::looking::Looking;
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::{Answer, Query};
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
@@ -8,16 +9,17 @@ use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 /// Longest `samples.jsonl` that is read. Units: bytes.
 const SAMPLES_BYTES_MAX: u64 = 1 << 20;
 
-impl Rooms {
+impl Looking<'_> {
     #[expect(clippy::too_many_lines, reason = "one arm a question")]
     /// Answers one question. Errors: a room could not be asked now.
     pub(super) async fn answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
             Query::Repository(id) => {
-                Answer::Repository(self.store.repository(*id).await?.map(|(view, _)| view))
+                Answer::Repository(self.find(*id).await?.map(|(view, _)| view))
             }
             Query::RepositoryNamed(name) => Answer::Repository(
-                self.store
+                self.rooms
+                    .store
                     .repository_named(name)
                     .await?
                     .map(|(view, _)| view),
@@ -42,33 +44,37 @@ impl Rooms {
             Query::Required(id, branch) => {
                 Answer::Required(self.known(*id).await?.1.required(branch).await?)
             }
-            Query::Stage(stage) => Answer::Stage(self.runs.view(stage)),
+            Query::Stage(stage) => Answer::Stage(self.rooms.runs.view(stage)),
             Query::Samples(digest) => Answer::Samples(samples(
                 &self
+                    .rooms
                     .artifacts
                     .read(digest, SAMPLES_BYTES_MAX)
                     .await
                     .unwrap_or_default(),
             )),
-            Query::Runs(id, sha) => Answer::Runs(self.store.runs_at(*id, sha).await?),
+            Query::Runs(id, sha) => Answer::Runs(self.rooms.store.runs_at(*id, sha).await?),
             Query::ActiveRuns(id, branch) => {
-                Answer::Runs(self.store.active_runs(*id, branch).await?)
+                Answer::Runs(self.rooms.store.active_runs(*id, branch).await?)
             }
-            Query::Run(run) => Answer::Run(self.store.run(run).await?),
+            Query::Run(run) => Answer::Run(self.rooms.store.run(run).await?),
             Query::PassedRun(id, branch, model) => {
-                Answer::Run(self.store.passed_run(*id, branch, model).await?)
+                Answer::Run(self.rooms.store.passed_run(*id, branch, model).await?)
             }
             Query::Next(id, model) => {
                 let key = SubjectKey::Model(*id, model.clone());
-                let state = self.store.subject_state(&key).await?;
+                let state = self.rooms.store.subject_state(&key).await?;
                 let next = state.as_ref().and_then(|state| state["next"].as_str());
                 Answer::Text(next.map(str::to_owned))
             }
-            Query::Live(id, name) => Answer::Live(self.releases.live(*id, name)),
+            Query::Live(id, name) => Answer::Live(self.rooms.releases.live(*id, name)),
             Query::Environment(id, name) => {
-                Answer::Environment(self.store.environment(*id, name).await?)
+                Answer::Environment(self.rooms.store.environment(*id, name).await?)
             }
-            Query::Environments(id) => Answer::Environments(self.store.environments(*id).await?),
+            Query::Environments(id) => {
+                Answer::Environments(self.rooms.store.environments(*id).await?)
+            }
+            Query::Pause => Answer::Pause(self.rooms.store.pause().await?),
             Query::Changes(..)
             | Query::Owners(..)
             | Query::Contract(..)

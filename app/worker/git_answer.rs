@@ -1,8 +1,9 @@
 //! Answers that come from a repository's objects.
 
 use super::answer::samples;
+use super::looking::Looking;
 use super::{Rooms, Trouble};
-use crate::git::mirror::{Mirrors, NoCommit};
+use crate::git::mirror::NoCommit;
 use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
 use crate::git::tree::TextAt;
 use bowsprit_core::contract;
@@ -25,14 +26,9 @@ impl Rooms {
             .await?;
         Ok(())
     }
+}
 
-    /// The mirrors, once these commits of a repository are in them.
-    async fn git_with(&self, id: RepoId, shas: &[&CommitSha]) -> Result<&Mirrors, Trouble> {
-        let (view, _) = self.known(id).await?;
-        self.ensure(&view.repo, shas).await?;
-        Ok(&self.mirrors)
-    }
-
+impl Looking<'_> {
     #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn git_answer(&self, query: &Query) -> Result<Answer, Trouble> {
         Ok(match query {
@@ -121,7 +117,8 @@ impl Rooms {
             | Query::Next(..)
             | Query::Live(..)
             | Query::Environment(..)
-            | Query::Environments(_) => {
+            | Query::Environments(_)
+            | Query::Pause => {
                 return Err(Trouble::Other(anyhow::anyhow!("not a question for git")));
             }
         })
@@ -129,15 +126,16 @@ impl Rooms {
 
     /// Versions that we made, or, where the database knows none, those that tags keep.
     async fn versions(&self, id: RepoId, model: &Slug) -> Result<Vec<Version>, Trouble> {
-        let stored = self.store.versions(id, model).await?;
+        let stored = self.rooms.store.versions(id, model).await?;
         if !stored.is_empty() {
             return Ok(stored);
         }
         let (view, place) = self.known(id).await?;
-        self.mirrors
+        self.rooms
+            .mirrors
             .refresh(&view.repo, async || Ok(place.fetch_token().await?))
             .await?;
-        let tags = self.mirrors.versions(id, model).await?;
+        let tags = self.rooms.mirrors.versions(id, model).await?;
         let read = |tag: VersionTag| {
             let manifest: Manifest = serde_json::from_str(&tag.manifest_json?).ok()?;
             (manifest.version == tag.version && manifest.model == *model)

@@ -6,6 +6,7 @@ mod answer;
 mod front;
 mod git_answer;
 mod inbox;
+mod looking;
 mod outbox;
 mod steps;
 mod tick;

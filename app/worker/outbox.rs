@@ -106,7 +106,6 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
         | Effect::Labels { repo, .. }
         | Effect::React { repo, .. }
         | Effect::Reply { repo, .. }
-        | Effect::Close { repo, .. }
         | Effect::Merge { repo, .. } => at_github(rooms, claim, repo).await,
         Effect::CheckRun(check) => at_github(rooms, claim, &check.repo).await,
         Effect::Propose(propose) => at_github(rooms, claim, &propose.repo).await,

@@ -1,5 +1,6 @@
 //! Subjects that should look: claim, ask and answer, commit as one transaction.
 
+use super::looking::Looking;
 use super::{Rooms, Trouble, now_ms, wait};
 use crate::store::{Claim, Commit};
 use bowsprit_core::subject::ask::Ask;
@@ -117,10 +118,12 @@ where
         hints: claim.hints.iter().map(|(_, hint)| hint.clone()).collect(),
         outcomes: claim.outcomes.clone(),
         now_ms: now_ms(),
+        since_ms: rooms.store.born_ms(),
         public_url: rooms.public_url.clone(),
     };
     let hints_taken: Vec<i64> = claim.hints.iter().map(|(id, _)| *id).collect();
     let mut ask = Ask::default();
+    let looking = Looking::new(rooms);
     for _ in 0..ROUNDS_MAX {
         match step(&given, &mut ask) {
             Step::Nothing => {
@@ -148,7 +151,7 @@ where
             }
             Step::Look(queries) => {
                 let answers = queries.into_iter().map(|query| async {
-                    let answer = rooms.answer(&query).await;
+                    let answer = looking.answer(&query).await;
                     (query, answer)
                 });
                 for (query, answer) in futures_util::future::join_all(answers).await {

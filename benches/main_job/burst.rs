@@ -2,8 +2,7 @@
 
 use crate::Size;
 use crate::payload::{self, Payload};
-use crate::process::Copy;
-use crate::server::{mib, write_config};
+use crate::server::{self, mib, write_config};
 use crate::{github, line};
 use bowsprit::store::Counts;
 use std::sync::Arc;
@@ -26,8 +25,7 @@ pub(crate) async fn run(size: Size) -> anyhow::Result<()> {
     let (api, world) = github::start(DELAY, COMMENTS).await?;
     let dir = tempfile::tempdir()?;
     let config = write_config(dir.path(), &api)?;
-    let mut server = Copy::start(&["child:server", &config])?;
-    let address = server.line()?;
+    let (server, address) = server::start(&config).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = server.memory("VmRSS");
     let payloads = (1..=issues).map(|issue| Payload::new("issue_comment", payload::comment(issue)));

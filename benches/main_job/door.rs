@@ -6,7 +6,7 @@
 use crate::Size;
 use crate::line;
 use crate::payload::{self, Payload, SECRET};
-use crate::process::Copy;
+use crate::process::Process;
 use crate::table::Times;
 use anyhow::Context as _;
 use axum::Router;
@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use bowsprit::http::connections;
 use bowsprit::http::health::Readiness;
 use bowsprit::http::webhook::{Door, router};
 use bowsprit::store::Store;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// Deliveries due in a second, in the open loop.
@@ -131,7 +133,7 @@ pub(crate) async fn run(size: Size) -> anyhow::Result<()> {
 const KINDS: [&str; 3] = ["ceiling-all", "ceiling-each", "door"];
 
 /// Deliveries a second, CPU each, median and p99 of a round.
-fn row(server: &Copy, before: Duration, count: usize, sent: (f64, &Times)) -> [f64; 4] {
+fn row(server: &Process, before: Duration, count: usize, sent: (f64, &Times)) -> [f64; 4] {
     let cpu_us = (server.cpu() - before).as_secs_f64() * 1e6 / count as f64;
     [sent.0, cpu_us, sent.1.ms(500), sent.1.ms(990)]
 }
@@ -152,11 +154,11 @@ fn show(name: &str, found: [Vec<[f64; 4]>; 3]) {
     }
 }
 
-fn start(kind: &str, dir: &Path) -> anyhow::Result<(Copy, String)> {
+fn start(kind: &str, dir: &Path) -> anyhow::Result<(Process, String)> {
     let dir = dir.display().to_string();
     let mut server = match kind {
-        "door" => Copy::start(&["child:door", &dir])?,
-        _ => Copy::start(&["child:ceiling", &dir, kind])?,
+        "door" => Process::start(&["child:door", &dir])?,
+        _ => Process::start(&["child:ceiling", &dir, kind])?,
     };
     let address = server.line()?;
     Ok((server, address))
@@ -190,7 +192,8 @@ pub(crate) fn ceiling(args: &[String]) -> anyhow::Result<()> {
 async fn serve(app: Router) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    let never = CancellationToken::new();
+    connections::serve(listener, app, connections::Limits::default(), never).await;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::table::Times;
 use anyhow::Context as _;
 use bowsprit_core::name::Digest;
 use bowsprit_core::serving::spec::{DoorSpec, Live, RolloutPhase, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{Sample, Source};
+use bowsprit_core::training::spec::{Sample, Source, Trust};
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -163,6 +163,7 @@ fn order(dir: &Path, snapshot: Source) -> ServeSpec {
         server: Some(ServerSpec {
             snapshot,
             runtime: None,
+            trust: Trust::Trusted,
             cache_dir: dir.join("cache").display().to_string(),
             run: vec!["python3".to_owned(), "service.py".to_owned()],
             ready: "/readyz".to_owned(),

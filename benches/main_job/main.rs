@@ -17,6 +17,8 @@ mod server;
 mod step;
 mod story;
 mod table;
+#[path = "../../tests/it/unrest.rs"]
+mod unrest;
 
 use std::process::ExitCode;
 
@@ -42,7 +44,6 @@ fn main() -> ExitCode {
     let done = match args.first().map(String::as_str) {
         Some("child:door") => door::child(&args),
         Some("child:ceiling") => door::ceiling(&args),
-        Some("child:server") => server::child(&args),
         Some(_) | None => measure(&args),
     };
     match done {

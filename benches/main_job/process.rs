@@ -5,17 +5,21 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// A copy of this program that does something else.
-pub(crate) struct Copy {
+/// A process of which the kernel is asked what it costs.
+pub(crate) struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
-impl Copy {
-    /// Starts it with these arguments.
-    pub(crate) fn start(args: &[&str]) -> anyhow::Result<Copy> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(args)
+impl Process {
+    /// Starts a copy of this program, which does what these arguments say.
+    pub(crate) fn start(args: &[&str]) -> anyhow::Result<Process> {
+        Process::spawn(Command::new(std::env::current_exe()?).args(args))
+    }
+
+    /// Starts a command.
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Process> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(match std::env::var_os("BENCH_STDERR") {
@@ -24,7 +28,7 @@ impl Copy {
             })
             .spawn()?;
         let out = child.stdout.take().context("no output")?;
-        Ok(Copy {
+        Ok(Process {
             child,
             out: BufReader::new(out),
         })
@@ -60,7 +64,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());

@@ -2,14 +2,18 @@
 
 use crate::Size;
 use crate::github;
+use crate::line::Line;
 use crate::payload::SECRET;
-use crate::process::Copy;
+use crate::process::Process;
 use crate::table::Times;
 use anyhow::Context as _;
 use bowsprit::store::Store;
+use http_body_util::Full;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -17,6 +21,10 @@ use std::time::{Duration, Instant};
 const DELIVERIES: usize = 100_000;
 /// How long nothing happens before a server is called idle.
 const QUIET: Duration = Duration::from_secs(3);
+/// How often a server that starts is asked whether it is ready; the times are as coarse as this.
+const POLL: Duration = Duration::from_millis(1);
+/// No start takes longer.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// Start with nothing and with a full database; memory at rest.
 pub(crate) async fn run(size: Size) -> anyhow::Result<()> {
@@ -35,8 +43,7 @@ pub(crate) async fn run(size: Size) -> anyhow::Result<()> {
         for _ in 0..size.of(9, 3) {
             drop(last.take());
             let begin = Instant::now();
-            let mut server = Copy::start(&["child:server", &config])?;
-            server.line()?;
+            let (server, _) = start(&config).await?;
             times.push(begin.elapsed());
             last = Some(server);
         }
@@ -58,19 +65,37 @@ pub(crate) fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-/// The whole server in a process of its own; says its address once it is ready.
-pub(crate) fn child(args: &[String]) -> anyhow::Result<()> {
-    bowsprit::telemetry::init(bowsprit::telemetry::LogFormat::Json, "info")?;
-    let file = PathBuf::from(args.get(1).context("no configuration")?);
-    let config = bowsprit::config::Config::load(Some(&file), std::iter::empty())
-        .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-    tokio::runtime::Runtime::new()?.block_on(async move {
-        let program = vec![env!("CARGO_BIN_EXE_bowsprit").into(), "agent".into()];
-        let running = bowsprit::app::start(config, program).await?;
-        println!("{}", running.address);
-        std::future::pending::<()>().await;
-        Ok(())
-    })
+/// The program as an operator starts it; returns once `/readyz` says that it is ready, with its address.
+pub(crate) async fn start(config: &str) -> anyhow::Result<(Process, String)> {
+    // Freed for the server; nothing else here asks for ports meanwhile.
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let server = Process::spawn(
+        Command::new(env!("CARGO_BIN_EXE_bowsprit"))
+            .args(["server", "--config", config])
+            .env("BOWSPRIT_LISTEN", &address),
+    )?;
+    let until = Instant::now() + START_MAX;
+    while !is_ready(&address).await {
+        anyhow::ensure!(
+            Instant::now() < until,
+            "it does not become ready (set BENCH_STDERR to see why)"
+        );
+        tokio::time::sleep(POLL).await;
+    }
+    Ok((server, address))
+}
+
+async fn is_ready(address: &str) -> bool {
+    let Ok(mut line) = Line::open(address).await else {
+        return false;
+    };
+    let ask = http::Request::get("/readyz")
+        .header("host", address)
+        .body(Full::default());
+    let Ok(ask) = ask else { return false };
+    line.send(ask)
+        .await
+        .is_ok_and(|(status, _)| status.is_success())
 }
 
 /// A configuration for a server of which this GitHub is all it knows.

@@ -84,6 +84,7 @@ fn given(state: Option<Pull>) -> Given<Pull> {
         hints: Vec::new(),
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
+        since_ms: 0,
         public_url: "http://127.0.0.1:8080".to_owned(),
     }
 }
@@ -121,6 +122,7 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
         Query::Permission(..) => Answer::Permission(Permission::Write),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
+        Query::Pause => Answer::Pause(None),
         Query::Commit(..) => Answer::Commit(Some(CommitView {
             subject: "Say more".to_owned(),
             message: "Say more".to_owned(),

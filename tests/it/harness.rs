@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) client: Client<HttpConnector, Full<Bytes>>,
     pub(crate) config_file: PathBuf,
-    tune: fn(&mut Config),
+    pub(crate) tune: fn(&mut Config),
 }
 
 fn key() -> &'static bowsprit_hub::key::KeyPair {

@@ -18,6 +18,8 @@ mod judge;
 mod models;
 mod people;
 mod promotion;
+mod rebuild;
+mod secrets;
 mod training;
 mod unrest;
 mod webhooks;

@@ -84,15 +84,19 @@ impl World {
         self.admin("DELETE", "/_hub/faults", None).await;
     }
 
-    /// GitHub's times have whole seconds: waits until what follows is dated later than what was.
-    pub(crate) async fn next_second(&self) {
-        let second = || {
-            SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs())
-        };
-        let now = second();
-        self.until("the next second", async |_| (second() > now).then_some(()))
-            .await;
+    /// GitHub's times have whole seconds: waits until what follows is dated later than what was; says the second.
+    pub(crate) async fn next_second(&self) -> u64 {
+        let last = now_s();
+        self.until("the next second", async |_| {
+            Some(now_s()).filter(|now| *now > last)
+        })
+        .await
     }
+}
+
+/// Units: seconds since 1970, UTC.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

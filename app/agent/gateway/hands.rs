@@ -9,7 +9,7 @@ use crate::confine::{self, Confinement, Plan, Rlimits};
 use crate::runtime::{self, Prepared};
 use crate::{files, serve, snapshot};
 use bowsprit_core::serving::spec::ServerSpec;
-use bowsprit_core::training::spec::{Failure, Limits, RuntimeSpec, Trust};
+use bowsprit_core::training::spec::{Failure, Limits, RuntimeSpec};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -175,7 +175,7 @@ impl Yard {
         let snapshot = release_dir.join(SNAPSHOT);
         let mut log = |line: &str| self.log.note(line);
         let cache = Path::new(&server.cache_dir);
-        let prepare = runtime::prepare(runtime, &snapshot, cache, Trust::Trusted, &mut log);
+        let prepare = runtime::prepare(runtime, &snapshot, cache, server.trust, &mut log);
         let patience = Duration::from_secs(Limits::default().prepare_timeout_s);
         match tokio::time::timeout(patience, prepare).await {
             Ok(prepared) => prepared.map_err(told),

@@ -2,6 +2,7 @@
 //!
 //! A step's words go in stripped of control codes and within a limit; a failing disk never ends a run.
 
+use super::mask::{Cut, Mask};
 use crate::files;
 use bowsprit_core::training::spec::{Phase, Status, TAIL_LINES};
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ struct Inner {
     log: Option<BufWriter<File>>,
     log_bytes: u64,
     log_bytes_max: u64,
+    mask: Mask,
     lines: VecDeque<String>,
     status: Status,
     status_path: PathBuf,
@@ -47,6 +49,7 @@ impl Journal {
             log_bytes: log.metadata()?.len(),
             log: Some(BufWriter::new(log)),
             log_bytes_max,
+            mask: Mask::default(),
             lines: VecDeque::new(),
             status: Status {
                 phase: Phase::Fetching,
@@ -74,9 +77,22 @@ impl Journal {
         inner.write_status();
     }
 
+    /// From now on, this is kept out of whatever is said.
+    pub(super) fn hide(&self, mask: Mask) {
+        self.lock().mask = mask;
+    }
+
     /// Takes a line that is free of control codes.
     pub(super) fn line(&self, step: &str, text: &str) {
-        self.lock().line(step, text);
+        self.part(step, text, Cut::default());
+    }
+
+    /// Takes a line, or a part of a long one; returns it as it may be said.
+    pub(super) fn part(&self, step: &str, text: &str, cut: Cut) -> String {
+        let mut inner = self.lock();
+        let text = inner.mask.hide(text, cut);
+        inner.line(step, &text);
+        text
     }
 
     /// Takes a step's word on how far it is.

@@ -4,8 +4,10 @@
 //! ended. It ends early when a file `cancel` appears in its directory, or by SIGTERM, with everything that it started.
 
 mod journal;
+mod mask;
 mod outputs;
 mod place;
+mod secrets;
 mod stage;
 mod step;
 
@@ -13,6 +15,7 @@ use crate::{SelfCommand, confine, files, tree};
 use bowsprit_core::training::spec::{Failure, FailureKind, Outcome, Phase, RunResult, RunSpec};
 use journal::Journal;
 use place::Place;
+use secrets::Secrets;
 use stage::Stage;
 use std::fs::{self, File};
 use std::path::Path;
@@ -126,6 +129,7 @@ async fn run(
         me,
         journal: journal.clone(),
         cancelled,
+        secrets: Secrets::default(),
         unconfined: confinement.shortfall.filter(|_| !contained),
     };
     let result = stage.execute().await;

@@ -3,6 +3,7 @@
 use super::journal::Journal;
 use super::outputs::{self, Plain};
 use super::place::{Asked, Place, failure};
+use super::secrets::Secrets;
 use super::step::{self, Cut, Watch};
 use crate::diagnose::{self, Evidence};
 use crate::metrics::Places;
@@ -26,6 +27,8 @@ pub(super) struct Stage {
     pub(super) place: Place,
     pub(super) journal: Journal,
     pub(super) cancelled: watch::Receiver<bool>,
+    /// The values of named secrets, once they are taken.
+    pub(super) secrets: Secrets,
     /// What is missing for its commands to count as confined.
     pub(super) unconfined: Option<String>,
 }
@@ -96,6 +99,8 @@ impl Stage {
     }
 
     async fn advance(&mut self, gathered: &mut Gathered) -> Result<(), Halt> {
+        self.secrets = Secrets::take(&self.spec, &self.place.dir)?;
+        self.journal.hide(self.secrets.mask());
         self.admit()?;
         self.fetch().await?;
         gathered.prepared = self.prepare().await?;
@@ -224,6 +229,7 @@ impl Stage {
         ] {
             plan.env.insert(name.to_owned(), path.display().to_string());
         }
+        let secrets = self.secrets.hand_out(step, &self.place, &mut plan)?;
         let places = Places::before_step(dir, &outputs, &format!("{github}/output"));
         let plain = Plain::before_step(&self.place.work());
         let since = Instant::now();
@@ -240,6 +246,7 @@ impl Stage {
             cancelled: self.cancelled.clone(),
         };
         let watched = step::follow(started, step, watch).await;
+        drop(secrets);
         let kept = plain
             .merge(&outputs_dir, &self.place.outputs())
             .and_then(|_| outputs::keep_summary(dir, &github, &outputs_dir));

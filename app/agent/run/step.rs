@@ -1,6 +1,7 @@
 //! One step at work: its output, its limits, its end.
 
 use super::journal::Journal;
+use super::mask::Cut as Part;
 use super::outputs;
 use crate::confine::{Ended, Started};
 use crate::metrics::Spoken;
@@ -107,17 +108,18 @@ struct Ear<'a> {
 struct Line {
     is_stdout: bool,
     text: String,
+    part: Part,
 }
 
 impl Ear<'_> {
     fn hear(&mut self, line: Line) {
-        self.journal.line(self.step, &line.text);
+        let text = self.journal.part(self.step, &line.text, line.part);
         let spoken = if line.is_stdout {
             &mut self.spoken
         } else {
             &mut self.beside
         };
-        if let Some(part) = spoken.line(&line.text) {
+        if let Some(part) = spoken.line(&text) {
             self.journal.progress(part);
         }
     }
@@ -126,9 +128,19 @@ impl Ear<'_> {
 async fn pump(from: impl AsyncRead + Unpin, is_stdout: bool, lines: mpsc::Sender<Line>) {
     let mut reader = BufReader::new(from);
     let mut buffer = Vec::new();
+    let mut part = Part::default();
     while let Ok(true) = serve::next_line(&mut reader, &mut buffer).await {
+        part = Part {
+            before: part.after,
+            after: buffer.len() >= files::LINE_BYTES_MAX && !buffer.ends_with(b"\n"),
+        };
         let text = files::plain_line(&buffer);
-        if lines.send(Line { is_stdout, text }).await.is_err() {
+        let line = Line {
+            is_stdout,
+            text,
+            part,
+        };
+        if lines.send(line).await.is_err() {
             break;
         }
     }

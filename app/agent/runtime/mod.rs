@@ -4,6 +4,7 @@
 //! nothing of a package runs before a confined step imports it. Trusted and untrusted runtimes live apart; an untrusted
 //! run reads trusted ones and never writes them.
 
+mod conda;
 mod install;
 mod python;
 mod requirements;
@@ -48,25 +49,33 @@ pub async fn prepare(
     trust: Trust,
     log: Log<'_>,
 ) -> Result<Prepared, Failure> {
-    match runtime {
+    let (minimum, lock) = match runtime {
         RuntimeSpec::Python {
             minimum,
             requirements,
         } => {
-            let interpreter = python::find(minimum).await?;
-            log(&format!(
-                "python {} at {}",
-                interpreter.version,
-                interpreter.path.display()
-            ));
             let lock = match requirements {
-                Some(path) => Some(read_requirements(snapshot_dir, path, trust)?),
+                Some(path) => Some(lock(path, read(snapshot_dir, path)?, trust)?),
                 None => None,
             };
-            let parts = Parts { interpreter, lock };
-            find_or_build(&parts, cache_dir, trust, log).await
+            (minimum.clone(), lock)
         }
-    }
+        RuntimeSpec::Conda { file } => {
+            let wanted = conda::read(&read(snapshot_dir, file)?, file)?;
+            (
+                wanted.minimum,
+                Some(lock(file, wanted.requirements, trust)?),
+            )
+        }
+    };
+    let interpreter = python::find(&minimum).await?;
+    log(&format!(
+        "python {} at {}",
+        interpreter.version,
+        interpreter.path.display()
+    ));
+    let parts = Parts { interpreter, lock };
+    find_or_build(&parts, cache_dir, trust, log).await
 }
 
 /// What a Python runtime is made of.
@@ -97,19 +106,17 @@ impl Parts {
     }
 }
 
-fn read_requirements(snapshot: &Path, path: &RepoPath, trust: Trust) -> Result<Lock, Failure> {
-    let missing = |why: &str| {
-        failure(
-            FailureKind::MissingFile,
-            format!("the requirements file `{path}` {why}"),
-        )
-    };
-    let file = crate::files::open_plain(snapshot, path.as_str()).map_err(|_| {
-        missing("is not in the snapshot; the contract's `runtime.requirements` names it")
-    })?;
+/// The text of a file that says what a runtime is made of.
+fn read(snapshot: &Path, path: &RepoPath) -> Result<String, Failure> {
+    let missing = |why: &str| failure(FailureKind::MissingFile, format!("the file `{path}` {why}"));
+    let file = crate::files::open_plain(snapshot, path.as_str())
+        .map_err(|_| missing("is not in the snapshot; the contract's `runtime` names it"))?;
     let bytes = crate::files::read_capped(file, REQUIREMENTS_BYTES_MAX)
         .map_err(|error| missing(&format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| missing("is not UTF-8 text"))?;
+    String::from_utf8(bytes).map_err(|_| missing("is not UTF-8 text"))
+}
+
+fn lock(path: &RepoPath, text: String, trust: Trust) -> Result<Lock, Failure> {
     requirements::check(&text, path, trust)?;
     Ok(Lock {
         path: path.clone(),

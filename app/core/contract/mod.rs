@@ -85,7 +85,7 @@ pub struct Step {
     pub timeout_s: u64,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
-    /// Names of secrets that trusted commits get as environment variables.
+    /// Names of secrets that pushes to protected branches get, each as a file.
     pub secrets: Vec<String>,
     /// Whether it may open network connections.
     pub network: bool,

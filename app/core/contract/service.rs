@@ -3,7 +3,8 @@
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, Value};
 use super::{Environment, ModelSource, Role, Serve, Service, Window, shared, units};
-use crate::name::{BranchName, Slug};
+use crate::name::{BranchName, RepoPath, Slug};
+use crate::serving::score;
 use std::collections::BTreeMap;
 
 const ENVIRONMENTS_MAX: usize = 10;
@@ -120,22 +121,9 @@ fn serve(fields: &Fields<'_>, problems: &mut Problems) -> Option<Serve> {
         problems,
     )?;
     let fields = Fields::of(node, "`serve`", &SERVE_KEYS, problems)?;
-    let run = if fields.refuse(
-        "score",
-        "what is: `run`, a command that listens on `PORT`",
-        problems,
-    ) {
-        fields.get("run")
-    } else {
-        fields.need(
-            "run",
-            "the command that listens on `PORT`, such as `[python, -m, app]`",
-            problems,
-        )
-    };
-    let run = run.and_then(|node| shared::command(node, "`run` of `serve`", problems));
     let ready = url_path(&fields, "ready", "/readyz", problems);
     let predict = url_path(&fields, "predict", "/v1/predict", problems);
+    let run = run(&fields, (ready.as_deref(), predict.as_deref()), problems);
     let test = fields
         .get("test")
         .and_then(|node| shared::command(node, "`test` of `serve`", problems));
@@ -152,6 +140,31 @@ fn serve(fields: &Fields<'_>, problems: &mut Problems) -> Option<Serve> {
         env: env?,
         ready_timeout_s: ready_timeout_s?,
     })
+}
+
+/// The command that listens: the contract's own, or ours around its scoring file.
+fn run(
+    fields: &Fields<'_>,
+    (ready, predict): (Option<&str>, Option<&str>),
+    problems: &mut Problems,
+) -> Option<Vec<String>> {
+    let Some(file) = fields.get("score") else {
+        let hint =
+            "the command that listens on `PORT`, such as `[python, -m, app]`, or `score: score.py`";
+        let run = fields.need("run", hint, problems)?;
+        return shared::command(run, "`run` of `serve`", problems);
+    };
+    if fields.get("run").is_some() {
+        problems.add(file.at, "`run` and `score` are two ways to serve; take one");
+    }
+    let check = |text: &str| match RepoPath::parse(text) {
+        Ok(path) if text.ends_with(".py") => Ok(path),
+        Ok(_) | Err(_) => {
+            Err("name a Python file of the repository, such as `score.py`".to_owned())
+        }
+    };
+    let file = checked(file, "`score`", check, problems)?;
+    Some(score::command(&file, ready?, predict?))
 }
 
 fn url_path(

@@ -18,7 +18,7 @@ const GPUS_MAX: u32 = 16;
 const PATTERNS_MAX: usize = 50;
 
 /// Variables that Bowsprit or the system sets; a contract may not.
-const RESERVED_VARIABLES: [&str; 11] = [
+const RESERVED_VARIABLES: [&str; 12] = [
     "PORT",
     "MODEL_DIR",
     "MODELS_DIR",
@@ -26,6 +26,7 @@ const RESERVED_VARIABLES: [&str; 11] = [
     "MODEL_VERSION",
     "DATA_DIR",
     "OUTPUTS_DIR",
+    "SECRETS_DIR",
     "HOME",
     "PATH",
     "TMPDIR",
@@ -48,8 +49,8 @@ pub(crate) const CHECK_KEYS: [&str; 9] = [
     "runtime",
 ];
 pub(crate) const RESOURCE_KEYS: [&str; 3] = ["cpu", "memory", "gpu"];
-pub(crate) const RUNTIME_KEYS: [&str; 2] = ["python", "requirements"];
-const RUNTIME_KEYS_LATER: [&str; 5] = ["image", "dockerfile", "base", "rust", "conda"];
+pub(crate) const RUNTIME_KEYS: [&str; 3] = ["python", "requirements", "conda"];
+const RUNTIME_KEYS_LATER: [&str; 4] = ["image", "dockerfile", "base", "rust"];
 
 /// The two kinds of contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,6 +274,20 @@ pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<Ru
         .count();
     if later > 0 {
         return None;
+    }
+    if let Some(file) = fields.get("conda") {
+        if fields
+            .get("python")
+            .or(fields.get("requirements"))
+            .is_some()
+        {
+            problems.add(
+                file.at,
+                "`conda` says which Python and which packages; take it alone",
+            );
+        }
+        let file = checked(file, "`conda`", RepoPath::parse, problems);
+        return file.map(|file| RuntimeSpec::Conda { file });
     }
     let minimum = fields.need(
         "python",

@@ -139,7 +139,15 @@ fn secrets(
         if !shared::variable_name(name, item.at, problems) {
             return None;
         }
-        if !taken.insert(name.to_owned()) || env.is_some_and(|env| env.contains_key(name)) {
+        let is_set = |name: &str| env.is_some_and(|env| env.contains_key(name));
+        if is_set(&format!("{name}_FILE")) {
+            problems.add(
+                item.at,
+                format!("`{name}_FILE` is the secret's file; take it out of `env`"),
+            );
+            return None;
+        }
+        if !taken.insert(name.to_owned()) || is_set(name) {
             problems.add(item.at, format!("`{name}` is already set for this step"));
             return None;
         }

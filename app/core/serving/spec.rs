@@ -4,7 +4,7 @@
 //! Both survive a restart of the bot and of the gateway.
 
 use crate::name::{Digest, Slug};
-use crate::training::spec::{ModelInput, RuntimeSpec, Sample, Source};
+use crate::training::spec::{ModelInput, RuntimeSpec, Sample, Source, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,7 +28,10 @@ pub struct ServerSpec {
     pub snapshot: Source,
     /// Its software.
     pub runtime: Option<RuntimeSpec>,
-    /// Directory of runtimes shared between runs and environments, keyed by their hash.
+    /// Whether its code comes from a trusted commit: what does not never writes the runtimes of what does.
+    #[serde(default = "Trust::untold")]
+    pub trust: Trust,
+    /// Directory of runtimes shared between runs and environments, keyed by their hash (trusted and untrusted apart).
     pub cache_dir: String,
     /// The argument list; `PORT`, `MODELS_DIR`, `MODEL_DIR`, `MODEL_NAME`, `MODEL_VERSION` are set.
     pub run: Vec<String>,

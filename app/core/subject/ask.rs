@@ -13,6 +13,7 @@ use crate::name::{
 use crate::owners::Owners;
 use crate::serving::spec::Live;
 use crate::subject::environment::Environment;
+use crate::subject::pause::Pause;
 use crate::subject::run::Run;
 use crate::training::spec::{RunResult, Status};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,8 @@ pub enum Query {
     Environment(RepoId, Slug),
     /// All environments of a service.
     Environments(RepoId),
+    /// Whether everything is paused.
+    Pause,
 }
 
 /// One answer; its variant fits the question's.
@@ -124,6 +127,7 @@ pub enum Answer {
     Live(Option<Live>),
     Environment(Option<Environment>),
     Environments(Vec<Environment>),
+    Pause(Option<Pause>),
 }
 
 /// A repository as the installation shows it.
@@ -478,5 +482,7 @@ impl Ask {
         environment(service: RepoId, name: &Slug) -> Option<Environment> = Query::Environment(service, name.clone()), Environment;
         /// Answers [`Query::Environments`].
         environments(service: RepoId) -> Vec<Environment> = Query::Environments(service), Environments;
+        /// Answers [`Query::Pause`].
+        pause() -> Option<Pause> = Query::Pause, Pause;
     }
 }

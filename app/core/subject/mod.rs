@@ -7,6 +7,7 @@ pub mod environment;
 pub mod model;
 #[cfg(test)]
 mod model_tests;
+pub mod pause;
 pub mod proposal;
 pub mod pull;
 pub mod route;
@@ -96,6 +97,9 @@ pub struct Given<S> {
     pub outcomes: BTreeMap<String, Outcome>,
     /// Units: milliseconds since 1970, UTC.
     pub now_ms: i64,
+    /// Since when it is remembered what was carried out; what people wrote before is not carried out (again).
+    /// Units: milliseconds since 1970, UTC.
+    pub since_ms: i64,
     /// The bot's public address, without a slash at the end.
     pub public_url: String,
 }

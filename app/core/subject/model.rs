@@ -269,21 +269,16 @@ fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found)
         answer_all(act, supersede, NOTHING_WAITS);
         return Some(());
     }
-    let newest = found.versions.iter().max_by_key(|version| version.version);
-    if newest.is_some_and(|version| version.digest == made.digest || version.run == run.id) {
+    if let Some(why) = no_news(run, &made.digest, &found.versions, ask)? {
         act.state.dealt_with = Some(run.id.clone());
         act.state.next = None;
-        let why = format!(
-            "identical model: the same bytes as v{}",
-            newest.map_or(0, |v| v.version)
-        );
         act.records.push(Record::Event {
             who: None,
             what: format!("{} not proposed", act.state.name),
             sha: Some(run.sha.clone()),
             why: why.clone(),
         });
-        act.intents.push(identical(run, &why));
+        act.intents.push(not_proposed(run, &why));
         answer_all(act, supersede, NOTHING_WAITS);
         return Some(());
     }
@@ -317,8 +312,39 @@ fn take(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask, found: Found)
     propose(act, given, ask, &found, replaces)
 }
 
-/// The check of a run whose model is known already says so.
-fn identical(run: &Run, why: &str) -> Intent {
+/// Why a run makes no version: its model is the newest one, or its commit is older than that of the newest one.
+fn no_news(
+    run: &Run,
+    made: &Digest,
+    versions: &[Version],
+    ask: &mut Ask,
+) -> Option<Option<String>> {
+    let Some(newest) = versions.iter().max_by_key(|version| version.version) else {
+        return Some(None);
+    };
+    if newest.digest == *made || newest.run == run.id {
+        let why = format!("identical model: the same bytes as v{}", newest.version);
+        return Some(Some(why));
+    }
+    if newest.training != run.repo.id || newest.training_commit == run.sha {
+        return Some(None);
+    }
+    // Where history was written anew, one of them may be gone, and nothing tells which is older.
+    let later = &newest.training_commit;
+    let are_there =
+        ask.commit(run.repo.id, later)?.is_some() && ask.commit(run.repo.id, &run.sha)?.is_some();
+    let is_overtaken = are_there && ask.is_ancestor(run.repo.id, &run.sha, later)?;
+    Some(is_overtaken.then(|| {
+        format!(
+            "older than v{}, which a later commit made (`{}`); a revert on the default branch trains this state as a new one",
+            newest.version,
+            newest.training_commit.short()
+        )
+    }))
+}
+
+/// The check of a run that makes no version says why.
+fn not_proposed(run: &Run, why: &str) -> Intent {
     let mut told = run.clone();
     told.note = Some(format!("{why}; no pull request"));
     super::run::check::concluded_again(&told)

@@ -13,16 +13,11 @@ use expect_test::{Expect, expect};
 /// A run of the training's head passed; these versions are there.
 fn world(run: &Run, versions: &[Version]) -> World {
     let mut world = World::pair();
-    let (main, digits) = (branch("main"), slug("digits"));
-    world.tell(
-        Query::PassedRun(TRAINING, main, digits.clone()),
-        Answer::Run(Some(run.clone())),
-    );
+    let passed = Query::PassedRun(TRAINING, branch("main"), slug("digits"));
+    world.tell(passed, Answer::Run(Some(run.clone())));
     world.tell(Query::Run(run.id.clone()), Answer::Run(Some(run.clone())));
-    world.tell(
-        Query::Versions(SERVICE, digits),
-        Answer::Versions(versions.to_vec()),
-    );
+    let tagged = Query::Versions(SERVICE, slug("digits"));
+    world.tell(tagged, Answer::Versions(versions.to_vec()));
     world.owners(SERVICE, '1', &[("", "approvers: [grace]")]);
     world
 }
@@ -129,6 +124,41 @@ fn the_same_bytes_as_the_newest_version_are_not_proposed() {
         vec![],
         expect!["propose Propose digits v3 on bowsprit/digits"],
     );
+}
+
+#[test]
+fn an_older_commit_never_follows_a_later_one() {
+    let versions = [version(1, "one"), version(2, "two")];
+    let older = Query::IsAncestor(TRAINING, sha('b'), sha('a'));
+    let world = |run: &Run, is_older: bool| {
+        let mut world = world(run, &versions);
+        world.tell(older.clone(), Answer::Flag(is_older));
+        world
+    };
+    let run = passed('b', "new");
+    let overtaken = world(&run, true);
+    let state = check(
+        &overtaken,
+        None,
+        vec![],
+        expect![[r#"
+            check train Success: trained; nothing judged it
+            event digits not proposed (older than v2, which a later commit made (`aaaaaaa`); a revert on the default branch trains this state as a new one)"#]],
+    );
+    check(
+        &overtaken,
+        Some(state),
+        vec![supersede("grace")],
+        expect!["reply on #1: there is no newer version waiting; nothing to supersede"],
+    );
+    let proposed = || expect!["propose Propose digits v3 on bowsprit/digits"];
+    check(&world(&run, false), None, vec![], proposed());
+    // The same commit once more.
+    check(&world(&passed('a', "new"), true), None, vec![], proposed());
+    // The later commit is gone from the repository.
+    let mut rewritten = world(&run, true);
+    rewritten.tell(Query::Commit(TRAINING, sha('a')), Answer::Commit(None));
+    check(&rewritten, None, vec![], proposed());
 }
 
 #[test]

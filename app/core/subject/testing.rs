@@ -165,7 +165,7 @@ impl World {
         )
     }
 
-    fn answer(&self, query: &Query) -> Answer {
+    pub(crate) fn answer(&self, query: &Query) -> Answer {
         self.known
             .get(query)
             .cloned()
@@ -200,6 +200,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Live(..) => Answer::Live(None),
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
+        Query::Pause => Answer::Pause(None),
         Query::Head(..) | Query::Changes(..) | Query::Contract(..) => {
             panic!("the test does not say: {query:?}")
         }
@@ -233,6 +234,7 @@ pub(crate) fn given<S>(state: Option<S>, hints: Vec<Hint>) -> Given<S> {
         hints,
         outcomes: BTreeMap::new(),
         now_ms: NOW_MS,
+        since_ms: 0,
         public_url: "https://bot".to_owned(),
     }
 }
@@ -504,6 +506,13 @@ fn hint_word(hint: &Hint) -> String {
     }
 }
 
+fn distrust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Trusted => "",
+        Trust::Untrusted => " untrusted",
+    }
+}
+
 fn intent(intent: &Intent) -> String {
     match &intent.effect {
         Effect::StatusComment { text, .. } => format!("status {}", missing(text)),
@@ -542,7 +551,6 @@ fn intent(intent: &Intent) -> String {
                 replaces.unwrap_or_default()
             )
         }
-        Effect::Close { pr, .. } => format!("close #{pr}"),
         Effect::Merge { pr, head, .. } => {
             format!("merge #{pr} at {} key {}", head.short(), intent.key)
         }
@@ -561,8 +569,9 @@ fn intent(intent: &Intent) -> String {
                 .map(|m| format!(" {} v{}", m.name, m.version.unwrap_or(0)))
                 .collect();
             let waits = if plan.serve.is_none() { " waiting" } else { "" };
+            let trust = distrust(plan.trust);
             format!(
-                "deploy {} #{} at {}{}{waits}",
+                "deploy {} #{} at {}{}{waits}{trust}",
                 plan.environment,
                 plan.generation,
                 plan.commit.short(),

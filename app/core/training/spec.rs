@@ -3,7 +3,7 @@
 //! The same three documents serve every training backend. Everything that an agent writes is foreign input to the bot.
 
 use crate::artifact::File;
-use crate::name::{Digest, RepoPath};
+use crate::name::{Digest, RepoId, RepoPath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,6 +65,22 @@ pub enum Trust {
     Untrusted,
 }
 
+impl Trust {
+    /// The trust of a pull request's head: code of the repository's own is trusted, a fork's is not, whoever let it run.
+    pub(crate) fn of_head(head_repo: Option<RepoId>, repo: RepoId) -> Trust {
+        if head_repo == Some(repo) {
+            Trust::Trusted
+        } else {
+            Trust::Untrusted
+        }
+    }
+
+    /// The trust of what an order does not tell it of, since it was written before orders did: the less.
+    pub(crate) fn untold() -> Trust {
+        Trust::Untrusted
+    }
+}
+
 /// The software a stage runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,6 +91,11 @@ pub enum RuntimeSpec {
         minimum: String,
         /// Path of the requirements file in the snapshot; `None` for a bare interpreter.
         requirements: Option<RepoPath>,
+    },
+    /// The same from a conda file of which `pip` can install everything.
+    Conda {
+        /// Path of the file in the snapshot.
+        file: RepoPath,
     },
 }
 
@@ -93,6 +114,9 @@ pub struct StepSpec {
     pub cpu_millis: u32,
     /// Address-space or cgroup cap. Units: bytes.
     pub memory_bytes: u64,
+    /// Names of the secrets that it gets, each as a file; the values never stand in an order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Whether the step may open network connections.
     pub network: bool,
     /// Name of the model in `RunSpec::models` that `MODEL_DIR` points to.

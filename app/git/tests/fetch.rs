@@ -1,6 +1,7 @@
 //! What is fetched, how often, and where the token goes.
 
 use crate::git::fixture::{Fixture, TOKEN};
+use crate::git::mirror::NoCommit;
 use bowsprit_core::name::CommitSha;
 use secrecy::SecretString;
 use std::path::Path;
@@ -78,6 +79,7 @@ async fn head_of_a_pull_request_is_found_and_a_foreign_commit_is_not() {
     fixture.ensure(&[&head]).await.unwrap();
     let foreign = CommitSha::parse(&"a".repeat(40)).unwrap();
     let error = fixture.ensure(&[&foreign]).await.unwrap_err();
+    assert!(error.is::<NoCommit>());
     assert_eq!(
         format!("{error:#}"),
         format!("`o/r` has no commit {foreign}")

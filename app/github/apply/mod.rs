@@ -70,7 +70,6 @@ async fn dispatch(
             check::check_run(place, check, &summary, desk.public_url).await
         }
         Effect::Propose(propose) => propose::propose(place, &intent.key, propose, desk).await,
-        Effect::Close { pr, branch, .. } => pull::close(place, *pr, branch.as_ref()).await,
         Effect::Merge {
             pr,
             head,

@@ -1,12 +1,12 @@
-//! Pull requests: merged at exactly the judged head, or closed.
+//! Pull requests: merged at exactly the judged head.
 
 use super::refused;
 use crate::github::auth::Access;
 use crate::github::error::ApiError;
 use crate::github::place::{Place, sha};
-use crate::github::wire::{self, encoded_path};
+use crate::github::wire;
 use bowsprit_core::effect::EffectResult;
-use bowsprit_core::name::{BranchName, CommitSha, PrNumber};
+use bowsprit_core::name::{CommitSha, PrNumber};
 use http::Method;
 use serde_json::json;
 
@@ -70,57 +70,6 @@ async fn merged(place: &Place, commit: &str) -> Result<EffectResult, ApiError> {
         tree: sha(&found.tree.sha)?,
         commit,
     })
-}
-
-/// Closes it, and deletes the branch where its head is ours and no other pull request uses it.
-pub(super) async fn close(
-    place: &Place,
-    pr: PrNumber,
-    branch: Option<&BranchName>,
-) -> Result<EffectResult, ApiError> {
-    let path = format!("/pulls/{pr}");
-    let Some(pull) = place.get::<wire::Pull>(&path).await? else {
-        return Err(ApiError::NotFound);
-    };
-    if pull.issue.state == "open" {
-        place
-            .write(
-                Access::Pushing,
-                Method::PATCH,
-                &path,
-                Some(json!({"state": "closed"})),
-            )
-            .await?;
-    }
-    if let Some(branch) = branch {
-        delete_branch(place, pr, branch).await?;
-    }
-    Ok(EffectResult::Nothing)
-}
-
-async fn delete_branch(place: &Place, pr: PrNumber, branch: &BranchName) -> Result<(), ApiError> {
-    let pulls = place.pulls_from(branch).await?;
-    if pulls
-        .iter()
-        .any(|pull| pull.issue.state == "open" && pull.issue.number != pr.0)
-    {
-        return Ok(());
-    }
-    let Some(head) = place.head(branch).await? else {
-        return Ok(());
-    };
-    if !is_our_commit(place, &head).await? {
-        return Ok(());
-    }
-    let path = format!("/git/refs/heads/{}", encoded_path(branch.as_str()));
-    match place
-        .write(Access::Pushing, Method::DELETE, &path, None)
-        .await
-    {
-        // 422: "Reference does not exist".
-        Ok(_) | Err(ApiError::NotFound | ApiError::Refused { status: 422, .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether our App wrote the commit. A person who takes our name only exposes their own commit to us.

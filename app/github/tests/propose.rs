@@ -1,4 +1,4 @@
-//! Proposals, merges, closings: cut anywhere, tried again, never doubled.
+//! Proposals, merges: cut anywhere, tried again, never doubled.
 
 use super::{retry, sha};
 use crate::github::fake::{Fake, Fault, id, repo};
@@ -221,36 +221,4 @@ async fn merge_takes_exactly_the_judged_head_and_is_never_repeated() {
     };
     assert_eq!(fake.apply("m", merge(&commit)).await, Ok(merged));
     assert_eq!(fake.count("PUT"), 2);
-}
-
-#[tokio::test]
-async fn closing_deletes_our_branch_and_no_other() {
-    let fake = Fake::start().await;
-    fake.apply("p", Effect::Propose(Box::new(propose(None))))
-        .await
-        .unwrap();
-    let branch = BranchName::parse("bowsprit/digits").unwrap();
-    let close = || Effect::Close {
-        repo: repo(),
-        pr: PrNumber(1),
-        branch: Some(branch.clone()),
-    };
-    let ours = fake.world().refs["heads/bowsprit/digits"].clone();
-    let foreign = fake
-        .world()
-        .commit("foreign", "tree-foreign", Some("base"), "mine", "a person");
-    fake.world()
-        .refs
-        .insert("heads/bowsprit/digits".to_owned(), foreign);
-    fake.apply("c", close()).await.unwrap();
-    assert_eq!(fake.world().pulls[0]["state"], "closed");
-    assert_eq!(fake.count("DELETE"), 0);
-    fake.world()
-        .refs
-        .insert("heads/bowsprit/digits".to_owned(), ours.clone());
-    fake.world().pulls[0]["last_head"] = json!(ours);
-    fake.apply("c", close()).await.unwrap();
-    fake.apply("c", close()).await.unwrap();
-    assert_eq!(fake.count("DELETE"), 1);
-    assert_eq!(fake.count("PATCH"), 1);
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod environments;
 pub(super) mod models;
+pub(super) mod pause;
 pub(super) mod pulls;
 pub(super) mod queues;
 pub(super) mod runs;

@@ -3,12 +3,10 @@
 //! A helper's name must not be a field's: the helper would win, silently.
 //! Control codes are taken out and marks that turn the reading direction are shown, before anything else is done with a text.
 
+use crate::text::{Show, register_helper};
 use anyhow::Context as _;
 use bowsprit_core::text::{bytes, clean_line, duration, number, signed};
-use handlebars::{
-    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
-    html_escape,
-};
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, html_escape};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
@@ -16,6 +14,18 @@ use serde_json::Value;
 #[folder = "templates/pages/"]
 #[include = "*.hbs"]
 struct Shipped;
+
+/// What a template may do with a value beside showing it escaped; each gives HTML.
+const HELPERS: [(&str, Show); 7] = [
+    ("number", |value| or_dash(value.as_f64().map(number))),
+    ("signed", |value| or_dash(value.as_f64().map(signed))),
+    ("span", |value| or_dash(value.as_i64().map(duration))),
+    ("size", |value| or_dash(value.as_u64().map(bytes))),
+    ("short_sha", |value| cut(value, 7)),
+    ("short_digest", |value| cut(value, 19)),
+    // A sentence in which backticks mark code.
+    ("prose", |value| marked(value.as_str().unwrap_or_default())),
+];
 
 /// The templates, parsed.
 pub(in crate::http) struct Engine {
@@ -28,32 +38,10 @@ impl Engine {
         let mut engine = Handlebars::new();
         engine.set_strict_mode(true);
         engine.register_escape_fn(escape);
-        engine.register_helper(
-            "number",
-            Box::new(helper(|value| {
-                value.as_f64().map_or("–".to_owned(), number)
-            })),
-        );
-        engine.register_helper(
-            "signed",
-            Box::new(helper(|value| {
-                value.as_f64().map_or("–".to_owned(), signed)
-            })),
-        );
-        engine.register_helper(
-            "span",
-            Box::new(helper(|value| {
-                value.as_i64().map_or("–".to_owned(), duration)
-            })),
-        );
-        engine.register_helper(
-            "size",
-            Box::new(helper(|value| value.as_u64().map_or("–".to_owned(), bytes))),
-        );
-        engine.register_helper("short_sha", Box::new(helper(|value| cut(value, 7))));
-        engine.register_helper("short_digest", Box::new(helper(|value| cut(value, 19))));
+        for (name, show) in HELPERS {
+            register_helper(&mut engine, name, show);
+        }
         engine.register_helper("when", Box::new(when));
-        engine.register_helper("prose", Box::new(prose));
         for path in Shipped::iter() {
             let file = Shipped::get(&path).with_context(|| format!("cannot read page `{path}`"))?;
             let text = std::str::from_utf8(&file.data)
@@ -79,32 +67,16 @@ fn escape(text: &str) -> String {
     html_escape(&clean_line(text))
 }
 
-fn cut(value: &Value, chars: usize) -> String {
-    value
-        .as_str()
-        .map_or("–".to_owned(), |text| text.chars().take(chars).collect())
+fn or_dash(shown: Option<String>) -> String {
+    escape(shown.as_deref().unwrap_or("–"))
 }
 
-/// A helper of one value, whose words are escaped.
-fn helper(
-    show: impl Fn(&Value) -> String + Send + Sync + 'static,
-) -> impl Fn(
-    &Helper<'_>,
-    &Handlebars<'_>,
-    &Context,
-    &mut RenderContext<'_, '_>,
-    &mut dyn Output,
-) -> HelperResult
-+ Send
-+ Sync
-+ 'static {
-    move |helper, _, _, _, out| {
-        let value = helper.param(0).filter(|value| !value.is_value_missing());
-        let value = value
-            .ok_or_else(|| RenderErrorReason::Other(format!("`{}` has no value", helper.name())))?;
-        out.write(&escape(&show(value.value())))?;
-        Ok(())
-    }
+fn cut(value: &Value, chars: usize) -> String {
+    or_dash(
+        value
+            .as_str()
+            .map(|text| text.chars().take(chars).collect()),
+    )
 }
 
 /// `{{when ms}}`: how long ago, with the moment itself for who wants it.
@@ -130,22 +102,6 @@ fn when(
         "<time datetime=\"{at}\" title=\"{at}\">{}</time>",
         ago(now_ms.saturating_sub(then_ms))
     ))?;
-    Ok(())
-}
-
-/// `{{prose text}}`: a sentence in which backticks mark code.
-fn prose(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let value = helper
-        .param(0)
-        .filter(|value| !value.is_value_missing())
-        .ok_or_else(|| RenderErrorReason::Other("`prose` has no value".to_owned()))?;
-    out.write(&marked(value.value().as_str().unwrap_or_default()))?;
     Ok(())
 }
 

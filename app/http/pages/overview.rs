@@ -47,6 +47,7 @@ pub(super) async fn overview(State(desk): State<Arc<Desk>>, caller: Caller) -> A
         .collect();
     let data = json!({
         "runs": runs::rows(&desk, &list),
+        "pause": store.pause().await?.map(|pause| pause.shown()),
         "counts": value(&counts)?,
         "is_quiet": counts.deliveries_dead + counts.effects_dead + counts.subjects_stuck == 0,
         "others": others,

@@ -10,7 +10,7 @@ use crate::store::{DeliveryState, Page, Scope};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect};
 use bowsprit_core::effect::EffectState;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,21 +34,10 @@ pub(super) async fn deliveries(
     caller: Caller,
     Query(asked): Asked,
 ) -> Answer {
-    let is_dead_only = is_dead_only(&asked);
-    let rows = desk
-        .rooms
-        .store
-        .deliveries(is_dead_only.then_some(DeliveryState::Dead), part(&asked))
-        .await?;
-    let next = (rows.len() == params::LIMIT).then(|| rows.last().map(|row| row.id));
-    let counts = desk.rooms.store.counts().await?;
-    let data = json!({"rows": value(&rows)?, "next": next, "is_dead_only": is_dead_only, "counts": value(&counts)?});
-    page(
-        &desk,
-        Some(&caller),
-        &About::new("deliveries", "Deliveries", "deliveries").live(!asked.contains_key("before")),
-        data,
-    )
+    let state = is_dead_only(&asked).then_some(DeliveryState::Dead);
+    let rows = desk.rooms.store.deliveries(state, part(&asked)).await?;
+    let about = About::new("deliveries", "Deliveries", "deliveries");
+    show(&desk, &caller, &asked, (about, value(&rows)?)).await
 }
 
 pub(super) async fn effects(
@@ -56,21 +45,25 @@ pub(super) async fn effects(
     caller: Caller,
     Query(asked): Asked,
 ) -> Answer {
-    let is_dead_only = is_dead_only(&asked);
-    let rows = desk
-        .rooms
-        .store
-        .effects(is_dead_only.then_some(EffectState::Dead), part(&asked))
-        .await?;
-    let next = (rows.len() == params::LIMIT).then(|| rows.last().map(|row| row.id));
+    let state = is_dead_only(&asked).then_some(EffectState::Dead);
+    let rows = desk.rooms.store.effects(state, part(&asked)).await?;
+    let about = About::new("effects", "Effects", "effects");
+    show(&desk, &caller, &asked, (about, value(&rows)?)).await
+}
+
+/// A page of one of the queues, which differ in their rows and templates.
+async fn show(
+    desk: &Desk,
+    caller: &Caller,
+    asked: &BTreeMap<String, String>,
+    (about, rows): (About<'_>, Value),
+) -> Answer {
+    let full = rows.as_array().filter(|rows| rows.len() == params::LIMIT);
+    let next = full.and_then(|rows| rows.last()).map(|row| &row["id"]);
     let counts = desk.rooms.store.counts().await?;
-    let data = json!({"rows": value(&rows)?, "next": next, "is_dead_only": is_dead_only, "counts": value(&counts)?});
-    page(
-        &desk,
-        Some(&caller),
-        &About::new("effects", "Effects", "effects").live(!asked.contains_key("before")),
-        data,
-    )
+    let data = json!({"next": next, "rows": rows, "is_dead_only": is_dead_only(asked), "counts": value(&counts)?});
+    let about = about.live(!asked.contains_key("before"));
+    page(desk, Some(caller), &about, data)
 }
 
 fn lever(caller: &Caller, word: &str) -> Result<Lever, No> {

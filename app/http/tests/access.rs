@@ -383,3 +383,29 @@ async fn what_is_live_or_named_is_not_deleted() {
         .unwrap();
     assert_eq!(claim.hints[0].1, Hint::Gone);
 }
+
+#[tokio::test]
+async fn a_pause_is_begun_and_ended_by_those_who_may() {
+    let bench = Bench::empty(false).await;
+    let path = "/api/v1/pause";
+    let why = r#"{"why": "the cluster moves"}"#;
+    let refused = bench.ask("POST", path, Some(Scope::Run), why).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let admin = Some(Scope::Admin);
+    let begun = bench.ask("POST", path, admin, why).await.json();
+    assert_eq!(begun["pause"]["why"], "the cluster moves");
+    let shown = bench.ask("GET", path, Some(Scope::Read), "").await.json();
+    assert_eq!(shown, begun);
+    let page = bench.ask("GET", "/", Some(Scope::Read), "").await.text;
+    assert!(page.contains(": the cluster moves."), "{page}");
+    let events = bench.ask("GET", "/api/v1/events", admin, "").await.json();
+    assert_eq!(events["items"][0]["what"], "everything paused");
+    let ended = bench.ask("DELETE", path, admin, "").await.json();
+    assert_eq!(ended["pause"], serde_json::Value::Null);
+    let again = bench.ask("DELETE", path, admin, "").await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    for bad in [r#"{"why": "two\nlines"}"#, r#"{"reason": "x"}"#] {
+        let got = bench.ask("POST", path, admin, bad).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST);
+    }
+}

@@ -1,3 +1,4 @@
+use super::super::connections;
 use super::super::health::{self, Health};
 use super::*;
 use crate::store::DeliveryState;
@@ -229,6 +230,37 @@ async fn a_sender_that_stops_in_the_middle_is_let_go() {
     *slow.body_mut() = Body::from_stream(never);
     let (status, answer) = send(&bench, slow).await;
     assert_eq!((status, answer.contains("9 seconds")), (408, true));
+}
+
+#[tokio::test]
+async fn a_connection_whose_body_drips_is_answered_and_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let bench = bench_in(&[SECRET], Duration::from_millis(50)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(connections::serve(
+        listener,
+        bench.app.clone(),
+        connections::Limits::default(),
+        tokio_util::sync::CancellationToken::new(),
+    ));
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let head = format!(
+        "POST /webhook HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nx-github-event: push\r\nx-github-delivery: a\r\nx-hub-signature-256: {}\r\ncontent-length: 1000\r\n\r\n",
+        sign(SECRET, PUSH)
+    );
+    write.write_all(head.as_bytes()).await.unwrap();
+    let drip = tokio::spawn(async move {
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    read.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    drip.await.unwrap();
+    assert_eq!(stored(&bench).await, 0);
 }
 
 #[tokio::test]

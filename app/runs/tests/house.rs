@@ -160,12 +160,11 @@ impl Drop for House {
 
 fn open(dir: &Path, artifacts: &Artifacts, slots: usize) -> Backend {
     let program = script(&dir.join("agent.sh"), AGENT);
-    Backend::open(
-        &config(&dir.join("state"), slots),
-        artifacts.clone(),
-        program,
-    )
-    .unwrap()
+    let mut config = config(&dir.join("state"), slots);
+    let secrets = [("KEY".to_owned(), "the value".into())];
+    let of = "octo/digits-training".to_owned();
+    config.secrets.insert(of, secrets.into());
+    Backend::open(&config, artifacts.clone(), program).unwrap()
 }
 
 pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
@@ -187,6 +186,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
             timeout_s: 60,
             cpu_millis: 1_000,
             memory_bytes: 1 << 28,
+            secrets: Vec::new(),
             network: false,
             model: None,
             outputs: String::new(),

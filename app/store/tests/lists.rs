@@ -84,6 +84,38 @@ fn ids(runs: Vec<Run>) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn an_old_commit_that_is_run_again_is_not_the_newest() {
+    let (store, _dir) = store().await;
+    let at = |id: &str, digit: char, phase, created_ms| {
+        let mut run = run(id, phase, created_ms);
+        (run.sha, run.cause.sha) = (sha(digit), sha(digit));
+        run
+    };
+    // As the head of a pull request it was there before.
+    let mut pulled = at("r0", 'c', Phase::Succeeded, 0);
+    pulled.cause.trigger = Trigger::Pull {
+        pr: PrNumber(1),
+        base: sha('b'),
+    };
+    for (run, newest) in [
+        (pulled, None),
+        (at("r1", 'a', Phase::Failed, 1), None),
+        (at("r2", 'b', Phase::Succeeded, 2), Some("r2")),
+        (at("r3", 'a', Phase::Succeeded, 3), Some("r2")),
+        (at("r4", 'b', Phase::Succeeded, 4), Some("r4")),
+        (at("r5", 'c', Phase::Succeeded, 5), Some("r5")),
+        (at("r6", 'b', Phase::Succeeded, 6), Some("r5")),
+        (at("r7", 'd', Phase::Failed, 7), Some("r5")),
+    ] {
+        let id = run.id.clone();
+        record(&store, vec![Record::Run(Box::new(run))]).await;
+        let found = store.passed_run(RepoId(1), &main(), &slug("digits")).await;
+        let found = found.unwrap().map(|run| run.id);
+        assert_eq!(found.as_deref(), newest, "after {id}");
+    }
+}
+
+#[tokio::test]
 async fn runs_are_found_by_commit_branch_and_promise() {
     let (store, _dir) = store().await;
     let mut params = run("r4", Phase::Succeeded, 4);

@@ -3,7 +3,7 @@
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::name::{Digest, RepoPath, Slug};
 use bowsprit_core::serving::spec::{DoorSpec, Live, RolloutPhase, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, Sample, Source};
+use bowsprit_core::training::spec::{ModelInput, Sample, Source, Trust};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
@@ -129,6 +129,7 @@ impl House {
             server: Some(ServerSpec {
                 snapshot: self.snapshot(),
                 runtime: None,
+                trust: Trust::Trusted,
                 cache_dir: self.path("cache").to_str().unwrap().to_owned(),
                 run: vec!["python3".to_owned(), "service.py".to_owned()],
                 ready: "/readyz".to_owned(),

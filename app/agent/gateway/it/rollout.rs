@@ -2,6 +2,7 @@
 
 use crate::house::{House, KEY, Release, eventually};
 use bowsprit_core::serving::spec::RolloutPhase;
+use bowsprit_core::training::spec::{RuntimeSpec, Trust};
 use hyper::Method;
 use serde_json::json;
 
@@ -239,4 +240,32 @@ async fn model_files_are_given_to_who_has_a_key() {
     assert_eq!(stranger.status(), 401);
     assert_eq!(house.post("/.bowsprit/live", b"").await.0, 405);
     assert_ne!(KEY, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_untrusted_release_never_writes_what_trusted_ones_run_in() {
+    let house = House::new();
+    let built = |trust: &str| {
+        let shelf = std::fs::read_dir(house.path("cache").join(trust));
+        let entries = shelf.into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).count()
+    };
+    let order = |generation, id, trust| {
+        let mut order = house.order(generation, &Release::good(id, 10));
+        let server = order.server.as_mut().unwrap();
+        server.trust = trust;
+        server.runtime = Some(RuntimeSpec::Python {
+            minimum: "3.9".to_owned(),
+            requirements: None,
+        });
+        order
+    };
+    house.want_live(&order(1, "r1", Trust::Untrusted)).await;
+    assert_eq!((built("trusted"), built("untrusted")), (0, 1));
+    house.want_live(&order(2, "r2", Trust::Trusted)).await;
+    assert_eq!((built("trusted"), built("untrusted")), (1, 1));
+    // It may run in what a trusted one built.
+    std::fs::remove_dir_all(house.path("cache/untrusted")).unwrap();
+    house.want_live(&order(3, "r3", Trust::Untrusted)).await;
+    assert_eq!((built("trusted"), built("untrusted")), (1, 0));
 }

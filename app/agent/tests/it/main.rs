@@ -10,3 +10,5 @@ mod endings;
 mod order;
 mod probing;
 mod runs;
+mod scoring;
+mod secrets;

@@ -182,3 +182,21 @@ fn what_cannot_be_prepared_is_said() {
     assert_eq!(none.kind, FailureKind::MissingPackage);
     assert!(none.message.contains("no Python 3.99"), "{none:?}");
 }
+
+#[test]
+fn a_conda_file_of_pips_packages_is_a_runtime() {
+    let run = |file: &str| {
+        let mut order = Order::new(&[("environment.yml", file)]).step(&["python", "-V"]);
+        order.spec.runtime = Some(RuntimeSpec::Conda {
+            file: RepoPath::parse("environment.yml").unwrap(),
+        });
+        let result = order.run();
+        (order, result)
+    };
+    let (order, result) = run("dependencies:\n- python>=3.9\n- pip: []\n");
+    assert_succeeded(&order, &result);
+    assert!(result.runtime.is_some());
+    let failure = run("dependencies: [cudnn]").1.failure.unwrap();
+    assert_eq!(failure.kind, FailureKind::Install);
+    assert!(failure.message.contains("`cudnn`"), "{failure:?}");
+}

@@ -97,7 +97,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         "dockerfile: Dockerfile",
         "base: x",
         "rust: Cargo.lock",
-        "conda: environment.yml",
     ] {
         let text = TRAINING.replacen(
             "python: \"3.11\", requirements: requirements.lock",
@@ -125,13 +124,6 @@ fn what_is_not_built_is_refused_with_what_is() {
         expect![[
             r#"4:10 `python` is missing in `runtime`: the least version, such as `python: "3.11"`"#
         ]],
-    );
-    served(
-        "  run: [python, -m, digits_service]",
-        "  score: score.py",
-        expect![
-            "6:3 `score` in `serve` is not supported yet; what is: `run`, a command that listens on `PORT`"
-        ],
     );
     served(
         "from: digits-training}",
@@ -164,7 +156,7 @@ fn schema_names_the_keys_that_the_reader_takes() {
     check("judge", &training::JUDGE_KEYS, &[]);
     check("triggers", &training::TRIGGER_KEYS, &[]);
     check("service", &service::KEYS, &[]);
-    check("serve", &service::SERVE_KEYS, &["score"]);
+    check("serve", &service::SERVE_KEYS, &[]);
     check("environment", &service::ENVIRONMENT_KEYS, &[]);
     check("model", &service::MODEL_KEYS, &[]);
     check("check", &shared::CHECK_KEYS, &["runtime"]);
@@ -198,4 +190,17 @@ proptest! {
             prop_assert!(problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1 && problem.line <= 30));
         }
     }
+}
+
+#[test]
+fn a_conda_file_stands_alone() {
+    let python = "{python: \"3.11\", requirements: requirements.lock}";
+    trained(python, "{conda: environment.yml}", expect!["fine"]);
+    trained(
+        python,
+        "{conda: environment.yml, python: \"3.11\"}",
+        expect!["4:18 `conda` says which Python and which packages; take it alone"],
+    );
+    let outside = TRAINING.replacen(python, "{conda: ../environment.yml}", 1);
+    assert!(parse(&outside).is_err());
 }

@@ -142,3 +142,21 @@ fn serve_paths_stay_out_of_the_gateway() {
         8:12 `predict`: write the path of an address, such as `/v1/predict`"#]],
     );
 }
+
+#[test]
+fn a_scoring_file_stands_in_for_a_command() {
+    let run = "  run: [python, -m, digits_service]";
+    served(run, "  score: app/score.py", expect!["fine"]);
+    served(
+        run,
+        &format!("{run}\n  score: score.py"),
+        expect!["7:10 `run` and `score` are two ways to serve; take one"],
+    );
+    for file in ["../score.py", "/score.py", "score.sh"] {
+        served(
+            run,
+            &format!("  score: {file}"),
+            expect!["6:10 `score`: name a Python file of the repository, such as `score.py`"],
+        );
+    }
+}

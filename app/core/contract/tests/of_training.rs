@@ -144,7 +144,7 @@ fn evaluation_must_be_chosen() {
 }
 
 #[test]
-fn steps_and_gates_are_checked() {
+fn names_of_secrets_are_checked() {
     trained(
         "secrets: [DATASET_KEY]",
         "secrets: [EPOCHS, A, A, PATH]",
@@ -153,6 +153,17 @@ fn steps_and_gates_are_checked() {
         11:26 `A` is already set for this step
         11:29 `PATH` is set by Bowsprit or the system, choose another name"#]],
     );
+    trained(
+        "env: {EPOCHS: \"20\"}",
+        "env: {DATASET_KEY_FILE: x, SECRETS_DIR: y}",
+        expect![[r#"
+        10:32 `SECRETS_DIR` is set by Bowsprit or the system, choose another name
+        11:15 `DATASET_KEY_FILE` is the secret's file; take it out of `env`"#]],
+    );
+}
+
+#[test]
+fn steps_and_gates_are_checked() {
     trained(
         "run: [python, train.py]",
         "run: []",

@@ -1,9 +1,13 @@
 //! An environment: what git wants, what the gateway serves, and the pull requests that change it.
 
-pub mod change;
+mod change;
+mod command;
 pub mod file;
+mod observe;
+mod open;
 mod release;
 mod step;
+pub mod validate;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::name::{CommitSha, Digest, RepoId, Slug};
 use crate::serving::spec::DoorSpec;
 use crate::subject::ask::{Ask, ContractAt, ModelAt};
 use crate::subject::run::plan;
-use crate::training::spec::Sample;
+use crate::training::spec::{Sample, Trust};
 use std::collections::BTreeMap;
 
 /// Largest request body that a gateway takes. Units: bytes.
@@ -17,6 +17,8 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 pub(super) struct Ready {
     pub(super) release: Release,
     pub(super) service: Service,
+    /// Whether its code is trusted: what a protected branch holds is.
+    pub(super) trust: Trust,
     pub(super) files: Vec<ModelFiles>,
     pub(super) samples: Vec<Sample>,
 }
@@ -62,6 +64,7 @@ pub(super) fn of_commit(
             models: refs,
         },
         service,
+        trust: Trust::Trusted,
         files,
         samples,
     }))
@@ -185,6 +188,7 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         release: ready.release.id,
         generation: state.generation,
         commit: ready.release.commit,
+        trust: ready.trust,
         runtime: ready.service.runtime.clone(),
         serve: (!waits).then(|| {
             plan::serve_plan(

@@ -1,20 +1,15 @@
 //! One look at an environment: deploy what git wants, note what is live, open what should come next.
 
 use super::release::{self, Ready};
-use super::{Environment, HISTORY_MAX, Release, Verified, change};
+use super::{ChangeCause, Environment, Release, change, command, observe};
 use crate::contract::{Contract, Environment as Wanted, Role, Service};
-use crate::effect::{
-    Deployment, DeploymentState, Effect, EffectResult, EffectState, Hint, Intent, Priority, Record,
-    Wake,
-};
+use crate::effect::{Deployment, DeploymentState, Effect, Hint, Intent, Priority, Record};
 use crate::name::{BranchName, CommitSha, PrNumber, Repo, RepoId, Slug};
-use crate::serving::spec::{Live, RolloutPhase};
+use crate::serving::spec::RolloutPhase;
 use crate::subject::ask::{Ask, ContractAt};
 use crate::subject::run::{Phase, What};
-use crate::subject::{Act, Given, Step, SubjectKey};
-
-/// A rollout under way is looked at again after this. Units: milliseconds.
-const LOOK_MS: i64 = 15_000;
+use crate::subject::{Act, Given, Step};
+use crate::training::spec::Trust;
 
 /// Why commands are refused while nobody knows which environments there should be.
 const UNREADABLE: &str = "`bowsprit.yaml` on the default branch cannot be read; mend it first";
@@ -53,14 +48,14 @@ fn advance(
         ContractAt::Missing => None,
         // A broken contract on the default branch changes nothing that runs.
         ContractAt::Broken(_) => {
-            change::turn_away(&mut act, given, UNREADABLE);
+            command::turn_away(&mut act, given, UNREADABLE);
             return Some(Some(act));
         }
     };
     let Some((service, wanted)) = found else {
         remove(&mut act, given, "the contract no longer names it");
         let why = format!("the contract names no environment `{name}`");
-        change::turn_away(&mut act, given, &why);
+        command::turn_away(&mut act, given, &why);
         return Some(Some(act));
     };
     let place = Place {
@@ -79,13 +74,21 @@ fn advance(
                 return Some(Some(act));
             };
             let ready = release::of_commit(id, &tip, ask)?;
+            take_up(&mut act.state, &ready, ask)?;
+            let ready = unless_paused(&act.state, ready, ChangeCause::Promotion, ask)?;
             not_deployed = follow(&mut act, &place, &branch, ready, given);
         }
         (None, Role::After { .. }) => {
             act.state.is_gone = false;
             change::learn(&mut act, given, ask)?;
             if let Some(pinned) = release::pinned(&act.state, &place.head, ask)? {
-                not_deployed = want(&mut act, &place, pinned.map(|(ready, _)| ready), given);
+                let cause = pinned
+                    .as_ref()
+                    .map_or(ChangeCause::Promotion, |(_, cause)| *cause);
+                let ready = pinned.map(|(ready, _)| ready);
+                take_up(&mut act.state, &ready, ask)?;
+                let ready = unless_paused(&act.state, ready, cause, ask)?;
+                not_deployed = want(&mut act, &place, ready, given);
             }
         }
         (Some(_), Role::Tracks { .. } | Role::After { .. }) | (None, Role::Preview { .. }) => {
@@ -122,7 +125,7 @@ fn follow(
         "`{}` follows `{branch}`; what is merged there comes here, and a revert there brings it back",
         act.state.name
     );
-    change::turn_away(act, given, &why);
+    command::turn_away(act, given, &why);
     not_deployed
 }
 
@@ -136,9 +139,9 @@ fn go_on(
     if act.state.is_gone {
         return Some(());
     }
-    observe(act, place, given, ask)?;
+    observe::observe(act, place, given, ask)?;
     if let Role::After { .. } = place.wanted.role {
-        change::commands(act, place, given, ask)?;
+        command::commands(act, place, given, ask)?;
         change::promote(act, place, given, ask)?;
     }
     Some(())
@@ -214,10 +217,11 @@ fn preview(
         .filter(|view| view.is_open)
         .and_then(|view| view.change);
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
-    let Some(head) = open.map(|change| change.head).filter(|_| !is_told) else {
+    let Some(change) = open.filter(|_| !is_told) else {
         remove(act, given, "the pull request is closed");
         return Some(None);
     };
+    let (head, trust) = (change.head, Trust::of_head(change.head_repo, id));
     let runs = ask.runs(id, &head)?;
     let is_tested = runs
         .iter()
@@ -230,7 +234,8 @@ fn preview(
     let since = act.state.live_since_ms.unwrap_or(given.now_ms);
     let mut not_deployed = None;
     if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
-        let ready = release::of_commit(id, &head, ask)?;
+        let ready = release::of_commit(id, &head, ask)?.map(|ready| Ready { trust, ..ready });
+        take_up(&mut act.state, &ready, ask)?;
         act.state.is_gone = false;
         not_deployed = want(act, place, ready, given);
     } else if there.is_some() && given.now_ms - since > ttl_ms {
@@ -243,6 +248,51 @@ fn preview(
         act.look_by(since + ttl_ms + 1);
     }
     Some(not_deployed)
+}
+
+/// Goes on from the gateway's last order where we know of none, as after the loss of the database:
+/// what serves already is not ordered again, and a new order has a higher number.
+fn take_up(state: &mut Environment, ready: &Result<Ready, String>, ask: &mut Ask) -> Option<()> {
+    let (None, Ok(ready)) = (&state.wanted, ready) else {
+        return Some(());
+    };
+    let Some(live) = ask.live(state.repo.id, &state.name)? else {
+        return Some(());
+    };
+    state.generation = state.generation.max(live.generation);
+    let serving = live.serving.filter(|_| live.phase == RolloutPhase::Live);
+    if live.generation == state.generation
+        && serving.is_some_and(|serving| serving.release == ready.release.id)
+    {
+        state.wanted = Some(ready.release.clone());
+    }
+    Some(())
+}
+
+/// What is ready, unless it would change what runs while everything is paused.
+fn unless_paused(
+    state: &Environment,
+    ready: Result<Ready, String>,
+    cause: ChangeCause,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
+    let is_new = |ready: &Ready| {
+        let wanted = state.wanted.as_ref();
+        wanted.is_none_or(|wanted| wanted.id != ready.release.id)
+    };
+    let Some(pause) = ask.pause()?.filter(|_| cause != ChangeCause::BreakGlass) else {
+        return Some(ready);
+    };
+    Some(ready.and_then(|ready| {
+        if is_new(&ready) {
+            return Err(format!(
+                "{} waits: {}",
+                ready.release.shown(),
+                pause.shown()
+            ));
+        }
+        Ok(ready)
+    }))
 }
 
 /// Orders a release unless it is ordered already; says why it cannot be.
@@ -311,7 +361,12 @@ fn want(
     None
 }
 
-fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: &str) -> Intent {
+pub(super) fn deployment(
+    state: &Environment,
+    release: &Release,
+    to: DeploymentState,
+    why: &str,
+) -> Intent {
     let environment = match state.pr {
         Some(pr) => format!("preview-{pr}"),
         None => state.name.to_string(),
@@ -336,152 +391,4 @@ fn deployment(state: &Environment, release: &Release, to: DeploymentState, why: 
         priority: Priority::Change,
         effect: Effect::Deployment(Box::new(effect)),
     }
-}
-
-/// Takes over what the gateway says.
-fn observe(
-    act: &mut Act<Environment>,
-    place: &Place,
-    given: &Given<Environment>,
-    ask: &mut Ask,
-) -> Option<()> {
-    let Some(wanted) = act.state.wanted.clone() else {
-        return Some(());
-    };
-    let key = format!(
-        "deploy:{}:{}:{}",
-        act.state.repo.id, act.state.name, act.state.generation
-    );
-    let refused =
-        given
-            .outcomes
-            .get(&key)
-            .and_then(|outcome| match (&outcome.state, &outcome.result) {
-                (EffectState::Refused, EffectResult::Refused { reason }) => Some(reason.clone()),
-                (EffectState::Dead, _) => {
-                    Some("the serving target did not take the order".to_owned())
-                }
-                (EffectState::Intended | EffectState::Done | EffectState::Refused, _) => None,
-            });
-    let live = ask
-        .live(act.state.repo.id, &act.state.name)?
-        .filter(|live| live.generation == act.state.generation);
-    let (phase, reason) = match (&refused, &live) {
-        (Some(why), _) => (RolloutPhase::Failed, Some(why.clone())),
-        (None, Some(live)) => (live.phase, live.reason.clone()),
-        (None, None) => (RolloutPhase::Starting, None),
-    };
-    if let Some(live) = &live {
-        act.state.url = Some(live.url.clone());
-    }
-    let is_news = act.state.phase != Some(phase)
-        || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
-    act.state.phase = Some(phase);
-    act.state.reason = reason.clone();
-    match phase {
-        RolloutPhase::Starting | RolloutPhase::Verifying => act.look_by(given.now_ms + LOOK_MS),
-        RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
-            arrived(act, place, &wanted, live.as_ref(), given)
-        }
-        RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
-        RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
-    }
-    if is_news {
-        wake_watchers(act, place);
-    }
-    Some(())
-}
-
-fn arrived(
-    act: &mut Act<Environment>,
-    place: &Place,
-    wanted: &Release,
-    live: Option<&Live>,
-    given: &Given<Environment>,
-) {
-    let at_ms = live
-        .and_then(|live| live.serving.as_ref())
-        .map_or(given.now_ms, |serving| serving.since_ms.min(given.now_ms));
-    act.state.live = Some(wanted.clone());
-    act.state.live_since_ms = Some(at_ms);
-    let waits = wanted.models.is_empty() && !place.service.models.is_empty();
-    if !waits {
-        act.state.verified.push(Verified {
-            release: wanted.clone(),
-            at_ms,
-        });
-        let extra = act.state.verified.len().saturating_sub(HISTORY_MAX);
-        act.state.verified.drain(..extra);
-    }
-    let why = if waits {
-        "waiting for a model"
-    } else {
-        "verified and live"
-    };
-    act.intents.push(deployment(
-        &act.state,
-        wanted,
-        DeploymentState::Success,
-        why,
-    ));
-    let what = format!("{} serves {}", act.state.name, wanted.shown());
-    act.records.push(Record::Event {
-        who: None,
-        what,
-        sha: Some(wanted.commit.clone()),
-        why: why.to_owned(),
-    });
-}
-
-fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
-    act.intents.push(deployment(
-        &act.state,
-        wanted,
-        DeploymentState::Failure,
-        why,
-    ));
-    let what = format!("{} could not serve {}", act.state.name, wanted.shown());
-    act.records.push(Record::Event {
-        who: None,
-        what,
-        sha: Some(wanted.commit.clone()),
-        why: why.to_owned(),
-    });
-    if let Role::After { .. } = place.wanted.role {
-        change::revert(act, place, wanted, why);
-    }
-}
-
-/// Environments after this one, the pull request of a preview, and the pull requests of its changes.
-fn wake_watchers(act: &mut Act<Environment>, place: &Place) {
-    let repo = act.state.repo.id;
-    if let Some(pr) = act.state.pr {
-        act.wakes.push(Wake {
-            subject: SubjectKey::Pull(repo, pr),
-            hint: None,
-        });
-    }
-    for other in &place.service.environments {
-        if let Role::After { environment, .. } = &other.role
-            && *environment == act.state.name
-        {
-            act.wakes.push(Wake {
-                subject: SubjectKey::Environment(repo, other.name.clone()),
-                hint: None,
-            });
-        }
-    }
-    let open = act
-        .state
-        .changes
-        .iter()
-        .filter(|change| !change.is_over)
-        .filter_map(|change| change.pr);
-    act.wakes.extend(
-        open.map(|pr| Wake {
-            subject: SubjectKey::Pull(repo, pr),
-            hint: None,
-        })
-        .collect::<Vec<_>>(),
-    );
 }

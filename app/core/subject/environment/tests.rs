@@ -5,6 +5,7 @@ use crate::effect::{EffectResult, Hint, Outcome};
 use crate::name::{CommentId, RepoPath};
 use crate::serving::spec::{Live, Serving};
 use crate::subject::ask::{Answer, Manifest, ModelAt, PullView, Query, TrainingRef};
+use crate::subject::pause::Pause;
 use crate::subject::run::{Phase, Trigger, What};
 use crate::subject::testing::*;
 use crate::subject::{Act, Given};
@@ -74,8 +75,14 @@ fn serves(name: &str, before: &[Release], live: &Release, at_ms: i64) -> Environ
 }
 
 fn gateway(world: &mut World, name: &str, generation: u64, phase: RolloutPhase) {
+    gateway_of(world, name, (generation, "rel"), phase);
+}
+
+/// A gateway that answers order `number` and serves `release`.
+fn gateway_of(world: &mut World, name: &str, (number, release): (u64, &str), phase: RolloutPhase) {
+    let generation = number;
     let serving = Serving {
-        release: "rel".to_owned(),
+        release: release.to_owned(),
         since_ms: NOW_MS - 5_000,
         versions: BTreeMap::new(),
         digests: BTreeMap::new(),
@@ -242,8 +249,8 @@ fn another_commit_with_the_same_files_is_the_same_release() {
         Query::Models(SERVICE, sha('1')),
         Answer::Models(vec![manifest(1, "one")]),
     );
-    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(None, vec![])).state;
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(Some(state), vec![])).state;
     world
         .head(SERVICE, "main", '2')
@@ -305,6 +312,59 @@ fn a_service_without_a_model_waits() {
         event staging serves no model (waiting for a model)"#]],
     );
     assert_eq!(state.verified.len(), 0, "nothing that could be promoted");
+}
+
+#[test]
+fn without_a_memory_it_goes_on_from_what_the_gateway_says() {
+    let mut world = World::pair();
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(1, "one")]),
+    );
+    let wanted = look(&world, "staging", &given(None, vec![])).state.wanted;
+    let id = wanted.expect("a release").id;
+    gateway_of(&mut world, "staging", (4, &id), RolloutPhase::Live);
+    check(
+        &world,
+        "staging",
+        None,
+        vec![],
+        expect![[r#"
+            deployment staging Success: v1: verified and live
+            wake environment/2/production
+            event staging serves v1 (verified and live)"#]],
+    );
+    for (release, phase) in [(&id[..], RolloutPhase::Failed), ("rel", RolloutPhase::Live)] {
+        gateway_of(&mut world, "staging", (4, release), phase);
+        let state = look(&world, "staging", &given(None, vec![])).state;
+        assert_eq!(state.generation, 5, "{phase:?} {release}");
+    }
+}
+
+#[test]
+fn a_pause_holds_what_is_new_and_keeps_what_serves() {
+    let mut world = World::pair();
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(1, "one")]),
+    );
+    let mut paused = world.clone();
+    paused.tell(
+        Query::Pause,
+        Answer::Pause(Some(Pause {
+            by: login("ada"),
+            why: "the cluster moves".to_owned(),
+            at_ms: 0,
+        })),
+    );
+    let told = expect!["event staging not deployed (v1 waits: paused by ada: the cluster moves)"];
+    let state = check(&paused, "staging", None, vec![], told);
+    assert_eq!(state.wanted, None);
+    let deployed = look(&world, "staging", &given(Some(state), vec![])).state;
+    assert_eq!(deployed.generation, 1);
+    // What is wanted already is not held.
+    let again = look(&paused, "staging", &given(Some(deployed), vec![])).state;
+    assert_eq!(again.reason, None);
 }
 
 #[test]
@@ -733,12 +793,12 @@ fn a_rollback_is_carried_out_once() {
 fn commands_that_an_environment_cannot_carry_out_are_answered() {
     let mut world = World::pair();
     world.owners(SERVICE, '1', &[("environments", "approvers: [rita]")]);
-    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     world.tell(
         Query::Models(SERVICE, sha('1')),
         Answer::Models(vec![manifest(1, "one")]),
     );
     let state = look(&world, "staging", &given(None, vec![])).state;
+    gateway(&mut world, "staging", 1, RolloutPhase::Live);
     let state = look(&world, "staging", &given(Some(state), vec![])).state;
     let state = check(
         &world,
@@ -1067,7 +1127,7 @@ fn a_change_is_held_against_what_was_verified() {
     let state = serves("production", &[], &first(), 0);
     let third = release("rel-3", '3', 3, "three");
     let rule = |previous: Option<&Environment>, target: &Release, cause: ChangeCause| {
-        change::validate(&state, previous, target, cause)
+        validate::validate(&state, previous, target, cause)
             .into_iter()
             .map(|(rule, is_met, _)| format!("{rule}: {is_met}"))
             .collect::<String>()
@@ -1123,4 +1183,26 @@ fn the_newest_change_has_the_number() {
     );
     let path = RepoPath::parse("environments/production.yaml").expect("a path");
     assert_eq!(file::path(&state.name), path);
+}
+
+#[test]
+fn a_preview_is_trusted_as_far_as_its_head_is() {
+    for (head_repo, trust) in [
+        (Some(SERVICE), ""),
+        (Some(TRAINING), " untrusted"),
+        (None, " untrusted"),
+    ] {
+        let mut world = preview_world('2', true);
+        let mut view = pull_view(SERVICE, 7, "topic", ('1', '2'));
+        if let Some(change) = &mut view.change {
+            change.head_repo = head_repo;
+        }
+        world.tell(Query::Pull(SERVICE, PrNumber(7)), Answer::Pull(Some(view)));
+        let act = drive(&world, |ask| {
+            step(&given(None, vec![]), (SERVICE, &slug("pr-7")), ask)
+        });
+        let told = told(&act.expect("a preview"));
+        let line = format!("deploy pr-7 #1 at 2222222 digits v1{trust}\n");
+        assert!(told.starts_with(&line), "{told}");
+    }
 }

@@ -210,7 +210,7 @@ fn message(seen: &Seen, rules: &[Rule], ask: &mut Ask, act: &Act<Pull>) -> Optio
             lines.extend(judge.map(|digest| format!("Judge-Digest: {digest}")));
         }
         for path in seen.paths() {
-            if super::rules::environment_of(&path).is_none() {
+            if super::promotion::environment_of(&path).is_none() {
                 continue;
             }
             let text = ask

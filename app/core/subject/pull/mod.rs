@@ -1,8 +1,12 @@
 //! A pull request (or an issue with a command on it): who has said what, what is missing, and when it lands.
 
 mod acts;
+mod answer;
 mod landing;
+mod promotion;
+mod release_acts;
 mod rules;
+mod run_acts;
 pub use rules::{Rule, Standing};
 mod status;
 mod step;

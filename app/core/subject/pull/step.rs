@@ -2,7 +2,9 @@
 
 use super::rules::{self, Rule};
 use super::words::{self, Words};
-use super::{ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, landing, status, wanted};
+use super::{
+    ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, promotion, status, wanted,
+};
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
 use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
@@ -82,7 +84,7 @@ fn advance(
     let mut act = Act::keep(pull);
     let comments = ask.comments(id, number)?;
     let Some(change) = view.change.clone() else {
-        acts::on_issue(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &comments, given, ask)?;
         return Some(Some(trim(act)));
     };
     learn_heads(&mut act.state, &view, &change, given);
@@ -101,7 +103,7 @@ fn advance(
         act.state.is_open = false;
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
-        acts::on_closed(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &comments, given, ask)?;
         if was_open || given.state.is_none() {
             closed(&mut act, &change, ask)?;
         }
@@ -116,7 +118,7 @@ fn advance(
     wanted::preview(&mut act, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
     landing::land(&mut act, &seen, &rules, given, ask)?;
-    acts::answer_words(&mut act, &seen, &rules, given, waiting);
+    answer::answer_words(&mut act, &seen, &rules, given, waiting);
     status::tell(&mut act, &seen, &rules, given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(Some(trim(act)))
@@ -254,7 +256,7 @@ fn look(
         return Some(None);
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
-    let may_lift = |who: &Login| rules::keeps_held(&owners, &paths, who).is_none();
+    let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
     let words = words::words(pull, &change_id, &talk.0, &talk.1, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
     let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;

@@ -1,7 +1,9 @@
 //! A small pull request, and what one look at it says.
 
 mod acting;
+mod dating;
 mod landing;
+mod promoting;
 mod ruling;
 
 use super::*;

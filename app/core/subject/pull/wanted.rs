@@ -75,17 +75,9 @@ pub(super) fn cause(pull: &Pull, seen: &Seen, what: What, trigger: Trigger) -> C
         sha: seen.change.head.clone(),
         what,
         trigger,
-        trust: trust(seen, pull.repo.id),
+        trust: Trust::of_head(seen.change.head_repo, pull.repo.id),
         params: BTreeMap::new(),
         by: Some(seen.view.author.clone()),
-    }
-}
-
-fn trust(seen: &Seen, id: RepoId) -> Trust {
-    if seen.change.head_repo == Some(id) {
-        Trust::Trusted
-    } else {
-        Trust::Untrusted
     }
 }
 

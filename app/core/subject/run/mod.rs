@@ -5,6 +5,7 @@ mod evaluate;
 pub mod old;
 mod parity;
 pub(crate) mod plan;
+mod secrets;
 mod stage;
 mod step;
 mod train;

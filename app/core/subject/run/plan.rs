@@ -23,6 +23,7 @@ pub(super) fn train(run: &Run, contract: &Training, judge: Option<&Training>) ->
         );
         spec.env = env;
         spec.network = step.network;
+        spec.secrets = step.secrets.clone();
         spec
     });
     let held_out = |contract: &Training| match &contract.evaluate {
@@ -195,6 +196,7 @@ fn step_spec(name: &str, run: &[String], resources: &Resources, timeout_s: u64) 
         timeout_s,
         cpu_millis: resources.cpu_millis,
         memory_bytes: resources.memory_bytes,
+        secrets: Vec::new(),
         network: false,
         model: None,
         outputs: String::new(),

@@ -25,9 +25,10 @@ pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<
     {
         return Some(found);
     }
-    if let Some(step) = contract.steps.iter().find(|step| !step.secrets.is_empty()) {
-        let message = "named secrets are not built yet; take `secrets` out of the step".to_owned();
-        return Some(failed(run, FailureKind::Agent, step.name.as_str(), message));
+    if run.stages.is_empty()
+        && let Some((step, why)) = super::secrets::refusal(run, &contract, ask)?
+    {
+        return Some(failed(run, FailureKind::Agent, &step, why));
     }
     let judge = judge_contract(run, &contract, ask)?;
     let plan = plan::train(run, &contract, judge.as_ref());

@@ -57,6 +57,7 @@ fn step(run: &str, value: &str, timeout_s: u64, cpu_millis: u32, memory_bytes: u
         timeout_s,
         cpu_millis,
         memory_bytes,
+        secrets: Vec::new(),
         network: false,
         model: None,
         outputs: String::new(),

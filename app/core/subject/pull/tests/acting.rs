@@ -34,6 +34,23 @@ fn code() -> Change {
 }
 
 #[test]
+fn what_was_written_before_there_was_a_memory_is_not_carried_out() {
+    let mut change = Change::code();
+    change.says("root", "/train");
+    let written = change.comments[0].created_ms;
+    for (since_ms, is_done) in [
+        (written, true),
+        (written + 900, true),
+        (written + 1_000, false),
+    ] {
+        let mut given = given(None, vec![]);
+        given.since_ms = since_ms;
+        let act = change.step(&given);
+        assert_eq!(act.state.acted.is_empty(), !is_done, "{since_ms}");
+    }
+}
+
+#[test]
 fn what_has_not_run_on_this_head_runs() {
     let mut change = code();
     check(&change, expect![[""]]);

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 /// A connection whose writes may stall for a bounded time.
 #[derive(Debug)]
-pub(crate) struct Patient {
+pub struct Patient {
     stream: TcpStream,
     stall_max: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
@@ -21,7 +21,7 @@ pub(crate) struct Patient {
 
 impl Patient {
     /// The same connection; a write that makes no progress for `stall_max` fails.
-    pub(crate) fn new(stream: TcpStream, stall_max: Duration) -> Patient {
+    pub fn new(stream: TcpStream, stall_max: Duration) -> Patient {
         Patient {
             stream,
             stall_max,

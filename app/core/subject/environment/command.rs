@@ -1,0 +1,309 @@
+//! `/promote`, `/rollback` and `/unhold`, each once per comment.
+
+use super::open::{About, open, promotion};
+use super::step::Place;
+use super::{ChangeCause, Environment, HISTORY_MAX, Hold, Release, file};
+use crate::contract::Role;
+use crate::effect::{Hint, Wake};
+use crate::name::{CommentId, Login, PrNumber};
+use crate::subject::ask::Ask;
+use crate::subject::{Act, Given, SubjectKey, answer, react};
+
+/// Carries out `/promote`, `/rollback` and `/unhold`, each once per comment.
+pub(super) fn commands(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    for hint in &given.hints {
+        match hint {
+            Hint::Rollback {
+                by,
+                pr,
+                comment,
+                version,
+                model_only,
+            } => {
+                let order = Order {
+                    by,
+                    pr: *pr,
+                    comment: *comment,
+                    version: *version,
+                    model_only: *model_only,
+                };
+                if is_new(act, *comment) {
+                    rollback(act, place, &order, given.now_ms, ask)?;
+                }
+            }
+            Hint::Promote {
+                by,
+                pr,
+                comment,
+                version,
+            } => {
+                let order = Order {
+                    by,
+                    pr: *pr,
+                    comment: *comment,
+                    version: *version,
+                    model_only: false,
+                };
+                if is_new(act, *comment) {
+                    by_command(act, place, &order, ask)?;
+                }
+            }
+            Hint::Unhold => unhold(act),
+            Hint::Pushed { .. }
+            | Hint::RunWanted(_)
+            | Hint::CancelRun { .. }
+            | Hint::Supersede { .. }
+            | Hint::Gone => {}
+        }
+    }
+    Some(())
+}
+
+/// Promotions may go on.
+fn unhold(act: &mut Act<Environment>) {
+    if act.state.hold.take().is_some() {
+        wake_open(act);
+    }
+}
+
+/// What is open looks at the hold again.
+fn wake_open(act: &mut Act<Environment>) {
+    let open: Vec<Wake> = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr)
+        .map(|pr| Wake {
+            subject: SubjectKey::Pull(act.state.repo.id, pr),
+            hint: None,
+        })
+        .collect();
+    act.wakes.extend(open);
+}
+
+/// Answers commands that cannot be carried out here.
+pub(super) fn turn_away(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
+    for hint in &given.hints {
+        match hint {
+            Hint::Rollback { pr, comment, .. } | Hint::Promote { pr, comment, .. } => {
+                if is_new(act, *comment) {
+                    let intent = answer(&act.state.repo, *pr, *comment, why);
+                    act.intents.push(intent);
+                }
+            }
+            Hint::Unhold
+            | Hint::Pushed { .. }
+            | Hint::RunWanted(_)
+            | Hint::CancelRun { .. }
+            | Hint::Supersede { .. }
+            | Hint::Gone => {}
+        }
+    }
+}
+
+/// A command and its place.
+struct Order<'a> {
+    by: &'a Login,
+    pr: PrNumber,
+    comment: CommentId,
+    version: Option<u64>,
+    model_only: bool,
+}
+
+fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
+    if act.state.acted.contains(&comment.0) {
+        return false;
+    }
+    act.state.acted.push(comment.0);
+    let extra = act.state.acted.len().saturating_sub(HISTORY_MAX);
+    act.state.acted.drain(..extra);
+    true
+}
+
+fn refuse(act: &mut Act<Environment>, order: &Order<'_>, why: &str) {
+    let intent = answer(&act.state.repo, order.pr, order.comment, why);
+    act.intents.push(intent);
+}
+
+fn rollback(
+    act: &mut Act<Environment>,
+    place: &Place,
+    order: &Order<'_>,
+    now_ms: i64,
+    ask: &mut Ask,
+) -> Option<()> {
+    let name = act.state.name.clone();
+    let approvers = ask
+        .owners(act.state.repo.id, &place.head)?
+        .approvers(&file::path(&name));
+    if !approvers.iter().any(|login| login.is(order.by)) {
+        let who: Vec<String> = approvers.iter().map(ToString::to_string).collect();
+        let who = if who.is_empty() {
+            "nobody: `environments/OWNERS` names none".to_owned()
+        } else {
+            who.join(", ")
+        };
+        refuse(
+            act,
+            order,
+            &format!("`/rollback {name}` is for the environment's approvers ({who})"),
+        );
+        return Some(());
+    }
+    let release = match choose(&act.state, order) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
+        }
+    };
+    let why = format!("rolled back by {}", order.by);
+    act.state.hold = Some(Hold {
+        by: order.by.clone(),
+        why,
+        at_ms: now_ms,
+    });
+    wake_open(act);
+    let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
+    let about = About {
+        cause: ChangeCause::Rollback,
+        by: Some(order.by.clone()),
+        why: format!("`/rollback` by {}", order.by),
+        replaces: None,
+    };
+    open(act, &place.base, release, &branch, about);
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    Some(())
+}
+
+/// What a rollback brings. Errors: why there is nothing to bring.
+fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+    let name = &state.name;
+    let Some(live) = &state.live else {
+        return Err(format!(
+            "{name} serves nothing yet, so there is nothing to go back from"
+        ));
+    };
+    let Some(target) = target(state, live, order.version) else {
+        let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
+        return Err(format!(
+            "there is no such release to go back to; verified in {name} so far: {}",
+            known.join(", ")
+        ));
+    };
+    let commit = if order.model_only {
+        live.commit.clone()
+    } else {
+        target.commit.clone()
+    };
+    if target.models == live.models && commit == live.commit {
+        return Err(format!("{name} serves {} already", live.shown()));
+    }
+    Ok(Release { commit, ..target })
+}
+
+/// The release to go back to: the named version's, or the last good one before what is live first came,
+/// so that a second rollback goes further back and not to what the first one left.
+fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<Release> {
+    let good = state.verified.iter().rev().map(|v| &v.release);
+    match version {
+        Some(number) => good
+            .clone()
+            .find(|r| r.models.values().any(|m| m.version == number))
+            .cloned(),
+        None => {
+            let since = state
+                .verified
+                .iter()
+                .position(|v| v.release.id == live.id)?;
+            state.verified[..since]
+                .iter()
+                .rev()
+                .map(|v| &v.release)
+                .find(|r| r.id != live.id)
+                .cloned()
+        }
+    }
+}
+
+fn by_command(
+    act: &mut Act<Environment>,
+    place: &Place,
+    order: &Order<'_>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let name = act.state.name.clone();
+    let Role::After {
+        environment: before,
+        ..
+    } = &place.wanted.role
+    else {
+        return Some(());
+    };
+    let Some(previous) = ask.environment(act.state.repo.id, before)? else {
+        refuse(
+            act,
+            order,
+            &format!("{before} serves nothing yet; {name} follows it"),
+        );
+        return Some(());
+    };
+    let release = match order.version {
+        None => previous.verified.last().map(|v| v.release.clone()),
+        Some(number) => previous
+            .verified
+            .iter()
+            .rev()
+            .map(|v| &v.release)
+            .find(|r| r.models.values().any(|m| m.version == number))
+            .cloned(),
+    };
+    let Some(release) = release else {
+        refuse(
+            act,
+            order,
+            &format!("no such release is verified in {before}"),
+        );
+        return Some(());
+    };
+    if act
+        .state
+        .live
+        .as_ref()
+        .is_some_and(|live| live.id == release.id)
+    {
+        refuse(
+            act,
+            order,
+            &format!("{name} serves {} already", release.shown()),
+        );
+        return Some(());
+    }
+    let about = About {
+        cause: ChangeCause::Promotion,
+        by: None,
+        why: format!("`/promote` by {}", order.by),
+        replaces: None,
+    };
+    if let Err(why) = promotion(act, place, release, about, ask)? {
+        refuse(act, order, &why);
+        return Some(());
+    }
+    // Whoever may lift a hold lifts it by this; for others the promotion is open and waits.
+    let approvers = ask
+        .owners(act.state.repo.id, &place.head)?
+        .approvers(&file::path(&name));
+    if approvers.iter().any(|login| login.is(order.by)) {
+        act.state.hold = None;
+    }
+    act.intents
+        .push(react(&act.state.repo.clone(), order.comment));
+    Some(())
+}

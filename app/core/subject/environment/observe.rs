@@ -1,0 +1,160 @@
+//! What the gateway says of the last order, and what follows from it.
+
+use super::step::{Place, deployment};
+use super::{Environment, HISTORY_MAX, Release, Verified, open};
+use crate::contract::Role;
+use crate::effect::{DeploymentState, EffectResult, EffectState, Record, Wake};
+use crate::serving::spec::{Live, RolloutPhase};
+use crate::subject::ask::Ask;
+use crate::subject::{Act, Given, SubjectKey};
+
+/// A rollout under way is looked at again after this. Units: milliseconds.
+const LOOK_MS: i64 = 15_000;
+
+/// Takes over what the gateway says.
+pub(super) fn observe(
+    act: &mut Act<Environment>,
+    place: &Place,
+    given: &Given<Environment>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let Some(wanted) = act.state.wanted.clone() else {
+        return Some(());
+    };
+    let key = format!(
+        "deploy:{}:{}:{}",
+        act.state.repo.id, act.state.name, act.state.generation
+    );
+    let refused =
+        given
+            .outcomes
+            .get(&key)
+            .and_then(|outcome| match (&outcome.state, &outcome.result) {
+                (EffectState::Refused, EffectResult::Refused { reason }) => Some(reason.clone()),
+                (EffectState::Dead, _) => {
+                    Some("the serving target did not take the order".to_owned())
+                }
+                (EffectState::Intended | EffectState::Done | EffectState::Refused, _) => None,
+            });
+    let live = ask
+        .live(act.state.repo.id, &act.state.name)?
+        .filter(|live| live.generation == act.state.generation);
+    let (phase, reason) = match (&refused, &live) {
+        (Some(why), _) => (RolloutPhase::Failed, Some(why.clone())),
+        (None, Some(live)) => (live.phase, live.reason.clone()),
+        (None, None) => (RolloutPhase::Starting, None),
+    };
+    if let Some(live) = &live {
+        act.state.url = Some(live.url.clone());
+    }
+    let is_news = act.state.phase != Some(phase)
+        || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
+    act.state.phase = Some(phase);
+    act.state.reason = reason.clone();
+    match phase {
+        RolloutPhase::Starting | RolloutPhase::Verifying => act.look_by(given.now_ms + LOOK_MS),
+        RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
+            arrived(act, place, &wanted, live.as_ref(), given)
+        }
+        RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
+        RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
+    }
+    if is_news {
+        wake_watchers(act, place);
+    }
+    Some(())
+}
+
+fn arrived(
+    act: &mut Act<Environment>,
+    place: &Place,
+    wanted: &Release,
+    live: Option<&Live>,
+    given: &Given<Environment>,
+) {
+    let at_ms = live
+        .and_then(|live| live.serving.as_ref())
+        .map_or(given.now_ms, |serving| serving.since_ms.min(given.now_ms));
+    act.state.live = Some(wanted.clone());
+    act.state.live_since_ms = Some(at_ms);
+    let waits = wanted.models.is_empty() && !place.service.models.is_empty();
+    if !waits {
+        act.state.verified.push(Verified {
+            release: wanted.clone(),
+            at_ms,
+        });
+        let extra = act.state.verified.len().saturating_sub(HISTORY_MAX);
+        act.state.verified.drain(..extra);
+    }
+    let why = if waits {
+        "waiting for a model"
+    } else {
+        "verified and live"
+    };
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Success,
+        why,
+    ));
+    let what = format!("{} serves {}", act.state.name, wanted.shown());
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
+}
+
+fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
+    act.intents.push(deployment(
+        &act.state,
+        wanted,
+        DeploymentState::Failure,
+        why,
+    ));
+    let what = format!("{} could not serve {}", act.state.name, wanted.shown());
+    act.records.push(Record::Event {
+        who: None,
+        what,
+        sha: Some(wanted.commit.clone()),
+        why: why.to_owned(),
+    });
+    if let Role::After { .. } = place.wanted.role {
+        open::revert(act, place, wanted, why);
+    }
+}
+
+/// Environments after this one, the pull request of a preview, and the pull requests of its changes.
+fn wake_watchers(act: &mut Act<Environment>, place: &Place) {
+    let repo = act.state.repo.id;
+    if let Some(pr) = act.state.pr {
+        act.wakes.push(Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        });
+    }
+    for other in &place.service.environments {
+        if let Role::After { environment, .. } = &other.role
+            && *environment == act.state.name
+        {
+            act.wakes.push(Wake {
+                subject: SubjectKey::Environment(repo, other.name.clone()),
+                hint: None,
+            });
+        }
+    }
+    let open = act
+        .state
+        .changes
+        .iter()
+        .filter(|change| !change.is_over)
+        .filter_map(|change| change.pr);
+    act.wakes.extend(
+        open.map(|pr| Wake {
+            subject: SubjectKey::Pull(repo, pr),
+            hint: None,
+        })
+        .collect::<Vec<_>>(),
+    );
+}

@@ -1,0 +1,126 @@
+//! Answers to `/lgtm` and `/approve`: whether the word counts, and if not, why.
+
+use super::acts::{Done, Waiting, fresh, reply};
+use super::rules::{Rule, Standing};
+use super::step::Seen;
+use super::words::{Covers, Word};
+use super::{Kind, Pull};
+use crate::command::Command;
+use crate::effect::Record;
+use crate::subject::ask::Comment;
+use crate::subject::{Act, Given};
+
+/// Answers lgtm and approve: a reaction when the word stands, a sentence when it does not.
+pub(super) fn answer_words(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    rules: &[Rule],
+    given: &Given<Pull>,
+    mut waiting: Waiting,
+) {
+    for (comment, heard) in fresh(act, &seen.comments, given) {
+        let mut refused = Vec::new();
+        for command in heard.iter().filter_map(|one| one.command.as_ref().ok()) {
+            match command {
+                Command::Lgtm => {
+                    refused.extend(why_not(seen, &seen.words.lgtm, comment, rules, "lgtm"))
+                }
+                Command::Approve { .. } => refused.extend(why_not(
+                    seen,
+                    &seen.words.approve,
+                    comment,
+                    rules,
+                    "approve",
+                )),
+                Command::LgtmCancel | Command::ApproveCancel => {}
+                Command::Hold { .. }
+                | Command::Unhold
+                | Command::Retest
+                | Command::Test { .. }
+                | Command::Train { .. }
+                | Command::Cancel
+                | Command::Supersede
+                | Command::Promote { .. }
+                | Command::Rollback { .. }
+                | Command::OkToTest { .. }
+                | Command::Help => {}
+            }
+        }
+        act.state.acted.push(comment.id.0);
+        let mut done = waiting.remove(&comment.id.0).unwrap_or_default();
+        if refused.is_empty() {
+            done.push(Done::Yes);
+            let words = heard
+                .iter()
+                .map(|one| one.text.clone())
+                .collect::<Vec<_>>()
+                .join(", ");
+            act.records.push(Record::Event {
+                who: Some(comment.author.clone()),
+                what: crate::text::truncate(&words, 100),
+                sha: Some(seen.change.head.clone()),
+                why: format!("#{}", act.state.number),
+            });
+        }
+        done.extend(refused.into_iter().map(Done::No));
+        reply(act, comment, done);
+    }
+}
+
+fn why_not(
+    seen: &Seen,
+    words: &[Word],
+    comment: &Comment,
+    rules: &[Rule],
+    verb: &str,
+) -> Option<String> {
+    let word = words
+        .iter()
+        .find(|word| word.by.is(&comment.author) && word.comment == Some(comment.id))?;
+    match word.covers {
+        Covers::Changed => {
+            return Some(format!(
+                "the change is another since you wrote that; look at `{}` and say `/{verb}` again",
+                seen.change.head.short()
+            ));
+        }
+        Covers::Undated => {
+            return Some(format!(
+                "a push to `{}` came too close to your word to know which was first; please say `/{verb}` again",
+                seen.change.head.short()
+            ));
+        }
+        Covers::Yes => {}
+    }
+    if verb == "lgtm" {
+        if comment.author.is(&seen.view.author) {
+            return Some("an author cannot lgtm their own change".to_owned());
+        }
+        if seen.kind == Kind::Promotion {
+            return None;
+        }
+        let rule = rules.iter().find(|rule| rule.name == "lgtm")?;
+        let counts =
+            rule.state == Standing::Met && rule.who.iter().any(|who| who.is(&comment.author));
+        return (!counts).then(|| "`/lgtm` counts from people who may write here, or whom OWNERS names for a changed file".to_owned());
+    }
+    let mut entitled = seen
+        .paths()
+        .into_iter()
+        .flat_map(|path| seen.owners.approvers(&path));
+    let is_entitled = entitled.any(|login| login.is(&comment.author))
+        || rules
+            .iter()
+            .any(|r| r.name == "approved" && r.who.iter().any(|w| w.is(&comment.author)));
+    let who: Vec<String> = rules
+        .iter()
+        .filter(|r| r.name.starts_with("approved"))
+        .flat_map(|r| r.who.iter().map(ToString::to_string))
+        .collect();
+    let who = if who.is_empty() {
+        "nobody is named".to_owned()
+    } else {
+        who.join(", ")
+    };
+    (!is_entitled).then(|| format!("`/approve` counts from approvers of the changed files ({who})"))
+}
