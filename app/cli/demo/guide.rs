@@ -2,23 +2,30 @@
 
 use super::world::{PEOPLE, World};
 use crate::cli::out;
+use crate::cli::tour::Brief;
 use crate::worker::Rooms;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// How often the demo looks for news to tell.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The short guide.
-pub(super) fn tell(world: &World, hub: &str, bot: SocketAddr, token: &str) {
+pub(super) fn tell(world: &World, brief: &Brief) {
+    let Brief {
+        hub,
+        bot,
+        bot_token: token,
+        ..
+    } = brief;
     out::line(&format!(
-        "\nBowsprit is up.\n\n  GitHub (a stand-in)  {hub}\n  Bowsprit             http://{bot}\n  everything is in     {}\n",
+        "\nBowsprit is up.\n\n  GitHub (a stand-in)  {hub}\n  Bowsprit             {bot}\n  everything is in     {}\n",
         world.dir.display()
     ));
     out::line("People, each with a token (also their git password):");
     for (login, role) in PEOPLE {
-        out::line(&format!("  {login:<6} {role:<32} {}", world.token(login)));
+        out::line(&format!("  {login:<6} {role:<32} {}", brief.token(login)));
     }
     out::line(&format!(
         "\nBowsprit's own pages and API take this token: {token}\n"
@@ -40,6 +47,14 @@ pub(super) fn tell(world: &World, hub: &str, bot: SocketAddr, token: &str) {
     out::line(
         "  5. Be rita and comment /rollback production.\n\nCtrl-C stops it; the next start goes on from there.\n",
     );
+}
+
+/// How the files that were written are used.
+pub(super) fn tell_apart(files: [&Path; 3]) {
+    let [hub, server, brief] = files.map(Path::display);
+    out::line(&format!(
+        "Start each in a terminal of its own:\n  bowsprit hub --config {hub}\n  bowsprit server --config {server}\nThen play the tour against them:\n  bowsprit tour --brief {brief}"
+    ));
 }
 
 /// Tells what happens, as it happens; never ends.

@@ -3,12 +3,13 @@
 //! The demo only fills in what a server is told otherwise: the same configuration file, the same doors.
 
 mod guide;
-mod seed;
 mod world;
 
-use super::{out, tour};
+use super::tour::{self, pair};
+use super::{out, server};
 use crate::app;
 use crate::config::Config;
+use crate::store::Store;
 use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
@@ -31,33 +32,38 @@ pub struct Demo {
     /// With --tour: stay up afterwards, until interrupted, so that others can look too
     #[arg(long, requires = "tour")]
     stay: bool,
+    /// Start nothing: write what `bowsprit hub`, `bowsprit server` and `bowsprit tour` need to run apart
+    #[arg(long, conflicts_with = "tour")]
+    write_config: bool,
 }
 
 /// Starts the demo and stays until it is interrupted, or until the tour has ended.
 pub async fn run(demo: Demo, is_json: bool) -> anyhow::Result<ExitCode> {
     let world = World::open(demo.state.as_deref(), demo.port)?;
+    if demo.write_config {
+        return write(&world).await;
+    }
     let hub = bowsprit_hub::start(world.hub_config()).await?;
-    let listener = TcpListener::bind(("127.0.0.1", world.ports.bot))
+    let listener = TcpListener::bind(world.bot_address())
         .await
         .context("cannot open the bot's port; is another demo running with this state?")?;
-    let config_file = world.write_config(&hub.url, listener.local_addr()?)?;
-    let config = load(&config_file)?;
-    seed::webhook(&world, &hub.url, &config.public_url).await?;
-    let bot = app::start_on(listener, config, world::own_program()?).await?;
-    let token = world.bot_token(&bot.rooms.store).await?;
-    seed::pair(&world, &hub.url, demo.tour).await?;
-    let brief = world.write_brief(&hub.url, &format!("http://{}", bot.address), &token)?;
+    let config_file = world.write_config(&hub.url)?;
+    let bot = app::start_on(listener, load(&config_file)?, world::own_program()?).await?;
+    world.put_token(&bot.rooms.store).await?;
+    let brief = world.brief(&hub.url);
+    let brief_file = world.write_brief(&brief)?;
     let code = if demo.tour {
-        let code = play(&brief, is_json).await?;
+        let code = play(&brief_file, is_json).await?;
         if demo.stay && code == ExitCode::SUCCESS {
-            super::server::interrupted().await;
+            server::interrupted().await;
         }
         code
     } else {
-        guide::tell(&world, &hub.url, bot.address, &token);
+        pair::lay(&brief, false).await?;
+        guide::tell(&world, &brief);
         tokio::select! {
             () = guide::progress(&bot.rooms) => {}
-            () = super::server::interrupted() => {}
+            () = server::interrupted() => {}
         }
         out::line(
             "\nStopping; the environments stop too. The next `bowsprit demo` goes on from here.",
@@ -69,6 +75,18 @@ pub async fn run(demo: Demo, is_json: bool) -> anyhow::Result<ExitCode> {
     releases.pause().await;
     hub.shutdown().await?;
     Ok(code)
+}
+
+/// Writes the files of a demo whose servers somebody else starts.
+async fn write(world: &World) -> anyhow::Result<ExitCode> {
+    let brief = world.brief(&world.hub_url());
+    let hub_config = world.write_hub_config()?;
+    let config = world.write_config(&brief.hub)?;
+    let store = Store::open(&load(&config)?.store_url).await?;
+    world.put_token(&store).await?;
+    store.close().await?;
+    guide::tell_apart([&hub_config, &config, &world.write_brief(&brief)?]);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn load(file: &std::path::Path) -> anyhow::Result<Config> {
@@ -100,7 +118,7 @@ async fn play(brief: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
 /// What the tour is told.
 #[derive(Debug, Args)]
 pub struct TourArgs {
-    /// The file with addresses and people's tokens that the demo wrote
+    /// The file with addresses and people's tokens that the demo wrote; a pair that is missing there is made
     #[arg(long)]
     brief: PathBuf,
 }

@@ -6,7 +6,7 @@ use bowsprit_hub::{AppConfig, InstallationConfig, PersonConfig, WebhookConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use crate::cli::tour::Brief;
@@ -26,15 +26,15 @@ const INSTALLATION: u64 = 1;
 /// A demo's folder and what is written in it.
 pub(super) struct World {
     pub(super) dir: PathBuf,
-    pub(super) ports: Ports,
+    ports: Ports,
     kept: Kept,
 }
 
 /// Where both servers listen; the same at every start.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Ports {
-    pub(super) hub: u16,
-    pub(super) bot: u16,
+struct Ports {
+    hub: u16,
+    bot: u16,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,17 +128,19 @@ impl World {
         })
     }
 
+    /// Where the bot listens.
+    pub(super) fn bot_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.bot).into()
+    }
+
+    /// Where the hub is found once it runs.
+    pub(super) fn hub_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.hub)
+    }
+
     /// A person's token at the hub.
-    pub(super) fn token(&self, login: &str) -> &str {
+    fn token(&self, login: &str) -> &str {
         self.kept.people.get(login).map_or("", String::as_str)
-    }
-
-    pub(super) fn admin_token(&self) -> &str {
-        &self.kept.admin_token
-    }
-
-    pub(super) fn webhook_secret(&self) -> &str {
-        &self.kept.webhook_secret
     }
 
     /// How the GitHub-compatible server is told about people and the App.
@@ -178,8 +180,16 @@ impl World {
         config
     }
 
+    /// Writes the same for `bowsprit hub`.
+    pub(super) fn write_hub_config(&self) -> anyhow::Result<PathBuf> {
+        let file = self.dir.join("hub.json");
+        write_private(&file, &serde_json::to_string_pretty(&self.hub_config())?)?;
+        Ok(file)
+    }
+
     /// Writes the bot's configuration as a person would.
-    pub(super) fn write_config(&self, hub: &str, bot: SocketAddr) -> anyhow::Result<PathBuf> {
+    pub(super) fn write_config(&self, hub: &str) -> anyhow::Result<PathBuf> {
+        let bot = self.bot_address();
         let (key, secret) = (self.dir.join("app.pem"), self.dir.join("webhook-secret"));
         write_private(&key, &self.kept.private_pem)?;
         write_private(&secret, &self.kept.webhook_secret)?;
@@ -194,29 +204,32 @@ impl World {
         Ok(file)
     }
 
-    /// The token by which a person reads the bot's API here; stored hashed at the bot.
-    pub(super) async fn bot_token(&self, store: &Store) -> anyhow::Result<String> {
+    /// Makes the token of the brief known to the bot, which keeps its hash.
+    pub(super) async fn put_token(&self, store: &Store) -> anyhow::Result<()> {
         store
             .put_token(
                 "demo",
                 &Digest::of(self.kept.bot_token.as_bytes()),
                 Scope::Admin,
             )
-            .await?;
-        Ok(self.kept.bot_token.clone())
+            .await
     }
 
     /// What a tour is given: addresses and tokens.
-    pub(super) fn write_brief(&self, hub: &str, bot: &str, token: &str) -> anyhow::Result<PathBuf> {
-        let brief = Brief {
+    pub(super) fn brief(&self, hub: &str) -> Brief {
+        Brief {
             hub: hub.to_owned(),
-            bot: bot.to_owned(),
-            bot_token: token.to_owned(),
+            bot: format!("http://{}", self.bot_address()),
+            bot_token: self.kept.bot_token.clone(),
             owner: "ada".to_owned(),
             people: self.kept.people.clone(),
-        };
+        }
+    }
+
+    /// Writes a brief down for `bowsprit tour`.
+    pub(super) fn write_brief(&self, brief: &Brief) -> anyhow::Result<PathBuf> {
         let file = self.dir.join("brief.json");
-        write_private(&file, &serde_json::to_string_pretty(&brief)?)?;
+        write_private(&file, &serde_json::to_string_pretty(brief)?)?;
         Ok(file)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It knows addresses and tokens, nothing else: it pushes by git, comments through the API, and asks what is served.
 
+pub(crate) mod pair;
 mod stations;
 mod traffic;
 pub(crate) mod wire;
@@ -26,6 +27,13 @@ pub struct Brief {
     pub owner: String,
     /// Each person's token.
     pub people: BTreeMap<String, String>,
+}
+
+impl Brief {
+    /// A person's token; empty for who is not known.
+    pub(crate) fn token(&self, login: &str) -> &str {
+        self.people.get(login).map_or("", String::as_str)
+    }
 }
 
 /// One station, as it is told with `--json`.
@@ -55,6 +63,7 @@ pub(super) struct Tour {
 pub async fn play(brief_file: &Path, json: bool) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(brief_file).context("cannot read the tour's brief")?;
     let brief: Brief = serde_json::from_str(&text).context("cannot understand the tour's brief")?;
+    pair::lay(&brief, true).await?;
     let work = tempfile::tempdir()?;
     let now = Instant::now();
     let mut tour = Tour {
@@ -77,10 +86,7 @@ pub async fn play(brief_file: &Path, json: bool) -> anyhow::Result<()> {
 impl Tour {
     /// A person at the hub.
     pub(super) fn person(&self, login: &str) -> Caller {
-        Caller::new(
-            &self.brief.hub,
-            self.brief.people.get(login).map_or("", String::as_str),
-        )
+        Caller::new(&self.brief.hub, self.brief.token(login))
     }
 
     /// The bot's API.

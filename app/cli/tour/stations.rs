@@ -66,13 +66,7 @@ async fn clone(tour: &Tour, repo: &str, login: &str) -> anyhow::Result<PathBuf> 
     let url = format!("{}/{repo}.git", tour.brief.hub);
     std::fs::create_dir_all(&into)?;
     git(&into, &["init", "-q"]).await?;
-    sign_in(
-        &into,
-        &tour.brief.hub,
-        login,
-        tour.brief.people.get(login).map_or("", String::as_str),
-    )
-    .await?;
+    sign_in(&into, &tour.brief.hub, login, tour.brief.token(login)).await?;
     git(&into, &["remote", "add", "origin", &url]).await?;
     git(&into, &["fetch", "-q", "origin", "main"]).await?;
     git(&into, &["checkout", "-q", "-B", "main", "origin/main"]).await?;

@@ -1,7 +1,9 @@
-//! The pair of the demo: both repositories, their people, their first commits.
+//! The pair that the tour and the demo start from: both repositories, their people, their first commits.
+//!
+//! Laid through the public doors, as its owner would; what is there already is left alone.
 
-use super::world::{PEOPLE, World};
-use crate::cli::tour::wire::{Caller, git, sign_in};
+use super::Brief;
+use super::wire::{Caller, git, sign_in};
 use anyhow::Context as _;
 use http::Method;
 use rust_embed::Embed;
@@ -14,53 +16,41 @@ use std::path::Path;
 #[exclude = "**/__pycache__/*"]
 struct Digits;
 
-/// Tells the hub where the bot listens.
-pub(super) async fn webhook(world: &World, hub: &str, bot: &str) -> anyhow::Result<()> {
-    let admin = Caller::new(hub, world.admin_token());
-    let body = json!({"url": format!("{bot}/webhook"), "secret": world.webhook_secret()});
-    let answer = admin
-        .call(Method::PUT, "/_hub/webhook", Some(&body))
-        .await?;
-    anyhow::ensure!(
-        answer.status < 300,
-        "cannot set the webhook: {}",
-        answer.status
-    );
-    Ok(())
-}
-
 /// Creates both repositories and pushes the quickstart into them, unless that was done before.
-pub(super) async fn pair(world: &World, hub: &str, is_quiet: bool) -> anyhow::Result<()> {
-    let ada = Caller::new(hub, world.token("ada"));
+/// `is_quiet`: the first commit trains nothing.
+pub(crate) async fn lay(brief: &Brief, is_quiet: bool) -> anyhow::Result<()> {
+    let owner = Caller::new(&brief.hub, brief.token(&brief.owner));
     // The service first: it waits for its model while the training runs.
     for half in ["service", "training"] {
         let name = format!("digits-{half}");
-        let path = format!("/repos/ada/{name}");
-        if ada.call(Method::GET, &path, None).await?.status == 404 {
-            ada.post("/user/repos", &json!({"name": name})).await?;
+        let path = format!("/repos/{}/{name}", brief.owner);
+        if owner.call(Method::GET, &path, None).await?.status == 404 {
+            owner.post("/user/repos", &json!({"name": name})).await?;
         }
-        for (login, _) in PEOPLE.iter().filter(|(login, _)| *login != "ada") {
+        for login in brief.people.keys().filter(|login| **login != brief.owner) {
             let body = json!({"permission": "push"});
-            ada.call(
-                Method::PUT,
-                &format!("{path}/collaborators/{login}"),
-                Some(&body),
-            )
-            .await?;
+            owner
+                .call(
+                    Method::PUT,
+                    &format!("{path}/collaborators/{login}"),
+                    Some(&body),
+                )
+                .await?;
         }
-        let branches = ada.get(&format!("{path}/branches")).await?;
+        let branches = owner.get(&format!("{path}/branches")).await?;
         if branches.as_array().is_some_and(Vec::is_empty) {
-            first_push(world, hub, half, is_quiet && half == "training").await?;
+            first_push(brief, half, is_quiet && half == "training").await?;
         }
     }
     Ok(())
 }
 
-async fn first_push(world: &World, hub: &str, half: &str, is_quiet: bool) -> anyhow::Result<()> {
+async fn first_push(brief: &Brief, half: &str, is_quiet: bool) -> anyhow::Result<()> {
     let copy = tempfile::tempdir()?;
     lay_out(half, copy.path())?;
     git(copy.path(), &["init", "-q"]).await?;
-    sign_in(copy.path(), hub, "ada", world.token("ada")).await?;
+    let (hub, owner) = (&brief.hub, &brief.owner);
+    sign_in(copy.path(), hub, owner, brief.token(owner)).await?;
     git(copy.path(), &["add", "-A"]).await?;
     let skip = if is_quiet { " [skip train]" } else { "" };
     git(
@@ -78,7 +68,7 @@ async fn first_push(world: &World, hub: &str, half: &str, is_quiet: bool) -> any
         &[
             "push",
             "-q",
-            &format!("{hub}/ada/digits-{half}.git"),
+            &format!("{hub}/{owner}/digits-{half}.git"),
             "HEAD:main",
         ],
     )
