@@ -112,11 +112,10 @@ pub(super) fn open(
         return;
     };
     let key = format!(
-        "change:{}:{}:{}:{}",
+        "change:{}:{branch}:{}:{}",
         state.repo.id,
-        branch,
         release.id,
-        state.changes.len()
+        ordinal(state)
     );
     let effect = propose(state, (base, &branch), &release, &about);
     act.intents.push(Intent {
@@ -150,6 +149,13 @@ pub(super) fn open(
     });
     let extra = state.changes.len().saturating_sub(HISTORY_MAX);
     state.changes.drain(..extra);
+}
+
+/// A number that no earlier change of this environment has, though only the newest are remembered.
+fn ordinal(state: &Environment) -> u64 {
+    let last = |change: &Change| change.key.rsplit(':').next()?.parse::<u64>().ok();
+    let last = state.changes.last().and_then(last);
+    last.map_or(0, |last| last + 1)
 }
 
 /// The pull request, from `branch` into `base`.

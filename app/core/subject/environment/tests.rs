@@ -1170,6 +1170,21 @@ fn a_change_is_held_against_what_was_verified() {
 }
 
 #[test]
+fn a_change_has_a_key_of_its_own_though_older_ones_are_forgotten() {
+    let (world, mut state) = chain(SOAKED_MS);
+    let opened = look(&world, "production", &given(Some(state.clone()), vec![])).state;
+    let (first, release) = (opened.changes[0].key.clone(), &opened.changes[0].release);
+    state.changes = vec![Change {
+        key: first.clone(),
+        is_over: true,
+        ..change(9, ChangeCause::Rollback, release)
+    }];
+    let again = look(&world, "production", &given(Some(state), vec![])).state;
+    let second = &again.changes.last().expect("a change").key;
+    assert_eq!(first.strip_suffix(":0"), second.strip_suffix(":1"));
+}
+
+#[test]
 fn the_newest_change_has_the_number() {
     let mut state = serves("production", &[], &first(), 0);
     let old = Change {
