@@ -1,6 +1,7 @@
 //! The clock: repositories, failed deliveries, and everybody looked at again. Without webhooks it is the only ear.
 
 use super::{Rooms, Trouble, now_ms};
+use crate::github::error::ApiError;
 use bowsprit_core::effect::Wake;
 use bowsprit_core::subject::route::{self, Known};
 use std::sync::Arc;
@@ -131,8 +132,16 @@ async fn redeliver(rooms: &Rooms) -> Result<(), Trouble> {
         }
         let key = format!("redelivered:{}", failed.guid);
         if rooms.store.kv(&key).await?.is_none() {
+            // Noted afterwards: who dies in between asks twice, and a delivery is known by its guid.
+            // What GitHub will never give is asked for once, lest it keep the others from being asked for.
+            match rooms.github.redeliver(failed.id).await {
+                Err(error @ ApiError::Retry { .. }) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(delivery.id = %failed.guid, "delivery `{}` cannot be had again: {error}", failed.guid);
+                }
+                Ok(()) => {}
+            }
             rooms.store.put_kv(&key, "1").await?;
-            rooms.github.redeliver(failed.id).await?;
         }
     }
     Ok(())
