@@ -17,48 +17,17 @@ pub(super) fn commands(
     ask: &mut Ask,
 ) -> Option<()> {
     for hint in &given.hints {
-        match hint {
-            Hint::Rollback {
-                by,
-                pr,
-                comment,
-                version,
-                model_only,
-            } => {
-                let order = Order {
-                    by,
-                    pr: *pr,
-                    comment: *comment,
-                    version: *version,
-                    model_only: *model_only,
-                };
-                if is_new(act, *comment) {
-                    rollback(act, place, &order, given.now_ms, ask)?;
-                }
+        if matches!(hint, Hint::Unhold) {
+            unhold(act);
+        }
+        let Some(order) = order(hint).filter(|order| is_new(act, order.comment)) else {
+            continue;
+        };
+        match order.verb {
+            Verb::Promote => by_command(act, place, &order, ask)?,
+            Verb::Rollback { model_only } => {
+                rollback(act, place, (&order, model_only), given.now_ms, ask)?;
             }
-            Hint::Promote {
-                by,
-                pr,
-                comment,
-                version,
-            } => {
-                let order = Order {
-                    by,
-                    pr: *pr,
-                    comment: *comment,
-                    version: *version,
-                    model_only: false,
-                };
-                if is_new(act, *comment) {
-                    by_command(act, place, &order, ask)?;
-                }
-            }
-            Hint::Unhold => unhold(act),
-            Hint::Pushed { .. }
-            | Hint::RunWanted(_)
-            | Hint::CancelRun { .. }
-            | Hint::Supersede { .. }
-            | Hint::Gone => {}
         }
     }
     Some(())
@@ -71,8 +40,8 @@ fn unhold(act: &mut Act<Environment>) {
     }
 }
 
-/// What is open looks at the hold again.
-fn wake_open(act: &mut Act<Environment>) {
+/// Pull requests of changes that are open are looked at again.
+pub(super) fn wake_open(act: &mut Act<Environment>) {
     let open: Vec<Wake> = act
         .state
         .changes
@@ -89,31 +58,60 @@ fn wake_open(act: &mut Act<Environment>) {
 
 /// Answers commands that cannot be carried out here.
 pub(super) fn turn_away(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
-    for hint in &given.hints {
-        match hint {
-            Hint::Rollback { pr, comment, .. } | Hint::Promote { pr, comment, .. } => {
-                if is_new(act, *comment) {
-                    let intent = answer(&act.state.repo, *pr, *comment, why);
-                    act.intents.push(intent);
-                }
-            }
-            Hint::Unhold
-            | Hint::Pushed { .. }
-            | Hint::RunWanted(_)
-            | Hint::CancelRun { .. }
-            | Hint::Supersede { .. }
-            | Hint::Gone => {}
+    for order in given.hints.iter().filter_map(order) {
+        if is_new(act, order.comment) {
+            refuse(act, &order, why);
         }
     }
 }
 
 /// A command and its place.
 struct Order<'a> {
+    verb: Verb,
     by: &'a Login,
     pr: PrNumber,
     comment: CommentId,
     version: Option<u64>,
-    model_only: bool,
+}
+
+enum Verb {
+    Promote,
+    Rollback { model_only: bool },
+}
+
+/// The command that a hint brings, where it brings one with an answer.
+fn order(hint: &Hint) -> Option<Order<'_>> {
+    let (verb, by, pr, comment, version) = match hint {
+        Hint::Promote {
+            by,
+            pr,
+            comment,
+            version,
+        } => (Verb::Promote, by, *pr, *comment, *version),
+        Hint::Rollback {
+            by,
+            pr,
+            comment,
+            version,
+            model_only,
+        } => {
+            let model_only = *model_only;
+            (Verb::Rollback { model_only }, by, *pr, *comment, *version)
+        }
+        Hint::Unhold
+        | Hint::Pushed { .. }
+        | Hint::RunWanted(_)
+        | Hint::CancelRun { .. }
+        | Hint::Supersede { .. }
+        | Hint::Gone => return None,
+    };
+    Some(Order {
+        verb,
+        by,
+        pr,
+        comment,
+        version,
+    })
 }
 
 fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
@@ -134,7 +132,7 @@ fn refuse(act: &mut Act<Environment>, order: &Order<'_>, why: &str) {
 fn rollback(
     act: &mut Act<Environment>,
     place: &Place,
-    order: &Order<'_>,
+    (order, model_only): (&Order<'_>, bool),
     now_ms: i64,
     ask: &mut Ask,
 ) -> Option<()> {
@@ -156,7 +154,7 @@ fn rollback(
         );
         return Some(());
     }
-    let release = match choose(&act.state, order) {
+    let release = match choose(&act.state, order.version, model_only) {
         Ok(release) => release,
         Err(why) => {
             refuse(act, order, &why);
@@ -184,21 +182,21 @@ fn rollback(
 }
 
 /// What a rollback brings. Errors: why there is nothing to bring.
-fn choose(state: &Environment, order: &Order<'_>) -> Result<Release, String> {
+fn choose(state: &Environment, version: Option<u64>, model_only: bool) -> Result<Release, String> {
     let name = &state.name;
     let Some(live) = &state.live else {
         return Err(format!(
             "{name} serves nothing yet, so there is nothing to go back from"
         ));
     };
-    let Some(target) = target(state, live, order.version) else {
+    let Some(target) = target(state, live, version) else {
         let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
         return Err(format!(
             "there is no such release to go back to; verified in {name} so far: {}",
             known.join(", ")
         ));
     };
-    let commit = if order.model_only {
+    let commit = if model_only {
         live.commit.clone()
     } else {
         target.commit.clone()

@@ -1,7 +1,7 @@
 //! What the gateway says of the last order, and what follows from it.
 
 use super::step::{Place, deployment};
-use super::{Environment, HISTORY_MAX, Release, Verified, open};
+use super::{Environment, HISTORY_MAX, Release, Verified, command, open};
 use crate::contract::Role;
 use crate::effect::{DeploymentState, EffectResult, EffectState, Record, Wake};
 use crate::serving::spec::{Live, RolloutPhase};
@@ -91,35 +91,32 @@ fn arrived(
     } else {
         "verified and live"
     };
-    act.intents.push(deployment(
-        &act.state,
-        wanted,
-        DeploymentState::Success,
-        why,
-    ));
-    let what = format!("{} serves {}", act.state.name, wanted.shown());
+    tell(act, wanted, (DeploymentState::Success, "serves"), why);
+}
+
+/// Notes how an order ended, at GitHub and among the events.
+fn tell(
+    act: &mut Act<Environment>,
+    wanted: &Release,
+    (state, verb): (DeploymentState, &str),
+    why: &str,
+) {
+    act.intents.push(deployment(&act.state, wanted, state, why));
     act.records.push(Record::Event {
         who: None,
-        what,
+        what: format!("{} {verb} {}", act.state.name, wanted.shown()),
         sha: Some(wanted.commit.clone()),
         why: why.to_owned(),
     });
 }
 
 fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
-    act.intents.push(deployment(
-        &act.state,
+    tell(
+        act,
         wanted,
-        DeploymentState::Failure,
+        (DeploymentState::Failure, "could not serve"),
         why,
-    ));
-    let what = format!("{} could not serve {}", act.state.name, wanted.shown());
-    act.records.push(Record::Event {
-        who: None,
-        what,
-        sha: Some(wanted.commit.clone()),
-        why: why.to_owned(),
-    });
+    );
     if let Role::After { .. } = place.wanted.role {
         open::revert(act, place, wanted, why);
     }
@@ -144,17 +141,5 @@ fn wake_watchers(act: &mut Act<Environment>, place: &Place) {
             });
         }
     }
-    let open = act
-        .state
-        .changes
-        .iter()
-        .filter(|change| !change.is_over)
-        .filter_map(|change| change.pr);
-    act.wakes.extend(
-        open.map(|pr| Wake {
-            subject: SubjectKey::Pull(repo, pr),
-            hint: None,
-        })
-        .collect::<Vec<_>>(),
-    );
+    command::wake_open(act);
 }

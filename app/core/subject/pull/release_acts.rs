@@ -84,11 +84,16 @@ pub(super) fn promote(
         comment: comment.id,
         version,
     };
+    Some(pass_on(act, environment, hint))
+}
+
+/// The environment carries it out, and answers.
+fn pass_on(act: &mut Act<Pull>, environment: &Slug, hint: Hint) -> Done {
     act.wakes.push(Wake {
-        subject: SubjectKey::Environment(id, environment.clone()),
+        subject: SubjectKey::Environment(act.state.repo.id, environment.clone()),
         hint: Some(hint),
     });
-    Some(Done::Passed)
+    Done::Passed
 }
 
 /// A refusal when the contract names no such pinned environment.
@@ -132,9 +137,5 @@ pub(super) fn rollback(
         version,
         model_only,
     };
-    act.wakes.push(Wake {
-        subject: SubjectKey::Environment(act.state.repo.id, environment.clone()),
-        hint: Some(hint),
-    });
-    Some(Done::Passed)
+    Some(pass_on(act, environment, hint))
 }
