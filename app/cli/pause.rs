@@ -1,6 +1,8 @@
 //! `bowsprit pause` and `bowsprit resume`: merges and deployments wait.
 
 use super::{Remote, out};
+use anyhow::Context as _;
+use bowsprit_core::subject::pause::Pause as Paused;
 use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
@@ -22,28 +24,24 @@ pub(super) async fn pause(args: Pause, remote: &Remote) -> anyhow::Result<()> {
         let sent = remote.client.send(Method::POST, "/pause", Some(&body));
         sent.await?
     };
-    tell(&answer, remote);
-    Ok(())
+    tell(&answer, remote)
 }
 
 pub(super) async fn resume(remote: &Remote) -> anyhow::Result<()> {
     let answer = remote.client.send(Method::DELETE, "/pause", None).await?;
-    tell(&answer, remote);
-    Ok(())
+    tell(&answer, remote)
 }
 
-fn tell(answer: &Value, remote: &Remote) {
+fn tell(answer: &Value, remote: &Remote) -> anyhow::Result<()> {
     if remote.is_json {
         out::json(answer);
-        return;
+        return Ok(());
     }
-    let Some(by) = answer["pause"]["by"].as_str() else {
-        out::line("nothing is paused");
-        return;
-    };
-    let why = answer["pause"]["why"].as_str().unwrap_or_default();
-    let colon = if why.is_empty() { "" } else { ": " };
-    out::line(&format!(
-        "paused by {by}{colon}{why}; `bowsprit resume` ends it"
+    let pause: Option<Paused> = serde_json::from_value(answer["pause"].clone())
+        .context("cannot understand the server's answer")?;
+    out::line(&pause.map_or_else(
+        || "nothing is paused".to_owned(),
+        |pause| format!("{}; `bowsprit resume` ends it", pause.shown()),
     ));
+    Ok(())
 }

@@ -21,24 +21,35 @@ impl Store {
         pause.context("cannot read the pause")
     }
 
-    /// Begins a pause, or ends it, and has every open pull request and environment looked at.
-    pub async fn put_pause(
+    /// Begins a pause, and has every open pull request and environment looked at.
+    pub async fn begin_pause(&self, pause: &Pause) -> anyhow::Result<()> {
+        let event = Record::Event {
+            who: Some(pause.by.clone()),
+            what: "everything paused".to_owned(),
+            sha: None,
+            why: pause.why.clone(),
+        };
+        self.put_pause(Some(pause), event, pause.at_ms).await
+    }
+
+    /// Ends the pause, and has the same looked at.
+    pub async fn end_pause(&self, by: Option<Login>, now_ms: i64) -> anyhow::Result<()> {
+        let event = Record::Event {
+            who: by,
+            what: "everything goes on".to_owned(),
+            sha: None,
+            why: String::new(),
+        };
+        self.put_pause(None, event, now_ms).await
+    }
+
+    async fn put_pause(
         &self,
         pause: Option<&Pause>,
-        by: Option<Login>,
+        event: Record,
         now_ms: i64,
     ) -> anyhow::Result<()> {
         let text = serde_json::to_string(&pause)?;
-        let (what, why) = match pause {
-            Some(pause) => ("everything paused", pause.why.clone()),
-            None => ("everything goes on", String::new()),
-        };
-        let event = Record::Event {
-            who: by,
-            what: what.to_owned(),
-            sha: None,
-            why,
-        };
         let wakes = self.everybody_waiting().await?;
         let work = self.write(RINGS_SUBJECTS, move |conn| {
             Box::pin(async move {

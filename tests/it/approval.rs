@@ -202,8 +202,7 @@ async fn a_pause_holds_what_is_approved() {
             why: "the cluster moves".to_owned(),
             at_ms: 0,
         };
-        let paused = store.put_pause(Some(&pause), None, 0).await;
-        paused.expect("a pause");
+        store.begin_pause(&pause).await.expect("a pause");
         let pr = t
             .change(REPO, "linus", "doc", &[("README.md", "more\n")])
             .await;
@@ -215,7 +214,7 @@ async fn a_pause_holds_what_is_approved() {
             t.told(REPO, pr, "paused by ada: the cluster moves").await,
             1
         );
-        store.put_pause(None, None, 0).await.expect("an end");
+        store.end_pause(None, 0).await.expect("an end");
         t.until_merged(REPO, pr).await;
     })
     .await;

@@ -44,10 +44,7 @@ pub(crate) async fn begin(State(desk): State<Arc<Desk>>, caller: Caller, bytes: 
         why: why.to_owned(),
         at_ms: now_ms(),
     };
-    let store = &desk.rooms.store;
-    store
-        .put_pause(Some(&pause), Some(pause.by.clone()), pause.at_ms)
-        .await?;
+    desk.rooms.store.begin_pause(&pause).await?;
     tracing::warn!("{}", pause.shown());
     Ok(Json(json!({"pause": value(&pause)?})).into_response())
 }
@@ -57,7 +54,7 @@ pub(crate) async fn end(State(desk): State<Arc<Desk>>, caller: Caller) -> Answer
     if store.pause().await?.is_none() {
         return Err(No::conflict("nothing is paused"));
     }
-    store.put_pause(None, caller.name, now_ms()).await?;
+    store.end_pause(caller.name, now_ms()).await?;
     tracing::warn!("everything goes on");
     Ok(Json(json!({"pause": null})).into_response())
 }
