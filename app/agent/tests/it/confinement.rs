@@ -250,7 +250,7 @@ async fn a_server_may_listen_on_its_port_only() {
 async fn nothing_of_a_step_outlives_it() {
     for way in ways() {
         let house = House::new();
-        let mark = house.path("state/run/work/alive");
+        let mark = house.path("state/run/work").join("alive");
         // A grandchild in a session of its own, which says who it is before the step ends.
         let script = format!(
             "(setsid sh -c 'echo > {0}; exec sleep 600') & while ! test -e {0}; do :; done; exit 3",
@@ -269,7 +269,7 @@ async fn nothing_of_a_step_outlives_it() {
 async fn a_step_ends_when_its_supervisor_lets_go() {
     for way in ways() {
         let house = House::new();
-        let mark = house.path("state/run/work/alive");
+        let mark = house.path("state/run/work").join("alive");
         let script = format!("echo > {}; exec sleep 600", mark.display());
         let started = confine::start(
             &me(),
@@ -288,7 +288,7 @@ async fn a_step_ends_when_its_supervisor_lets_go() {
 async fn a_kill_leaves_nothing_and_says_the_signal() {
     for way in ways() {
         let house = House::new();
-        let mark = house.path("state/run/work/alive");
+        let mark = house.path("state/run/work").join("alive");
         let script = format!(
             "setsid sleep 600 & trap '' TERM; echo > {}; while :; do sleep 1; done",
             mark.display()
