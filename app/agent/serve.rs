@@ -6,7 +6,7 @@
 use crate::SelfCommand;
 use crate::confine::{self, Plan, Started};
 use crate::diagnose::{self, Evidence};
-use bowsprit_core::training::spec::{Failure, FailureKind, ProbeResult, Sample};
+use bowsprit_core::training::spec::{Failure, FailureKind, ProbeResult, Sample, SampleSet};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -172,8 +172,8 @@ impl Server {
     }
 }
 
-/// Sends each sample to `predict` and compares the answers; `ready_ms` is left at 0.
-pub async fn verify(addr: SocketAddr, predict: &str, samples: &[Sample]) -> ProbeResult {
+/// Sends each sample to its path and compares the answers; `ready_ms` is left at 0.
+pub async fn verify(addr: SocketAddr, sets: &[SampleSet]) -> ProbeResult {
     let client = client();
     let since = Instant::now();
     let mut took_us = Vec::new();
@@ -188,7 +188,13 @@ pub async fn verify(addr: SocketAddr, predict: &str, samples: &[Sample]) -> Prob
             .await
             .is_ok_and(|status| status.is_success()),
     };
-    for (index, sample) in samples.iter().enumerate() {
+    let mut questions: Vec<(&str, usize, &Sample)> = Vec::new();
+    for set in sets {
+        for (index, sample) in set.samples.iter().enumerate() {
+            questions.push((&set.predict, index + 1, sample));
+        }
+    }
+    for (predict, number, sample) in questions {
         let asked = Instant::now();
         let difference = if since.elapsed() < VERIFY_WAIT {
             match post(&client, addr, predict, &sample.input).await {
@@ -202,9 +208,10 @@ pub async fn verify(addr: SocketAddr, predict: &str, samples: &[Sample]) -> Prob
         result.compared += 1;
         if let Some(difference) = difference {
             result.mismatched += 1;
-            result
-                .first_mismatch
-                .get_or_insert_with(|| format!("sample {}: {difference}", index + 1));
+            result.first_mismatch.get_or_insert_with(|| match sets {
+                [] | [_] => format!("sample {number}: {difference}"),
+                [..] => format!("sample {number} at {predict}: {difference}"),
+            });
         }
     }
     took_us.sort_unstable();

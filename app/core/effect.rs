@@ -6,10 +6,11 @@
 use crate::artifact::File;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
+    VersionRef,
 };
 use crate::serving::spec::DoorSpec;
 use crate::subject::SubjectKey;
-use crate::training::spec::{RuntimeSpec, Sample, StageKind, StepSpec, Trust};
+use crate::training::spec::{RuntimeSpec, SampleSet, StageKind, StepSpec, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -282,12 +283,10 @@ pub struct ServePlan {
     pub run: Vec<String>,
     /// Readiness path.
     pub ready: String,
-    /// Prediction path.
-    pub predict: String,
     /// Environment.
     pub env: BTreeMap<String, String>,
     /// Samples held against it.
-    pub samples: Vec<Sample>,
+    pub sample_sets: Vec<SampleSet>,
     /// Units: seconds.
     pub ready_timeout_s: u64,
     /// Units: thousandths of a core.
@@ -461,7 +460,7 @@ pub enum Hint {
         /// The command.
         comment: CommentId,
         /// Which version; the newest verified where absent.
-        version: Option<u64>,
+        version: Option<VersionRef>,
     },
     /// Go back.
     Rollback {
@@ -472,7 +471,7 @@ pub enum Hint {
         /// The command.
         comment: CommentId,
         /// Which version; the last good where absent.
-        version: Option<u64>,
+        version: Option<VersionRef>,
         /// Keep the code.
         model_only: bool,
     },

@@ -123,6 +123,60 @@ text_name!(
     }
 );
 
+/// Which version is meant: `8`, `v8`, or `digits/v8` where a service has several models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionRef {
+    /// The model, where it is named.
+    pub model: Option<Slug>,
+    /// From 1.
+    pub number: u64,
+}
+
+impl VersionRef {
+    /// Reads it. Errors: [`NameError`] with the rule that it broke.
+    pub fn parse(text: &str) -> Result<VersionRef, NameError> {
+        let (model, number) = match text.split_once('/') {
+            Some((model, number)) => (Some(Slug::parse(model)?), number),
+            None => (None, text),
+        };
+        let digits = number.strip_prefix(['v', 'V']).unwrap_or(number);
+        let is_number = digits.bytes().all(|b| b.is_ascii_digit());
+        let number = digits
+            .parse()
+            .ok()
+            .filter(|number| is_number && *number > 0);
+        let number = number.ok_or_else(|| NameError {
+            what: "version number",
+            text: text.chars().take(80).collect(),
+            rule: "a number from 1, such as `8`, `v8` or `digits/v8`",
+        })?;
+        Ok(VersionRef { model, number })
+    }
+}
+
+impl TryFrom<String> for VersionRef {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        VersionRef::parse(&text)
+    }
+}
+
+impl From<VersionRef> for String {
+    fn from(version: VersionRef) -> String {
+        version.to_string()
+    }
+}
+
+impl fmt::Display for VersionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.model {
+            Some(model) => write!(f, "{model}/v{}", self.number),
+            None => write!(f, "v{}", self.number),
+        }
+    }
+}
+
 impl RepoName {
     /// The part before the slash.
     pub fn owner(&self) -> &str {
@@ -252,6 +306,34 @@ fn is_branch(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_a_number_perhaps_of_a_model() {
+        for (text, shown) in [
+            ("8", "v8"),
+            ("V8", "v8"),
+            ("digits/8", "digits/v8"),
+            ("digits/v8", "digits/v8"),
+        ] {
+            let version = VersionRef::parse(text).map(|version| version.to_string());
+            assert_eq!(version.as_deref(), Ok(shown), "{text}");
+        }
+        for bad in [
+            "",
+            "0",
+            "+1",
+            "v",
+            "v-1",
+            "digits",
+            "digits/",
+            "/8",
+            "Digits/8",
+            "a/b/8",
+            "99999999999999999999",
+        ] {
+            assert!(VersionRef::parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn names_are_taken_or_refused() {

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use bowsprit_core::effect::{DeployPlan, ServePlan};
 use bowsprit_core::name::{Digest, RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source, Trust};
+use bowsprit_core::training::spec::{ModelInput, Source, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -350,11 +350,10 @@ fn server(plan: &ServePlan, snapshot: Source, cache_dir: String) -> ServerSpec {
         cache_dir,
         run: plan.run.clone(),
         ready: plan.ready.clone(),
-        predict: plan.predict.clone(),
         env: plan.env.clone(),
         models: Vec::<ModelInput>::new(),
         digests: BTreeMap::new(),
-        samples: plan.samples.iter().take(SAMPLES_MAX).cloned().collect(),
+        sample_sets: plan.sample_sets.clone(),
         cpu_millis: plan.cpu_millis,
         memory_bytes: plan.memory_bytes,
         ready_timeout_s: plan.ready_timeout_s,

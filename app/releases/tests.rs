@@ -135,9 +135,8 @@ fn plan(generation: u64) -> DeployPlan {
         serve: Some(ServePlan {
             run: vec!["python".to_owned(), "-m".to_owned(), "digits".to_owned()],
             ready: "/readyz".to_owned(),
-            predict: "/v1/predict".to_owned(),
             env: BTreeMap::new(),
-            samples: Vec::new(),
+            sample_sets: Vec::new(),
             ready_timeout_s: 60,
             cpu_millis: 250,
             memory_bytes: 1 << 28,

@@ -15,9 +15,7 @@ use anyhow::Context as _;
 use bowsprit_core::effect::{ServePlan, StagePlan};
 use bowsprit_core::name::RepoId;
 use bowsprit_core::subject::ask::StageView;
-use bowsprit_core::training::spec::{
-    Limits, ModelInput, RunResult, RunSpec, SAMPLES_MAX, ServeProbe, Source,
-};
+use bowsprit_core::training::spec::{Limits, ModelInput, RunResult, RunSpec, ServeProbe, Source};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -318,9 +316,8 @@ fn probe(plan: &ServePlan) -> ServeProbe {
     ServeProbe {
         run: plan.run.clone(),
         ready: plan.ready.clone(),
-        predict: plan.predict.clone(),
         env: plan.env.clone(),
-        samples: plan.samples.iter().take(SAMPLES_MAX).cloned().collect(),
+        sample_sets: plan.sample_sets.clone(),
         ready_timeout_s: plan.ready_timeout_s,
         cpu_millis: plan.cpu_millis,
         memory_bytes: plan.memory_bytes,

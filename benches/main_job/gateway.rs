@@ -6,7 +6,7 @@ use crate::table::Times;
 use anyhow::Context as _;
 use bowsprit_core::name::Digest;
 use bowsprit_core::serving::spec::{DoorSpec, Live, RolloutPhase, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{Sample, Source, Trust};
+use bowsprit_core::training::spec::{Sample, SampleSet, Source, Trust};
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -167,15 +167,17 @@ fn order(dir: &Path, snapshot: Source) -> ServeSpec {
             cache_dir: dir.join("cache").display().to_string(),
             run: vec!["python3".to_owned(), "service.py".to_owned()],
             ready: "/readyz".to_owned(),
-            predict: "/v1/predict".to_owned(),
             env: BTreeMap::new(),
             models: Vec::new(),
             digests: BTreeMap::new(),
-            samples: vec![Sample {
-                input: json!({"x": 1}),
-                output: json!({"label": 2}),
-                tolerance: 0.0,
-            }],
+            sample_sets: vec![SampleSet::new(
+                "/v1/predict",
+                vec![Sample {
+                    input: json!({"x": 1}),
+                    output: json!({"label": 2}),
+                    tolerance: 0.0,
+                }],
+            )],
             cpu_millis: 1_000,
             memory_bytes: 512 << 20,
             ready_timeout_s: 30,

@@ -261,6 +261,13 @@ impl World {
         self.dir.path().join("copies").join(repo)
     }
 
+    /// Makes another repository, from a folder of the test pair.
+    pub(crate) async fn add_repository(&self, repo: &str, folder: &str) {
+        self.create(repo).await;
+        self.push_folder(repo, "ada", folder, "Start [skip train]")
+            .await;
+    }
+
     /// Lays a folder of the test pair into a repository and pushes it.
     async fn push_folder(&self, repo: &str, who: &str, folder: &str, message: &str) {
         let copy = self.copy(repo);

@@ -140,7 +140,7 @@ async fn attempt(
     let mut serving = describe(spec, server);
     if care == Care::Verify {
         let _ = say.send(Progress::Verifying).await;
-        let probe = serve::verify(process.addr(), &server.predict, &server.samples).await;
+        let probe = serve::verify(process.addr(), &server.sample_sets).await;
         if let Some(reason) = complaint(&probe) {
             process.stop(Duration::ZERO).await;
             return Err(again(reason));

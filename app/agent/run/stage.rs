@@ -341,7 +341,7 @@ impl Stage {
             .await;
         let probed = match ready {
             Ok(took) => {
-                let mut result = serve::verify(server.addr(), &probe.predict, &probe.samples).await;
+                let mut result = serve::verify(server.addr(), &probe.sample_sets).await;
                 result.ready_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 Ok(result)
             }

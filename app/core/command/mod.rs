@@ -23,7 +23,7 @@ mod train;
 pub use hear::{BODY_BYTES_MAX, COMMANDS_MAX, hear};
 pub use help::{help, help_markdown};
 
-use crate::name::Slug;
+use crate::name::{Slug, VersionRef};
 use std::collections::BTreeMap;
 
 /// What somebody wants done.
@@ -68,14 +68,14 @@ pub enum Command {
         /// The environment.
         environment: Slug,
         /// The version; the newest verified one if none is named.
-        version: Option<u64>,
+        version: Option<VersionRef>,
     },
     /// Bring an environment back.
     Rollback {
         /// The environment.
         environment: Slug,
         /// The version; the last good one if none is named.
-        version: Option<u64>,
+        version: Option<VersionRef>,
         /// Whether the code stays.
         model_only: bool,
     },
@@ -165,16 +165,6 @@ fn alone(word: &str, rest: &str, command: Command) -> Result<Command, String> {
 fn commit(text: &str) -> Option<String> {
     let is_hex = (7..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     is_hex.then(|| text.to_ascii_lowercase())
-}
-
-/// A version number from 1, with or without a `v`.
-fn version(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix(['v', 'V']).unwrap_or(text);
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit());
-    digits
-        .parse()
-        .ok()
-        .filter(|number| is_number && *number > 0)
 }
 
 /// A word of the comment, cut and made safe to stand between backticks.

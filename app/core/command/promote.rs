@@ -1,13 +1,13 @@
 //! `/promote`: a version to an environment.
 
-use super::{Command, Entry, quoted, version};
-use crate::name::Slug;
+use super::{Command, Entry, quoted};
+use crate::name::{Slug, VersionRef};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/promote",
     usage: "/promote <environment> [<version>]",
     who: "Reviewers of the repository; the pull request that it opens needs the environment's approvers.",
-    what: "Opens the promotion of the newest verified release, or of the one with that model version.",
+    what: "Opens the promotion of the newest verified release, or of the one with that model version; where a service has several models, `digits/v8` names one.",
     example: "/promote production 8",
     words: &["/promote"],
     any_case: true,
@@ -24,16 +24,18 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
 }
 
 /// An environment and perhaps a version. Errors: a sentence without its full stop.
-pub(super) fn target(word: &str, words: &[&str]) -> Result<(Slug, Option<u64>), String> {
+pub(super) fn target(word: &str, words: &[&str]) -> Result<(Slug, Option<VersionRef>), String> {
     let (environment, number) = match words {
         [] => return Err(format!("`{word}` needs the name of an environment")),
         [environment] => (environment, None),
         [environment, number] => (
             environment,
-            Some(
-                version(number)
-                    .ok_or_else(|| format!("`{}` is not a version number", quoted(number)))?,
-            ),
+            Some(VersionRef::parse(number).map_err(|_| {
+                format!(
+                    "`{}` is not a version such as `8` or `digits/v8`",
+                    quoted(number)
+                )
+            })?),
         ),
         [_, _, ..] => {
             return Err(format!(

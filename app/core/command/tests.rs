@@ -221,7 +221,7 @@ fn promotions_and_rollbacks_name_an_environment() {
     check(
         "/promote production v8",
         &[&format!(
-            "1: Promote {{ environment: {production}, version: Some(8) }}"
+            "1: Promote {{ environment: {production}, version: Some(VersionRef {{ model: None, number: 8 }}) }}"
         )],
     );
     check(
@@ -234,11 +234,11 @@ fn promotions_and_rollbacks_name_an_environment() {
     );
     check(
         "/promote production 0",
-        &["1: ? `0` is not a version number"],
+        &["1: ? `0` is not a version such as `8` or `digits/v8`"],
     );
     check(
         "/promote production +1",
-        &["1: ? `+1` is not a version number"],
+        &["1: ? `+1` is not a version such as `8` or `digits/v8`"],
     );
     check(
         "/promote a 1 2",
@@ -247,7 +247,7 @@ fn promotions_and_rollbacks_name_an_environment() {
     check(
         "/rollback production --model-only 7",
         &[&format!(
-            "1: Rollback {{ environment: {production}, version: Some(7), model_only: true }}"
+            "1: Rollback {{ environment: {production}, version: Some(VersionRef {{ model: None, number: 7 }}), model_only: true }}"
         )],
     );
     check(

@@ -215,6 +215,13 @@ pub struct Service {
 }
 
 impl Service {
+    /// Path that takes a model's samples by POST.
+    pub fn predict(&self, model: &Slug) -> &str {
+        let own = self.models.get(model);
+        own.and_then(|source| source.predict.as_deref())
+            .unwrap_or(&self.serve.predict)
+    }
+
     /// Whether a path is no part of a release, by the contract's `ignore`.
     pub fn ignores(&self, path: &RepoPath) -> bool {
         glob::any_matches(&self.ignore, path)
@@ -233,6 +240,8 @@ impl Service {
 pub struct ModelSource {
     /// Repository that trains it, by its name without the owner.
     pub from: String,
+    /// Path that takes this model's samples by POST, where it is another than that of `serve`.
+    pub predict: Option<String>,
 }
 
 /// How to start and to ask a server.

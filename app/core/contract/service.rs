@@ -15,6 +15,8 @@ const QUEUE_MAX: u32 = 10_000;
 const CONCURRENCY_DEFAULT: u32 = 8;
 const CONCURRENCY_MAX: u32 = 1_000;
 const READY_TIMEOUT_S_DEFAULT: u64 = 60;
+/// Most models of one service.
+const MODELS_MAX: usize = 16;
 /// Longest preview life and soak. Units: seconds.
 const SPAN_S_MAX: u64 = 90 * 86_400;
 /// The name that the environment of pull requests has.
@@ -52,7 +54,7 @@ pub(crate) const ENVIRONMENT_KEYS: [&str; 11] = [
     "concurrency",
     "allow_self_reported",
 ];
-pub(crate) const MODEL_KEYS: [&str; 1] = ["from"];
+pub(crate) const MODEL_KEYS: [&str; 2] = ["from", "predict"];
 
 /// The contract at `root`; `None` after a problem.
 pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
@@ -80,15 +82,17 @@ fn models(fields: &Fields<'_>, problems: &mut Problems) -> Option<BTreeMap<Slug,
         problems,
     )?;
     let entries = entries(node, "`models`", problems)?;
-    match entries {
-        [] => problems.add(
+    if entries.is_empty() {
+        problems.add(
             node.at,
-            "`models` needs one model, such as `digits: {from: digits-training}`",
-        ),
-        [_] => {}
-        [_, (second, _), ..] => {
-            problems.add(second.at, "more than one model in a service is not supported yet; what is: one model, one service");
-        }
+            "`models` needs a model, such as `digits: {from: digits-training}`",
+        );
+    }
+    if let Some((first_extra, _)) = entries.get(MODELS_MAX) {
+        problems.add(
+            first_extra.at,
+            format!("`models` takes at most {MODELS_MAX} models; divide the service"),
+        );
     }
     let read = |(key, node): &(Key, Node)| {
         let name = slug(key, "the name of a model", problems);
@@ -99,7 +103,14 @@ fn models(fields: &Fields<'_>, problems: &mut Problems) -> Option<BTreeMap<Slug,
             problems,
         );
         let from = from.and_then(|node| shared::repository(node, "`from`", problems));
-        Some((name?, ModelSource { from: from? }))
+        let predict = fields
+            .get("predict")
+            .map(|_| url_path(&fields, "predict", "/v1/predict", problems));
+        let source = ModelSource {
+            from: from?,
+            predict: predict.flatten(),
+        };
+        Some((name?, source))
     };
     Some(entries.iter().filter_map(read).collect())
 }

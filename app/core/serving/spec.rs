@@ -4,7 +4,7 @@
 //! Both survive a restart of the bot and of the gateway.
 
 use crate::name::{Digest, Slug};
-use crate::training::spec::{ModelInput, RuntimeSpec, Sample, Source, Trust};
+use crate::training::spec::{ModelInput, RuntimeSpec, SampleSet, Source, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -37,8 +37,6 @@ pub struct ServerSpec {
     pub run: Vec<String>,
     /// Path that answers 2xx once the models are loaded.
     pub ready: String,
-    /// Path that takes predictions.
-    pub predict: String,
     /// Environment of the server.
     pub env: BTreeMap<String, String>,
     /// The models, `name` being the model's name.
@@ -46,7 +44,7 @@ pub struct ServerSpec {
     /// Digest of each model, by name; hashed again before every start.
     pub digests: BTreeMap<Slug, Digest>,
     /// Verified with these before the switch.
-    pub samples: Vec<Sample>,
+    pub sample_sets: Vec<SampleSet>,
     /// Units: thousandths of a core.
     pub cpu_millis: u32,
     /// Units: bytes.

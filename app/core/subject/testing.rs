@@ -3,8 +3,8 @@
 //! What a test did not say is answered with nothing where nothing is a fair answer, and refused otherwise.
 
 use super::ask::{
-    Answer, Ask, ChangeView, Changes, Comment, CommitView, ContractAt, Permission, PullView, Query,
-    RepoView, Review, ReviewState, StageView,
+    Answer, Ask, ChangeView, Changes, Comment, CommitView, ContractAt, Manifest, ModelAt,
+    Permission, PullView, Query, RepoView, Review, ReviewState, StageView, TrainingRef,
 };
 use super::{Act, Given, ROUNDS_MAX, Step};
 use crate::artifact::File;
@@ -16,7 +16,7 @@ use crate::effect::{
 use crate::gate::{self, Policies};
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
-    Slug,
+    Slug, VersionRef,
 };
 use crate::owners::{Owners, OwnersFile};
 use crate::subject::run::{Cause, Phase, Run, Trigger, What};
@@ -494,13 +494,16 @@ fn hint_word(hint: &Hint) -> String {
         Hint::RunWanted(cause) => cause.run_id(),
         Hint::CancelRun { by } => format!("cancel by {by}"),
         Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {}", comment.0),
-        Hint::Promote { by, version, .. } => format!("promote {version:?} by {by}"),
+        Hint::Promote { by, version, .. } => format!("promote {} by {by}", shown(version)),
         Hint::Rollback {
             by,
             version,
             model_only,
             ..
-        } => format!("rollback {version:?} by {by}, model only {model_only}"),
+        } => format!(
+            "rollback {} by {by}, model only {model_only}",
+            shown(version)
+        ),
         Hint::Unhold => "unhold".to_owned(),
         Hint::Gone => "gone".to_owned(),
     }
@@ -598,4 +601,36 @@ fn missing(text: &Text) -> String {
     } else {
         names.join(", ")
     }
+}
+
+/// A model as the service repository has it.
+pub(crate) fn model_at(name: &str, number: u64, bytes: &str) -> ModelAt {
+    let made = model_files(bytes);
+    let manifest = Manifest {
+        schema: 1,
+        model: slug(name),
+        version: number,
+        uri: format!("artifacts:{}", made.digest),
+        digest: made.digest,
+        files: made.files,
+        judge_digest: Digest::of(b"judge"),
+        judge_sha: None,
+        run: format!("r{number}"),
+        training: TrainingRef {
+            repo_id: TRAINING,
+            commit: sha('a'),
+        },
+        runtime: None,
+    };
+    ModelAt {
+        model: slug(name),
+        manifest: Ok(manifest),
+        samples: Vec::new(),
+    }
+}
+
+fn shown(version: &Option<VersionRef>) -> String {
+    version
+        .as_ref()
+        .map_or_else(|| "the newest".to_owned(), ToString::to_string)
 }

@@ -145,12 +145,10 @@ pub struct ServeProbe {
     pub run: Vec<String>,
     /// Path that answers 2xx once the model is loaded.
     pub ready: String,
-    /// Path that takes a sample's input by POST and answers its output.
-    pub predict: String,
     /// Environment of the server.
     pub env: BTreeMap<String, String>,
-    /// The samples, inline. At most [`SAMPLES_MAX`].
-    pub samples: Vec<Sample>,
+    /// What it must answer, inline.
+    pub sample_sets: Vec<SampleSet>,
     /// Units: seconds.
     pub ready_timeout_s: u64,
     /// Units: thousandths of a core.
@@ -161,8 +159,27 @@ pub struct ServeProbe {
     pub model: Option<String>,
 }
 
-/// Most samples that are kept and replayed.
+/// Most samples of a model that are kept and replayed.
 pub const SAMPLES_MAX: usize = 200;
+
+/// The samples of one model, and where a server answers them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleSet {
+    /// Path that takes a sample's input by POST and answers its output.
+    pub predict: String,
+    /// At most [`SAMPLES_MAX`].
+    pub samples: Vec<Sample>,
+}
+
+impl SampleSet {
+    /// A model's samples, as many as are kept.
+    pub fn new(predict: &str, samples: Vec<Sample>) -> SampleSet {
+        SampleSet {
+            predict: predict.to_owned(),
+            samples: samples.into_iter().take(SAMPLES_MAX).collect(),
+        }
+    }
+}
 
 /// One line of `samples.jsonl`: raw input, expected answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

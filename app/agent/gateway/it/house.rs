@@ -3,7 +3,7 @@
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::name::{Digest, RepoPath, Slug};
 use bowsprit_core::serving::spec::{DoorSpec, Live, RolloutPhase, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, Sample, Source, Trust};
+use bowsprit_core::training::spec::{ModelInput, Sample, SampleSet, Source, Trust};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
@@ -133,7 +133,6 @@ impl House {
                 cache_dir: self.path("cache").to_str().unwrap().to_owned(),
                 run: vec!["python3".to_owned(), "service.py".to_owned()],
                 ready: "/readyz".to_owned(),
-                predict: "/v1/predict".to_owned(),
                 env: release
                     .env
                     .iter()
@@ -142,13 +141,16 @@ impl House {
                     .collect(),
                 models,
                 digests,
-                samples: (0..3)
-                    .map(|x| Sample {
-                        input: json!({ "x": x }),
-                        output: json!({ "label": x + release.expected }),
-                        tolerance: 0.0,
-                    })
-                    .collect(),
+                sample_sets: vec![SampleSet::new(
+                    "/v1/predict",
+                    (0..3)
+                        .map(|x| Sample {
+                            input: json!({ "x": x }),
+                            output: json!({ "label": x + release.expected }),
+                            tolerance: 0.0,
+                        })
+                        .collect(),
+                )],
                 cpu_millis: 1_000,
                 memory_bytes: 512 << 20,
                 ready_timeout_s: 30,

@@ -1,7 +1,7 @@
 //! A server held against its samples.
 
 use crate::order::{Order, PYTHON, any_process_in, assert_succeeded};
-use bowsprit_core::training::spec::{FailureKind, Sample, ServeProbe};
+use bowsprit_core::training::spec::{FailureKind, Sample, SampleSet, ServeProbe};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -19,31 +19,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200 if self.path in ("/readyz", "/openapi.json") else 404, {})
     def do_POST(self):
         x = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["x"]
-        self.answer(200, {"y": x * weights[0] + 0.0001, "model": os.environ["MODEL_NAME"]})
+        factor = weights[0] * (10 if self.path == "/tens" else 1)
+        self.answer(200, {"y": x * factor + 0.0001, "model": os.environ["MODEL_NAME"]})
     def log_message(self, *args):
         pass
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
+
+/// Numbers and what becomes of them.
+fn set(predict: &str, pairs: &[(f64, f64)]) -> SampleSet {
+    let samples = pairs.iter().map(|(x, y)| Sample {
+        input: json!({ "x": x }),
+        output: json!({ "y": y }),
+        tolerance: 0.001,
+    });
+    SampleSet::new(predict, samples.collect())
+}
 
 fn order(expected: f64, run: &[&str]) -> Order {
     let mut order = Order::new(&[("server.py", SERVER)]).model("digits", b"[2]");
     order.spec.serve = Some(ServeProbe {
         run: run.iter().map(|word| (*word).to_owned()).collect(),
         ready: "/readyz".to_owned(),
-        predict: "/predict".to_owned(),
         env: BTreeMap::new(),
-        samples: vec![
-            Sample {
-                input: json!({"x": 1}),
-                output: json!({"y": 2}),
-                tolerance: 0.001,
-            },
-            Sample {
-                input: json!({"x": 2}),
-                output: json!({"y": expected}),
-                tolerance: 0.001,
-            },
-        ],
+        sample_sets: vec![set("/predict", &[(1.0, 2.0), (2.0, expected)])],
         ready_timeout_s: 20,
         cpu_millis: 500,
         memory_bytes: 256 << 20,
@@ -83,6 +82,30 @@ fn a_server_that_answers_otherwise_fails_with_the_first_difference() {
         "{failure:?}"
     );
     assert_eq!(result.probe.unwrap().mismatched, 1);
+}
+
+#[test]
+fn each_set_of_samples_is_asked_at_its_path() {
+    for (expected, told) in [
+        (40.0, None),
+        (
+            4.0,
+            Some("sample 1 at /tens: answer.y is 40.0001 instead of 4.0"),
+        ),
+    ] {
+        let mut order = order(4.0, &[PYTHON, "server.py"]);
+        let sets = &mut order.spec.serve.as_mut().unwrap().sample_sets;
+        sets.push(set("/tens", &[(2.0, expected)]));
+        let result = order.run();
+        assert_eq!(result.probe.unwrap().compared, 3);
+        let message = result.failure.map(|failure| failure.message);
+        assert_eq!(message.is_some(), told.is_some(), "{message:?}");
+        assert!(
+            message
+                .unwrap_or_default()
+                .contains(told.unwrap_or_default())
+        );
+    }
 }
 
 #[test]

@@ -125,13 +125,6 @@ fn what_is_not_built_is_refused_with_what_is() {
             r#"4:10 `python` is missing in `runtime`: the least version, such as `python: "3.11"`"#
         ]],
     );
-    served(
-        "from: digits-training}",
-        "from: digits-training}\n  other: {from: other-training}",
-        expect![
-            "4:3 more than one model in a service is not supported yet; what is: one model, one service"
-        ],
-    );
 }
 
 #[test]

@@ -160,3 +160,35 @@ fn a_scoring_file_stands_in_for_a_command() {
         );
     }
 }
+
+#[test]
+fn a_service_may_have_several_models_each_with_its_path() {
+    let two = SERVICE.replacen(
+        "from: digits-training}",
+        "from: digits-training}\n  cats: {from: cats-training, predict: /v1/cats}",
+        1,
+    );
+    let Ok(Contract::Service(service)) = parse(&two) else {
+        panic!("{:?}", parse(&two));
+    };
+    let path = |name: &str| {
+        service
+            .predict(&Slug::parse(name).expect("a name"))
+            .to_owned()
+    };
+    assert_eq!(
+        (path("digits"), path("cats")),
+        ("/v1/predict".to_owned(), "/v1/cats".to_owned())
+    );
+    served(
+        "from: digits-training}",
+        "from: digits-training, predict: v1}",
+        expect!["3:44 `predict`: write the path of an address, such as `/v1/predict`"],
+    );
+    let many: String = (0..16).map(|n| format!("  m{n}: {{from: t}}\n")).collect();
+    served(
+        "  digits: {from: digits-training}\n",
+        &format!("  digits: {{from: digits-training}}\n{many}"),
+        expect!["19:3 `models` takes at most 16 models; divide the service"],
+    );
+}

@@ -5,7 +5,7 @@ use super::step::Place;
 use super::{ChangeCause, Environment, HISTORY_MAX, Hold, Release, file};
 use crate::contract::Role;
 use crate::effect::{Hint, Wake};
-use crate::name::{CommentId, Login, PrNumber};
+use crate::name::{CommentId, Login, PrNumber, VersionRef};
 use crate::subject::ask::Ask;
 use crate::subject::{Act, Given, SubjectKey, answer, react};
 
@@ -71,7 +71,7 @@ struct Order<'a> {
     by: &'a Login,
     pr: PrNumber,
     comment: CommentId,
-    version: Option<u64>,
+    version: Option<&'a VersionRef>,
 }
 
 enum Verb {
@@ -87,7 +87,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
             pr,
             comment,
             version,
-        } => (Verb::Promote, by, *pr, *comment, *version),
+        } => (Verb::Promote, by, *pr, *comment, version.as_ref()),
         Hint::Rollback {
             by,
             pr,
@@ -96,7 +96,13 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
             model_only,
         } => {
             let model_only = *model_only;
-            (Verb::Rollback { model_only }, by, *pr, *comment, *version)
+            (
+                Verb::Rollback { model_only },
+                by,
+                *pr,
+                *comment,
+                version.as_ref(),
+            )
         }
         Hint::Unhold
         | Hint::Pushed { .. }
@@ -182,13 +188,20 @@ fn rollback(
 }
 
 /// What a rollback brings. Errors: why there is nothing to bring.
-fn choose(state: &Environment, version: Option<u64>, model_only: bool) -> Result<Release, String> {
+fn choose(
+    state: &Environment,
+    version: Option<&VersionRef>,
+    model_only: bool,
+) -> Result<Release, String> {
     let name = &state.name;
     let Some(live) = &state.live else {
         return Err(format!(
             "{name} serves nothing yet, so there is nothing to go back from"
         ));
     };
+    if let Some(why) = unclear(version, live) {
+        return Err(why);
+    }
     let Some(target) = target(state, live, version) else {
         let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
         return Err(format!(
@@ -207,15 +220,28 @@ fn choose(state: &Environment, version: Option<u64>, model_only: bool) -> Result
     Ok(Release { commit, ..target })
 }
 
+/// Why a version does not tell which model is meant, where a release has several.
+fn unclear(version: Option<&VersionRef>, release: &Release) -> Option<String> {
+    let version = version.filter(|version| version.model.is_none())?;
+    let named: Vec<String> = release
+        .models
+        .keys()
+        .map(|model| format!("`{model}/{version}`"))
+        .collect();
+    (named.len() > 1).then(|| {
+        format!(
+            "there are several models here; name the one that is meant: {}",
+            named.join(" or ")
+        )
+    })
+}
+
 /// The release to go back to: the named version's, or the last good one before what is live first came,
 /// so that a second rollback goes further back and not to what the first one left.
-fn target(state: &Environment, live: &Release, version: Option<u64>) -> Option<Release> {
+fn target(state: &Environment, live: &Release, version: Option<&VersionRef>) -> Option<Release> {
     let good = state.verified.iter().rev().map(|v| &v.release);
     match version {
-        Some(number) => good
-            .clone()
-            .find(|r| r.models.values().any(|m| m.version == number))
-            .cloned(),
+        Some(version) => good.clone().find(|release| release.has(version)).cloned(),
         None => {
             let since = state
                 .verified
@@ -253,15 +279,17 @@ fn by_command(
         );
         return Some(());
     };
+    let newest = previous.verified.last().map(|v| &v.release);
+    if let Some(why) = newest.and_then(|newest| unclear(order.version, newest)) {
+        refuse(act, order, &why);
+        return Some(());
+    }
     let release = match order.version {
-        None => previous.verified.last().map(|v| v.release.clone()),
-        Some(number) => previous
-            .verified
-            .iter()
-            .rev()
-            .map(|v| &v.release)
-            .find(|r| r.models.values().any(|m| m.version == number))
-            .cloned(),
+        None => newest.cloned(),
+        Some(version) => {
+            let mut verified = previous.verified.iter().rev().map(|v| &v.release);
+            verified.find(|release| release.has(version)).cloned()
+        }
     };
     let Some(release) = release else {
         refuse(

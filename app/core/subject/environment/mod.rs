@@ -14,7 +14,7 @@ mod tests;
 
 pub use step::step;
 
-use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, Repo, Slug};
+use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, Repo, Slug, VersionRef};
 use crate::serving::spec::RolloutPhase;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,6 +186,15 @@ impl Environment {
 }
 
 impl Release {
+    /// Whether it serves that version.
+    pub fn has(&self, version: &VersionRef) -> bool {
+        let mut models = self.models.iter();
+        models.any(|(name, model)| {
+            model.version == version.number
+                && version.model.as_ref().is_none_or(|wanted| wanted == name)
+        })
+    }
+
     /// `v8`, or `digits v8, cats v2` where there are several.
     pub fn shown(&self) -> String {
         match self.models.values().collect::<Vec<_>>()[..] {

@@ -7,7 +7,7 @@ use crate::name::{CommitSha, Digest, RepoId, Slug};
 use crate::serving::spec::DoorSpec;
 use crate::subject::ask::{Ask, ContractAt, ModelAt};
 use crate::subject::run::plan;
-use crate::training::spec::{Sample, Trust};
+use crate::training::spec::{SampleSet, Trust};
 use std::collections::BTreeMap;
 
 /// Largest request body that a gateway takes. Units: bytes.
@@ -20,7 +20,7 @@ pub(super) struct Ready {
     /// Whether its code is trusted: what a protected branch holds is.
     pub(super) trust: Trust,
     pub(super) files: Vec<ModelFiles>,
-    pub(super) samples: Vec<Sample>,
+    pub(super) sample_sets: Vec<SampleSet>,
 }
 
 /// The release of a commit: its tree and the models of its manifests. Errors: why it cannot run.
@@ -42,7 +42,7 @@ pub(super) fn of_commit(
             "`models/{model}/manifest.json` cannot be used: {why}"
         )));
     }
-    let (files, samples) = plan::model_files(&models);
+    let (files, sample_sets) = plan::model_files(&service, &models);
     let refs = models
         .iter()
         .filter_map(|m| m.manifest.as_ref().ok())
@@ -66,7 +66,7 @@ pub(super) fn of_commit(
         service,
         trust: Trust::Trusted,
         files,
-        samples,
+        sample_sets,
     }))
 }
 
@@ -115,7 +115,7 @@ pub(super) fn of_pinned(
         return Some(Ok(ready));
     }
     // Other models than the commit's own manifests name: each must be a version that a tag keeps.
-    let mut files = Vec::new();
+    let (mut files, mut sample_sets) = (Vec::new(), Vec::new());
     for (name, wanted) in &pinned.models {
         let versions = ask.versions(repo, name)?;
         let Some(version) = versions.into_iter().find(|v| v.version == wanted.version) else {
@@ -130,11 +130,8 @@ pub(super) fn of_pinned(
             )));
         }
         let kept = ask.models(repo, &version.commit)?;
-        ready.samples = kept
-            .into_iter()
-            .filter(|m| m.model == *name)
-            .flat_map(|m| m.samples)
-            .collect();
+        let kept = kept.into_iter().find(|m| m.model == *name);
+        sample_sets.extend(kept.map(|m| SampleSet::new(ready.service.predict(name), m.samples)));
         files.push(ModelFiles {
             name: name.to_string(),
             version: Some(version.version),
@@ -143,6 +140,7 @@ pub(super) fn of_pinned(
         });
     }
     ready.files = files;
+    ready.sample_sets = sample_sets;
     ready.release.models = pinned.models.clone();
     ready.release.id = id(&ask.service_tree(repo, &pinned.commit)?, &pinned.models);
     Some(Ok(ready))
@@ -193,7 +191,7 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         serve: (!waits).then(|| {
             plan::serve_plan(
                 &ready.service.serve,
-                ready.samples,
+                ready.sample_sets,
                 model,
                 wanted.env.clone(),
             )

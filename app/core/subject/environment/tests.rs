@@ -1,42 +1,24 @@
 //! An environment, one look: what is deployed, what is live, what is opened next.
 
+mod several;
+
 use super::*;
 use crate::effect::{EffectResult, Hint, Outcome};
 use crate::name::{CommentId, RepoPath};
 use crate::serving::spec::{Live, Serving};
-use crate::subject::ask::{Answer, Manifest, ModelAt, PullView, Query, TrainingRef};
+use crate::subject::ask::{Answer, ModelAt, PullView, Query};
 use crate::subject::pause::Pause;
 use crate::subject::run::{Phase, Trigger, What};
 use crate::subject::testing::*;
 use crate::subject::{Act, Given};
+use crate::training::spec::Sample;
 use expect_test::{Expect, expect};
 
 /// Ten minutes ago and one second: soaked. Units: milliseconds since 1970, UTC.
 const SOAKED_MS: i64 = NOW_MS - 601_000;
 
 fn manifest(number: u64, bytes: &str) -> ModelAt {
-    let made = model_files(bytes);
-    let manifest = Manifest {
-        schema: 1,
-        model: slug("digits"),
-        version: number,
-        uri: format!("artifacts:{}", made.digest),
-        digest: made.digest,
-        files: made.files,
-        judge_digest: Digest::of(b"judge"),
-        judge_sha: None,
-        run: format!("r{number}"),
-        training: TrainingRef {
-            repo_id: TRAINING,
-            commit: sha('a'),
-        },
-        runtime: None,
-    };
-    ModelAt {
-        model: slug("digits"),
-        manifest: Ok(manifest),
-        samples: Vec::new(),
-    }
+    model_at("digits", number, bytes)
 }
 
 fn release(name: &str, at: char, number: u64, bytes: &str) -> Release {
@@ -168,22 +150,22 @@ fn spoken(world: &mut World, number: u64) {
     );
 }
 
-fn rollback(by: &str, comment: u64, version: Option<u64>, model_only: bool) -> Hint {
+fn rollback(by: &str, comment: u64, version: Option<&str>, model_only: bool) -> Hint {
     Hint::Rollback {
         by: login(by),
         pr: PrNumber(5),
         comment: CommentId(comment),
-        version,
+        version: version.map(|text| VersionRef::parse(text).unwrap()),
         model_only,
     }
 }
 
-fn promote(by: &str, version: Option<u64>) -> Hint {
+fn promote(by: &str, version: Option<&str>) -> Hint {
     Hint::Promote {
         by: login(by),
         pr: PrNumber(5),
         comment: CommentId(9),
-        version,
+        version: version.map(|text| VersionRef::parse(text).unwrap()),
     }
 }
 
@@ -643,15 +625,15 @@ fn promote_by_command_needs_a_verified_release() {
         react to 9
         event production promotion to v2 opened (`/promote` by root)
         look after 600 s"#]]
-    .assert_eq(&ask(promote("root", Some(2))));
+    .assert_eq(&ask(promote("root", Some("2"))));
     expect![[r#"
         reply on #5: production serves v1 already
         look after 600 s"#]]
-    .assert_eq(&ask(promote("root", Some(1))));
+    .assert_eq(&ask(promote("root", Some("1"))));
     expect![[r#"
         reply on #5: no such release is verified in staging
         look after 600 s"#]]
-    .assert_eq(&ask(promote("root", Some(7))));
+    .assert_eq(&ask(promote("root", Some("7"))));
     let none = World::pair();
     let act = look(
         &none,
@@ -724,20 +706,20 @@ fn rollback_goes_to_the_last_good_or_the_named_release() {
         react to 9
         event rita: production rollback to v1 opened (`/rollback` by rita)
         held: true"#]]
-    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some(1), false)));
+    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some("1"), false)));
     expect![[r#"
         propose Roll back production to v1 on bowsprit/rollback-production-9
         react to 9
         event rita: production rollback to v1 opened (`/rollback` by rita)
         held: true"#]]
-    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some(1), true)));
+    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some("1"), true)));
     expect![[r#"
         reply on #5: there is no such release to go back to; verified in production so far: v1, v2, v3
-        held: false"#]].assert_eq(&ask(&before, &third, rollback("rita", 9, Some(7), false)));
+        held: false"#]].assert_eq(&ask(&before, &third, rollback("rita", 9, Some("7"), false)));
     expect![[r#"
         reply on #5: production serves v3 already
         held: false"#]]
-    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some(3), false)));
+    .assert_eq(&ask(&before, &third, rollback("rita", 9, Some("3"), false)));
     expect![[r#"
         reply on #5: there is no such release to go back to; verified in production so far: v1
         held: false"#]]

@@ -95,12 +95,18 @@ pub(super) fn outside(
                 Ok(Command::Promote {
                     environment,
                     version,
-                }) => promote(act, comment, environment, *version, ask)?,
+                }) => promote(act, comment, environment, version.as_ref(), ask)?,
                 Ok(Command::Rollback {
                     environment,
                     version,
                     model_only,
-                }) => rollback(act, comment, environment, (*version, *model_only), ask)?,
+                }) => rollback(
+                    act,
+                    comment,
+                    environment,
+                    (version.as_ref(), *model_only),
+                    ask,
+                )?,
                 Ok(
                     Command::Lgtm
                     | Command::LgtmCancel
@@ -207,11 +213,17 @@ fn carry_out(
         Command::Promote {
             environment,
             version,
-        } => promote(act, comment, environment, *version, ask)?,
+        } => promote(act, comment, environment, version.as_ref(), ask)?,
         Command::Rollback {
             environment,
             version,
             model_only,
-        } => rollback(act, comment, environment, (*version, *model_only), ask)?,
+        } => rollback(
+            act,
+            comment,
+            environment,
+            (version.as_ref(), *model_only),
+            ask,
+        )?,
     })
 }

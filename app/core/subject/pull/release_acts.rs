@@ -5,7 +5,7 @@ use super::promotion::{environment_of, keeps_held};
 use super::step::Seen;
 use super::{Kind, Pull};
 use crate::effect::{Hint, Wake};
-use crate::name::{RepoPath, Slug};
+use crate::name::{RepoPath, Slug, VersionRef};
 use crate::subject::ask::{Ask, Comment, Permission};
 use crate::subject::{Act, SubjectKey};
 
@@ -53,7 +53,7 @@ pub(super) fn promote(
     act: &mut Act<Pull>,
     comment: &Comment,
     environment: &Slug,
-    version: Option<u64>,
+    version: Option<&VersionRef>,
     ask: &mut Ask,
 ) -> Option<Done> {
     let id = act.state.repo.id;
@@ -82,7 +82,7 @@ pub(super) fn promote(
         by: comment.author.clone(),
         pr: act.state.number,
         comment: comment.id,
-        version,
+        version: version.cloned(),
     };
     Some(pass_on(act, environment, hint))
 }
@@ -124,7 +124,7 @@ pub(super) fn rollback(
     act: &mut Act<Pull>,
     comment: &Comment,
     environment: &Slug,
-    (version, model_only): (Option<u64>, bool),
+    (version, model_only): (Option<&VersionRef>, bool),
     ask: &mut Ask,
 ) -> Option<Done> {
     if let Some(refused) = unknown(act, environment, ask)? {
@@ -134,7 +134,7 @@ pub(super) fn rollback(
         by: comment.author.clone(),
         pr: act.state.number,
         comment: comment.id,
-        version,
+        version: version.cloned(),
         model_only,
     };
     Some(pass_on(act, environment, hint))

@@ -112,14 +112,18 @@ fn preview(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<Value> {
         return Some(Value::Null);
     };
     let models: Vec<ModelAt> = ask.models(act.state.repo.id, &seen.change.head)?;
-    let sample = models.iter().flat_map(|m| m.samples.first()).next();
+    let asked = models
+        .iter()
+        .filter(|m| service.models.contains_key(&m.model))
+        .find_map(|m| Some((&m.model, m.samples.first()?)));
+    let sample = asked.map(|(_, sample)| sample);
     let preview = service
         .environments
         .iter()
         .find(|e| matches!(e.role, crate::contract::Role::Preview { .. }));
     Some(json!({
         "url": state.url,
-        "predict": service.serve.predict,
+        "predict": asked.map_or(service.serve.predict.as_str(), |(model, _)| service.predict(model)),
         "phase": state.phase,
         "reason": state.reason,
         "commit": state.live.as_ref().map(|live| live.commit.clone()),

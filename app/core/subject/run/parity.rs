@@ -119,7 +119,11 @@ pub(super) fn parity(
         )));
     };
     let samples = ask.samples(&samples.sha256)?;
-    let plan = plan::parity(run, name, side, samples);
+    let others = match side.contract.models.len() {
+        0 | 1 => Vec::new(),
+        _ => ask.models(side.repo.id, &side.head)?,
+    };
+    let plan = plan::parity(run, name, side, samples, &others);
     // The plan of a stage that was started stays, though the service's head moves on: the stage's id is what counts.
     Some(match stage(run, name, plan, given, ask)? {
         Ok(done) => Ok(Probed {

@@ -7,7 +7,7 @@ use crate::contract::{Contract, Resources, Serve, Service, Training};
 use crate::effect::{ModelFiles, ServePlan, StagePlan};
 use crate::name::Slug;
 use crate::subject::ask::{Manifest, ModelAt};
-use crate::training::spec::{Sample, StageKind, StepSpec, Trust};
+use crate::training::spec::{Sample, SampleSet, StageKind, StepSpec, Trust};
 use std::collections::BTreeMap;
 
 /// The steps of a training contract, without the held-out data: neither what the commit holds out nor what its judge does.
@@ -68,10 +68,28 @@ pub(super) fn evaluate(
     }
 }
 
-/// The service's default branch, in its own runtime, answering the evaluation's samples with the candidate.
-pub(super) fn parity(run: &Run, name: &str, side: &Side, samples: Vec<Sample>) -> StagePlan {
+/// The service's default branch, in its own runtime, answering the evaluation's samples with the candidate;
+/// the service's other models are there as the branch has them.
+pub(super) fn parity(
+    run: &Run,
+    name: &str,
+    side: &Side,
+    samples: Vec<Sample>,
+    others: &[ModelAt],
+) -> StagePlan {
     let service = &side.contract;
-    let models: Vec<ModelFiles> = run.made.clone().into_iter().collect();
+    let is_candidate = |name: &Slug| run.model.as_ref() == Some(name);
+    let others = others
+        .iter()
+        .filter(|at| !is_candidate(&at.model) && service.models.contains_key(&at.model));
+    let mut models: Vec<ModelFiles> = run.made.clone().into_iter().collect();
+    models.extend(others.filter_map(|at| at.manifest.as_ref().ok().map(files_of)));
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    let predict = run
+        .model
+        .as_ref()
+        .map_or(service.serve.predict.as_str(), |name| service.predict(name));
+    let sets = vec![SampleSet::new(predict, samples)];
     let model = models.first().map(|m| m.name.clone());
     StagePlan {
         repo: side.repo.clone(),
@@ -79,14 +97,14 @@ pub(super) fn parity(run: &Run, name: &str, side: &Side, samples: Vec<Sample>) -
         runtime: service.runtime.clone(),
         trust: Trust::Trusted,
         models,
-        serve: Some(serve_plan(&service.serve, samples, model, BTreeMap::new())),
+        serve: Some(serve_plan(&service.serve, sets, model, BTreeMap::new())),
         ..blank(run, name, StageKind::Check)
     }
 }
 
 /// The service's tests with the models of the change, then the server against their samples.
 pub(super) fn service(run: &Run, contract: &Service, models: &[ModelAt]) -> StagePlan {
-    let (files, samples) = model_files(models);
+    let (files, sets) = model_files(contract, models);
     let steps = contract
         .serve
         .test
@@ -98,7 +116,7 @@ pub(super) fn service(run: &Run, contract: &Service, models: &[ModelAt]) -> Stag
         steps: steps.collect(),
         serve: model
             .is_some()
-            .then(|| serve_plan(&contract.serve, samples, model, BTreeMap::new())),
+            .then(|| serve_plan(&contract.serve, sets, model, BTreeMap::new())),
         models: files,
         ..blank(run, "service", StageKind::Check)
     }
@@ -126,34 +144,32 @@ pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<Stage
 /// Time that a service's tests may take. Units: seconds.
 const TEST_TIMEOUT_S: u64 = 900;
 
-/// The models of a service at a commit, as files to lay out, with all their samples.
-pub(crate) fn model_files(models: &[ModelAt]) -> (Vec<ModelFiles>, Vec<Sample>) {
-    let good = |at: &ModelAt| {
-        at.manifest
-            .as_ref()
-            .ok()
-            .map(|manifest| (manifest.clone(), at.samples.clone()))
-    };
-    let pairs: Vec<(Manifest, Vec<Sample>)> = models.iter().filter_map(good).collect();
-    let files = pairs.iter().map(|(manifest, _)| ModelFiles {
+/// The models of a service at a commit that can be used, as files to lay out, with their samples.
+pub(crate) fn model_files(
+    service: &Service,
+    models: &[ModelAt],
+) -> (Vec<ModelFiles>, Vec<SampleSet>) {
+    let usable = models.iter().filter_map(|at| {
+        let manifest = at.manifest.as_ref().ok()?;
+        let set = SampleSet::new(service.predict(&at.model), at.samples.clone());
+        Some((files_of(manifest), set))
+    });
+    usable.unzip()
+}
+
+fn files_of(manifest: &Manifest) -> ModelFiles {
+    ModelFiles {
         name: manifest.model.to_string(),
         version: Some(manifest.version),
         digest: manifest.digest.clone(),
         files: manifest.files.clone(),
-    });
-    (
-        files.collect(),
-        pairs
-            .iter()
-            .flat_map(|(_, samples)| samples.clone())
-            .collect(),
-    )
+    }
 }
 
 /// How a service is started, by its contract.
 pub(crate) fn serve_plan(
     serve: &Serve,
-    samples: Vec<Sample>,
+    sample_sets: Vec<SampleSet>,
     model: Option<String>,
     extra: BTreeMap<String, String>,
 ) -> ServePlan {
@@ -162,9 +178,8 @@ pub(crate) fn serve_plan(
     ServePlan {
         run: serve.run.clone(),
         ready: serve.ready.clone(),
-        predict: serve.predict.clone(),
         env,
-        samples,
+        sample_sets,
         ready_timeout_s: serve.ready_timeout_s,
         cpu_millis: serve.resources.cpu_millis,
         memory_bytes: serve.resources.memory_bytes,

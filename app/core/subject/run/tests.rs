@@ -380,6 +380,38 @@ fn stages_come_one_after_another() {
 }
 
 #[test]
+fn the_candidate_answers_beside_the_other_models_of_the_service() {
+    let (mut world, cause) = pushed();
+    let parity = TRAINING_TEXT.replace("  - no-regression\n", "  - parity\n");
+    world.contract(TRAINING, 'b', &parity);
+    let two = SERVICE_TEXT.replace(
+        "models:\n",
+        "models:\n  cats: {from: cats-training, predict: /v1/cats}\n",
+    );
+    world.contract(SERVICE, '1', &two);
+    let there = ["birds", "cats", "digits"].map(|name| model_at(name, 3, name));
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(there.to_vec()),
+    );
+    judged(&mut world, &cause, 0.95);
+    stage_done(&mut world, &cause, "evaluate", |r| {
+        r.steps = vec![measured("candidate", &[("accuracy", 0.95)])];
+        r.outputs = vec![file("candidate/samples.jsonl", "s")];
+    });
+    let plan = judging::started(&world, &cause);
+    let names: Vec<_> = plan
+        .models
+        .iter()
+        .map(|m| (&m.name[..], m.version))
+        .collect();
+    assert_eq!(names, [("cats", Some(3)), ("digits", None)]);
+    let sets = plan.serve.unwrap().sample_sets;
+    let paths: Vec<&str> = sets.iter().map(|set| set.predict.as_str()).collect();
+    assert_eq!(paths, ["/v1/predict"]);
+}
+
+#[test]
 fn the_verdict_decides_the_phase() {
     for (accuracy, phase) in [(0.95, Phase::Succeeded), (0.85, Phase::Failed)] {
         let (mut world, cause) = pushed();

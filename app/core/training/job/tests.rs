@@ -1,7 +1,7 @@
 //! The Job as it is sent, and that no order makes another kind of it.
 
 use super::*;
-use crate::training::spec::{Limits, ServeProbe, Source, StepSpec};
+use crate::training::spec::{Limits, SampleSet, ServeProbe, Source, StepSpec};
 use expect_test::expect_file;
 use proptest::prelude::*;
 
@@ -220,9 +220,8 @@ proptest! {
         spec.serve = Some(ServeProbe {
             run: texts.clone(),
             ready: texts[0].clone(),
-            predict: texts[0].clone(),
             env: [(texts[0].clone(), texts[0].clone())].into(),
-            samples: Vec::new(),
+            sample_sets: vec![SampleSet::new(&texts[0], Vec::new())],
             ready_timeout_s: timeout_s,
             cpu_millis,
             memory_bytes,

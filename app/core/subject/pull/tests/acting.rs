@@ -274,7 +274,7 @@ fn environments_are_asked_for_by_those_who_may() {
         wake environment/2/pr-7"#]]
     .assert_eq(&with("rita", "/promote production"));
     expect![[r#"
-        wake environment/2/production: promote Some(2) by eve
+        wake environment/2/production: promote Some(VersionRef { model: None, number: 2 }) by eve
         wake environment/2/pr-7"#]]
     .assert_eq(&with("eve", "/promote production v2"));
     expect![[r#"
@@ -286,7 +286,7 @@ fn environments_are_asked_for_by_those_who_may() {
         wake environment/2/pr-7"#]]
     .assert_eq(&with("rita", "/promote moon"));
     expect![[r#"
-        wake environment/2/production: rollback Some(1) by mallory, model only true
+        wake environment/2/production: rollback Some(VersionRef { model: None, number: 1 }) by mallory, model only true
         wake environment/2/pr-7"#]]
     .assert_eq(&with("mallory", "/rollback production v1 --model-only"));
     expect![[r#"
