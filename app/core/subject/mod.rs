@@ -5,8 +5,6 @@
 pub mod ask;
 pub mod environment;
 pub mod model;
-#[cfg(test)]
-mod model_tests;
 pub mod pause;
 pub mod proposal;
 pub mod pull;

@@ -632,5 +632,5 @@ pub(crate) fn model_at(name: &str, number: u64, bytes: &str) -> ModelAt {
 fn shown(version: &Option<VersionRef>) -> String {
     version
         .as_ref()
-        .map_or_else(|| "the newest".to_owned(), ToString::to_string)
+        .map_or_else(|| "unnamed".to_owned(), ToString::to_string)
 }

@@ -270,11 +270,11 @@ fn environments_are_asked_for_by_those_who_may() {
         done(&change.look())
     };
     expect![[r#"
-        wake environment/2/production: promote None by rita
+        wake environment/2/production: promote unnamed by rita
         wake environment/2/pr-7"#]]
     .assert_eq(&with("rita", "/promote production"));
     expect![[r#"
-        wake environment/2/production: promote Some(VersionRef { model: None, number: 2 }) by eve
+        wake environment/2/production: promote v2 by eve
         wake environment/2/pr-7"#]]
     .assert_eq(&with("eve", "/promote production v2"));
     expect![[r#"
@@ -286,7 +286,7 @@ fn environments_are_asked_for_by_those_who_may() {
         wake environment/2/pr-7"#]]
     .assert_eq(&with("rita", "/promote moon"));
     expect![[r#"
-        wake environment/2/production: rollback Some(VersionRef { model: None, number: 1 }) by mallory, model only true
+        wake environment/2/production: rollback v1 by mallory, model only true
         wake environment/2/pr-7"#]]
     .assert_eq(&with("mallory", "/rollback production v1 --model-only"));
     expect![[r#"
@@ -355,7 +355,7 @@ fn an_issue_takes_commands_about_environments() {
         reply on #7: `/lgtm` works on a pull request
         reply on #7: comments/help
         reply on #7: `/hlep` is not a command, did you mean `/help`? Usage: `/help`
-        wake environment/2/production: rollback None by eve, model only false
-        wake environment/2/production: promote None by rita"#]]
+        wake environment/2/production: rollback unnamed by eve, model only false
+        wake environment/2/production: promote unnamed by rita"#]]
     .assert_eq(&done(&act));
 }

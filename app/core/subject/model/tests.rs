@@ -1,13 +1,12 @@
 //! A model, one look: numbers, proposals, what is frozen and what is superseded.
 
-use super::ask::{Answer, PullView, Query};
-use super::model::{Model, Proposal, branch as ours, step};
-use super::testing::*;
-use super::{Act, Given};
+use super::{Model, Proposal, branch as ours, step};
 use crate::effect::{EffectResult, EffectState, Hint, Outcome, Version};
 use crate::name::{CommentId, PrNumber, RepoId, RepoName};
-use crate::subject::ask::RepoView;
+use crate::subject::ask::{Answer, PullView, Query, RepoView};
 use crate::subject::run::Run;
+use crate::subject::testing::*;
+use crate::subject::{Act, Given};
 use expect_test::{Expect, expect};
 
 /// A run of the training's head passed; these versions are there.
@@ -248,7 +247,7 @@ fn a_touched_or_foreign_proposal_is_frozen() {
         Answer::Reviews(vec![review(
             1,
             "grace",
-            super::ask::ReviewState::Commented,
+            crate::subject::ask::ReviewState::Commented,
             'c',
         )]),
     );
@@ -353,7 +352,7 @@ fn supersede_takes_the_waiting_version_for_those_who_may() {
         reply on #1: `/supersede` is for approvers of `models/digits/`
         wake pull/2/1"#]],
     );
-    world.may(SERVICE, "grace", super::ask::Permission::Write);
+    world.may(SERVICE, "grace", crate::subject::ask::Permission::Write);
     check(
         &world,
         Some(state),
