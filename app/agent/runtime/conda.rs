@@ -1,18 +1,22 @@
 //! The part of a conda file that `pip` can install; what only conda can is refused by name.
 
 use super::failure;
+use super::python::Minors;
 use bowsprit_core::name::RepoPath;
 use bowsprit_core::training::spec::{Failure, FailureKind};
 use serde::Deserialize;
 
-/// The least Python where the file names none.
-const PYTHON_LEAST: &str = "3.8";
+/// The Pythons that will do where the file names none.
+const PYTHONS: Minors = Minors {
+    least: 8,
+    below: None,
+};
 
 /// What a conda file asks for, in pip's words.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// For example `3.11`.
-    pub(super) minimum: String,
+    /// The newest of these that is there.
+    pub(super) python: Minors,
     /// The text of a requirements file.
     pub(super) requirements: String,
 }
@@ -40,7 +44,7 @@ pub(super) fn read(text: &str, path: &RepoPath) -> Result<Wanted, Failure> {
         refused(format!("this is no conda file: {first}"))
     })?;
     let mut wanted = Wanted {
-        minimum: PYTHON_LEAST.to_owned(),
+        python: PYTHONS,
         requirements: String::new(),
     };
     for dependency in file.dependencies {
@@ -54,7 +58,7 @@ pub(super) fn read(text: &str, path: &RepoPath) -> Result<Wanted, Failure> {
             Dependency::Conda(asked) => match named(&asked) {
                 ("pip", _) => {}
                 ("python", version) => {
-                    wanted.minimum = python(version).ok_or_else(|| {
+                    wanted.python = python(version).ok_or_else(|| {
                         refused(format!("`{asked}` is not understood; write `python=3.11`"))
                     })?;
                 }
@@ -76,18 +80,38 @@ fn named(asked: &str) -> (&str, &str) {
         .find(['=', '<', '>', '!', ' ', '~'])
         .unwrap_or(bare.len());
     let (name, version) = bare.split_at(end);
-    (name, version.trim_start_matches(['=', '>', '~', ' ']))
+    (name, version.trim())
 }
 
-/// The least Python that a version names; its newest fitting one is taken.
-fn python(version: &str) -> Option<String> {
-    if version.is_empty() {
-        return Some(PYTHON_LEAST.to_owned());
+/// The Pythons that a version leaves: every condition of it holds; `=3.11` and `3.11.4` are 3.11 alone.
+/// Source: conda, "Package match specifications".
+fn python(version: &str) -> Option<Minors> {
+    let mut minors = PYTHONS;
+    // What stands after a second `=` is a build, not a version.
+    for condition in version.split(',').filter(|text| !text.is_empty()) {
+        let condition = condition.trim();
+        let start = condition.find(|c: char| c.is_ascii_digit())?;
+        let (operator, number) = condition.split_at(start);
+        let minor = minor(number.split('=').next()?.trim())?;
+        let (least, below) = match operator.trim() {
+            "" | "=" | "==" => (minor, Some(minor + 1)),
+            ">=" | ">" | "~=" => (minor, None),
+            "<=" => (0, Some(minor + 1)),
+            "<" => (0, Some(minor)),
+            _ => return None,
+        };
+        minors.least = minors.least.max(least);
+        minors.below = [minors.below, below].into_iter().flatten().min();
     }
-    let mut parts = version.split([',', '=']).next()?.trim().split('.');
+    let is_empty = minors.below.is_some_and(|below| below <= minors.least);
+    (!is_empty).then_some(minors)
+}
+
+fn minor(number: &str) -> Option<u32> {
+    let mut parts = number.split('.');
     let (major, minor) = (parts.next()?, parts.next()?);
     let minor: u8 = minor.parse().ok()?;
-    (major == "3").then(|| format!("3.{minor}"))
+    (major == "3").then_some(minor.into())
 }
 
 #[cfg(test)]
@@ -103,18 +127,26 @@ mod tests {
     fn what_pip_can_install_is_taken() {
         let text = "name: a\nchannels: [conda-forge]\ndependencies:\n  - conda-forge::python=3.11.4\n  - pip\n  - pip:\n    - numpy==2.0\n    - onnx>=1\n";
         let wanted = Wanted {
-            minimum: "3.11".to_owned(),
+            python: Minors {
+                least: 11,
+                below: Some(12),
+            },
             requirements: "numpy==2.0\nonnx>=1\n".to_owned(),
         };
         assert_eq!(read_text(text), Ok(wanted));
-        for (asked, minimum) in [
-            ("python", "3.8"),
-            ("python>=3.10,<3.13", "3.10"),
-            ("python ==3.12.*", "3.12"),
-            ("python=3.9=h123", "3.9"),
+        for (asked, least, below) in [
+            ("python", 8, None),
+            ("python>=3.10", 10, None),
+            ("python>=3.10,<3.13", 10, Some(13)),
+            ("python<=3.12", 8, Some(13)),
+            ("python ==3.12.*", 12, Some(13)),
+            ("python=3.9=h123", 9, Some(10)),
+            ("python 3.10.4", 10, Some(11)),
+            ("python~=3.10", 10, None),
         ] {
             let text = format!("dependencies: [\"{asked}\"]");
-            assert_eq!(read_text(&text).unwrap().minimum, minimum, "{asked}");
+            let python = read_text(&text).unwrap().python;
+            assert_eq!(python, Minors { least, below }, "{asked}");
         }
     }
 
@@ -128,6 +160,14 @@ mod tests {
             (
                 "dependencies: [\"python<3\"]",
                 "`python<3` is not understood",
+            ),
+            (
+                "dependencies: [\"python!=3.11\"]",
+                "`python!=3.11` is not understood",
+            ),
+            (
+                "dependencies: [\"python>=3.12,<3.11\"]",
+                "`python>=3.12,<3.11` is not understood",
             ),
             ("dependencies: [{conda: []}]", "this is no conda file"),
             ("[", "this is no conda file"),

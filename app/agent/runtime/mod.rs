@@ -49,7 +49,7 @@ pub async fn prepare(
     trust: Trust,
     log: Log<'_>,
 ) -> Result<Prepared, Failure> {
-    let (minimum, lock) = match runtime {
+    let (wanted, lock) = match runtime {
         RuntimeSpec::Python {
             minimum,
             requirements,
@@ -58,17 +58,14 @@ pub async fn prepare(
                 Some(path) => Some(lock(path, read(snapshot_dir, path)?, trust)?),
                 None => None,
             };
-            (minimum.clone(), lock)
+            (python::Minors::from(minimum)?, lock)
         }
         RuntimeSpec::Conda { file } => {
             let wanted = conda::read(&read(snapshot_dir, file)?, file)?;
-            (
-                wanted.minimum,
-                Some(lock(file, wanted.requirements, trust)?),
-            )
+            (wanted.python, Some(lock(file, wanted.requirements, trust)?))
         }
     };
-    let interpreter = python::find(&minimum).await?;
+    let interpreter = python::find(wanted).await?;
     log(&format!(
         "python {} at {}",
         interpreter.version,

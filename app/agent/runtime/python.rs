@@ -2,6 +2,7 @@
 
 use super::failure;
 use bowsprit_core::training::spec::{Failure, FailureKind};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -31,24 +32,57 @@ print(os.path.realpath(sys.base_prefix))
 print('.'.join(map(str, sys.version_info[:3])))
 print(sysconfig.get_platform(), sys.implementation.cache_tag, sysconfig.get_config_var('Py_GIL_DISABLED') or 0)";
 
-/// Finds the newest interpreter of `PATH` that is at least `minimum`. Errors: `MissingPackage` with what was seen.
-pub(super) async fn find(minimum: &str) -> Result<Interpreter, Failure> {
-    let missing = |text: String| failure(FailureKind::MissingPackage, text);
-    let (major, least) = parse_minimum(minimum).ok_or_else(|| {
-        missing(format!(
-            "`{minimum}` is not a Python version such as `3.11`"
-        ))
-    })?;
-    if major != 3 {
-        return Err(missing(format!(
-            "Python {minimum} is not supported; ask for a version of Python 3"
-        )));
+/// Which minor versions of Python 3 will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Minors {
+    /// The least.
+    pub(super) least: u32,
+    /// The first that is too new.
+    pub(super) below: Option<u32>,
+}
+
+impl Minors {
+    /// From a version on. Errors: `MissingPackage` when it is no version of Python 3.
+    pub(super) fn from(minimum: &str) -> Result<Minors, Failure> {
+        let missing = |text: String| failure(FailureKind::MissingPackage, text);
+        match parse_minimum(minimum) {
+            Some((3, least)) => Ok(Minors { least, below: None }),
+            Some(_) => Err(missing(format!(
+                "Python {minimum} is not supported; ask for a version of Python 3"
+            ))),
+            None => Err(missing(format!(
+                "`{minimum}` is not a Python version such as `3.11`"
+            ))),
+        }
     }
+
+    fn has(self, version: &str) -> bool {
+        minor_of(version).is_some_and(|minor| {
+            minor >= self.least && self.below.is_none_or(|below| minor < below)
+        })
+    }
+}
+
+impl fmt::Display for Minors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.below {
+            Some(below) if below == self.least + 1 => write!(f, "3.{}", self.least),
+            Some(below) => write!(f, "3.{} to 3.{}", self.least, below.saturating_sub(1)),
+            None => write!(f, "3.{} or newer", self.least),
+        }
+    }
+}
+
+/// Finds the newest interpreter of `PATH` that will do. Errors: `MissingPackage` with what was seen.
+pub(super) async fn find(wanted: Minors) -> Result<Interpreter, Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs: Vec<PathBuf> = std::env::split_paths(&path)
         .filter(|dir| dir.is_absolute())
         .collect();
-    let numbered = (least..=MINOR_NEWEST)
+    let newest = wanted
+        .below
+        .map_or(MINOR_NEWEST, |below| below.saturating_sub(1));
+    let numbered = (wanted.least..=newest)
         .rev()
         .map(|minor| format!("python3.{minor}"));
     let mut seen = Vec::new();
@@ -59,9 +93,7 @@ pub(super) async fn find(minimum: &str) -> Result<Interpreter, Failure> {
                 continue;
             }
             match ask(&candidate).await {
-                Some(found) if minor_of(&found.version).is_some_and(|minor| minor >= least) => {
-                    return Ok(found);
-                }
+                Some(found) if wanted.has(&found.version) => return Ok(found),
                 Some(found) => seen.push(found.version),
                 // A shim of a version that is not switched on answers nothing.
                 None => {}
@@ -73,9 +105,10 @@ pub(super) async fn find(minimum: &str) -> Result<Interpreter, Failure> {
     } else {
         seen.join(", ")
     };
-    Err(missing(format!(
-        "no Python {minimum} or newer is on PATH of the server (found {seen})"
-    )))
+    Err(failure(
+        FailureKind::MissingPackage,
+        format!("no Python {wanted} is on PATH of the server (found {seen})"),
+    ))
 }
 
 async fn ask(candidate: &Path) -> Option<Interpreter> {
