@@ -68,10 +68,6 @@ fn figure(value: &Value) -> String {
     value.as_f64().map_or_else(|| text(value), number)
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "a page, told from its top to its bottom"
-)]
 fn of_run(run: &Value) {
     let now_ms = crate::worker::now_ms();
     fact(
@@ -104,36 +100,16 @@ fn of_run(run: &Value) {
         });
         out::line(&format!("\n{}", table(&["stage", "state", "id"], rows)));
     }
-    if !items(&run["verdicts"]).is_empty() {
-        let rows = items(&run["verdicts"]).iter().map(|verdict| {
-            let delta = verdict["delta"]
-                .as_f64()
-                .map_or_else(|| "–".to_owned(), signed);
-            vec![
-                text(&verdict["gate"]),
-                text(&verdict["outcome"]),
-                figure(&verdict["observed"]),
-                text(&verdict["wanted"]),
-                figure(&verdict["live"]),
-                delta,
-                text(&verdict["reason"]),
-            ]
-        });
-        out::line(&format!(
-            "\n{}",
-            table(
-                &[
-                    "gate",
-                    "says",
-                    "observed#",
-                    "wanted",
-                    "live#",
-                    "delta#",
-                    "why"
-                ],
-                rows
-            )
-        ));
+    verdicts("", &run["verdicts"]);
+    let old = &run["old_judge"];
+    if old["is_retired"] == true {
+        fact(
+            "old judge",
+            &format!("of v{}: retired", text(&old["version"])),
+        );
+    } else {
+        let whose = format!("the old judge, which judged v{}:\n", text(&old["version"]));
+        verdicts(&whose, &old["verdicts"]);
     }
     if let Some(metrics) = run["metrics"]
         .as_object()
@@ -151,6 +127,37 @@ fn of_run(run: &Value) {
             table(&["metric", "value#", "read from"], rows)
         ));
     }
+}
+
+/// What each gate says, under a heading; nothing where none has spoken.
+fn verdicts(heading: &str, verdicts: &Value) {
+    if items(verdicts).is_empty() {
+        return;
+    }
+    let rows = items(verdicts).iter().map(|verdict| {
+        let delta = verdict["delta"]
+            .as_f64()
+            .map_or_else(|| "–".to_owned(), signed);
+        vec![
+            text(&verdict["gate"]),
+            text(&verdict["outcome"]),
+            figure(&verdict["observed"]),
+            text(&verdict["wanted"]),
+            figure(&verdict["live"]),
+            delta,
+            text(&verdict["reason"]),
+        ]
+    });
+    let columns = [
+        "gate",
+        "says",
+        "observed#",
+        "wanted",
+        "live#",
+        "delta#",
+        "why",
+    ];
+    out::line(&format!("\n{heading}{}", table(&columns, rows)));
 }
 
 fn of_model(model: &Value) {
