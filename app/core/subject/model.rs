@@ -30,7 +30,7 @@ pub struct Model {
     /// Version numbers up to here are taken by somebody else.
     pub taken: u64,
     /// Commands already carried out, newest last, at most 100.
-    pub acted: Vec<u64>,
+    pub acted: Vec<CommentId>,
 }
 
 /// A proposal of ours.
@@ -435,7 +435,7 @@ fn commands(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> Option
         let Hint::Supersede { by, pr, comment } = hint else {
             continue;
         };
-        if act.state.acted.contains(&comment.0) {
+        if act.state.acted.contains(comment) {
             continue;
         }
         let Some(view) = ask.repository(act.state.repo.id)? else {
@@ -447,7 +447,7 @@ fn commands(act: &mut Act<Model>, given: &Given<Model>, ask: &mut Ask) -> Option
         let owners = ask.owners(act.state.repo.id, &head)?;
         let path = RepoPath::parse(&format!("models/{}/manifest.json", act.state.name))
             .expect("a slug makes a good path");
-        act.state.acted.push(comment.0);
+        act.state.acted.push(*comment);
         let one = Supersede {
             pr: *pr,
             comment: *comment,

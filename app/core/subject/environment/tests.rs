@@ -172,7 +172,7 @@ fn rollback(by: &str, comment: u64, version: Option<u64>, model_only: bool) -> H
     Hint::Rollback {
         by: login(by),
         pr: PrNumber(5),
-        comment: CommentId(comment),
+        comment: CommentId::Comment(comment),
         version,
         model_only,
     }
@@ -182,7 +182,7 @@ fn promote(by: &str, version: Option<u64>) -> Hint {
     Hint::Promote {
         by: login(by),
         pr: PrNumber(5),
-        comment: CommentId(9),
+        comment: CommentId::Comment(9),
         version,
     }
 }

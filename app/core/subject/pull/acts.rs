@@ -6,6 +6,7 @@ use super::step::Seen;
 use super::{ACT_AGE_MAX_MS, Pull};
 use crate::command::{Command, Heard, hear, help};
 use crate::effect::Text;
+use crate::name::CommentId;
 use crate::subject::ask::{Ask, Comment, Permission, PullView};
 use crate::subject::{Act, Given, answer_with, react};
 use serde_json::json;
@@ -36,7 +37,7 @@ pub(super) fn fresh<'a>(
     let is_fresh = |c: &&Comment| {
         !c.is_bot
             && !c.is_edited
-            && !act.state.acted.contains(&c.id.0)
+            && !act.state.acted.contains(&c.id)
             && c.created_ms >= since_ms
             && given.now_ms - c.created_ms < ACT_AGE_MAX_MS
     };
@@ -49,7 +50,7 @@ pub(super) fn fresh<'a>(
 }
 
 /// What became of the commands of comments whose standing words are answered later, by comment: one comment, one answer.
-pub(super) type Waiting = BTreeMap<u64, Vec<Done>>;
+pub(super) type Waiting = BTreeMap<CommentId, Vec<Done>>;
 
 /// Carries out the commands of an open pull request.
 pub(super) fn on_change(
@@ -68,9 +69,9 @@ pub(super) fn on_change(
             });
         }
         if done.iter().any(|d| matches!(d, Done::Standing)) {
-            waiting.insert(comment.id.0, done);
+            waiting.insert(comment.id, done);
         } else {
-            act.state.acted.push(comment.id.0);
+            act.state.acted.push(comment.id);
             reply(act, comment, done);
         }
     }
@@ -86,7 +87,7 @@ pub(super) fn outside(
     ask: &mut Ask,
 ) -> Option<()> {
     for (comment, heard) in fresh(act, comments, given) {
-        act.state.acted.push(comment.id.0);
+        act.state.acted.push(comment.id);
         let mut done = Vec::new();
         for one in &heard {
             done.push(match &one.command {

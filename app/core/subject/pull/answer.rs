@@ -46,8 +46,8 @@ pub(super) fn answer_words(
                 | Command::Help => {}
             }
         }
-        act.state.acted.push(comment.id.0);
-        let mut done = waiting.remove(&comment.id.0).unwrap_or_default();
+        act.state.acted.push(comment.id);
+        let mut done = waiting.remove(&comment.id).unwrap_or_default();
         if refused.is_empty() {
             done.push(Done::Yes);
             let words = heard

@@ -69,17 +69,12 @@ pub(super) fn words(
     may_lift: &dyn Fn(&Login) -> bool,
 ) -> Words {
     let mut said: Vec<Said> = Vec::new();
-    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
-        said.extend(from_text(
-            &comment.body,
-            comment.created_ms,
-            comment.id,
-            &comment.author,
-            None,
-        ));
-    }
+    // The box first: commands in a review's own words come after it.
     for review in reviews.iter().filter(|r| !r.is_bot) {
-        said.extend(from_review(review));
+        said.extend(from_box(review));
+    }
+    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
+        said.extend(from_text(comment));
     }
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
@@ -92,14 +87,8 @@ pub(super) fn words(
     words
 }
 
-fn from_text(
-    body: &str,
-    at_ms: i64,
-    id: CommentId,
-    by: &Login,
-    head: Option<&CommitSha>,
-) -> Vec<Said> {
-    let heard = hear(body)
+fn from_text(comment: &Comment) -> Vec<Said> {
+    let heard = hear(&comment.body)
         .into_iter()
         .filter_map(|heard| heard.command.ok());
     let said = heard.filter_map(|command| {
@@ -121,53 +110,32 @@ fn from_text(
             | Command::Help => return None,
         };
         Some(Said {
-            at_ms,
-            id,
-            by: by.clone(),
+            at_ms: comment.created_ms,
+            id: comment.id,
+            by: comment.author.clone(),
             is_comment: true,
-            head: head.cloned(),
+            head: comment.head.clone(),
             say,
         })
     });
     said.collect()
 }
 
-fn from_review(review: &Review) -> Vec<Said> {
+fn from_box(review: &Review) -> Vec<Said> {
     let yes = match review.state {
-        ReviewState::Approved => Some(true),
-        ReviewState::ChangesRequested => Some(false),
-        ReviewState::Commented | ReviewState::Dismissed => None,
+        ReviewState::Approved => true,
+        ReviewState::ChangesRequested => false,
+        ReviewState::Commented | ReviewState::Dismissed => return Vec::new(),
     };
-    let mut said = Vec::new();
-    for say in yes
-        .iter()
-        .flat_map(|yes| [Say::Lgtm(*yes), Say::Approve(*yes, None)])
-    {
-        let (by, head) = (review.author.clone(), review.commit.clone());
-        said.push(Said {
-            at_ms: review.submitted_ms,
-            id: review.id,
-            by,
-            is_comment: false,
-            head,
-            say,
-        });
-    }
-    said.extend(
-        from_text(
-            &review.body,
-            review.submitted_ms,
-            review.id,
-            &review.author,
-            review.commit.as_ref(),
-        )
-        .into_iter()
-        .map(|mut one| {
-            one.is_comment = false;
-            one
-        }),
-    );
-    said
+    let say = |say| Said {
+        at_ms: review.submitted_ms,
+        id: review.id,
+        by: review.author.clone(),
+        is_comment: false,
+        head: review.commit.clone(),
+        say,
+    };
+    vec![say(Say::Lgtm(yes)), say(Say::Approve(yes, None))]
 }
 
 fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
@@ -277,12 +245,13 @@ mod tests {
 
     fn comment(id: u64, by: &str, body: &str, created_ms: i64) -> Comment {
         Comment {
-            id: CommentId(id),
+            id: CommentId::Comment(id),
             author: Login::parse(by).unwrap(),
             is_bot: by.ends_with(']'),
             body: body.to_owned(),
             created_ms,
             is_edited: false,
+            head: None,
         }
     }
 
