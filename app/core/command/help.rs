@@ -1,6 +1,6 @@
 //! `/help`, and the page of all commands.
 
-use super::{Command, Entry, TABLE, alone};
+use super::{Command, Entry, OnThread, Right, TABLE, alone};
 use std::fmt::Write as _;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -9,13 +9,15 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Anybody.",
     what: "Answers with the commands that work here.",
     example: "/help",
+    right: Right::Anybody,
     words: &["/help"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
-    alone(word, rest, Command::Help)
+    alone(word, rest, OnThread::Help)
 }
 
 /// Every command, in the order in which people meet them.

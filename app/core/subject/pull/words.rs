@@ -1,7 +1,7 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
 use super::{HeadSeen, Pull};
-use crate::command::{Command, hear};
+use crate::command::{Command, Say, hear};
 use crate::name::{CommentId, CommitSha, Digest, Login};
 use crate::subject::ask::{Comment, Review, ReviewState};
 
@@ -42,14 +42,6 @@ pub(super) struct Words {
     pub(super) ok_to_test: Vec<(Login, CommentId, Option<String>)>,
 }
 
-enum Say {
-    Lgtm(bool),
-    Approve(bool, Option<String>),
-    Hold(Option<String>),
-    Unhold,
-    OkToTest(Option<String>),
-}
-
 struct Said {
     at_ms: i64,
     id: CommentId,
@@ -88,26 +80,9 @@ pub(super) fn words(
 }
 
 fn from_text(comment: &Comment) -> Vec<Said> {
-    let heard = hear(&comment.body)
-        .into_iter()
-        .filter_map(|heard| heard.command.ok());
-    let said = heard.filter_map(|command| {
-        let say = match command {
-            Command::Lgtm => Say::Lgtm(true),
-            Command::LgtmCancel => Say::Lgtm(false),
-            Command::Approve { sha } => Say::Approve(true, sha),
-            Command::ApproveCancel => Say::Approve(false, None),
-            Command::Hold { reason } => Say::Hold(reason),
-            Command::Unhold => Say::Unhold,
-            Command::OkToTest { sha } => Say::OkToTest(sha),
-            Command::Retest
-            | Command::Test { .. }
-            | Command::Train { .. }
-            | Command::Cancel
-            | Command::Supersede
-            | Command::Promote { .. }
-            | Command::Rollback { .. }
-            | Command::Help => return None,
+    let said = hear(&comment.body).into_iter().filter_map(|heard| {
+        let Ok(Command::Say(say)) = heard.command else {
+            return None;
         };
         Some(Said {
             at_ms: comment.created_ms,
@@ -122,9 +97,9 @@ fn from_text(comment: &Comment) -> Vec<Said> {
 }
 
 fn from_box(review: &Review) -> Vec<Said> {
-    let yes = match review.state {
-        ReviewState::Approved => true,
-        ReviewState::ChangesRequested => false,
+    let words = match review.state {
+        ReviewState::Approved => [Say::Lgtm, Say::Approve { sha: None }],
+        ReviewState::ChangesRequested => [Say::LgtmCancel, Say::ApproveCancel],
         ReviewState::Commented | ReviewState::Dismissed => return Vec::new(),
     };
     let say = |say| Said {
@@ -135,7 +110,7 @@ fn from_box(review: &Review) -> Vec<Said> {
         head: review.commit.clone(),
         say,
     };
-    vec![say(Say::Lgtm(yes)), say(Say::Approve(yes, None))]
+    words.map(say).into()
 }
 
 fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
@@ -145,24 +120,24 @@ fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
         covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
     };
     match &one.say {
-        Say::Lgtm(yes) => {
+        Say::Lgtm => {
             words.lgtm.retain(|w| !w.by.is(&one.by));
-            if *yes {
-                words.lgtm.push(word(None));
-            }
+            words.lgtm.push(word(None));
         }
-        Say::Approve(yes, sha) => {
+        Say::LgtmCancel => words.lgtm.retain(|w| !w.by.is(&one.by)),
+        Say::Approve { sha } => {
             words.approve.retain(|w| !w.by.is(&one.by));
             words.approve_cancelled.retain(|by| !by.is(&one.by));
-            if *yes {
-                words.approve.push(word(sha.as_deref()));
-            } else {
-                words.approve_cancelled.push(one.by.clone());
-            }
+            words.approve.push(word(sha.as_deref()));
         }
-        Say::Hold(reason) => words.hold = Some((one.by.clone(), reason.clone())),
+        Say::ApproveCancel => {
+            words.approve.retain(|w| !w.by.is(&one.by));
+            words.approve_cancelled.retain(|by| !by.is(&one.by));
+            words.approve_cancelled.push(one.by.clone());
+        }
+        Say::Hold { reason } => words.hold = Some((one.by.clone(), reason.clone())),
         Say::Unhold => words.hold = None,
-        Say::OkToTest(sha) => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
+        Say::OkToTest { sha } => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
     }
 }
 
