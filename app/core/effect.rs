@@ -435,6 +435,13 @@ pub enum Hint {
         /// Units: milliseconds since 1970, UTC.
         at_ms: i64,
     },
+    /// A description or a review was written just now, with this text.
+    Said {
+        /// Which.
+        id: CommentId,
+        /// The text.
+        body: String,
+    },
     /// Train or check this commit.
     RunWanted(crate::subject::run::Cause),
     /// End this run.

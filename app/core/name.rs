@@ -247,9 +247,70 @@ pub struct RepoId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PrNumber(pub u64);
 
-/// GitHub's id of a comment or review.
+/// Something that a person wrote, by GitHub's id: each kind is counted by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CommentId(pub u64);
+#[serde(try_from = "CommentIdText", into = "CommentIdText")]
+pub enum CommentId {
+    /// The description of the issue or pull request of this number.
+    Description(u64),
+    /// A comment of the conversation.
+    Comment(u64),
+    /// A comment on a line of the change.
+    Diff(u64),
+    /// A review's own words.
+    Review(u64),
+}
+
+/// As it is stored: a comment of the conversation is a plain number, as it was when there were no others.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum CommentIdText {
+    Number(u64),
+    Named(String),
+}
+
+impl From<CommentId> for CommentIdText {
+    fn from(id: CommentId) -> CommentIdText {
+        match id {
+            CommentId::Comment(number) => CommentIdText::Number(number),
+            CommentId::Description(_) | CommentId::Diff(_) | CommentId::Review(_) => {
+                CommentIdText::Named(id.to_string())
+            }
+        }
+    }
+}
+
+impl TryFrom<CommentIdText> for CommentId {
+    type Error = String;
+
+    fn try_from(text: CommentIdText) -> Result<CommentId, String> {
+        let name = match text {
+            CommentIdText::Number(number) => return Ok(CommentId::Comment(number)),
+            CommentIdText::Named(name) => name,
+        };
+        let parsed = name.split_once('-').and_then(|(kind, number)| {
+            let number = number.parse().ok()?;
+            match kind {
+                "description" => Some(CommentId::Description(number)),
+                "diff" => Some(CommentId::Diff(number)),
+                "review" => Some(CommentId::Review(number)),
+                _ => None,
+            }
+        });
+        parsed.ok_or_else(|| format!("`{name}` is not the id of a comment"))
+    }
+}
+
+impl fmt::Display for CommentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommentId::Description(number) => write!(f, "description-{number}"),
+            CommentId::Comment(number) => write!(f, "{number}"),
+            CommentId::Diff(number) => write!(f, "diff-{number}"),
+            CommentId::Review(number) => write!(f, "review-{number}"),
+        }
+    }
+}
 
 impl fmt::Display for RepoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

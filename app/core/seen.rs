@@ -2,7 +2,7 @@
 //!
 //! A delivery is only a hint; the present state is read afterwards.
 
-use crate::name::{BranchName, CommitSha, Login, PrNumber, Repo};
+use crate::name::{BranchName, CommentId, CommitSha, Login, PrNumber, Repo};
 use serde::{Deserialize, Serialize};
 
 /// One delivery, understood.
@@ -27,6 +27,8 @@ pub enum Seen {
         number: PrNumber,
         /// When its head was pushed (opened, synchronize) and to what. Units: milliseconds since 1970, UTC.
         pushed: Option<(CommitSha, i64)>,
+        /// Its description, when it was opened just now.
+        said: Option<Said>,
     },
     /// A comment or review was written, edited, deleted, dismissed, or an issue opened.
     Talk {
@@ -34,6 +36,8 @@ pub enum Seen {
         repo: Repo,
         /// On which issue or pull request.
         number: PrNumber,
+        /// What was written, where it cannot be told later whether it was edited since.
+        said: Option<Said>,
     },
     /// The re-run button of one of our check runs, or of all of them on a commit.
     Rerun {
@@ -57,4 +61,13 @@ pub enum Seen {
     Installation,
     /// Nothing that matters.
     Nothing,
+}
+
+/// A text as it was first written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Which.
+    pub id: CommentId,
+    /// The text.
+    pub body: String,
 }

@@ -52,6 +52,7 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/repos/{}/{}/issues/{}" Some("issues"), "read";
     "GET" "/repos/{}/{}/issues/{}/comments" Some("issues"), "read";
     "POST" "/repos/{}/{}/issues/{}/comments" Some("issues"), "write";
+    "POST" "/repos/{}/{}/issues/{}/reactions" Some("issues"), "write";
     "GET" "/repos/{}/{}/issues/{}/labels" Some("issues"), "read";
     "POST" "/repos/{}/{}/issues/{}/labels" Some("issues"), "write";
     "DELETE" "/repos/{}/{}/issues/{}/labels/{}" Some("issues"), "write";
@@ -60,7 +61,9 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/repos/{}/{}/pulls" Some("pull_requests"), "read";
     "POST" "/repos/{}/{}/pulls" Some("pull_requests"), "write";
     "GET" "/repos/{}/{}/pulls/{}" Some("pull_requests"), "read";
+    "POST" "/repos/{}/{}/pulls/comments/{}/reactions" Some("pull_requests"), "write";
     "PATCH" "/repos/{}/{}/pulls/{}" Some("pull_requests"), "write";
+    "GET" "/repos/{}/{}/pulls/{}/comments" Some("pull_requests"), "read";
     "PUT" "/repos/{}/{}/pulls/{}/merge" Some("contents"), "write";
     "GET" "/repos/{}/{}/pulls/{}/reviews" Some("pull_requests"), "read";
     "GET" "/repos/{}/{}/rules/branches/{}" Some("metadata"), "read";

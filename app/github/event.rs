@@ -4,8 +4,10 @@
 //! (the event's name is not signed, so a body sent again under another name must not pass).
 
 use crate::github::wire::Account;
-use bowsprit_core::name::{BranchName, CommitSha, Login, PrNumber, Repo, RepoId, RepoName};
-use bowsprit_core::seen::Seen;
+use bowsprit_core::name::{
+    BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
+};
+use bowsprit_core::seen::{Said, Seen};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -34,14 +36,8 @@ pub fn seen(event: &str, body: &[u8]) -> Result<Vec<Seen>, String> {
         "pull_request" => pull(parse(body)?),
         "issue_comment" => talk(parse(body)?),
         "issues" => issue(parse(body)?),
-        "pull_request_review" => {
-            let _: ReviewKey = parse(body)?;
-            talk_of_pull(parse(body)?)
-        }
-        "pull_request_review_comment" => {
-            let _: CommentKey = parse(body)?;
-            talk_of_pull(parse(body)?)
-        }
+        "pull_request_review" => review(parse(body)?),
+        "pull_request_review_comment" => diff_comment(parse(body)?),
         "check_run" => check_run(parse(body)?),
         "check_suite" => check_suite(parse(body)?),
         "status" => status(parse(body)?),
@@ -86,6 +82,7 @@ struct PullFields {
     head: Head,
     created_at: Timestamp,
     updated_at: Timestamp,
+    body: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,26 +106,36 @@ struct Talk {
 #[derive(Deserialize)]
 struct Issue {
     action: String,
-    issue: Numbered,
+    issue: IssueFields,
     repository: Repository,
 }
 
 #[derive(Deserialize)]
-struct TalkOfPull {
+struct IssueFields {
+    number: u64,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    action: String,
+    review: Words,
     pull_request: Numbered,
     repository: Repository,
 }
 
 #[derive(Deserialize)]
-struct ReviewKey {
-    #[expect(dead_code, reason = "only its presence counts")]
-    review: serde::de::IgnoredAny,
+struct Words {
+    id: u64,
+    body: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct CommentKey {
-    #[expect(dead_code, reason = "only its presence counts")]
-    comment: serde::de::IgnoredAny,
+struct DiffComment {
+    action: String,
+    comment: Words,
+    pull_request: Numbered,
+    repository: Repository,
 }
 
 #[derive(Deserialize)]
@@ -227,28 +234,62 @@ fn pull(event: Pull) -> Option<Seen> {
         repo: repo(&event.repository)?,
         number: PrNumber(pull.number),
         pushed: pushed_at.map(|at| (head, at.as_millisecond())),
+        said: said(
+            event.action == "opened",
+            CommentId::Description(pull.number),
+            &pull.body,
+        ),
     })
 }
 
 fn talk(event: Talk) -> Option<Seen> {
-    talk_at(&event.repository, &event.issue)
+    talk_at(&event.repository, event.issue.number, None)
 }
 
 fn issue(event: Issue) -> Option<Seen> {
+    let issue = &event.issue;
     match event.action.as_str() {
-        "opened" => talk_at(&event.repository, &event.issue),
+        "opened" => {
+            let said = said(true, CommentId::Description(issue.number), &issue.body);
+            talk_at(&event.repository, issue.number, said)
+        }
         _ => None,
     }
 }
 
-fn talk_of_pull(event: TalkOfPull) -> Option<Seen> {
-    talk_at(&event.repository, &event.pull_request)
+fn review(event: Review) -> Option<Seen> {
+    let review = &event.review;
+    let said = said(
+        event.action == "submitted",
+        CommentId::Review(review.id),
+        &review.body,
+    );
+    talk_at(&event.repository, event.pull_request.number, said)
 }
 
-fn talk_at(repository: &Repository, thing: &Numbered) -> Option<Seen> {
+fn diff_comment(event: DiffComment) -> Option<Seen> {
+    let comment = &event.comment;
+    let said = said(
+        event.action == "created",
+        CommentId::Diff(comment.id),
+        &comment.body,
+    );
+    talk_at(&event.repository, event.pull_request.number, said)
+}
+
+fn talk_at(repository: &Repository, number: u64, said: Option<Said>) -> Option<Seen> {
     Some(Seen::Talk {
         repo: repo(repository)?,
-        number: PrNumber(thing.number),
+        number: PrNumber(number),
+        said,
+    })
+}
+
+/// A text that was written just now: later nothing would tell whether it was edited.
+fn said(is_new: bool, id: CommentId, body: &Option<String>) -> Option<Said> {
+    is_new.then(|| Said {
+        id,
+        body: body.clone().unwrap_or_default(),
     })
 }
 

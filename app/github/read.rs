@@ -160,6 +160,20 @@ impl Place {
         Ok(found.into_iter().map(comment).collect())
     }
 
+    /// All comments on lines of the change, oldest first. Errors: as of any call.
+    pub async fn diff_comments(&self, number: PrNumber) -> Result<Vec<Comment>, ApiError> {
+        let path = format!("/pulls/{number}/comments?per_page=100");
+        let found: Vec<wire::DiffComment> = self.list(&path, None).await?;
+        let show = |found: wire::DiffComment| Comment {
+            id: CommentId::Diff(found.comment.id),
+            head: CommitSha::parse(&found.original_commit_id).ok(),
+            // The submission of its review touches it.
+            is_edited: false,
+            ..comment(found.comment)
+        };
+        Ok(found.into_iter().map(show).collect())
+    }
+
     /// All submitted reviews, oldest first. Errors: as of any call.
     pub async fn reviews(&self, number: PrNumber) -> Result<Vec<Review>, ApiError> {
         let path = format!("/pulls/{number}/reviews?per_page=100");
@@ -324,6 +338,7 @@ fn issue_view(issue: &wire::Issue, change: Option<ChangeView>) -> PullView {
         title: issue.title.clone(),
         body: issue.body.clone().unwrap_or_default(),
         created_ms: issue.created_at.as_millisecond(),
+        is_untouched: issue.updated_at == issue.created_at,
         labels: issue
             .labels
             .iter()
@@ -334,12 +349,13 @@ fn issue_view(issue: &wire::Issue, change: Option<ChangeView>) -> PullView {
 
 fn comment(found: wire::Comment) -> Comment {
     Comment {
-        id: CommentId(found.id),
+        id: CommentId::Comment(found.id),
         author: wire::login(found.user.as_ref()),
         is_bot: wire::is_bot(found.user.as_ref()),
         body: found.body.unwrap_or_default(),
         created_ms: found.created_at.as_millisecond(),
         is_edited: found.created_at != found.updated_at,
+        head: None,
     }
 }
 
@@ -353,7 +369,7 @@ fn review(found: wire::Review) -> Option<Review> {
         _ => return None,
     };
     Some(Review {
-        id: CommentId(found.id),
+        id: CommentId::Review(found.id),
         author: wire::login(found.user.as_ref()),
         is_bot: wire::is_bot(found.user.as_ref()),
         state,

@@ -97,6 +97,7 @@ pub(crate) struct Issue {
     pub(crate) body: Option<String>,
     pub(crate) user: Option<Account>,
     pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     #[serde(default)]
     pub(crate) labels: Vec<Label>,
 }
@@ -137,6 +138,13 @@ pub(crate) struct Comment {
     pub(crate) body: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DiffComment {
+    #[serde(flatten)]
+    pub(crate) comment: Comment,
+    pub(crate) original_commit_id: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -215,6 +215,8 @@ pub(crate) struct ReviewComment {
     pub(crate) commit: String,
     pub(crate) in_reply_to: Option<u64>,
     pub(crate) created: i64,
+    #[serde(default)]
+    pub(crate) reactions: Vec<Reaction>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -32,6 +32,9 @@ impl Looking<'_> {
             Query::Comments(id, number) => {
                 Answer::Comments(self.known(*id).await?.1.comments(*number).await?)
             }
+            Query::DiffComments(id, number) => {
+                Answer::Comments(self.known(*id).await?.1.diff_comments(*number).await?)
+            }
             Query::Reviews(id, number) => {
                 Answer::Reviews(self.known(*id).await?.1.reviews(*number).await?)
             }

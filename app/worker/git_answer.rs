@@ -104,6 +104,7 @@ impl Looking<'_> {
             | Query::Pull(..)
             | Query::OpenPull(..)
             | Query::Comments(..)
+            | Query::DiffComments(..)
             | Query::Reviews(..)
             | Query::Permission(..)
             | Query::Contexts(..)

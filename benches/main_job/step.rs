@@ -97,6 +97,7 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
         })),
         Query::Pull(..) => Answer::Pull(Some(view())),
         Query::Comments(..) => Answer::Comments((1..=COMMENTS).map(comment).collect()),
+        Query::DiffComments(..) => Answer::Comments(Vec::new()),
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Head(..) => Answer::Head(Some(sha(1))),
         Query::Changes(..) => Answer::Changes(Changes {
@@ -177,6 +178,7 @@ fn view() -> PullView {
         title: "Say more".to_owned(),
         body: "Because less was not enough.".to_owned(),
         created_ms: NOW_MS - 3_600_000,
+        is_untouched: false,
         labels: Vec::new(),
     }
 }
@@ -191,12 +193,13 @@ fn comment(number: u64) -> Comment {
         ),
     };
     Comment {
-        id: CommentId(number),
+        id: CommentId::Comment(number),
         author: login(who),
         is_bot: false,
         body: body.to_owned(),
         created_ms: NOW_MS - 1_000_000 + i64::try_from(number).unwrap_or(0) * 1_000,
         is_edited: false,
+        head: None,
     }
 }
 

@@ -69,9 +69,30 @@ impl World {
 
     /// Approves or asks for changes in GitHub's review box.
     pub(crate) async fn review(&self, repo: &str, who: &str, number: u64, event: &str) {
+        let review = json!({"event": event, "body": "I looked."});
+        self.send_review(repo, who, number, review).await;
+    }
+
+    /// Submits a review with these parts.
+    pub(crate) async fn send_review(&self, repo: &str, who: &str, number: u64, review: Value) {
         let path = format!("/repos/ada/{repo}/pulls/{number}/reviews");
-        let body = json!({"event": event, "body": "I looked."});
-        self.api(who, "POST", &path, Some(body)).await;
+        self.api(who, "POST", &path, Some(review)).await;
+    }
+
+    /// Comments on the first line of a changed file; says the comment's id.
+    pub(crate) async fn say_on_line(&self, repo: &str, who: &str, number: u64, words: &str) -> u64 {
+        let head = self.pr(repo, number).await["head"]["sha"].clone();
+        let path = format!("/repos/ada/{repo}/pulls/{number}/comments");
+        let body = json!({"path": "README.md", "line": 1, "commit_id": head, "body": words});
+        let comment = self.api(who, "POST", &path, Some(body)).await;
+        comment["id"].as_u64().expect("an id")
+    }
+
+    /// How many reactions something has; `of` is its path below the repository.
+    pub(crate) async fn reactions(&self, repo: &str, of: &str) -> usize {
+        let path = format!("/repos/ada/{repo}/{of}/reactions");
+        let found = self.api("ada", "GET", &path, None).await;
+        found.as_array().expect("a list").len()
     }
 
     /// Something of the hub goes wrong from now on.

@@ -1,6 +1,6 @@
 //! `/approve`: the owners of the changed files agree.
 
-use super::{Command, Entry, alone, commit};
+use super::{Command, Entry, Right, Say, alone, commit};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/approve",
@@ -8,20 +8,22 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Approvers in OWNERS of the changed files; anybody may say it, only their word counts.",
     what: "Approves the changed files that the speaker owns. With a commit it approves that head only. `/approve cancel` or `/remove-approve` takes it back.",
     example: "/approve",
+    right: Right::Anybody,
     words: &["/approve", "/remove-approve"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
     if word == "/remove-approve" {
-        return alone(word, rest, Command::ApproveCancel);
+        return alone(word, rest, Say::ApproveCancel);
     }
     match rest.to_ascii_lowercase().as_str() {
-        "" | "no-issue" => Ok(Command::Approve { sha: None }),
-        "cancel" => Ok(Command::ApproveCancel),
+        "" | "no-issue" => Ok(Say::Approve { sha: None }.into()),
+        "cancel" => Ok(Say::ApproveCancel.into()),
         _ => match commit(rest) {
-            Some(sha) => Ok(Command::Approve { sha: Some(sha) }),
+            Some(sha) => Ok(Say::Approve { sha: Some(sha) }.into()),
             None => Err(
                 "`/approve` takes nothing, `cancel`, or a commit of 7 to 40 hex digits".to_owned(),
             ),

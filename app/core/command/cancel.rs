@@ -1,6 +1,6 @@
 //! `/cancel`: stop what runs.
 
-use super::{Command, Entry, alone};
+use super::{Command, Entry, OnChange, Right, alone};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/cancel",
@@ -8,11 +8,13 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Trusted people: members and collaborators.",
     what: "Stops the runs of this pull request; they end as cancelled, not as failed.",
     example: "/cancel",
+    right: Right::Writer,
     words: &["/cancel"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
-    alone(word, rest, Command::Cancel)
+    alone(word, rest, OnChange::Cancel)
 }

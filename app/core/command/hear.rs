@@ -94,13 +94,13 @@ pub fn hear(body: &str) -> Vec<Heard> {
     }
     lines(body)
         .into_iter()
-        .filter_map(|(start, text)| {
-            understand(text.trim_end()).map(|command| (start, text, command))
-        })
+        .filter_map(|(start, text)| understand(text.trim_end()).map(|found| (start, text, found)))
         .take(COMMANDS_MAX)
-        .map(|(start, text, command)| Heard {
+        .map(|(start, text, (entry, command))| Heard {
             line: 1 + body.get(..start).unwrap_or_default().matches('\n').count(),
             text: text.trim_end().chars().take(200).collect(),
+            name: entry.name,
+            right: entry.right,
             command,
         })
         .collect()
@@ -188,31 +188,33 @@ fn visible_line(body: &str, start: usize, hidden: &[Range<usize>]) -> String {
         .map_or_else(|| line.clone(), str::to_owned)
 }
 
-/// What a line says; `None` when it is not for Bowsprit.
-fn understand(line: &str) -> Option<Result<super::Command, Misheard>> {
+/// What a line says, and of which command it is; `None` when it is not for Bowsprit.
+fn understand(line: &str) -> Option<(&'static Entry, Result<super::Command, Misheard>)> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let lower = word.to_ascii_lowercase();
     let entry = TABLE
         .iter()
+        .copied()
         .find(|entry| entry.words.contains(&lower.as_str()));
     let Some(entry) = entry else {
-        return near_miss(&lower).map(Err);
+        return near_miss(&lower).map(|(entry, wrong)| (entry, Err(wrong)));
     };
     if !entry.any_case && word != lower {
         let reason = format!(
             "`{}` is not a command, this one is written in lower case",
             quoted(word)
         );
-        return Some(Err(misheard(
-            entry,
-            reason,
-            entry.words.iter().find(|known| **known == lower).copied(),
-        )));
+        let meant = entry.words.iter().find(|known| **known == lower).copied();
+        return Some((entry, Err(misheard(entry, reason, meant))));
     }
-    Some((entry.read)(&lower, rest.trim()).map_err(|reason| misheard(entry, reason, None)))
+    let command = (entry.read)(&lower, rest.trim());
+    Some((
+        entry,
+        command.map_err(|reason| misheard(entry, reason, None)),
+    ))
 }
 
-fn near_miss(word: &str) -> Option<Misheard> {
+fn near_miss(word: &str) -> Option<(&'static Entry, Misheard)> {
     let is_path = word.get(1..).is_some_and(|rest| rest.contains('/'));
     let letters = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
     if is_path || SILENT.contains(&letters) {
@@ -220,6 +222,7 @@ fn near_miss(word: &str) -> Option<Misheard> {
     }
     let words: Vec<&'static str> = TABLE
         .iter()
+        .filter(|entry| entry.is_guessed)
         .flat_map(|entry| entry.words.iter().copied())
         .collect();
     let bare: Vec<&'static str> = words
@@ -236,12 +239,13 @@ fn near_miss(word: &str) -> Option<Misheard> {
         .find(|word| word.trim_start_matches('/') == meant)?;
     let entry = TABLE
         .iter()
+        .copied()
         .find(|entry| entry.words.contains(&suggestion))?;
     let reason = format!(
         "`{}` is not a command, did you mean `{suggestion}`?",
         quoted(word)
     );
-    Some(misheard(entry, reason, Some(suggestion)))
+    Some((entry, misheard(entry, reason, Some(suggestion))))
 }
 
 fn misheard(entry: &Entry, reason: String, suggestion: Option<&'static str>) -> Misheard {

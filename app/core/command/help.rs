@@ -1,6 +1,6 @@
 //! `/help`, and the page of all commands.
 
-use super::{Command, Entry, TABLE, alone};
+use super::{Command, Entry, OnThread, Right, TABLE, alone};
 use std::fmt::Write as _;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -9,13 +9,15 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Anybody.",
     what: "Answers with the commands that work here.",
     example: "/help",
+    right: Right::Anybody,
     words: &["/help"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
-    alone(word, rest, Command::Help)
+    alone(word, rest, OnThread::Help)
 }
 
 /// Every command, in the order in which people meet them.
@@ -27,9 +29,10 @@ pub fn help() -> Vec<Entry> {
 pub fn help_markdown() -> String {
     let mut page = String::from(
         "# Commands\n\n\
-         A command stands at the start of a line in a comment, a review or the description of a pull request.\n\
+         A command stands at the start of a line in a comment, a comment on a line, a review, or the description of an issue or pull request.\n\
          Lines inside quotes, code, lists, tables, headings and HTML are not read.\n\
-         Only new comments are read: editing one does nothing.\n\
+         Each text is read as it was first written: editing it does nothing, and an edited comment no longer counts.\n\
+         A command that is done gets a reaction, where the place takes one; a refused one gets a reply.\n\
          Several commands in one comment are done from top to bottom.\n",
     );
     for entry in TABLE {

@@ -1,6 +1,6 @@
 //! `/lgtm`: a second person has read the change.
 
-use super::{Command, Entry, alone};
+use super::{Command, Entry, Right, Say, alone};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/lgtm",
@@ -8,18 +8,20 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Collaborators of the repository, or approvers and reviewers in OWNERS of a changed file; never the author, who may only cancel.",
     what: "Says that the change is good as it is now. A push that alters the change takes it back. `/lgtm cancel` or `/remove-lgtm` takes it back by hand.",
     example: "/lgtm",
+    right: Right::Anybody,
     words: &["/lgtm", "/remove-lgtm"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
     if word == "/remove-lgtm" {
-        return alone(word, rest, Command::LgtmCancel);
+        return alone(word, rest, Say::LgtmCancel);
     }
     match rest.to_ascii_lowercase().as_str() {
-        "" | "no-issue" => Ok(Command::Lgtm),
-        "cancel" => Ok(Command::LgtmCancel),
+        "" | "no-issue" => Ok(Say::Lgtm.into()),
+        "cancel" => Ok(Say::LgtmCancel.into()),
         _ => Err("`/lgtm` takes no argument but `cancel`".to_owned()),
     }
 }

@@ -26,9 +26,20 @@ pub use help::{help, help_markdown};
 use crate::name::{Slug, VersionRef};
 use std::collections::BTreeMap;
 
-/// What somebody wants done.
+/// What somebody wants done; which of the three decides where and when it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
+    /// A word that stands until it is taken back: computed again at every look.
+    Say(Say),
+    /// Something for an open pull request: carried out once.
+    OnChange(OnChange),
+    /// Something for any issue or pull request, open or closed: carried out once.
+    OnThread(OnThread),
+}
+
+/// A standing word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
     /// The change is good.
     Lgtm,
     /// It is not, after all.
@@ -47,6 +58,16 @@ pub enum Command {
     },
     /// Merge may go on.
     Unhold,
+    /// Code of this head may run.
+    OkToTest {
+        /// The head that is meant: 7 to 40 lower-case hex digits.
+        sha: Option<String>,
+    },
+}
+
+/// An act on an open pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnChange {
     /// Run again what failed.
     Retest,
     /// Run these checks.
@@ -63,6 +84,11 @@ pub enum Command {
     Cancel,
     /// Take the newest waiting version into this proposal.
     Supersede,
+}
+
+/// An act on any issue or pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnThread {
     /// Bring a version to an environment.
     Promote {
         /// The environment.
@@ -79,13 +105,35 @@ pub enum Command {
         /// Whether the code stays.
         model_only: bool,
     },
-    /// Code of this head may run.
-    OkToTest {
-        /// The head that is meant: 7 to 40 lower-case hex digits.
-        sha: Option<String>,
-    },
     /// Say what can be said.
     Help,
+}
+
+/// Who may give a command, as far as that does not hang on what it is given about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Anybody; what it is about may ask for more.
+    Anybody,
+    /// Who may write in the repository.
+    Writer,
+}
+
+impl From<Say> for Command {
+    fn from(say: Say) -> Command {
+        Command::Say(say)
+    }
+}
+
+impl From<OnChange> for Command {
+    fn from(act: OnChange) -> Command {
+        Command::OnChange(act)
+    }
+}
+
+impl From<OnThread> for Command {
+    fn from(act: OnThread) -> Command {
+        Command::OnThread(act)
+    }
 }
 
 /// A line that is meant for Bowsprit.
@@ -95,6 +143,10 @@ pub struct Heard {
     pub line: usize,
     /// The line without blanks at its end, at most 200 characters.
     pub text: String,
+    /// The command's name with the slash, however it was spelt.
+    pub name: &'static str,
+    /// Who may give it.
+    pub right: Right,
     /// What it asks for, or why that is not clear.
     pub command: Result<Command, Misheard>,
 }
@@ -123,16 +175,20 @@ pub struct Entry {
     pub what: &'static str,
     /// A line as somebody would write it.
     pub example: &'static str,
+    /// Who may say it, where one rule holds for all of it.
+    pub(crate) right: Right,
     /// Every word that it answers to, its name first.
     words: &'static [&'static str],
     /// Whether `/LGTM` is as good as `/lgtm`.
     any_case: bool,
+    /// Whether a slip of it is answered; not of words that other bots and people use.
+    is_guessed: bool,
     /// Reads what follows the word, which comes in lower case. Errors: a sentence without its full stop.
     read: fn(word: &str, rest: &str) -> Result<Command, String>,
 }
 
 /// Every command, in the order of the help.
-const TABLE: [&Entry; 12] = [
+const TABLE: &[&Entry] = &[
     &lgtm::ENTRY,
     &approve::ENTRY,
     &hold::ENTRY,
@@ -153,9 +209,9 @@ pub fn speaks(commands: &[Heard]) -> bool {
 }
 
 /// A command that takes no argument.
-fn alone(word: &str, rest: &str, command: Command) -> Result<Command, String> {
+fn alone(word: &str, rest: &str, command: impl Into<Command>) -> Result<Command, String> {
     if rest.is_empty() {
-        Ok(command)
+        Ok(command.into())
     } else {
         Err(format!("`{word}` takes no argument"))
     }

@@ -1,6 +1,6 @@
 //! `/ok-to-test`: foreign code may run, this once.
 
-use super::{Command, Entry, commit};
+use super::{Command, Entry, Right, Say, commit};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/ok-to-test",
@@ -8,14 +8,16 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Trusted people: members and collaborators.",
     what: "Lets the code of somebody who is not trusted run, for one head only: the named one, or the one that was the head when the comment was written.",
     example: "/ok-to-test 4f2a91c",
+    right: Right::Writer,
     words: &["/ok-to-test"],
     any_case: false,
+    is_guessed: true,
     read,
 };
 
 fn read(_word: &str, rest: &str) -> Result<Command, String> {
     if rest.is_empty() {
-        return Ok(Command::OkToTest { sha: None });
+        return Ok(Say::OkToTest { sha: None }.into());
     }
     if rest.eq_ignore_ascii_case("cancel") {
         return Err(
@@ -24,7 +26,7 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
         );
     }
     match commit(rest) {
-        Some(sha) => Ok(Command::OkToTest { sha: Some(sha) }),
+        Some(sha) => Ok(Say::OkToTest { sha: Some(sha) }.into()),
         None => Err("`/ok-to-test` takes nothing, or a commit of 7 to 40 hex digits".to_owned()),
     }
 }

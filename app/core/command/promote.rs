@@ -1,6 +1,6 @@
 //! `/promote`: a version to an environment.
 
-use super::{Command, Entry, quoted};
+use super::{Command, Entry, OnThread, Right, quoted};
 use crate::name::{Slug, VersionRef};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -9,18 +9,21 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Reviewers of the repository; the pull request that it opens needs the environment's approvers.",
     what: "Opens the promotion of the newest verified release, or of the one with that model version; where a service has several models, `digits/v8` names one.",
     example: "/promote production 8",
+    right: Right::Anybody,
     words: &["/promote"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(_word: &str, rest: &str) -> Result<Command, String> {
     let words: Vec<&str> = rest.split_whitespace().collect();
     let (environment, number) = target("/promote", &words)?;
-    Ok(Command::Promote {
+    Ok(OnThread::Promote {
         environment,
         version: number,
-    })
+    }
+    .into())
 }
 
 /// An environment and perhaps a version. Errors: a sentence without its full stop.

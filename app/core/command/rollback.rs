@@ -1,7 +1,7 @@
 //! `/rollback`: an environment back to what was good.
 
 use super::promote::target;
-use super::{Command, Entry};
+use super::{Command, Entry, OnThread, Right};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/rollback",
@@ -9,8 +9,10 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Approvers of the environment; the command counts as its author's approval.",
     what: "Opens the way back to the last good release, or to the named one; `--model-only` keeps the code. Open promotions are held until `/unhold`.",
     example: "/rollback production 7 --model-only",
+    right: Right::Anybody,
     words: &["/rollback"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
@@ -24,9 +26,10 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
         [..] => return Err("`/rollback` knows one option, `--model-only`".to_owned()),
     };
     let (environment, version) = target("/rollback", &words)?;
-    Ok(Command::Rollback {
+    Ok(OnThread::Rollback {
         environment,
         version,
         model_only,
-    })
+    }
+    .into())
 }

@@ -1,6 +1,6 @@
 //! `/supersede`: a newer model into this proposal.
 
-use super::{Command, Entry, alone};
+use super::{Command, Entry, OnChange, Right, alone};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/supersede",
@@ -8,11 +8,13 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Approvers of the model's folder.",
     what: "Replaces the version in this proposal by the newest that waits; reviews given so far are for the old one and lapse.",
     example: "/supersede",
+    right: Right::Anybody,
     words: &["/supersede"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
 fn read(word: &str, rest: &str) -> Result<Command, String> {
-    alone(word, rest, Command::Supersede)
+    alone(word, rest, OnChange::Supersede)
 }

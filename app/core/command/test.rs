@@ -1,6 +1,6 @@
 //! `/test`: run checks by name.
 
-use super::{Command, Entry, quoted};
+use super::{Command, Entry, OnChange, Right, quoted};
 
 /// Most names in one command.
 const NAMES_MAX: usize = 20;
@@ -13,8 +13,10 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Trusted people: members and collaborators.",
     what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for.",
     example: "/test unit",
+    right: Right::Writer,
     words: &["/test"],
     any_case: false,
+    is_guessed: true,
     read,
 };
 
@@ -38,7 +40,7 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
     }
     match names.len() {
         0 => Err("`/test` needs the name of a check, or `all`".to_owned()),
-        1..=NAMES_MAX => Ok(Command::Test { names }),
+        1..=NAMES_MAX => Ok(OnChange::Test { names }.into()),
         _ => Err(format!("`/test` takes at most {NAMES_MAX} names")),
     }
 }

@@ -7,7 +7,9 @@ fn check(body: &str, expected: &[&str]) {
     let heard: Vec<String> = hear(body)
         .into_iter()
         .map(|heard| match heard.command {
-            Ok(command) => format!("{}: {command:?}", heard.line),
+            Ok(Command::Say(command)) => format!("{}: {command:?}", heard.line),
+            Ok(Command::OnChange(command)) => format!("{}: {command:?}", heard.line),
+            Ok(Command::OnThread(command)) => format!("{}: {command:?}", heard.line),
             Err(misheard) => format!("{}: ? {}", heard.line, misheard.reason),
         })
         .collect();

@@ -1,6 +1,6 @@
 //! `/train`: a run by hand, perhaps with other parameters.
 
-use super::{Command, Entry, quoted};
+use super::{Command, Entry, OnChange, Right, quoted};
 use std::collections::BTreeMap;
 
 /// Most parameters in one command.
@@ -16,8 +16,10 @@ pub(super) const ENTRY: Entry = Entry {
     who: "Trusted people: members and collaborators.",
     what: "Trains the current head. With parameters it is a trial: its figures are shown, its model is never proposed.",
     example: "/train EPOCHS=40 LR=0.01",
+    right: Right::Writer,
     words: &["/train"],
     any_case: true,
+    is_guessed: true,
     read,
 };
 
@@ -46,7 +48,7 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
             return Err(format!("`{key}` is given twice"));
         }
     }
-    Ok(Command::Train { params })
+    Ok(OnChange::Train { params }.into())
 }
 
 fn is_key(text: &str) -> bool {

@@ -36,6 +36,8 @@ pub enum Query {
     Changes(RepoId, CommitSha, CommitSha),
     /// All comments.
     Comments(RepoId, PrNumber),
+    /// All comments on lines of the change.
+    DiffComments(RepoId, PrNumber),
     /// All reviews.
     Reviews(RepoId, PrNumber),
     /// OWNERS files at a commit.
@@ -156,6 +158,8 @@ pub struct PullView {
     pub body: String,
     /// Units: milliseconds since 1970, UTC.
     pub created_ms: i64,
+    /// Whether nothing was done to it since it was opened.
+    pub is_untouched: bool,
     /// Its labels.
     pub labels: Vec<String>,
 }
@@ -206,7 +210,7 @@ impl Changes {
     }
 }
 
-/// A comment on an issue or pull request.
+/// A comment on an issue or pull request, or another text that may hold commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comment {
     /// Its id.
@@ -221,6 +225,8 @@ pub struct Comment {
     pub created_ms: i64,
     /// Whether it was changed after it was written.
     pub is_edited: bool,
+    /// The head that it was written on, where GitHub says so.
+    pub head: Option<CommitSha>,
 }
 
 /// A submitted review.
@@ -432,6 +438,8 @@ impl Ask {
         changes(id: RepoId, base: &CommitSha, head: &CommitSha) -> Changes = Query::Changes(id, base.clone(), head.clone()), Changes;
         /// Answers [`Query::Comments`].
         comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::Comments(id, pr), Comments;
+        /// Answers [`Query::DiffComments`].
+        diff_comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::DiffComments(id, pr), Comments;
         /// Answers [`Query::Reviews`].
         reviews(id: RepoId, pr: PrNumber) -> Vec<Review> = Query::Reviews(id, pr), Reviews;
         /// Answers [`Query::Owners`].

@@ -165,7 +165,7 @@ pub(crate) fn answer(repo: &Repo, pr: PrNumber, comment: CommentId, message: &st
 /// Answers a command with a text, once.
 pub(crate) fn answer_with(repo: &Repo, pr: PrNumber, comment: CommentId, text: Text) -> Intent {
     Intent {
-        key: format!("reply:{}:{}", repo.id, comment.0),
+        key: format!("reply:{}:{comment}", repo.id),
         is_view: false,
         priority: Priority::Answer,
         effect: Effect::Reply {
@@ -179,7 +179,7 @@ pub(crate) fn answer_with(repo: &Repo, pr: PrNumber, comment: CommentId, text: T
 /// Shows on a command that it was carried out.
 pub(crate) fn react(repo: &Repo, comment: CommentId) -> Intent {
     Intent {
-        key: format!("react:{}:{}", repo.id, comment.0),
+        key: format!("react:{}:{comment}", repo.id),
         is_view: false,
         priority: Priority::Answer,
         effect: Effect::React {

@@ -3,7 +3,7 @@
 use crate::contract::{Contract, Role};
 use crate::effect::{Hint, Wake};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, Repo, Slug};
-use crate::seen::Seen;
+use crate::seen::{Said, Seen};
 use crate::subject::SubjectKey;
 use crate::subject::run::{Cause, Run, Trigger, What};
 use crate::training::spec::Trust;
@@ -39,16 +39,14 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             repo,
             number,
             pushed,
+            said,
         } => {
-            let hint = pushed
+            let pushed = pushed
                 .clone()
                 .map(|(head, at_ms)| Hint::Pushed { head, at_ms });
-            vec![Wake {
-                subject: SubjectKey::Pull(repo.id, *number),
-                hint,
-            }]
+            told(repo, *number, pushed.into_iter().chain(original(said)))
         }
-        Seen::Talk { repo, number } => vec![look(SubjectKey::Pull(repo.id, *number))],
+        Seen::Talk { repo, number, said } => told(repo, *number, original(said).into_iter()),
         Seen::Rerun {
             repo: _,
             sha: _,
@@ -75,6 +73,26 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             .collect(),
         Seen::Installation | Seen::Nothing => Vec::new(),
     }
+}
+
+/// The pull request looks, knowing these.
+fn told(repo: &Repo, number: PrNumber, hints: impl Iterator<Item = Hint>) -> Vec<Wake> {
+    let subject = SubjectKey::Pull(repo.id, number);
+    let mut wakes: Vec<Wake> = hints
+        .map(|hint| Wake {
+            subject: subject.clone(),
+            hint: Some(hint),
+        })
+        .collect();
+    if wakes.is_empty() {
+        wakes.push(look(subject));
+    }
+    wakes
+}
+
+fn original(said: &Option<Said>) -> Option<Hint> {
+    said.clone()
+        .map(|Said { id, body }| Hint::Said { id, body })
 }
 
 /// Everybody who lives in a repository: for the tick.

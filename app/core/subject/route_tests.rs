@@ -4,8 +4,8 @@ use super::route::{Known, everybody, wakes};
 use super::testing::*;
 use crate::contract::{self, Contract};
 use crate::effect::Hint;
-use crate::name::{PrNumber, Repo};
-use crate::seen::Seen;
+use crate::name::{CommentId, PrNumber, Repo};
+use crate::seen::{Said, Seen};
 use crate::subject::run::{Phase, Run, Trigger, What};
 use expect_test::{Expect, expect};
 
@@ -140,9 +140,25 @@ fn talk_and_pull_requests_are_looked_at() {
         &Seen::Talk {
             repo: repo.clone(),
             number,
+            said: None,
         },
         &known,
         expect!["wake pull/2/7"],
+    );
+    let said = |id| {
+        Some(Said {
+            id,
+            body: "/hold".to_owned(),
+        })
+    };
+    check(
+        &Seen::Talk {
+            repo: repo.clone(),
+            number,
+            said: said(CommentId::Review(9)),
+        },
+        &known,
+        expect!["wake pull/2/7: said in review-9: /hold"],
     );
     let at = Some((sha('2'), NOW_MS));
     check(
@@ -150,15 +166,19 @@ fn talk_and_pull_requests_are_looked_at() {
             repo: repo.clone(),
             number,
             pushed: at,
+            said: said(CommentId::Description(7)),
         },
         &known,
-        expect!["wake pull/2/7: pushed 2222222 0"],
+        expect![[r#"
+            wake pull/2/7: pushed 2222222 0
+            wake pull/2/7: said in description-7: /hold"#]],
     );
     check(
         &Seen::Pull {
             repo: repo.clone(),
             number,
             pushed: None,
+            said: None,
         },
         &known,
         expect!["wake pull/2/7"],

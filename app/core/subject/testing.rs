@@ -178,7 +178,7 @@ fn nothing(query: &Query) -> Answer {
     match query {
         Query::Repository(_) | Query::RepositoryNamed(_) => Answer::Repository(None),
         Query::Pull(..) | Query::OpenPull(..) => Answer::Pull(None),
-        Query::Comments(..) => Answer::Comments(Vec::new()),
+        Query::Comments(..) | Query::DiffComments(..) => Answer::Comments(Vec::new()),
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Owners(..) => Answer::Owners(Owners::default()),
         Query::Permission(..) => Answer::Permission(Permission::Read),
@@ -323,6 +323,7 @@ pub(crate) fn pull_view(
         title: "Change".to_owned(),
         body: String::new(),
         created_ms: NOW_MS - 3_600_000,
+        is_untouched: false,
         labels: Vec::new(),
     }
 }
@@ -330,19 +331,20 @@ pub(crate) fn pull_view(
 /// A comment written a minute ago; its id orders it.
 pub(crate) fn comment(id: u64, by: &str, body: &str) -> Comment {
     Comment {
-        id: CommentId(id),
+        id: CommentId::Comment(id),
         author: login(by),
         is_bot: by.ends_with(']'),
         body: body.to_owned(),
         created_ms: NOW_MS - 60_000,
         is_edited: false,
+        head: None,
     }
 }
 
 /// A review submitted a minute ago to this head.
 pub(crate) fn review(id: u64, by: &str, state: ReviewState, head: char) -> Review {
     Review {
-        id: CommentId(id),
+        id: CommentId::Comment(id),
         author: login(by),
         is_bot: by.ends_with(']'),
         state,
@@ -491,9 +493,10 @@ fn wake(wake: &Wake) -> String {
 fn hint_word(hint: &Hint) -> String {
     match hint {
         Hint::Pushed { head, at_ms } => format!("pushed {} {}", head.short(), at_ms - NOW_MS),
+        Hint::Said { id, body } => format!("said in {id}: {body}"),
         Hint::RunWanted(cause) => cause.run_id(),
         Hint::CancelRun { by } => format!("cancel by {by}"),
-        Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {}", comment.0),
+        Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {comment}"),
         Hint::Promote { by, version, .. } => format!("promote {} by {by}", shown(version)),
         Hint::Rollback {
             by,
@@ -537,7 +540,7 @@ fn intent(intent: &Intent) -> String {
             "labels {}",
             set.iter().cloned().collect::<Vec<_>>().join(" ")
         ),
-        Effect::React { comment, .. } => format!("react to {}", comment.0),
+        Effect::React { comment, .. } => format!("react to {comment}"),
         Effect::Reply { pr, text, .. } => {
             let message = text.data.get("message").and_then(|m| m.as_str());
             format!("reply on #{pr}: {}", message.unwrap_or(&text.template))

@@ -54,18 +54,24 @@ pub(super) async fn reply(
 }
 
 /// A comment carries our reaction; GitHub holds one of each kind an account, so a second try changes nothing.
+/// A review takes none.
 pub(super) async fn react(
     place: &Place,
     comment: CommentId,
     content: &str,
 ) -> Result<EffectResult, ApiError> {
-    let path = format!("/issues/comments/{}/reactions", comment.0);
+    let path = match comment {
+        CommentId::Description(number) => format!("/issues/{number}/reactions"),
+        CommentId::Comment(id) => format!("/issues/comments/{id}/reactions"),
+        CommentId::Diff(id) => format!("/pulls/comments/{id}/reactions"),
+        CommentId::Review(_) => return Ok(EffectResult::Nothing),
+    };
     let body = json!({"content": content});
     match place
         .write(Access::Writing, Method::POST, &path, Some(body))
         .await
     {
-        // Deleted meanwhile, or a review, to which the API takes no reaction.
+        // Deleted meanwhile.
         Ok(_) | Err(ApiError::NotFound) => Ok(EffectResult::Nothing),
         Err(error) => Err(error),
     }

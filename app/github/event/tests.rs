@@ -57,18 +57,18 @@ fn pushes_are_of_branches() {
 
 #[test]
 fn pull_requests_tell_when_they_were_pushed() {
-    let pull = |pushed: &str| {
+    let pull = |pushed: &str, said: &str| {
         format!(
-            r#"{{"Pull":{{"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}}}}}}"#
+            r#"{{"Pull":{{"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
         )
     };
-    let at = |ms: i64| {
-        pull(&format!(
-            "[\"ec26c3e57ca3a959ca5aad62de7213c562f8c821\",{ms}]"
-        ))
+    let at = |ms: i64, said: &str| {
+        let head = format!("[\"ec26c3e57ca3a959ca5aad62de7213c562f8c821\",{ms}]");
+        pull(&head, said)
     };
+    let opened = r#"{"body":"This is a pretty simple change that we need to pull into master.","id":"description-2"}"#;
     let body = recorded!("pull_request");
-    check("pull_request", body, &[], &at(1_557_933_633_000));
+    check("pull_request", body, &[], &at(1_557_933_633_000, "null"));
     check(
         "pull_request",
         body,
@@ -76,42 +76,46 @@ fn pull_requests_tell_when_they_were_pushed() {
             ("/action", json!("opened")),
             ("/pull_request/created_at", json!("2019-05-15T15:20:32Z")),
         ],
-        &at(1_557_933_632_000),
+        &at(1_557_933_632_000, opened),
     );
     check(
         "pull_request",
         body,
         &[("/action", json!("labeled"))],
-        &pull("null"),
+        &pull("null", "null"),
     );
 }
 
 #[test]
 fn talk_is_heard_wherever_it_is() {
-    let talk = |number: u64| {
+    let talk = |number: u64, said: &str| {
         format!(
-            r#"{{"Talk":{{"number":{number},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}}}}}}"#
+            r#"{{"Talk":{{"number":{number},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
         )
     };
-    check("issue_comment", recorded!("issue_comment"), &[], &talk(1));
-    check("issues", recorded!("issues"), &[], &talk(1));
-    check(
-        "issues",
-        recorded!("issues"),
-        &[("/action", json!("labeled"))],
-        "\"Nothing\"",
-    );
-    check(
-        "pull_request_review",
-        recorded!("pull_request_review"),
-        &[],
-        &talk(2),
-    );
+    let comment = recorded!("issue_comment");
+    check("issue_comment", comment, &[], &talk(1, "null"));
+    let issue = recorded!("issues");
+    let opened = [("/issue/body", json!("/kind bug"))];
+    let said = r#"{"body":"/kind bug","id":"description-1"}"#;
+    check("issues", issue, &opened, &talk(1, said));
+    let labeled = [("/action", json!("labeled"))];
+    check("issues", issue, &labeled, "\"Nothing\"");
+    // Only what was just written is taken as it was written.
+    let review = recorded!("pull_request_review");
+    let body = [("/review/body", json!("/lgtm"))];
+    let said = r#"{"body":"/lgtm","id":"review-237895671"}"#;
+    check("pull_request_review", review, &body, &talk(2, said));
+    let edited = [("/action", json!("edited"))];
+    check("pull_request_review", review, &edited, &talk(2, "null"));
+    let diff = recorded!("pull_request_review_comment");
+    let said = r#"{"body":"Maybe you should use more emoji on this line.","id":"diff-284312630"}"#;
+    check("pull_request_review_comment", diff, &[], &talk(2, said));
     check(
         "pull_request_review_comment",
-        recorded!("pull_request_review_comment"),
-        &[],
-        &talk(2),
+        diff,
+        &edited,
+        &talk(2, "null"),
     );
 }
 

@@ -290,7 +290,7 @@ impl World {
         }
         let pull = json!({
             "number": self.pulls.len() + 1, "state": "open", "title": body["title"], "body": body["body"], "branch": branch,
-            "user": {"login": "bowsprit[bot]", "type": "Bot"}, "created_at": "2026-01-01T00:00:00Z", "merged_at": null, "merge_commit_sha": null,
+            "user": {"login": "bowsprit[bot]", "type": "Bot"}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "merged_at": null, "merge_commit_sha": null,
         });
         self.pulls.push(pull.clone());
         (201, pull)

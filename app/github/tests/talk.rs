@@ -171,7 +171,7 @@ async fn reaction_to_what_is_gone_is_no_failure() {
     );
     let effect = Effect::React {
         repo: repo(),
-        comment: CommentId(8),
+        comment: CommentId::Comment(8),
         content: "eyes".to_owned(),
     };
     assert_eq!(fake.apply("r", effect).await, Ok(EffectResult::Nothing));

@@ -153,7 +153,7 @@ impl Bench {
         };
         let effect = Effect::React {
             repo,
-            comment: CommentId(9),
+            comment: CommentId::Comment(9),
             content: "+1".to_owned(),
         };
         let intent = Intent {

@@ -3,7 +3,7 @@
 use super::issues::{issue, issue_mut};
 use super::{Ctx, comments};
 use crate::answer::{Answer, Refusal, Reply, no_content};
-use crate::state::Reaction;
+use crate::state::{Reaction, ReviewComment};
 use http::StatusCode;
 use serde_json::json;
 
@@ -14,6 +14,30 @@ const CONTENTS: [&str; 8] = [
 pub(crate) fn of_comment(ctx: &mut Ctx<'_>) -> Reply {
     let found = comments::find(ctx)?.reactions.clone();
     list(ctx, found)
+}
+
+pub(crate) fn of_diff_comment(ctx: &mut Ctx<'_>) -> Reply {
+    let found = diff_comment(ctx)?.reactions.clone();
+    list(ctx, found)
+}
+
+/// The comment on a line of a change that is named in the path.
+fn diff_comment<'c>(ctx: &'c mut Ctx<'_>) -> Result<&'c mut ReviewComment, Refusal> {
+    let id = ctx.number("id")?;
+    ctx.repo_mut()?
+        .issues
+        .values_mut()
+        .filter_map(|issue| issue.pull.as_mut())
+        .flat_map(|pull| &mut pull.review_comments)
+        .find(|comment| comment.id == id)
+        .ok_or_else(Refusal::not_found)
+}
+
+pub(crate) fn on_diff_comment(ctx: &mut Ctx<'_>) -> Reply {
+    let id = diff_comment(ctx)?.id;
+    let fresh = fresh(ctx)?;
+    let (reaction, is_new) = add(&mut diff_comment(ctx)?.reactions, fresh);
+    answer(ctx, &reaction, is_new, json!({ "comment": id }))
 }
 
 pub(crate) fn of_issue(ctx: &mut Ctx<'_>) -> Reply {

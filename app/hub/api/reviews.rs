@@ -88,8 +88,9 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     let me = ctx.me()?;
     let now = ctx.call.now;
     let id = ctx.state.id();
+    let mut comments = Vec::new();
     for comment in &inline {
-        add_comment(ctx, id, (comment, &commit))?;
+        comments.push(add_comment(ctx, id, (comment, &commit))?);
     }
     let pull = pull_mut(ctx)?;
     pull.requested.retain(|asked| *asked != me);
@@ -103,11 +104,71 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
     });
     if state != "PENDING" {
         tell(ctx, id, "submitted")?;
+        for comment in comments {
+            tell_comment(ctx, comment)?;
+        }
     }
     ok(shown(ctx, id)?)
 }
 
-fn add_comment(ctx: &mut Ctx<'_>, review: u64, what: (&Value, &str)) -> Result<(), Refusal> {
+/// A single comment on a line: a review of its own that says nothing else.
+pub(crate) fn create_comment(ctx: &mut Ctx<'_>) -> Reply {
+    let commit = ctx
+        .need_text("PullRequestReviewComment", "commit_id")?
+        .to_owned();
+    ctx.need_text("PullRequestReviewComment", "path")?;
+    check_body(
+        "PullRequestReviewComment",
+        ctx.need_text("PullRequestReviewComment", "body")?,
+    )?;
+    find(ctx)?;
+    let (id, me, now) = (ctx.state.id(), ctx.me()?, ctx.call.now);
+    let call = ctx.call;
+    let comment = add_comment(ctx, id, (&call.body, &commit))?;
+    pull_mut(ctx)?.reviews.push(Review {
+        id,
+        user: me,
+        body: String::new(),
+        state: "COMMENTED".to_owned(),
+        commit,
+        submitted: Some(now),
+    });
+    tell(ctx, id, "submitted")?;
+    tell_comment(ctx, comment)?;
+    created(shown_comment(ctx, comment)?)
+}
+
+fn shown_comment(ctx: &Ctx<'_>, id: u64) -> Result<Value, Refusal> {
+    let (issue, pull) = find(ctx)?;
+    let comment = pull
+        .review_comments
+        .iter()
+        .find(|comment| comment.id == id)
+        .ok_or_else(Refusal::not_found)?;
+    Ok(ctx.view().review_comment(ctx.repo()?, issue, comment))
+}
+
+fn tell_comment(ctx: &Ctx<'_>, id: u64) -> Result<(), Refusal> {
+    let (issue, pull) = find(ctx)?;
+    let comment = shown_comment(ctx, id)?;
+    ctx.note(
+        "review_comment",
+        json!({"number": issue.number, "comment": id}),
+    );
+    let mut shown_pull = ctx.view().pull_simple(ctx.repo()?, issue, pull);
+    if let Some(shown) = shown_pull.as_object_mut() {
+        shown.remove("merged");
+    }
+    ctx.emit(
+        "pull_request_review_comment",
+        Some("created"),
+        json!({"comment": comment, "pull_request": shown_pull}),
+    );
+    Ok(())
+}
+
+/// Adds a comment to a line; says its id.
+fn add_comment(ctx: &mut Ctx<'_>, review: u64, what: (&Value, &str)) -> Result<u64, Refusal> {
     let (comment, commit) = what;
     let text = |name: &str| comment.get(name).and_then(Value::as_str);
     let (Some(path), Some(body)) = (text("path"), text("body")) else {
@@ -131,9 +192,11 @@ fn add_comment(ctx: &mut Ctx<'_>, review: u64, what: (&Value, &str)) -> Result<(
         commit: commit.to_owned(),
         in_reply_to: None,
         created: ctx.call.now,
+        reactions: Vec::new(),
     };
+    let id = one.id;
     pull_mut(ctx)?.review_comments.push(one);
-    Ok(())
+    Ok(id)
 }
 
 fn tell(ctx: &Ctx<'_>, id: u64, action: &'static str) -> Result<(), Refusal> {

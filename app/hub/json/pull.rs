@@ -171,7 +171,7 @@ impl View<'_> {
             "created_at": time(one.created), "updated_at": time(one.created),
             "html_url": html, "pull_request_url": pull_url,
             "author_association": self.association(repo, one.user),
-            "reactions": self.reactions(&[], &url),
+            "reactions": self.reactions(&one.reactions, &url),
             "_links": {
                 "self": {"href": url}, "html": {"href": html}, "pull_request": {"href": pull_url},
             },

@@ -106,6 +106,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         }
         Hint::Unhold
         | Hint::Pushed { .. }
+        | Hint::Said { .. }
         | Hint::RunWanted(_)
         | Hint::CancelRun { .. }
         | Hint::Supersede { .. }
@@ -121,10 +122,10 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
 }
 
 fn is_new(act: &mut Act<Environment>, comment: CommentId) -> bool {
-    if act.state.acted.contains(&comment.0) {
+    if act.state.acted.contains(&comment) {
         return false;
     }
-    act.state.acted.push(comment.0);
+    act.state.acted.push(comment);
     let extra = act.state.acted.len().saturating_sub(HISTORY_MAX);
     act.state.acted.drain(..extra);
     true
@@ -174,7 +175,7 @@ fn rollback(
         at_ms: now_ms,
     });
     wake_open(act);
-    let branch = format!("bowsprit/rollback-{name}-{}", order.comment.0);
+    let branch = format!("bowsprit/rollback-{name}-{}", order.comment);
     let about = About {
         cause: ChangeCause::Rollback,
         by: Some(order.by.clone()),

@@ -14,7 +14,9 @@ mod tests;
 
 pub use step::step;
 
-use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, Repo, Slug, VersionRef};
+use crate::name::{
+    BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug, VersionRef,
+};
 use crate::serving::spec::RolloutPhase;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,7 +51,7 @@ pub struct Environment {
     /// Why promotions wait, where they do.
     pub hold: Option<Hold>,
     /// Commands already carried out, newest last, at most [`HISTORY_MAX`].
-    pub acted: Vec<u64>,
+    pub acted: Vec<CommentId>,
     /// Whether it is gone.
     pub is_gone: bool,
     /// The head whose preview had its time; another push brings it back.

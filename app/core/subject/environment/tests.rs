@@ -154,7 +154,7 @@ fn rollback(by: &str, comment: u64, version: Option<&str>, model_only: bool) -> 
     Hint::Rollback {
         by: login(by),
         pr: PrNumber(5),
-        comment: CommentId(comment),
+        comment: CommentId::Comment(comment),
         version: version.map(|text| VersionRef::parse(text).unwrap()),
         model_only,
     }
@@ -164,7 +164,7 @@ fn promote(by: &str, version: Option<&str>) -> Hint {
     Hint::Promote {
         by: login(by),
         pr: PrNumber(5),
-        comment: CommentId(9),
+        comment: CommentId::Comment(9),
         version: version.map(|text| VersionRef::parse(text).unwrap()),
     }
 }

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::contract::Contract;
 use crate::effect::{Record, Version};
-use crate::name::{BranchName, CommitSha, Digest, PrNumber, Repo, RepoId, Slug};
+use crate::name::{BranchName, CommentId, CommitSha, Digest, PrNumber, Repo, RepoId, Slug};
 use crate::subject::ask::{Ask, ContractAt, PullView};
 use crate::subject::run::Run;
 use crate::subject::{Act, Given, Step};
@@ -33,7 +33,7 @@ pub struct Model {
     /// Version numbers up to here are taken by somebody else.
     pub taken: u64,
     /// Commands already carried out, newest last, at most 100.
-    pub acted: Vec<u64>,
+    pub acted: Vec<CommentId>,
 }
 
 /// A proposal of ours.

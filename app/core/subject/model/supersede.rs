@@ -27,7 +27,7 @@ pub(super) fn commands(
         let Hint::Supersede { by, pr, comment } = hint else {
             continue;
         };
-        if act.state.acted.contains(&comment.0) {
+        if act.state.acted.contains(comment) {
             continue;
         }
         let Some(view) = ask.repository(act.state.repo.id)? else {
@@ -39,7 +39,7 @@ pub(super) fn commands(
         let owners = ask.owners(act.state.repo.id, &head)?;
         let path = RepoPath::parse(&format!("models/{}/manifest.json", act.state.name))
             .expect("a slug makes a good path");
-        act.state.acted.push(comment.0);
+        act.state.acted.push(*comment);
         let one = Supersede {
             pr: *pr,
             comment: *comment,

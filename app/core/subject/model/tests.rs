@@ -75,7 +75,7 @@ fn supersede(by: &str) -> Hint {
     Hint::Supersede {
         by: login(by),
         pr: PrNumber(1),
-        comment: CommentId(9),
+        comment: CommentId::Comment(9),
     }
 }
 

@@ -4,8 +4,9 @@ use super::release_acts::{promote, rollback, supersede, unhold};
 use super::run_acts::{cancel, ok_to_test, retest, train};
 use super::step::Seen;
 use super::{ACT_AGE_MAX_MS, Pull};
-use crate::command::{Command, Heard, hear, help};
+use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
 use crate::effect::Text;
+use crate::name::CommentId;
 use crate::subject::ask::{Ask, Comment, Permission, PullView};
 use crate::subject::{Act, Given, answer_with, react};
 use serde_json::json;
@@ -36,7 +37,7 @@ pub(super) fn fresh<'a>(
     let is_fresh = |c: &&Comment| {
         !c.is_bot
             && !c.is_edited
-            && !act.state.acted.contains(&c.id.0)
+            && !act.state.acted.contains(&c.id)
             && c.created_ms >= since_ms
             && given.now_ms - c.created_ms < ACT_AGE_MAX_MS
     };
@@ -49,7 +50,7 @@ pub(super) fn fresh<'a>(
 }
 
 /// What became of the commands of comments whose standing words are answered later, by comment: one comment, one answer.
-pub(super) type Waiting = BTreeMap<u64, Vec<Done>>;
+pub(super) type Waiting = BTreeMap<CommentId, Vec<Done>>;
 
 /// Carries out the commands of an open pull request.
 pub(super) fn on_change(
@@ -62,22 +63,22 @@ pub(super) fn on_change(
     for (comment, heard) in fresh(act, &seen.comments, given) {
         let mut done = Vec::new();
         for one in &heard {
-            done.push(match &one.command {
-                Err(wrong) => Done::No(misheard(wrong)),
-                Ok(command) => carry_out(act, seen, comment, command, ask)?,
+            done.push(match refusal(act, comment, one, ask)? {
+                Some(refused) => refused,
+                None => carry_out(act, seen, comment, one, ask)?,
             });
         }
         if done.iter().any(|d| matches!(d, Done::Standing)) {
-            waiting.insert(comment.id.0, done);
+            waiting.insert(comment.id, done);
         } else {
-            act.state.acted.push(comment.id.0);
+            act.state.acted.push(comment.id);
             reply(act, comment, done);
         }
     }
     Some(waiting)
 }
 
-/// Commands on an issue or a closed pull request: those that speak of environments, and help.
+/// Commands on an issue or a closed pull request: those that work anywhere.
 pub(super) fn outside(
     act: &mut Act<Pull>,
     view: &PullView,
@@ -86,53 +87,49 @@ pub(super) fn outside(
     ask: &mut Ask,
 ) -> Option<()> {
     for (comment, heard) in fresh(act, comments, given) {
-        act.state.acted.push(comment.id.0);
+        act.state.acted.push(comment.id);
         let mut done = Vec::new();
         for one in &heard {
-            done.push(match &one.command {
-                Err(wrong) => Done::No(misheard(wrong)),
-                Ok(Command::Help) => Done::Told(help_text()),
-                Ok(Command::Promote {
-                    environment,
-                    version,
-                }) => promote(act, comment, environment, version.as_ref(), ask)?,
-                Ok(Command::Rollback {
-                    environment,
-                    version,
-                    model_only,
-                }) => rollback(
-                    act,
-                    comment,
-                    environment,
-                    (version.as_ref(), *model_only),
-                    ask,
-                )?,
-                Ok(
-                    Command::Lgtm
-                    | Command::LgtmCancel
-                    | Command::Approve { .. }
-                    | Command::ApproveCancel
-                    | Command::Hold { .. }
-                    | Command::Unhold
-                    | Command::Retest
-                    | Command::Test { .. }
-                    | Command::Train { .. }
-                    | Command::Cancel
-                    | Command::Supersede
-                    | Command::OkToTest { .. },
-                ) => match view.change {
-                    // A closed pull request: it is over, and nobody needs to be told.
-                    Some(_) => Done::Passed,
-                    None => Done::No(format!(
-                        "{} works on a pull request",
-                        crate::text::code_span(&one.text)
-                    )),
+            done.push(match (&one.command, &view.change) {
+                (Ok(Command::Say(_) | Command::OnChange(_)), None) => Done::No(format!(
+                    "{} works on a pull request",
+                    crate::text::code_span(&one.text)
+                )),
+                // A closed pull request: it is over, and nobody needs to be told.
+                (Ok(Command::Say(_) | Command::OnChange(_)), Some(_)) => Done::Passed,
+                (Ok(Command::OnThread(what)), _) => match refusal(act, comment, one, ask)? {
+                    Some(refused) => refused,
+                    None => on_thread(act, comment, what, ask)?,
                 },
+                (Err(wrong), _) => Done::No(misheard(wrong)),
             });
         }
         reply(act, comment, done);
     }
     Some(())
+}
+
+/// Why a line is not carried out, whatever it is about: it is unclear, or its speaker has no right to it.
+fn refusal(
+    act: &Act<Pull>,
+    comment: &Comment,
+    heard: &Heard,
+    ask: &mut Ask,
+) -> Option<Option<Done>> {
+    let may_write = |ask: &mut Ask| {
+        let may = ask.permission(act.state.repo.id, &comment.author)?;
+        Some(may >= Permission::Write)
+    };
+    Some(match (&heard.command, heard.right) {
+        (Err(wrong), _) => Some(Done::No(misheard(wrong))),
+        (Ok(_), Right::Anybody) => None,
+        (Ok(_), Right::Writer) => (!may_write(ask)?).then(|| {
+            Done::No(format!(
+                "`{}` is for people who may write in this repository",
+                heard.name
+            ))
+        }),
+    })
 }
 
 fn misheard(wrong: &crate::command::Misheard) -> String {
@@ -183,38 +180,43 @@ fn carry_out(
     act: &mut Act<Pull>,
     seen: &Seen,
     comment: &Comment,
-    command: &Command,
+    heard: &Heard,
     ask: &mut Ask,
 ) -> Option<Done> {
-    let trusted = ask.permission(act.state.repo.id, &comment.author)? >= Permission::Write;
-    let needs_trust = |what: &str| {
-        Done::No(format!(
-            "`{what}` is for people who may write in this repository"
-        ))
-    };
-    Some(match command {
-        Command::Lgtm | Command::LgtmCancel | Command::Approve { .. } | Command::ApproveCancel => {
-            Done::Standing
-        }
-        Command::Hold { .. } => Done::Yes,
-        Command::Unhold => unhold(act, seen, comment),
-        Command::Help => Done::Told(help_text()),
-        Command::OkToTest { sha } if trusted => ok_to_test(seen, sha.as_deref()),
-        Command::OkToTest { .. } => needs_trust("/ok-to-test"),
-        Command::Retest if !trusted => needs_trust("/retest"),
-        Command::Test { .. } if !trusted => needs_trust("/test"),
-        Command::Train { .. } if !trusted => needs_trust("/train"),
-        Command::Cancel if !trusted => needs_trust("/cancel"),
-        Command::Retest => retest(act, seen, comment, &[], ask)?,
-        Command::Test { names } => retest(act, seen, comment, names, ask)?,
-        Command::Train { params } => train(act, seen, comment, params),
-        Command::Cancel => cancel(act, seen, &comment.author, ask)?,
-        Command::Supersede => supersede(act, seen, comment),
-        Command::Promote {
+    Some(match &heard.command {
+        Err(wrong) => Done::No(misheard(wrong)),
+        Ok(Command::Say(say)) => match say {
+            Say::Lgtm | Say::LgtmCancel | Say::Approve { .. } | Say::ApproveCancel => {
+                Done::Standing
+            }
+            Say::Hold { .. } => Done::Yes,
+            Say::Unhold => unhold(act, seen, comment),
+            Say::OkToTest { sha } => ok_to_test(seen, sha.as_deref()),
+        },
+        Ok(Command::OnChange(what)) => match what {
+            OnChange::Retest => retest(act, seen, comment, &[], ask)?,
+            OnChange::Test { names } => retest(act, seen, comment, names, ask)?,
+            OnChange::Train { params } => train(act, seen, comment, params),
+            OnChange::Cancel => cancel(act, seen, &comment.author, ask)?,
+            OnChange::Supersede => supersede(act, seen, comment),
+        },
+        Ok(Command::OnThread(what)) => on_thread(act, comment, what, ask)?,
+    })
+}
+
+fn on_thread(
+    act: &mut Act<Pull>,
+    comment: &Comment,
+    what: &OnThread,
+    ask: &mut Ask,
+) -> Option<Done> {
+    Some(match what {
+        OnThread::Help => Done::Told(help_text()),
+        OnThread::Promote {
             environment,
             version,
         } => promote(act, comment, environment, version.as_ref(), ask)?,
-        Command::Rollback {
+        OnThread::Rollback {
             environment,
             version,
             model_only,

@@ -5,7 +5,7 @@ use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::words::{Covers, Word};
 use super::{Kind, Pull};
-use crate::command::Command;
+use crate::command::{Command, Say};
 use crate::effect::Record;
 use crate::subject::ask::Comment;
 use crate::subject::{Act, Given};
@@ -20,34 +20,20 @@ pub(super) fn answer_words(
 ) {
     for (comment, heard) in fresh(act, &seen.comments, given) {
         let mut refused = Vec::new();
-        for command in heard.iter().filter_map(|one| one.command.as_ref().ok()) {
-            match command {
-                Command::Lgtm => {
+        for one in &heard {
+            match &one.command {
+                Ok(Command::Say(Say::Lgtm)) => {
                     refused.extend(why_not(seen, &seen.words.lgtm, comment, rules, "lgtm"))
                 }
-                Command::Approve { .. } => refused.extend(why_not(
-                    seen,
-                    &seen.words.approve,
-                    comment,
-                    rules,
-                    "approve",
-                )),
-                Command::LgtmCancel | Command::ApproveCancel => {}
-                Command::Hold { .. }
-                | Command::Unhold
-                | Command::Retest
-                | Command::Test { .. }
-                | Command::Train { .. }
-                | Command::Cancel
-                | Command::Supersede
-                | Command::Promote { .. }
-                | Command::Rollback { .. }
-                | Command::OkToTest { .. }
-                | Command::Help => {}
+                Ok(Command::Say(Say::Approve { .. })) => {
+                    let words = &seen.words.approve;
+                    refused.extend(why_not(seen, words, comment, rules, "approve"));
+                }
+                Ok(Command::Say(_) | Command::OnChange(_) | Command::OnThread(_)) | Err(_) => {}
             }
         }
-        act.state.acted.push(comment.id.0);
-        let mut done = waiting.remove(&comment.id.0).unwrap_or_default();
+        act.state.acted.push(comment.id);
+        let mut done = waiting.remove(&comment.id).unwrap_or_default();
         if refused.is_empty() {
             done.push(Done::Yes);
             let words = heard

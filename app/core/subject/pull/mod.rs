@@ -10,6 +10,7 @@ mod run_acts;
 pub use rules::{Rule, Standing};
 mod status;
 mod step;
+mod talk;
 mod wanted;
 mod words;
 
@@ -17,8 +18,9 @@ mod words;
 mod tests;
 
 pub use step::step;
+pub use talk::{ORIGINALS_MAX, Original};
 
-use crate::name::{CommitSha, Digest, PrNumber, Repo};
+use crate::name::{CommentId, CommitSha, Digest, PrNumber, Repo};
 use serde::{Deserialize, Serialize};
 
 /// A pull request as it stands.
@@ -33,7 +35,10 @@ pub struct Pull {
     /// Every head that we know of, oldest first, at most [`HEADS_MAX`].
     pub heads: Vec<HeadSeen>,
     /// Comments whose commands were carried out or answered, newest last, at most [`ACTED_MAX`].
-    pub acted: Vec<u64>,
+    pub acted: Vec<CommentId>,
+    /// Descriptions and reviews as they were first written, at most [`ORIGINALS_MAX`].
+    #[serde(default)]
+    pub originals: Vec<Original>,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -95,6 +100,7 @@ impl Pull {
             is_open: true,
             heads,
             acted: Vec::new(),
+            originals: Vec::new(),
             tries: 0,
             refused_ms: None,
             judged_tree: None,

@@ -1,15 +1,17 @@
 //! One look at a pull request.
 
 use super::rules::{self, Rule};
+use super::talk::Talk;
 use super::words::{self, Words};
 use super::{
-    ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, promotion, status, wanted,
+    ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, promotion, status, talk,
+    wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
 use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
-use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView, Review};
+use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
 use crate::subject::run::Run;
 use crate::subject::{Act, Given, Step, SubjectKey, environment, model};
 
@@ -82,9 +84,9 @@ fn advance(
     let was_open = pull.is_open;
     pull.is_open = view.is_open;
     let mut act = Act::keep(pull);
-    let comments = ask.comments(id, number)?;
+    let talk = talk::talk(&mut act.state, &view, given, ask)?;
     let Some(change) = view.change.clone() else {
-        acts::outside(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &talk.comments, given, ask)?;
         return Some(Some(trim(act)));
     };
     learn_heads(&mut act.state, &view, &change, given);
@@ -103,14 +105,13 @@ fn advance(
         act.state.is_open = false;
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
-        acts::outside(&mut act, &view, &comments, given, ask)?;
+        acts::outside(&mut act, &view, &talk.comments, given, ask)?;
         if was_open || given.state.is_none() {
             closed(&mut act, &change, ask)?;
         }
         return Some(Some(trim(act)));
     }
-    let reviews = ask.reviews(id, number)?;
-    let Some(seen) = look(&mut act.state, view, change, (comments, reviews), ask)? else {
+    let Some(seen) = look(&mut act.state, view, change, talk, ask)? else {
         return Some(Some(trim(act)));
     };
     let waiting = acts::on_change(&mut act, &seen, given, ask)?;
@@ -233,7 +234,7 @@ fn look(
     pull: &mut Pull,
     view: PullView,
     change: ChangeView,
-    talk: (Vec<Comment>, Vec<Review>),
+    talk: Talk,
     ask: &mut Ask,
 ) -> Option<Option<Seen>> {
     let id = pull.repo.id;
@@ -257,7 +258,7 @@ fn look(
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
     let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
-    let words = words::words(pull, &change_id, &talk.0, &talk.1, &may_lift);
+    let words = words::words(pull, &change_id, &talk.comments, &talk.reviews, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
     let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
@@ -269,7 +270,7 @@ fn look(
         kind,
         owners,
         contract,
-        comments: talk.0,
+        comments: talk.comments,
         words,
         is_trusted,
         runs,

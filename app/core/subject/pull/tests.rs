@@ -5,6 +5,7 @@ mod dating;
 mod landing;
 mod promoting;
 mod ruling;
+mod talking;
 
 use super::*;
 use crate::effect::Hint;

@@ -1,7 +1,7 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
 use super::{HeadSeen, Pull};
-use crate::command::{Command, hear};
+use crate::command::{Command, Say, hear};
 use crate::name::{CommentId, CommitSha, Digest, Login};
 use crate::subject::ask::{Comment, Review, ReviewState};
 
@@ -42,14 +42,6 @@ pub(super) struct Words {
     pub(super) ok_to_test: Vec<(Login, CommentId, Option<String>)>,
 }
 
-enum Say {
-    Lgtm(bool),
-    Approve(bool, Option<String>),
-    Hold(Option<String>),
-    Unhold,
-    OkToTest(Option<String>),
-}
-
 struct Said {
     at_ms: i64,
     id: CommentId,
@@ -69,17 +61,12 @@ pub(super) fn words(
     may_lift: &dyn Fn(&Login) -> bool,
 ) -> Words {
     let mut said: Vec<Said> = Vec::new();
-    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
-        said.extend(from_text(
-            &comment.body,
-            comment.created_ms,
-            comment.id,
-            &comment.author,
-            None,
-        ));
-    }
+    // The box first: commands in a review's own words come after it.
     for review in reviews.iter().filter(|r| !r.is_bot) {
-        said.extend(from_review(review));
+        said.extend(from_box(review));
+    }
+    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
+        said.extend(from_text(comment));
     }
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
@@ -92,82 +79,38 @@ pub(super) fn words(
     words
 }
 
-fn from_text(
-    body: &str,
-    at_ms: i64,
-    id: CommentId,
-    by: &Login,
-    head: Option<&CommitSha>,
-) -> Vec<Said> {
-    let heard = hear(body)
-        .into_iter()
-        .filter_map(|heard| heard.command.ok());
-    let said = heard.filter_map(|command| {
-        let say = match command {
-            Command::Lgtm => Say::Lgtm(true),
-            Command::LgtmCancel => Say::Lgtm(false),
-            Command::Approve { sha } => Say::Approve(true, sha),
-            Command::ApproveCancel => Say::Approve(false, None),
-            Command::Hold { reason } => Say::Hold(reason),
-            Command::Unhold => Say::Unhold,
-            Command::OkToTest { sha } => Say::OkToTest(sha),
-            Command::Retest
-            | Command::Test { .. }
-            | Command::Train { .. }
-            | Command::Cancel
-            | Command::Supersede
-            | Command::Promote { .. }
-            | Command::Rollback { .. }
-            | Command::Help => return None,
+fn from_text(comment: &Comment) -> Vec<Said> {
+    let said = hear(&comment.body).into_iter().filter_map(|heard| {
+        let Ok(Command::Say(say)) = heard.command else {
+            return None;
         };
         Some(Said {
-            at_ms,
-            id,
-            by: by.clone(),
+            at_ms: comment.created_ms,
+            id: comment.id,
+            by: comment.author.clone(),
             is_comment: true,
-            head: head.cloned(),
+            head: comment.head.clone(),
             say,
         })
     });
     said.collect()
 }
 
-fn from_review(review: &Review) -> Vec<Said> {
-    let yes = match review.state {
-        ReviewState::Approved => Some(true),
-        ReviewState::ChangesRequested => Some(false),
-        ReviewState::Commented | ReviewState::Dismissed => None,
+fn from_box(review: &Review) -> Vec<Said> {
+    let words = match review.state {
+        ReviewState::Approved => [Say::Lgtm, Say::Approve { sha: None }],
+        ReviewState::ChangesRequested => [Say::LgtmCancel, Say::ApproveCancel],
+        ReviewState::Commented | ReviewState::Dismissed => return Vec::new(),
     };
-    let mut said = Vec::new();
-    for say in yes
-        .iter()
-        .flat_map(|yes| [Say::Lgtm(*yes), Say::Approve(*yes, None)])
-    {
-        let (by, head) = (review.author.clone(), review.commit.clone());
-        said.push(Said {
-            at_ms: review.submitted_ms,
-            id: review.id,
-            by,
-            is_comment: false,
-            head,
-            say,
-        });
-    }
-    said.extend(
-        from_text(
-            &review.body,
-            review.submitted_ms,
-            review.id,
-            &review.author,
-            review.commit.as_ref(),
-        )
-        .into_iter()
-        .map(|mut one| {
-            one.is_comment = false;
-            one
-        }),
-    );
-    said
+    let say = |say| Said {
+        at_ms: review.submitted_ms,
+        id: review.id,
+        by: review.author.clone(),
+        is_comment: false,
+        head: review.commit.clone(),
+        say,
+    };
+    words.map(say).into()
 }
 
 fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
@@ -177,24 +120,24 @@ fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
         covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
     };
     match &one.say {
-        Say::Lgtm(yes) => {
+        Say::Lgtm => {
             words.lgtm.retain(|w| !w.by.is(&one.by));
-            if *yes {
-                words.lgtm.push(word(None));
-            }
+            words.lgtm.push(word(None));
         }
-        Say::Approve(yes, sha) => {
+        Say::LgtmCancel => words.lgtm.retain(|w| !w.by.is(&one.by)),
+        Say::Approve { sha } => {
             words.approve.retain(|w| !w.by.is(&one.by));
             words.approve_cancelled.retain(|by| !by.is(&one.by));
-            if *yes {
-                words.approve.push(word(sha.as_deref()));
-            } else {
-                words.approve_cancelled.push(one.by.clone());
-            }
+            words.approve.push(word(sha.as_deref()));
         }
-        Say::Hold(reason) => words.hold = Some((one.by.clone(), reason.clone())),
+        Say::ApproveCancel => {
+            words.approve.retain(|w| !w.by.is(&one.by));
+            words.approve_cancelled.retain(|by| !by.is(&one.by));
+            words.approve_cancelled.push(one.by.clone());
+        }
+        Say::Hold { reason } => words.hold = Some((one.by.clone(), reason.clone())),
         Say::Unhold => words.hold = None,
-        Say::OkToTest(sha) => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
+        Say::OkToTest { sha } => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
     }
 }
 
@@ -277,12 +220,13 @@ mod tests {
 
     fn comment(id: u64, by: &str, body: &str, created_ms: i64) -> Comment {
         Comment {
-            id: CommentId(id),
+            id: CommentId::Comment(id),
             author: Login::parse(by).unwrap(),
             is_bot: by.ends_with(']'),
             body: body.to_owned(),
             created_ms,
             is_edited: false,
+            head: None,
         }
     }
 

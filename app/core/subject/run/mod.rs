@@ -262,7 +262,7 @@ impl Trigger {
         match self {
             Trigger::Push { branch } => format!("push {branch}"),
             Trigger::Pull { pr, .. } => format!("pull {pr}"),
-            Trigger::Comment { comment, .. } => format!("comment {}", comment.0),
+            Trigger::Comment { comment, .. } => format!("comment {comment}"),
             Trigger::Again { nonce, .. } => format!("again {nonce}"),
         }
     }

@@ -149,7 +149,7 @@ mod tests {
         };
         let asked = Trigger::Comment {
             pr: PrNumber(7),
-            comment: CommentId(1),
+            comment: CommentId::Comment(1),
             base: sha('a'),
         };
         for trigger in [pull, asked, again(None, Some(7)), again(None, None)] {

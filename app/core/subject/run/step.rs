@@ -35,6 +35,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
         given.hints.iter().find_map(|hint| match hint {
             Hint::RunWanted(cause) => Some(Run::new(cause.clone(), given.now_ms)),
             Hint::Pushed { .. }
+            | Hint::Said { .. }
             | Hint::CancelRun { .. }
             | Hint::Supersede { .. }
             | Hint::Promote { .. }

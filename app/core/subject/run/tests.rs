@@ -177,7 +177,7 @@ fn a_commit_message_skips_unless_a_person_asks() {
     );
     let asked = Trigger::Comment {
         pr: PrNumber(7),
-        comment: CommentId(1),
+        comment: CommentId::Comment(1),
         base: sha('a'),
     };
     let (mut world, pull) = pulled();
@@ -695,7 +695,7 @@ fn the_same_cause_is_the_same_run() {
     }));
     assert!(!with(|cause| cause.trigger = Trigger::Comment {
         pr: PrNumber(7),
-        comment: CommentId(1),
+        comment: CommentId::Comment(1),
         base: sha('a')
     }));
     assert!(!with(

@@ -141,7 +141,7 @@ fn cancel_ends_every_run_of_the_pull_request() {
     change.ran('b', What::Train, Phase::Running);
     let trigger = Trigger::Comment {
         pr: PrNumber(7),
-        comment: CommentId(90),
+        comment: CommentId::Comment(90),
         base: sha('a'),
     };
     let trial = Cause {
