@@ -210,6 +210,7 @@ pub(crate) mod tests {
                 backend: config::Backend::Local,
                 ports: None,
             },
+            cluster: config::Cluster::unused(),
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),
             store_url: String::new(),
