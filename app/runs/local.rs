@@ -87,6 +87,8 @@ impl Local {
             hands::drop_snapshot(&snapshot);
             return Ok(());
         }
+        hands::refuse_image(plan.runtime.as_ref())
+            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let secrets = vault::values(&self.shop.secrets, plan)
             .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
