@@ -56,10 +56,23 @@ const SETTING_UP: [(&str, &str); 1] = [(
 )];
 
 /// Rooms, which do not know each other.
-const ROOMS: [&str; 6] = ["github", "git", "runs", "releases", "artifacts", "store"];
+const ROOMS: [&str; 7] = [
+    "github",
+    "git",
+    "runs",
+    "releases",
+    "images",
+    "artifacts",
+    "store",
+];
 
 /// Who knows another room all the same, and why.
-const NEIGHBOURS: [(&str, &str, &str); 2] = [
+const NEIGHBOURS: [(&str, &str, &str); 3] = [
+    (
+        "images",
+        "artifacts",
+        "a service image is made of a model's files",
+    ),
     ("runs", "artifacts", "a stage's outputs become artifacts"),
     (
         "releases",
