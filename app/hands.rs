@@ -7,7 +7,7 @@ use crate::files;
 use anyhow::Context as _;
 use bowsprit_core::artifact;
 use bowsprit_core::effect::ModelFiles;
-use bowsprit_core::training::spec::{ModelInput, Source};
+use bowsprit_core::training::spec::{ModelInput, RuntimeSpec, Source};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
@@ -104,6 +104,14 @@ pub(crate) fn born(pid: u32) -> Option<u64> {
     let state = fields.next()?;
     let start = fields.nth(18)?.parse().ok()?;
     (state != "Z").then_some(start)
+}
+
+/// Errors: `Refused`, where the software is an image, which processes of this machine do not run in.
+pub(crate) fn refuse_image(runtime: Option<&RuntimeSpec>) -> Result<(), StartError> {
+    match runtime.and_then(RuntimeSpec::local_refusal) {
+        Some(reason) => Err(StartError::Refused(reason)),
+        None => Ok(()),
+    }
 }
 
 /// Moves a snapshot to `path`, so that it lives and goes with what uses it.

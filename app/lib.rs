@@ -26,6 +26,7 @@ pub mod git;
 pub mod github;
 pub mod hands;
 pub mod http;
+pub mod images;
 pub mod releases;
 pub mod runs;
 pub mod store;

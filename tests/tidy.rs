@@ -54,18 +54,24 @@ const SETTING_UP: [(&str, &str); 1] = [(
 )];
 
 /// Rooms, which do not know each other.
-const ROOMS: [&str; 7] = [
+const ROOMS: [&str; 8] = [
     "github",
     "git",
     "runs",
     "releases",
+    "images",
     "artifacts",
     "store",
     "cluster",
 ];
 
 /// Who knows another room all the same, and why.
-const NEIGHBOURS: [(&str, &str, &str); 4] = [
+const NEIGHBOURS: [(&str, &str, &str); 5] = [
+    (
+        "images",
+        "artifacts",
+        "a service image is made of a model's files",
+    ),
     ("runs", "artifacts", "a stage's outputs become artifacts"),
     (
         "releases",

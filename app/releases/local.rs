@@ -72,6 +72,8 @@ impl Local {
         plan: &DeployPlan,
         snapshot: Source,
     ) -> Result<(), StartError> {
+        hands::refuse_image(plan.runtime.as_ref())
+            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
         let digests = plan
             .models

@@ -59,7 +59,11 @@ impl Backend {
     /// Errors: `Refused` when a model's bytes are missing or the id is no name; `Retry` when it may work later.
     pub async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
         match self {
-            Backend::Local(shop) => shop.start(plan, snapshot).await,
+            Backend::Local(shop) => {
+                hands::refuse_image(plan.runtime.as_ref())
+                    .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
+                shop.start(plan, snapshot).await
+            }
         }
     }
 

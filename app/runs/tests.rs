@@ -5,8 +5,8 @@ mod secrets;
 
 use super::*;
 use bowsprit_core::effect::ModelFiles;
-use bowsprit_core::name::Digest;
-use bowsprit_core::training::spec::{FailureKind, Outcome, Phase, RunSpec};
+use bowsprit_core::name::{Digest, RepoPath};
+use bowsprit_core::training::spec::{FailureKind, Outcome, Phase, RunSpec, RuntimeSpec};
 use house::{House, SUCCESS, listed, model, plan};
 use std::path::Path;
 
@@ -54,6 +54,22 @@ async fn a_stage_runs_and_its_outputs_are_stored_before_it_is_done() {
         env.contains("PATH=") && !env.contains("CARGO_MANIFEST_DIR"),
         "{env}"
     );
+}
+
+#[tokio::test]
+async fn a_stage_that_wants_an_image_is_refused_with_who_takes_it() {
+    let house = House::new(1);
+    let mut plan = plan("r1-train", 1);
+    let file = RepoPath::parse("Dockerfile").unwrap();
+    plan.runtime = Some(RuntimeSpec::Dockerfile { file });
+    let snapshot = house.snapshot("r1-train");
+    let refused = house.backend.start(&plan, snapshot.clone()).await;
+    let Err(StartError::Refused(reason)) = refused else {
+        panic!("taken: {refused:?}");
+    };
+    assert!(reason.contains("backend = \"kubernetes\""), "{reason}");
+    assert_eq!(house.backend.view("r1-train"), StageView::Unknown);
+    assert!(!Path::new(&snapshot.uri).exists());
 }
 
 #[tokio::test]

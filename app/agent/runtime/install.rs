@@ -2,7 +2,8 @@
 //!
 //! Installers run isolated from the snapshot's directory, so that a file there named like a module is never imported.
 
-use super::{Log, Parts, failure, requirements};
+use super::{Log, Parts, failure};
+use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind};
 use std::collections::VecDeque;
 use std::ffi::OsString;

@@ -7,9 +7,9 @@
 mod conda;
 mod install;
 mod python;
-mod requirements;
 
 use bowsprit_core::name::{Digest, RepoPath};
+use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind, RuntimeSpec, Trust};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -64,6 +64,10 @@ pub async fn prepare(
             let wanted = conda::read(&read(snapshot_dir, file)?, file)?;
             (wanted.python, Some(lock(file, wanted.requirements, trust)?))
         }
+        RuntimeSpec::Image { .. } | RuntimeSpec::Dockerfile { .. } | RuntimeSpec::Base { .. } => {
+            let refusal = runtime.local_refusal().unwrap_or_default();
+            return Err(failure(FailureKind::Agent, refusal));
+        }
     };
     let interpreter = python::find(wanted).await?;
     log(&format!(
@@ -114,7 +118,8 @@ fn read(snapshot: &Path, path: &RepoPath) -> Result<String, Failure> {
 }
 
 fn lock(path: &RepoPath, text: String, trust: Trust) -> Result<Lock, Failure> {
-    requirements::check(&text, path, trust)?;
+    requirements::check(&text, path, trust)
+        .map_err(|message| failure(FailureKind::Install, message))?;
     Ok(Lock {
         path: path.clone(),
         text,

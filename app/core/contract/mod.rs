@@ -5,6 +5,7 @@
 
 mod glob;
 pub(crate) mod reader;
+mod runtime;
 mod schema;
 mod service;
 mod shared;

@@ -2,7 +2,7 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, Value};
-use super::{Environment, ModelSource, Role, Serve, Service, Window, shared, units};
+use super::{Environment, ModelSource, Role, Serve, Service, Window, runtime, shared, units};
 use crate::name::{BranchName, RepoPath, Slug};
 use crate::serving::score;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub(crate) const MODEL_KEYS: [&str; 2] = ["from", "predict"];
 pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
     let fields = Fields::of(root, "the service contract", &KEYS, problems)?;
     let models = models(&fields, problems);
-    let runtime = shared::runtime(&fields, problems);
+    let runtime = runtime::runtime(&fields, problems);
     let serve = serve(&fields, problems);
     let environments = environments(&fields, problems);
     let checks = shared::checks(&fields, problems);

@@ -1,10 +1,9 @@
-//! What both kinds of contract are made of: commands, resources, environment variables, runtimes, checks.
+//! What both kinds of contract are made of: commands, resources, environment variables, checks.
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, text, whole};
 use super::tree::{Key, Mark, Node, Value, shown};
 use super::{Check, CheckWhen, Resources, glob, units};
-use crate::name::{RepoName, RepoPath, Slug};
-use crate::training::spec::RuntimeSpec;
+use crate::name::{RepoName, Slug};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Time limit of a command that names none. Units: seconds.
@@ -49,8 +48,6 @@ pub(crate) const CHECK_KEYS: [&str; 9] = [
     "runtime",
 ];
 pub(crate) const RESOURCE_KEYS: [&str; 3] = ["cpu", "memory", "gpu"];
-pub(crate) const RUNTIME_KEYS: [&str; 3] = ["python", "requirements", "conda"];
-const RUNTIME_KEYS_LATER: [&str; 4] = ["image", "dockerfile", "base", "rust"];
 
 /// The two kinds of contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,65 +251,6 @@ pub(crate) fn variable_name(name: &str, at: Mark, problems: &mut Problems) -> bo
         );
     }
     !is_reserved
-}
-
-/// The runtime, or none.
-pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<RuntimeSpec> {
-    let node = fields.get("runtime")?;
-    let keys: Vec<&'static str> = RUNTIME_KEYS.into_iter().chain(RUNTIME_KEYS_LATER).collect();
-    let fields = match &node.value {
-        Value::Map(_) => Fields::of(node, "`runtime`", &keys, problems)?,
-        Value::Null | Value::Scalar { .. } | Value::List(_) => {
-            problems.add(node.at, "`runtime` must be a mapping such as `{python: \"3.11\", requirements: requirements.lock}`");
-            return None;
-        }
-    };
-    let instead = "what is: `{python: \"3.11\", requirements: requirements.lock}`";
-    let later = RUNTIME_KEYS_LATER
-        .iter()
-        .filter(|key| fields.refuse(key, instead, problems))
-        .count();
-    if later > 0 {
-        return None;
-    }
-    if let Some(file) = fields.get("conda") {
-        if fields
-            .get("python")
-            .or(fields.get("requirements"))
-            .is_some()
-        {
-            problems.add(
-                file.at,
-                "`conda` says which Python and which packages; take it alone",
-            );
-        }
-        let file = checked(file, "`conda`", RepoPath::parse, problems);
-        return file.map(|file| RuntimeSpec::Conda { file });
-    }
-    let minimum = fields.need(
-        "python",
-        "the least version, such as `python: \"3.11\"`",
-        problems,
-    );
-    let minimum = minimum.and_then(|node| checked(node, "`python`", python_version, problems));
-    let requirements = fields
-        .get("requirements")
-        .and_then(|node| checked(node, "`requirements`", RepoPath::parse, problems));
-    Some(RuntimeSpec::Python {
-        minimum: minimum?,
-        requirements,
-    })
-}
-
-fn python_version(text: &str) -> Result<String, String> {
-    let minor = text
-        .strip_prefix("3.")
-        .filter(|minor| (1..=2).contains(&minor.len()));
-    match minor.and_then(|minor| minor.parse::<u8>().ok()) {
-        Some(minor) if minor >= 8 => Ok(format!("3.{minor}")),
-        Some(_) => Err("versions before 3.8 are not supported".to_owned()),
-        None => Err("write major and minor version, such as \"3.11\"".to_owned()),
-    }
 }
 
 /// The patterns at `key`, or none.

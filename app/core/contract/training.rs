@@ -2,7 +2,7 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, text};
 use super::tree::{Mark, Node, Value, shown};
-use super::{Evaluate, Judge, Step, Training, Triggers, shared};
+use super::{Evaluate, Judge, Step, Training, Triggers, runtime, shared};
 use crate::gate::{GateRef, Mode};
 use crate::name::{BranchName, RepoPath, Slug};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
         problems,
     );
     let service = service.and_then(|node| shared::repository(node, "`service`", problems));
-    let runtime = shared::runtime(&fields, problems);
+    let runtime = runtime::runtime(&fields, problems);
     let steps = steps(&fields, problems);
     let evaluate = evaluate(&fields, problems);
     let gates = gates(&fields, problems);

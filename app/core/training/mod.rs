@@ -2,4 +2,5 @@
 
 pub mod job;
 pub mod remote;
+pub mod requirements;
 pub mod spec;

@@ -3,6 +3,8 @@
 //! The same three documents serve every training backend. Everything that an agent writes is foreign input to the bot.
 
 use crate::artifact::File;
+use crate::image::recipe::Gpu;
+use crate::image::reference::Pinned;
 use crate::name::{Digest, RepoId, RepoPath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +99,42 @@ pub enum RuntimeSpec {
         /// Path of the file in the snapshot.
         file: RepoPath,
     },
+    /// An image that has everything.
+    Image {
+        /// By its digest.
+        image: Pinned,
+    },
+    /// The image that a Dockerfile of the repository makes.
+    Dockerfile {
+        /// Path of the file in the snapshot.
+        file: RepoPath,
+    },
+    /// A base image with further steps and locked packages.
+    Base {
+        /// By its digest.
+        image: Pinned,
+        /// Run in it as root, in order; argument lists.
+        steps: Vec<Vec<String>>,
+        /// Path of the requirements file in the snapshot.
+        requirements: Option<RepoPath>,
+        /// What it wants of a graphics processor.
+        gpu: Option<Gpu>,
+    },
+}
+
+impl RuntimeSpec {
+    /// Why processes of this machine cannot have this software, with what would work; `None` where they can.
+    pub fn local_refusal(&self) -> Option<String> {
+        let key = match self {
+            RuntimeSpec::Python { .. } | RuntimeSpec::Conda { .. } => return None,
+            RuntimeSpec::Image { .. } => "image",
+            RuntimeSpec::Dockerfile { .. } => "dockerfile",
+            RuntimeSpec::Base { .. } => "base",
+        };
+        Some(format!(
+            "the contract's `runtime.{key}` is an image, and processes of this machine run in none; a server with `backend = \"kubernetes\"` takes it, and here `runtime: {{python: \"3.11\", requirements: requirements.lock}}` works"
+        ))
+    }
 }
 
 /// One command of a stage.

@@ -3,9 +3,8 @@
 //! A path, a repository or a source archive would run foreign build code outside of any confinement, so each is refused
 //! with its line before an installer sees the file.
 
-use super::failure;
-use bowsprit_core::name::RepoPath;
-use bowsprit_core::training::spec::{Failure, FailureKind, Trust};
+use super::spec::Trust;
+use crate::name::RepoPath;
 
 /// Options that only choose among wheels.
 const HARMLESS: &[&str] = &[
@@ -24,23 +23,25 @@ const INDEX: &[&str] = &[
 ];
 
 /// Whether every requirement carries its hashes.
-pub(super) fn has_hashes(text: &str) -> bool {
+pub fn has_hashes(text: &str) -> bool {
     text.contains("--hash=") || text.contains("--hash ")
 }
 
-/// Checks every line. Errors: `Install`, naming the first line that must not be there.
-pub(super) fn check(text: &str, path: &RepoPath, trust: Trust) -> Result<(), Failure> {
+/// Checks every line. Errors: a sentence that names the first line that must not be there.
+pub fn check(text: &str, path: &RepoPath, trust: Trust) -> Result<(), String> {
     for (number, line) in logical_lines(text) {
         if let Some(why) = refused(&line, trust) {
-            let message = format!("{path}:{number}: `{}` is refused: {why}", cut(&line));
-            return Err(failure(FailureKind::Install, message));
+            return Err(format!(
+                "{path}:{number}: `{}` is refused: {why}",
+                cut(&line)
+            ));
         }
     }
     Ok(())
 }
 
 /// The requirement that names `package`: its line number and text.
-pub(super) fn line_of(text: &str, package: &str) -> Option<(usize, String)> {
+pub fn line_of(text: &str, package: &str) -> Option<(usize, String)> {
     let wanted = normal(name_of(package));
     logical_lines(text)
         .find(|(_, line)| normal(name_of(line)) == wanted)
