@@ -9,6 +9,7 @@ pub mod command;
 pub mod contract;
 pub mod effect;
 pub mod gate;
+pub mod habits;
 pub mod name;
 pub mod owners;
 pub mod seen;

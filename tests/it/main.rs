@@ -20,6 +20,7 @@ mod people;
 mod promotion;
 mod rebuild;
 mod secrets;
+mod threads;
 mod training;
 mod unrest;
 mod webhooks;
