@@ -114,6 +114,7 @@ async fn rooms(
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
+        chatops: config.chatops.clone(),
         every: config.reconcile_every,
         artifacts,
         github,

@@ -8,6 +8,7 @@ mod read;
 pub mod reference;
 mod secrets;
 
+use bowsprit_core::habits::Compatibility;
 pub use cluster::{Cluster, Toleration};
 use read::Reader;
 use secrecy::SecretString;
@@ -103,18 +104,19 @@ pub enum Backend {
 pub struct Chatops {
     /// Everywhere.
     pub compatibility: Compatibility,
-    /// In these repositories, by lower-case `owner/name`.
+    /// In these repositories, by lower-case `owner/name`, or in all of an owner, by its lower-case name.
     pub repositories: BTreeMap<String, Compatibility>,
 }
 
-/// Whose habits commands follow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compatibility {
-    /// Ours.
-    #[default]
-    Own,
-    /// Prow's, where the two differ.
-    Prow,
+impl Chatops {
+    /// Whose habits commands follow in a repository called `owner/name`.
+    pub fn compatibility(&self, repository: &str) -> Compatibility {
+        let name = repository.to_ascii_lowercase();
+        let owner = name.split('/').next().unwrap_or_default();
+        let found = self.repositories.get(&name);
+        let found = found.or_else(|| self.repositories.get(owner));
+        found.copied().unwrap_or(self.compatibility)
+    }
 }
 
 /// Limits that an operator may move.
@@ -194,15 +196,6 @@ impl Config {
             }
             Some(_) | None => Err(problems),
         }
-    }
-
-    /// How commands are understood in a repository called `owner/name`.
-    pub fn compatibility(&self, repository: &str) -> Compatibility {
-        let own = self
-            .chatops
-            .repositories
-            .get(&repository.to_ascii_lowercase());
-        own.copied().unwrap_or(self.chatops.compatibility)
     }
 }
 
@@ -421,9 +414,14 @@ fn chatops(reader: &mut Reader) -> Chatops {
         };
         let name = key.trim_start_matches("chatops.repositories.");
         let value = compatibility(reader, &key, &text);
-        match bowsprit_core::name::RepoName::parse(name) {
+        // An owner alone stands for all repositories of that owner.
+        let parsed = match name.contains('/') {
+            true => bowsprit_core::name::RepoName::parse(name).map(|name| name.to_string()),
+            false => bowsprit_core::name::Login::parse(name).map(|owner| owner.to_string()),
+        };
+        match parsed {
             Ok(name) => {
-                let name = name.as_str().to_ascii_lowercase();
+                let name = name.to_ascii_lowercase();
                 chatops.repositories.insert(name, value);
             }
             Err(error) => reader.complain(&key, error.to_string()),

@@ -58,8 +58,8 @@ pub const REFERENCE: &[Key] = keys! {
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
     "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";
-    "chatops.compatibility" "own" "`own` or `prow`. Kept for commands whose habits differ; no command differs yet.";
-    "chatops.repositories.\"<owner/name>\"" "<chatops.compatibility>" "The same for one repository.";
+    "chatops.compatibility" "own" "`own` or `prow`: whose habits commands follow where the two differ. The contract of a repository goes before it.";
+    "chatops.repositories.\"<owner/name>\"" "<chatops.compatibility>" "The same for one repository, or for all of an owner, with the owner's name alone.";
     "limits.bodies_at_once" "64" "Webhook bodies above 64 KiB read at once, 1 to 1024.";
     "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
     "limits.disk_free_percent" "10" "No delivery is taken while the disk of `state_dir` has less than this part free, and also less than `limits.disk_free_bytes`; 0 to 100, 0 never looks.";

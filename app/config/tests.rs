@@ -163,12 +163,18 @@ fn broken_toml_names_its_line() {
 fn compatibility_is_by_repository() {
     let dir = home();
     let text = format!(
-        "{}[chatops]\ncompatibility = \"prow\"\nrepositories.\"Octo/new.team\" = \"own\"\n",
+        "{}[chatops]\ncompatibility = \"prow\"\nrepositories.\"Octo/new.team\" = \"own\"\nrepositories.Other = \"own\"\n",
         good(&dir)
     );
     let config = load(&dir, &text, &[]).unwrap();
-    assert_eq!(config.compatibility("octo/digits"), Compatibility::Prow);
-    assert_eq!(config.compatibility("octo/New.team"), Compatibility::Own);
+    assert_eq!(
+        config.chatops.compatibility("octo/digits"),
+        Compatibility::Prow
+    );
+    let of = |name: &str| config.chatops.compatibility(name);
+    assert_eq!(of("octo/New.team"), Compatibility::Own);
+    assert_eq!(of("other/digits"), Compatibility::Own);
+    assert_eq!(of("others/digits"), Compatibility::Prow);
 }
 
 #[test]

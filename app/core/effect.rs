@@ -108,6 +108,17 @@ pub enum Effect {
         /// The answer.
         text: Text,
     },
+    /// Something of an issue or pull request is as a person wants it.
+    Edit {
+        /// Where.
+        repo: Repo,
+        /// The issue or pull request.
+        pr: PrNumber,
+        /// What.
+        edit: Edit,
+    },
+    /// A commit has this status.
+    Status(Box<Status>),
     /// Files are committed on a branch, perhaps tagged, and a pull request is open for it.
     Propose(Box<Propose>),
     /// Exactly this head is merged.
@@ -141,6 +152,61 @@ pub enum Effect {
     },
     /// A GitHub deployment exists for this commit, with this latest status.
     Deployment(Box<Deployment>),
+}
+
+/// What is changed on an issue or pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// People work on it, or no longer.
+    Assignees {
+        /// Do.
+        add: BTreeSet<Login>,
+        /// Do not.
+        remove: BTreeSet<Login>,
+    },
+    /// People and teams are asked for a review, or no longer.
+    Reviewers {
+        /// Whether they are asked.
+        add: bool,
+        /// People.
+        logins: BTreeSet<Login>,
+        /// Teams of the owner.
+        teams: BTreeSet<Slug>,
+    },
+    /// Labels are on it, or not; others are left alone.
+    Labels {
+        /// Are.
+        add: BTreeSet<String>,
+        /// Are not.
+        remove: BTreeSet<String>,
+    },
+    /// It belongs to the milestone of this number, or to none.
+    Milestone(Option<u64>),
+    /// It has this title.
+    Title(String),
+    /// It is closed; nobody will do it, where so said.
+    Closed {
+        /// Whether it is given up.
+        not_planned: bool,
+    },
+    /// It is open.
+    Open,
+}
+
+/// A status of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where.
+    pub repo: Repo,
+    /// On which commit.
+    pub sha: CommitSha,
+    /// Its name.
+    pub context: String,
+    /// Whether it is green.
+    pub is_success: bool,
+    /// At most 140 characters are shown.
+    pub description: String,
 }
 
 /// A check run: found again by `external_id` among those of its commit.

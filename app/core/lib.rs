@@ -10,6 +10,7 @@ pub mod command;
 pub mod contract;
 pub mod effect;
 pub mod gate;
+pub mod habits;
 pub mod image;
 pub mod name;
 pub mod owners;

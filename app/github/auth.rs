@@ -71,6 +71,7 @@ impl Access {
                 ("pull_requests", "write"),
                 ("issues", "write"),
                 ("checks", "write"),
+                ("statuses", "write"),
                 ("deployments", "write"),
             ],
             Access::Pushing => &[

@@ -195,6 +195,20 @@ impl Place {
         )
     }
 
+    /// Labels that the repository has. Errors: as of any call.
+    pub async fn labels(&self) -> Result<Vec<String>, ApiError> {
+        let found: Vec<wire::Label> = self.list("/labels?per_page=100", None).await?;
+        Ok(found.into_iter().map(|label| label.name).collect())
+    }
+
+    /// Open milestones, by number and title. Errors: as of any call.
+    pub async fn milestones(&self) -> Result<Vec<(u64, String)>, ApiError> {
+        let path = "/milestones?state=open&per_page=100";
+        let found: Vec<wire::Milestone> = self.list(path, None).await?;
+        let shown = found.into_iter().map(|one| (one.number, one.title));
+        Ok(shown.collect())
+    }
+
     /// Statuses and check runs of a commit; of one name and writer, the best. Errors: as of any call.
     pub async fn contexts(&self, commit: &CommitSha) -> Result<Vec<Context>, ApiError> {
         let app = self.github().app().await?.clone();
@@ -204,24 +218,25 @@ impl Place {
         let statuses: Vec<wire::Status> = self.list(&path, Some("statuses")).await?;
         let of_runs = runs.iter().map(|run| {
             let is_ours = run.app.as_ref().is_some_and(|owner| owner.id == app.id);
-            ((run.name.clone(), is_ours), run_state(run))
+            ((run.name.clone(), is_ours), (run_state(run), true))
         });
         let of_statuses = statuses.iter().map(|status| {
             let is_ours = is_ours(status.creator.as_ref(), &app.login);
             (
                 (status.context.clone(), is_ours),
-                status_state(&status.state),
+                (status_state(&status.state), false),
             )
         });
-        let mut best: BTreeMap<(String, bool), ContextState> = BTreeMap::new();
+        let mut best: BTreeMap<(String, bool), (ContextState, bool)> = BTreeMap::new();
         for (key, state) in of_runs.chain(of_statuses) {
             let entry = best.entry(key).or_insert(state);
             *entry = (*entry).max(state);
         }
-        let show = |((name, is_ours), state)| Context {
+        let show = |((name, is_ours), (state, is_run))| Context {
             name,
             state,
             is_ours,
+            is_run,
         };
         Ok(best.into_iter().map(show).collect())
     }

@@ -100,6 +100,29 @@ pub(crate) struct Issue {
     pub(crate) updated_at: Timestamp,
     #[serde(default)]
     pub(crate) labels: Vec<Label>,
+    #[serde(default)]
+    pub(crate) assignees: Vec<Account>,
+    #[serde(default)]
+    pub(crate) milestone: Option<Milestone>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Milestone {
+    pub(crate) number: u64,
+    pub(crate) title: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Requested {
+    #[serde(default)]
+    pub(crate) users: Vec<Account>,
+    #[serde(default)]
+    pub(crate) teams: Vec<Team>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Team {
+    pub(crate) slug: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +189,8 @@ pub(crate) struct Collaborator {
 pub(crate) struct Status {
     pub(crate) context: String,
     pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
     pub(crate) creator: Option<Account>,
 }
 

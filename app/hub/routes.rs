@@ -6,7 +6,7 @@
 use crate::answer::Reply;
 use crate::api::{
     Ctx, apps, branches, checks, comments, commits, contents, deployments, git_data, git_refs,
-    hook, issues, labels, merge, people, pulls, reactions, repos, reviews, statuses,
+    hook, issues, labels, merge, milestones, people, pulls, reactions, repos, reviews, statuses,
 };
 use crate::auth::{Gate, Need};
 use crate::state::Role;
@@ -180,6 +180,9 @@ const ROUTES: &[Route] = routes! {
     GET "/repos/{owner}/{repo}/labels/{name}", Repo(TALK_READ, Read) => labels::get;
     PATCH "/repos/{owner}/{repo}/labels/{name}", Repo(TALK, Triage) => labels::update;
     DELETE "/repos/{owner}/{repo}/labels/{name}", Repo(TALK, Triage) => labels::delete;
+    GET "/repos/{owner}/{repo}/milestones", Repo(TALK_READ, Read) => milestones::list;
+    POST "/repos/{owner}/{repo}/milestones", Repo(TALK, Triage) => milestones::create;
+    GET "/repos/{owner}/{repo}/milestones/{number}", Repo(TALK_READ, Read) => milestones::get;
     POST "/repos/{owner}/{repo}/git/blobs", Repo(WRITE, Write) => git_data::create_blob;
     GET "/repos/{owner}/{repo}/git/blobs/{sha}", Repo(READ, Read) => git_data::blob;
     POST "/repos/{owner}/{repo}/git/trees", Repo(WRITE, Write) => git_data::create_tree;

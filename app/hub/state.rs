@@ -3,6 +3,10 @@
 //! Plain data with small lookups.  All changes happen under one lock; whatever refs are stored
 //! here are the refs as last seen, and `refs.rs` compares them with the real ones.
 
+mod milestone;
+
+pub(crate) use milestone::Milestone;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +116,8 @@ pub(crate) struct Repo {
     /// Refs as last seen, without `refs/pull/`.
     pub(crate) refs: BTreeMap<String, String>,
     pub(crate) labels: Vec<Label>,
+    #[serde(default)]
+    pub(crate) milestones: Vec<Milestone>,
     /// Rules by branch name.
     pub(crate) rules: BTreeMap<String, Vec<Value>>,
     pub(crate) last_number: u64,
@@ -144,6 +150,9 @@ pub(crate) struct Issue {
     /// Label ids.
     pub(crate) labels: Vec<u64>,
     pub(crate) assignees: Vec<u64>,
+    /// Its milestone's number.
+    #[serde(default)]
+    pub(crate) milestone: Option<u64>,
     pub(crate) is_open: bool,
     pub(crate) state_reason: Option<String>,
     pub(crate) locked: bool,

@@ -238,6 +238,8 @@ pub fn kind_of(effect: &Effect) -> &'static str {
         Effect::Labels { .. } => "labels",
         Effect::React { .. } => "react",
         Effect::Reply { .. } => "reply",
+        Effect::Edit { .. } => "edit",
+        Effect::Status(_) => "status",
         Effect::Propose(_) => "propose",
         Effect::Merge { .. } => "merge",
         Effect::StartStage(_) => "start-stage",

@@ -41,6 +41,10 @@ impl Looking<'_> {
             Query::Permission(id, login) => {
                 Answer::Permission(self.known(*id).await?.1.permission(login).await?)
             }
+            Query::Labels(id) => Answer::Labels(self.known(*id).await?.1.labels().await?),
+            Query::Milestones(id) => {
+                Answer::Milestones(self.known(*id).await?.1.milestones().await?)
+            }
             Query::Contexts(id, sha) => {
                 Answer::Contexts(self.known(*id).await?.1.contexts(sha).await?)
             }
@@ -78,6 +82,11 @@ impl Looking<'_> {
                 Answer::Environments(self.rooms.store.environments(*id).await?)
             }
             Query::Pause => Answer::Pause(self.rooms.store.pause().await?),
+            Query::Compatibility(id) => {
+                let (view, _) = self.known(*id).await?;
+                let name = view.repo.name.as_str();
+                Answer::Compatibility(self.rooms.chatops.compatibility(name))
+            }
             Query::Changes(..)
             | Query::Owners(..)
             | Query::Contract(..)

@@ -51,6 +51,8 @@ pub struct Rooms {
     pub public_url: String,
     /// The bot's own account.
     pub bot: Login,
+    /// Whose habits commands follow, and where.
+    pub chatops: crate::config::Chatops,
     /// How often everything is looked at again.
     pub every: Duration,
 }

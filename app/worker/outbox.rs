@@ -106,7 +106,9 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
         | Effect::Labels { repo, .. }
         | Effect::React { repo, .. }
         | Effect::Reply { repo, .. }
+        | Effect::Edit { repo, .. }
         | Effect::Merge { repo, .. } => at_github(rooms, claim, repo).await,
+        Effect::Status(status) => at_github(rooms, claim, &status.repo).await,
         Effect::CheckRun(check) => at_github(rooms, claim, &check.repo).await,
         Effect::Propose(propose) => at_github(rooms, claim, &propose.repo).await,
         Effect::Deployment(deployment) => at_github(rooms, claim, &deployment.repo).await,

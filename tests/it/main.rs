@@ -21,6 +21,7 @@ mod promotion;
 mod rebuild;
 mod secrets;
 mod several;
+mod threads;
 mod training;
 mod unrest;
 mod webhooks;

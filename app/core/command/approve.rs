@@ -1,6 +1,7 @@
 //! `/approve`: the owners of the changed files agree.
 
 use super::{Command, Entry, Right, Say, alone, commit};
+use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/approve",
@@ -12,6 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/approve", "/remove-approve"],
     any_case: true,
     is_guessed: true,
+    loose: Some((Switch::ApproveWithWords, read_with_words)),
     read,
 };
 
@@ -29,4 +31,12 @@ fn read(word: &str, rest: &str) -> Result<Command, String> {
             ),
         },
     }
+}
+
+/// Any text may follow; `cancel` anywhere in it takes the approval back.
+fn read_with_words(word: &str, rest: &str) -> Result<Command, String> {
+    if word == "/remove-approve" || rest.to_ascii_lowercase().contains("cancel") {
+        return Ok(Say::ApproveCancel.into());
+    }
+    Ok(Say::Approve { sha: commit(rest) }.into())
 }

@@ -12,6 +12,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/cancel"],
     any_case: true,
     is_guessed: true,
+    loose: None,
     read,
 };
 

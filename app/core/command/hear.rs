@@ -3,7 +3,8 @@
 //! Only text that a reader sees as plain text counts, and only from the first column of its line:
 //! quotes, code, HTML and its comments, links, headings, lists and tables are somebody else's words or no words at all.
 
-use super::{Entry, Heard, Misheard, TABLE, near, quoted};
+use super::{Command, Entry, Heard, Misheard, Say, TABLE, near, quoted};
+use crate::habits::{Habits, Switch};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
@@ -15,86 +16,57 @@ const LINES_MAX: usize = 1_000;
 pub const BODY_BYTES_MAX: usize = 262_144;
 
 /// Words of other bots that live in the same comments; near a word of ours or not, they are not for us.
-const SILENT: [&str; 68] = [
-    "/area",
-    "/assign",
-    "/auto-cc",
+const SILENT: [&str; 32] = [
     "/bark",
     "/build",
-    "/cc",
     "/check",
     "/check-cla",
     "/check-dco",
     "/check-required-labels",
     "/cherry-pick",
     "/cherrypick",
-    "/close",
-    "/committee",
     "/deploy",
     "/duplicate",
     "/easycla",
-    "/good-first-issue",
-    "/help-wanted",
     "/honk",
     "/hug",
     "/joke",
-    "/kind",
-    "/label",
-    "/language",
-    "/lifecycle",
     "/lint",
     "/lock",
     "/meow",
     "/merge",
-    "/milestone",
-    "/override",
-    "/override-cancel",
-    "/override-sticky",
     "/pony",
-    "/priority",
     "/rebase",
-    "/refresh",
     "/release",
     "/release-note",
     "/release-note-none",
-    "/remove-area",
-    "/remove-good-first-issue",
-    "/remove-help",
-    "/remove-kind",
-    "/remove-label",
-    "/remove-lifecycle",
-    "/remove-priority",
-    "/remove-sig",
-    "/reopen",
-    "/retest-required",
-    "/retitle",
     "/review",
     "/rerun",
     "/run",
     "/shrug",
-    "/sig",
-    "/skip",
     "/squash",
     "/status",
-    "/test-manual-required",
     "/transfer",
     "/transfer-issue",
-    "/triage",
-    "/unassign",
-    "/uncc",
-    "/wg",
     "/woof",
 ];
 
-/// The lines of a comment that are meant for Bowsprit, in their order.
-pub fn hear(body: &str) -> Vec<Heard> {
+/// The lines of a comment that are meant for Bowsprit, in their order, as a repository's habits take them.
+pub fn hear(body: &str, habits: &Habits) -> Vec<Heard> {
     let body = cut(body);
     if !body.contains('/') {
         return Vec::new();
     }
-    lines(body)
+    let found = match habits.has(Switch::RawText) {
+        true => raw_lines(body),
+        false => lines(body),
+    };
+    let heard = found
         .into_iter()
-        .filter_map(|(start, text)| understand(text.trim_end()).map(|found| (start, text, found)))
+        .filter_map(|(start, text)| {
+            understand(text.trim_end(), habits).map(|found| (start, text, found))
+        })
+        .filter(|(_, _, (entry, _))| !habits.chatops.not_ours.contains(entry.name))
         .take(COMMANDS_MAX)
         .map(|(start, text, (entry, command))| Heard {
             line: 1 + body.get(..start).unwrap_or_default().matches('\n').count(),
@@ -102,8 +74,42 @@ pub fn hear(body: &str) -> Vec<Heard> {
             name: entry.name,
             right: entry.right,
             command,
-        })
-        .collect()
+        });
+    match habits.has(Switch::FixedOrder) {
+        true => in_fixed_order(heard.collect()),
+        false => heard.collect(),
+    }
+}
+
+/// Within one comment giving beats taking back for lgtm, and lifting beats holding.
+fn in_fixed_order(heard: Vec<Heard>) -> Vec<Heard> {
+    let has = |say: fn(&Say) -> bool| {
+        heard
+            .iter()
+            .any(|one| matches!(&one.command, Ok(Command::Say(said)) if say(said)))
+    };
+    let is_given = has(|say| matches!(say, Say::Lgtm));
+    let is_lifted = has(|say| matches!(say, Say::Unhold));
+    let is_beaten = |one: &Heard| match &one.command {
+        Ok(Command::Say(Say::LgtmCancel)) => is_given,
+        Ok(Command::Say(Say::Hold { .. })) => is_lifted,
+        Ok(_) | Err(_) => false,
+    };
+    heard.into_iter().filter(|one| !is_beaten(one)).collect()
+}
+
+/// Lines of the text as it was typed that start with a slash: where, and the line.
+fn raw_lines(body: &str) -> Vec<(usize, String)> {
+    let mut start = 0;
+    let mut found = Vec::new();
+    for line in body.split_inclusive('\n') {
+        if line.starts_with('/') {
+            found.push((start, line.trim_end().to_owned()));
+        }
+        start += line.len();
+    }
+    found.truncate(LINES_MAX);
+    found
 }
 
 fn cut(body: &str) -> &str {
@@ -189,7 +195,7 @@ fn visible_line(body: &str, start: usize, hidden: &[Range<usize>]) -> String {
 }
 
 /// What a line says, and of which command it is; `None` when it is not for Bowsprit.
-fn understand(line: &str) -> Option<(&'static Entry, Result<super::Command, Misheard>)> {
+fn understand(line: &str, habits: &Habits) -> Option<(&'static Entry, Result<Command, Misheard>)> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let lower = word.to_ascii_lowercase();
     let entry = TABLE
@@ -207,7 +213,11 @@ fn understand(line: &str) -> Option<(&'static Entry, Result<super::Command, Mish
         let meant = entry.words.iter().find(|known| **known == lower).copied();
         return Some((entry, Err(misheard(entry, reason, meant))));
     }
-    let command = (entry.read)(&lower, rest.trim());
+    let read = match entry.loose {
+        Some((switch, loose)) if habits.has(switch) => loose,
+        Some(_) | None => entry.read,
+    };
+    let command = read(&lower, rest.trim());
     Some((
         entry,
         command.map_err(|reason| misheard(entry, reason, None)),

@@ -15,6 +15,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/hold", "/unhold", "/remove-hold"],
     any_case: true,
     is_guessed: true,
+    loose: None,
     read,
 };
 

@@ -4,26 +4,41 @@
 //! Nothing here knows who speaks or whether it is allowed; each command is one file with its grammar and its help.
 
 mod approve;
+mod assign;
+mod auto_cc;
 mod cancel;
+mod cc;
+mod close;
+mod compare;
 mod hear;
 mod help;
 mod hold;
+mod label;
 mod lgtm;
+pub(crate) mod lifecycle;
+mod milestone;
 pub(crate) mod near;
 mod ok_to_test;
+mod override_;
 mod promote;
+mod refresh;
 mod retest;
+mod retitle;
 mod rollback;
+mod skip;
 mod supersede;
 mod test;
 #[cfg(test)]
 mod tests;
 mod train;
+pub(crate) mod wanted;
+mod why;
 
 pub use hear::{BODY_BYTES_MAX, COMMANDS_MAX, hear};
 pub use help::{help, help_markdown};
 
-use crate::name::{Slug, VersionRef};
+use crate::habits::Switch;
+use crate::name::{Login, Slug, VersionRef};
 use std::collections::BTreeMap;
 
 /// What somebody wants done; which of the three decides where and when it is carried out.
@@ -58,6 +73,8 @@ pub enum Say {
     },
     /// Merge may go on.
     Unhold,
+    /// Nothing of it may run, after all; only where trust holds for later pushes.
+    OkToTestCancel,
     /// Code of this head may run.
     OkToTest {
         /// The head that is meant: 7 to 40 lower-case hex digits.
@@ -68,8 +85,13 @@ pub enum Say {
 /// An act on an open pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnChange {
-    /// Run again what failed.
-    Retest,
+    /// Run again what failed, and what should have run and did not.
+    Retest {
+        /// Without what a pull request merges without.
+        required_only: bool,
+    },
+    /// Run the required checks that only run by hand.
+    TestByHand,
     /// Run these checks.
     Test {
         /// Names, or `all`; at least one, each once.
@@ -84,6 +106,46 @@ pub enum OnChange {
     Cancel,
     /// Take the newest waiting version into this proposal.
     Supersede,
+    /// Reviews are asked for, or no longer.
+    Cc {
+        /// Whether they are asked for.
+        add: bool,
+        /// Of these; of the speaker where neither people nor teams are named.
+        logins: Vec<Login>,
+        /// Of these teams of the owner.
+        teams: Vec<Slug>,
+    },
+    /// Reviewers whom OWNERS names are asked.
+    AutoCc,
+    /// Red contexts count as green.
+    Override {
+        /// For how long.
+        how: Overriding,
+        /// Which; all where none is named and they are taken back.
+        names: Vec<String>,
+    },
+    /// Optional checks that are red are let go.
+    Skip,
+    /// What we show is shown again.
+    Refresh,
+    /// Say what keeps it from merging.
+    Why,
+    /// Show its figures beside those of a version.
+    Compare {
+        /// The version; the newest if none is named.
+        version: Option<u64>,
+    },
+}
+
+/// For how long a context is overridden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overriding {
+    /// While head and base stay.
+    Once,
+    /// While the head stays.
+    Sticky,
+    /// No longer.
+    Cancel,
 }
 
 /// An act on any issue or pull request.
@@ -107,6 +169,53 @@ pub enum OnThread {
     },
     /// Say what can be said.
     Help,
+    /// People are assigned, or no longer.
+    Assign {
+        /// Whether they are.
+        add: bool,
+        /// Who; the speaker where nobody is named.
+        logins: Vec<Login>,
+    },
+    /// Labels are put on or taken off.
+    Label {
+        /// Whether they are put on.
+        add: bool,
+        /// The family before the slash, where they have one.
+        family: Option<&'static str>,
+        /// In lower case; at least one.
+        names: Vec<String>,
+    },
+    /// How alive it is.
+    Lifecycle {
+        /// Whether it is so.
+        add: bool,
+        /// One of the four.
+        state: &'static str,
+    },
+    /// It invites others.
+    Invite {
+        /// Whether it does.
+        add: bool,
+        /// Newcomers too.
+        is_first: bool,
+    },
+    /// It belongs to a milestone.
+    Milestone {
+        /// Its title; none takes it off.
+        title: Option<String>,
+    },
+    /// It has another title.
+    Retitle {
+        /// The title.
+        title: String,
+    },
+    /// It is over.
+    Close {
+        /// And nobody will do it.
+        not_planned: bool,
+    },
+    /// It is not over.
+    Reopen,
 }
 
 /// Who may give a command, as far as that does not hang on what it is given about.
@@ -183,9 +292,14 @@ pub struct Entry {
     any_case: bool,
     /// Whether a slip of it is answered; not of words that other bots and people use.
     is_guessed: bool,
-    /// Reads what follows the word, which comes in lower case. Errors: a sentence without its full stop.
-    read: fn(word: &str, rest: &str) -> Result<Command, String>,
+    /// Read in another way where a repository has the switch on.
+    loose: Option<(Switch, Read)>,
+    /// How it is read.
+    read: Read,
 }
+
+/// Reads what follows the word, which comes in lower case. Errors: a sentence without its full stop.
+type Read = fn(word: &str, rest: &str) -> Result<Command, String>;
 
 /// Every command, in the order of the help.
 const TABLE: &[&Entry] = &[
@@ -197,9 +311,25 @@ const TABLE: &[&Entry] = &[
     &ok_to_test::ENTRY,
     &train::ENTRY,
     &cancel::ENTRY,
+    &skip::ENTRY,
+    &override_::ENTRY,
+    &refresh::ENTRY,
+    &why::ENTRY,
+    &compare::ENTRY,
     &supersede::ENTRY,
     &promote::ENTRY,
     &rollback::ENTRY,
+    &assign::ENTRY,
+    &cc::ENTRY,
+    &auto_cc::ENTRY,
+    &label::ENTRY,
+    &lifecycle::ENTRY,
+    &milestone::ENTRY,
+    &retitle::ENTRY,
+    &close::CLOSE,
+    &close::REOPEN,
+    &wanted::HELP,
+    &wanted::FIRST,
     &help::ENTRY,
 ];
 
@@ -215,6 +345,23 @@ fn alone(word: &str, rest: &str, command: impl Into<Command>) -> Result<Command,
     } else {
         Err(format!("`{word}` takes no argument"))
     }
+}
+
+/// Logins, each with or without an `@`; the last mention of a person counts, as there is but one.
+fn people(word: &str, rest: &str) -> Result<Vec<Login>, String> {
+    const PEOPLE_MAX: usize = 20;
+    let mut logins: Vec<Login> = Vec::new();
+    for name in rest.split_whitespace() {
+        let login = Login::parse(name.trim_start_matches('@'))
+            .map_err(|_| format!("`{}` is not a login", quoted(name)))?;
+        if !logins.iter().any(|known| known.is(&login)) {
+            logins.push(login);
+        }
+    }
+    if logins.len() > PEOPLE_MAX {
+        return Err(format!("`{word}` takes at most {PEOPLE_MAX} names"));
+    }
+    Ok(logins)
 }
 
 /// The beginning of a commit id in lower case: 7 to 40 hex digits.

@@ -1,6 +1,7 @@
 //! `/ok-to-test`: foreign code may run, this once.
 
 use super::{Command, Entry, Right, Say, commit};
+use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/ok-to-test",
@@ -12,6 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/ok-to-test"],
     any_case: false,
     is_guessed: true,
+    loose: Some((Switch::StickyOkToTest, read_sticky)),
     read,
 };
 
@@ -29,4 +31,12 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
         Some(sha) => Ok(Say::OkToTest { sha: Some(sha) }.into()),
         None => Err("`/ok-to-test` takes nothing, or a commit of 7 to 40 hex digits".to_owned()),
     }
+}
+
+/// Trust that holds for later pushes can be taken back.
+fn read_sticky(word: &str, rest: &str) -> Result<Command, String> {
+    if rest.eq_ignore_ascii_case("cancel") {
+        return Ok(Say::OkToTestCancel.into());
+    }
+    read(word, rest)
 }

@@ -13,6 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/promote"],
     any_case: true,
     is_guessed: true,
+    loose: None,
     read,
 };
 

@@ -4,21 +4,25 @@ use super::{Command, Entry, OnChange, Right};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/retest",
-    usage: "/retest",
+    usage: "/retest|/retest-required",
     who: "Trusted people: members and collaborators.",
-    what: "Runs again what failed on the current head, and what should have run and did not.",
+    what: "Runs again what failed on the current head, and what should have run and did not. `/retest-required` leaves out optional checks.",
     example: "/retest",
     right: Right::Writer,
-    words: &["/retest"],
+    words: &["/retest", "/retest-required"],
     any_case: false,
     is_guessed: true,
+    loose: None,
     read,
 };
 
-fn read(_word: &str, rest: &str) -> Result<Command, String> {
+fn read(word: &str, rest: &str) -> Result<Command, String> {
     if rest.is_empty() {
-        Ok(OnChange::Retest.into())
+        let required_only = word == "/retest-required";
+        Ok(OnChange::Retest { required_only }.into())
     } else {
-        Err("`/retest` takes no argument; `/test <name>` runs one check".to_owned())
+        Err(format!(
+            "`{word}` takes no argument; `/test <name>` runs one check"
+        ))
     }
 }

@@ -12,6 +12,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/supersede"],
     any_case: true,
     is_guessed: true,
+    loose: None,
     read,
 };
 

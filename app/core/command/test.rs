@@ -1,6 +1,6 @@
 //! `/test`: run checks by name.
 
-use super::{Command, Entry, OnChange, Right, quoted};
+use super::{Command, Entry, OnChange, Right, alone, quoted};
 
 /// Most names in one command.
 const NAMES_MAX: usize = 20;
@@ -9,18 +9,22 @@ const NAME_BYTES_MAX: usize = 100;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/test",
-    usage: "/test <name>... | all",
+    usage: "/test <name>... | all | /test-manual-required",
     who: "Trusted people: members and collaborators.",
-    what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for.",
+    what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for; a named one runs whatever the change is. `/test-manual-required` runs those with `always_run: false` that are not optional.",
     example: "/test unit",
     right: Right::Writer,
-    words: &["/test"],
+    words: &["/test", "/test-manual-required"],
     any_case: false,
     is_guessed: true,
+    loose: None,
     read,
 };
 
-fn read(_word: &str, rest: &str) -> Result<Command, String> {
+fn read(word: &str, rest: &str) -> Result<Command, String> {
+    if word == "/test-manual-required" {
+        return alone(word, rest, OnChange::TestByHand);
+    }
     let mut names: Vec<String> = Vec::new();
     for name in rest
         .split([',', ' ', '\t'])

@@ -1,10 +1,18 @@
+mod acting;
+
 use super::*;
+use crate::habits::{Compatibility, Habits};
+
+/// As our own habits take it.
+fn in_own(body: &str) -> Vec<Heard> {
+    hear(body, &Habits::of(Compatibility::Own))
+}
 use proptest::prelude::*;
 
 /// What is heard in a body, one line each: `line: command` or `line: ? reason`.
 #[track_caller]
 fn check(body: &str, expected: &[&str]) {
-    let heard: Vec<String> = hear(body)
+    let heard: Vec<String> = in_own(body)
         .into_iter()
         .map(|heard| match heard.command {
             Ok(Command::Say(command)) => format!("{}: {command:?}", heard.line),
@@ -27,8 +35,14 @@ fn commands_stand_at_the_start_of_a_line_of_plain_text() {
         "Looks good.\r\n\r\n/lgtm \r\n/hold cancel\t\r\n",
         &["3: Lgtm", "4: Unhold"],
     );
-    check("/lgtm\n\n---\n\n/retest\n", &["1: Lgtm", "5: Retest"]);
-    check("*soft* text\n/retest", &["2: Retest"]);
+    check(
+        "/lgtm\n\n---\n\n/retest\n",
+        &["1: Lgtm", "5: Retest { required_only: false }"],
+    );
+    check(
+        "*soft* text\n/retest",
+        &["2: Retest { required_only: false }"],
+    );
     check(" /lgtm", &[]);
     check("please /lgtm", &[]);
     check("\\/lgtm", &[]);
@@ -162,7 +176,14 @@ fn tests_are_named_in_lower_case_words() {
         "/TEST unit",
         &["1: ? `/TEST` is not a command, this one is written in lower case"],
     );
-    check("/retest", &["1: Retest"]);
+    check(
+        "/retest\n/retest-required\n/test-manual-required",
+        &[
+            "1: Retest { required_only: false }",
+            "2: Retest { required_only: true }",
+            "3: TestByHand",
+        ],
+    );
     check(
         "/retest unit",
         &["1: ? `/retest` takes no argument; `/test <name>` runs one check"],
@@ -205,7 +226,7 @@ fn train_takes_keys_and_values() {
         &["1: ? the value of `a` has more than 200 characters or control characters"],
     );
     assert!(
-        hear(&format!("/train a={}", "x".repeat(200)))[0]
+        in_own(&format!("/train a={}", "x".repeat(200)))[0]
             .command
             .is_ok()
     );
@@ -281,7 +302,7 @@ fn slips_are_answered_and_foreign_words_are_not() {
         ("/removehold", "/remove-hold"),
         ("/oktotest", "/ok-to-test"),
     ] {
-        let heard = hear(slip);
+        let heard = in_own(slip);
         let suggestion = heard
             .first()
             .and_then(|heard| heard.command.as_ref().err())
@@ -289,16 +310,11 @@ fn slips_are_answered_and_foreign_words_are_not() {
         assert_eq!(suggestion, Some(meant), "{slip}");
     }
     for foreign in [
-        "/kind bug",
-        "/area x",
-        "/assign @me",
-        "/cc @you",
-        "/label x",
-        "/close",
-        "/reopen",
-        "/retest-required",
-        "/skip",
         "/rebase",
+        "/lable x",
+        "/wh",
+        "/clone",
+        "/skips",
         "/etc/hosts",
         "/tmp",
         "/",
@@ -317,11 +333,11 @@ fn slips_are_answered_and_foreign_words_are_not() {
 
 #[test]
 fn a_comment_has_at_most_twenty_commands() {
-    let heard = hear(&"/lgtm\n".repeat(100));
+    let heard = in_own(&"/lgtm\n".repeat(100));
     assert_eq!(heard.len(), COMMANDS_MAX);
-    assert!(speaks(&heard) && !speaks(&hear("thanks")));
+    assert!(speaks(&heard) && !speaks(&in_own("thanks")));
     assert_eq!(
-        hear(&format!("{}\n\n/lgtm", "é".repeat(BODY_BYTES_MAX))),
+        in_own(&format!("{}\n\n/lgtm", "é".repeat(BODY_BYTES_MAX))),
         []
     );
 }
@@ -332,7 +348,7 @@ fn every_entry_is_complete_and_its_example_works() {
     for entry in help() {
         assert_eq!(entry.words.first(), Some(&entry.name));
         assert!(entry.usage.starts_with(entry.name) && entry.example.starts_with(entry.name));
-        let heard = hear(entry.example);
+        let heard = in_own(entry.example);
         assert!(
             matches!(&heard[..], [Heard { command: Ok(_), .. }]),
             "{}",
@@ -353,7 +369,7 @@ proptest! {
 
     #[test]
     fn hearing_any_text_ends_without_panic(body in "([\\PC\n\t]|/lgtm|/test |/train a=|```|<!--|> ){0,40}") {
-        for heard in hear(&body) {
+        for heard in in_own(&body) {
             prop_assert!(body.lines().nth(heard.line - 1).is_some_and(|line| line.starts_with('/')));
         }
     }
@@ -361,12 +377,12 @@ proptest! {
     #[test]
     fn nothing_is_heard_in_fences_quotes_and_comments(lines in prop::collection::vec("(/lgtm|/hold x|/approve|text|)", 0..8)) {
         let block = lines.join("\n");
-        prop_assert_eq!(hear(&format!("~~~\n{block}\n~~~\n")), vec![]);
-        prop_assert_eq!(hear(&format!("text\n\n```sh\n{block}\n```\n")), vec![]);
-        prop_assert_eq!(hear(&format!("<!--\n{block}\n-->\n")), vec![]);
+        prop_assert_eq!(in_own(&format!("~~~\n{block}\n~~~\n")), vec![]);
+        prop_assert_eq!(in_own(&format!("text\n\n```sh\n{block}\n```\n")), vec![]);
+        prop_assert_eq!(in_own(&format!("<!--\n{block}\n-->\n")), vec![]);
         let quoted: String = lines.iter().map(|line| format!("> {line}\n")).collect();
-        prop_assert_eq!(hear(&quoted), vec![]);
+        prop_assert_eq!(in_own(&quoted), vec![]);
         let indented: String = lines.iter().map(|line| format!("    {line}\n")).collect();
-        prop_assert_eq!(hear(&indented), vec![]);
+        prop_assert_eq!(in_own(&indented), vec![]);
     }
 }

@@ -20,6 +20,7 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/train"],
     any_case: true,
     is_guessed: true,
+    loose: None,
     read,
 };
 

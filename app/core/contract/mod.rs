@@ -3,6 +3,7 @@
 //! A contract says what a repository trains or serves and what must hold; nothing outside it changes that.
 //! Reading never runs, fetches or guesses anything: what the file does not say has the default that is written here.
 
+mod chatops;
 mod glob;
 pub(crate) mod reader;
 mod runtime;
@@ -21,6 +22,7 @@ pub use schema::schema;
 pub use window::Window;
 
 use crate::gate::GateRef;
+use crate::habits::Chatops;
 use crate::name::{BranchName, RepoPath, Slug};
 use crate::training::spec::RuntimeSpec;
 use std::collections::BTreeMap;
@@ -71,6 +73,8 @@ pub struct Training {
     pub checks: Vec<Check>,
     /// What starts a run.
     pub triggers: Triggers,
+    /// How commands are taken.
+    pub chatops: Chatops,
 }
 
 /// One command of training.
@@ -159,6 +163,8 @@ pub struct Check {
 pub enum CheckWhen {
     /// Every change.
     Always,
+    /// None: it is started by hand.
+    ByHand,
     /// Changes of which at least one path matches.
     RunIfChanged(String),
     /// Changes of which at least one path does not match.
@@ -172,6 +178,7 @@ impl CheckWhen {
         let matcher = |pattern: &str| regex_within_limits(pattern).ok();
         match self {
             CheckWhen::Always => true,
+            CheckWhen::ByHand => false,
             CheckWhen::RunIfChanged(pattern) => matcher(pattern)
                 .is_none_or(|regex| paths.iter().any(|path| regex.is_match(path.as_str()))),
             CheckWhen::SkipIfOnlyChanged(pattern) => matcher(pattern)
@@ -213,6 +220,26 @@ pub struct Service {
     pub checks: Vec<Check>,
     /// Path patterns that are no part of a release.
     pub ignore: Vec<String>,
+    /// How commands are taken.
+    pub chatops: Chatops,
+}
+
+impl Contract {
+    /// How commands are taken.
+    pub fn chatops(&self) -> &Chatops {
+        match self {
+            Contract::Training(training) => &training.chatops,
+            Contract::Service(service) => &service.chatops,
+        }
+    }
+
+    /// Named checks of pull requests.
+    pub fn checks(&self) -> &[Check] {
+        match self {
+            Contract::Training(training) => &training.checks,
+            Contract::Service(service) => &service.checks,
+        }
+    }
 }
 
 impl Service {

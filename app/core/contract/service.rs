@@ -22,7 +22,7 @@ const SPAN_S_MAX: u64 = 90 * 86_400;
 /// The name that the environment of pull requests has.
 const PREVIEW: &str = "preview";
 
-pub(crate) const KEYS: [&str; 7] = [
+pub(crate) const KEYS: [&str; 8] = [
     "kind",
     "models",
     "runtime",
@@ -30,6 +30,7 @@ pub(crate) const KEYS: [&str; 7] = [
     "environments",
     "checks",
     "ignore",
+    "chatops",
 ];
 pub(crate) const SERVE_KEYS: [&str; 8] = [
     "run",
@@ -64,6 +65,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
     let serve = serve(&fields, problems);
     let environments = environments(&fields, problems);
     let checks = shared::checks(&fields, problems);
+    let chatops = super::chatops::chatops(&fields, problems);
     let ignore = shared::globs(&fields, "ignore", problems);
     Some(Service {
         models: models?,
@@ -71,6 +73,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
         serve: serve?,
         environments,
         checks,
+        chatops,
         ignore,
     })
 }

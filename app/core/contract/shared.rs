@@ -325,17 +325,14 @@ fn check_when(fields: &Fields<'_>, problems: &mut Problems) -> Option<CheckWhen>
             .get(key)
             .map(|node| checked(node, &format!("`{key}`"), check, problems))
     };
-    let always = fields.get("always_run").and_then(|node| {
-        let always = boolean(node, "`always_run`", problems)?;
-        if !always {
-            problems.add(node.at, "`always_run: false` is not supported yet; what is: `run_if_changed` or `optional: true`");
-        }
-        Some(always)
-    });
+    let always = fields
+        .get("always_run")
+        .and_then(|node| boolean(node, "`always_run`", problems));
     let run_if = pattern("run_if_changed", problems);
     let skip_if = pattern("skip_if_only_changed", problems);
     match (always, run_if, skip_if) {
-        (_, None, None) => Some(CheckWhen::Always),
+        (Some(false), None, None) => Some(CheckWhen::ByHand),
+        (Some(true) | None, None, None) => Some(CheckWhen::Always),
         (None, Some(pattern), None) => pattern.map(CheckWhen::RunIfChanged),
         (None, None, Some(pattern)) => pattern.map(CheckWhen::SkipIfOnlyChanged),
         (Some(_), _, _) | (None, Some(_), Some(_)) => {

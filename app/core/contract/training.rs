@@ -18,7 +18,7 @@ const JUDGE_DIGITS_MIN: usize = 12;
 /// Hex digits of a whole digest.
 const JUDGE_DIGITS_MAX: usize = 64;
 
-pub(crate) const KEYS: [&str; 10] = [
+pub(crate) const KEYS: [&str; 11] = [
     "kind",
     "model",
     "service",
@@ -29,6 +29,7 @@ pub(crate) const KEYS: [&str; 10] = [
     "retire_judge",
     "checks",
     "triggers",
+    "chatops",
 ];
 pub(crate) const STEP_KEYS: [&str; 7] = [
     "name",
@@ -67,6 +68,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
         .and_then(|node| checked(node, "`retire_judge`", judge_digits, problems));
     let checks = shared::checks(&fields, problems);
     let triggers = triggers(&fields, problems);
+    let chatops = super::chatops::chatops(&fields, problems);
     Some(Training {
         model: model?,
         service: service?,
@@ -77,6 +79,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
         retire_judge,
         checks,
         triggers: triggers?,
+        chatops,
     })
 }
 

@@ -6,6 +6,7 @@ use crate::artifact::File;
 use crate::contract::{Contract, Problem};
 use crate::effect::Version;
 use crate::gate::Policies;
+use crate::habits::Compatibility;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug,
@@ -44,6 +45,10 @@ pub enum Query {
     Owners(RepoId, CommitSha),
     /// What a person may do in a repository.
     Permission(RepoId, Login),
+    /// Labels that the repository has.
+    Labels(RepoId),
+    /// Open milestones of the repository: number and title.
+    Milestones(RepoId),
     /// Statuses and check runs of a commit.
     Contexts(RepoId, CommitSha),
     /// Contexts that the branch's rules require.
@@ -90,6 +95,8 @@ pub enum Query {
     Environments(RepoId),
     /// Whether everything is paused.
     Pause,
+    /// Whose habits commands follow in a repository, says the server's configuration.
+    Compatibility(RepoId),
 }
 
 /// One answer; its variant fits the question's.
@@ -111,6 +118,8 @@ pub enum Answer {
     Reviews(Vec<Review>),
     Owners(Owners),
     Permission(Permission),
+    Labels(Vec<String>),
+    Milestones(Vec<(u64, String)>),
     Contexts(Vec<Context>),
     Required(Vec<String>),
     Contract(ContractAt),
@@ -130,6 +139,7 @@ pub enum Answer {
     Environment(Option<Environment>),
     Environments(Vec<Environment>),
     Pause(Option<Pause>),
+    Compatibility(Compatibility),
 }
 
 /// A repository as the installation shows it.
@@ -283,6 +293,8 @@ pub struct Context {
     pub state: ContextState,
     /// Whether our App wrote it.
     pub is_ours: bool,
+    /// Whether it is a check run; else a status.
+    pub is_run: bool,
 }
 
 /// How a context stands.
@@ -448,6 +460,10 @@ impl Ask {
         owners(id: RepoId, sha: &CommitSha) -> Owners = Query::Owners(id, sha.clone()), Owners;
         /// Answers [`Query::Permission`].
         permission(id: RepoId, login: &Login) -> Permission = Query::Permission(id, login.clone()), Permission;
+        /// Answers [`Query::Labels`].
+        labels(id: RepoId) -> Vec<String> = Query::Labels(id), Labels;
+        /// Answers [`Query::Milestones`].
+        milestones(id: RepoId) -> Vec<(u64, String)> = Query::Milestones(id), Milestones;
         /// Answers [`Query::Contexts`].
         contexts(id: RepoId, sha: &CommitSha) -> Vec<Context> = Query::Contexts(id, sha.clone()), Contexts;
         /// Answers [`Query::Required`].
@@ -494,5 +510,7 @@ impl Ask {
         environments(service: RepoId) -> Vec<Environment> = Query::Environments(service), Environments;
         /// Answers [`Query::Pause`].
         pause() -> Option<Pause> = Query::Pause, Pause;
+        /// Answers [`Query::Compatibility`].
+        compatibility(id: RepoId) -> Compatibility = Query::Compatibility(id), Compatibility;
     }
 }

@@ -10,10 +10,11 @@ use super::{Act, Given, ROUNDS_MAX, Step};
 use crate::artifact::File;
 use crate::contract;
 use crate::effect::{
-    Effect, EffectResult, EffectState, Hint, Intent, ModelFiles, Outcome, Record, Text, Version,
-    Wake,
+    Edit, Effect, EffectResult, EffectState, Hint, Intent, ModelFiles, Outcome, Record, Text,
+    Version, Wake,
 };
 use crate::gate::{self, Policies};
+use crate::habits::Compatibility;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug, VersionRef,
@@ -21,7 +22,7 @@ use crate::name::{
 use crate::owners::{Owners, OwnersFile};
 use crate::subject::run::{Cause, Phase, Run, Trigger, What};
 use crate::training::spec::{Metric, MetricValue, Trust};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex};
 
 /// A Monday, 10:00 in UTC.
@@ -182,6 +183,8 @@ fn nothing(query: &Query) -> Answer {
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Owners(..) => Answer::Owners(Owners::default()),
         Query::Permission(..) => Answer::Permission(Permission::Read),
+        Query::Labels(_) => Answer::Labels(Vec::new()),
+        Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Policies(..) => Answer::Policies(Ok(POLICIES.clone())),
@@ -201,6 +204,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
         Query::Pause => Answer::Pause(None),
+        Query::Compatibility(_) => Answer::Compatibility(Compatibility::Own),
         Query::Head(..) | Query::Changes(..) | Query::Contract(..) => {
             panic!("the test does not say: {query:?}")
         }
@@ -519,6 +523,45 @@ fn distrust(trust: Trust) -> &'static str {
     }
 }
 
+fn edit_word(edit: &Edit) -> String {
+    let signed = |sign: char, names: Vec<String>| -> Vec<String> {
+        names
+            .into_iter()
+            .map(|name| format!("{sign}{name}"))
+            .collect()
+    };
+    let both = |add: Vec<String>, remove: Vec<String>| {
+        [signed('+', add), signed('-', remove)].concat().join(" ")
+    };
+    let logins = |all: &BTreeSet<Login>| all.iter().map(ToString::to_string).collect();
+    match edit {
+        Edit::Assignees { add, remove } => {
+            format!("assignees {}", both(logins(add), logins(remove)))
+        }
+        Edit::Reviewers {
+            add,
+            logins: people,
+            teams,
+        } => {
+            let mut names: Vec<String> = logins(people);
+            names.extend(teams.iter().map(|team| format!("team {team}")));
+            let sign = if *add { '+' } else { '-' };
+            format!("reviewers {}", signed(sign, names).join(" "))
+        }
+        Edit::Labels { add, remove } => format!(
+            "labels {}",
+            both(
+                add.iter().cloned().collect(),
+                remove.iter().cloned().collect()
+            )
+        ),
+        Edit::Milestone(number) => format!("milestone {number:?}"),
+        Edit::Title(title) => format!("title {title}"),
+        Edit::Closed { not_planned } => format!("closed, not planned {not_planned}"),
+        Edit::Open => "open".to_owned(),
+    }
+}
+
 fn intent(intent: &Intent) -> String {
     match &intent.effect {
         Effect::StatusComment { text, .. } => format!("status {}", missing(text)),
@@ -545,6 +588,11 @@ fn intent(intent: &Intent) -> String {
             let message = text.data.get("message").and_then(|m| m.as_str());
             format!("reply on #{pr}: {}", message.unwrap_or(&text.template))
         }
+        Effect::Edit { edit, .. } => format!("edit {}", edit_word(edit)),
+        Effect::Status(status) => format!(
+            "post {} {}: {}",
+            status.context, status.is_success, status.description
+        ),
         Effect::Propose(propose) => {
             let replaces = propose
                 .replaces

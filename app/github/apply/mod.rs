@@ -5,6 +5,7 @@
 
 mod check;
 mod deployment;
+mod edit;
 mod labels;
 mod propose;
 mod pull;
@@ -65,6 +66,8 @@ async fn dispatch(
         Effect::Labels {
             pr, set, managed, ..
         } => labels::labels(place, *pr, set, managed).await,
+        Effect::Edit { pr, edit, .. } => edit::edit(place, *pr, edit).await,
+        Effect::Status(status) => edit::status(place, status).await,
         Effect::CheckRun(check) => {
             let summary = render(desk, &check.summary, json!({}))?;
             check::check_run(place, check, &summary, desk.public_url).await

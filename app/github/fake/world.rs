@@ -22,6 +22,11 @@ pub(in crate::github) struct World {
     pub(in crate::github) commits: BTreeMap<String, (String, Option<String>, String, String)>,
     pub(in crate::github) deployments: Vec<Value>,
     pub(in crate::github) statuses: Vec<Value>,
+    /// The issue that edits are about.
+    pub(in crate::github) issue: Value,
+    /// Whom it can be assigned to.
+    pub(in crate::github) assignable: Vec<String>,
+    pub(in crate::github) requested: Vec<String>,
     pub(in crate::github) tokens: u64,
 }
 
@@ -108,6 +113,29 @@ impl World {
             ("DELETE", ["issues", _, "labels", name]) => {
                 self.labels.retain(|label| label != name);
                 (200, json!([]))
+            }
+            ("GET", ["issues", _]) => (200, self.issue.clone()),
+            ("PATCH", ["issues", _]) => {
+                let fields = body.as_object().unwrap().clone();
+                let milestone = fields.get("milestone").cloned();
+                self.issue.as_object_mut().unwrap().extend(fields);
+                if let Some(number) = milestone.filter(|number| !number.is_null()) {
+                    self.issue["milestone"] = json!({"number": number, "title": "m"});
+                }
+                (200, self.issue.clone())
+            }
+            ("POST" | "DELETE", ["issues", _, "assignees"]) => self.assign(method, body),
+            ("GET", ["pulls", _, "requested_reviewers"]) => (
+                200,
+                json!({"users": accounts(&self.requested), "teams": []}),
+            ),
+            ("POST" | "DELETE", ["pulls", _, "requested_reviewers"]) => {
+                change(&mut self.requested, method, &body["reviewers"], &|_| true);
+                (201, json!({}))
+            }
+            ("POST", ["statuses", _]) => {
+                self.statuses.push(body.clone());
+                (201, json!({}))
             }
             ("GET", ["labels", _]) => (404, json!({"message": "Not Found"})),
             ("POST", ["labels"]) => (201, json!({})),
@@ -204,6 +232,20 @@ impl World {
             201,
             json!({"token": format!("ghs_canary.{}", self.tokens), "expires_at": "2999-01-01T00:00:00Z"}),
         )
+    }
+
+    fn assign(&mut self, method: &str, body: &Value) -> (u16, Value) {
+        let on = self.issue["assignees"].as_array().cloned();
+        let mut logins: Vec<String> = on
+            .unwrap_or_default()
+            .iter()
+            .map(|one| one["login"].as_str().unwrap().to_owned())
+            .collect();
+        let assignable = self.assignable.clone();
+        let may = |login: &String| assignable.contains(login);
+        change(&mut logins, method, &body["assignees"], &may);
+        self.issue["assignees"] = accounts(&logins);
+        (201, self.issue.clone())
     }
 
     fn comment(&mut self, body: &Value) -> (u16, Value) {
@@ -309,6 +351,22 @@ impl World {
         pull["merge_commit_sha"] = json!(sha);
         self.commit("merge", "tree-of-merge", Some("base"), "m", "bowsprit[bot]");
         (200, json!({"sha": sha, "merged": true}))
+    }
+}
+
+fn accounts(logins: &[String]) -> Value {
+    let all = logins
+        .iter()
+        .map(|login| json!({"login": login, "type": "User"}));
+    all.collect()
+}
+
+/// Names are added, as far as they may, or taken away.
+fn change(names: &mut Vec<String>, method: &str, these: &Value, may: &dyn Fn(&String) -> bool) {
+    let these: Vec<String> = serde_json::from_value(these.clone()).unwrap();
+    names.retain(|name| !these.contains(name));
+    if method == "POST" {
+        names.extend(these.into_iter().filter(may));
     }
 }
 

@@ -176,6 +176,7 @@ async fn contexts_keep_the_best_of_a_name_and_tell_ours() {
         name: name.to_owned(),
         state: ContextState::Success,
         is_ours,
+        is_run: name == "train",
     };
     assert_eq!(
         found,

@@ -1,6 +1,7 @@
 //! The rooms' behaviour against a small server: what must happen, and what must not.
 
 mod client;
+mod edit;
 mod propose;
 mod talk;
 

@@ -297,6 +297,7 @@ fn rooms(config: &Config, store: Store) -> Rooms {
         texts: Texts::load(None).unwrap(),
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
+        chatops: config.chatops.clone(),
         every: config.reconcile_every,
         github: GitHub::new(github).unwrap(),
         bot: Login::parse("bowsprit[bot]").unwrap(),

@@ -131,6 +131,7 @@ pub(crate) fn new_issue(ctx: &mut Ctx<'_>, title: &str) -> Result<Issue, Refusal
         via_app,
         labels: Vec::new(),
         assignees: Vec::new(),
+        milestone: None,
         is_open: true,
         state_reason: None,
         locked: false,
@@ -212,8 +213,10 @@ pub(crate) fn edit(ctx: &mut Ctx<'_>) -> Result<(), Refusal> {
     if let Some(names) = ctx.call.body.get("labels") {
         super::labels::replace(ctx, &strings(Some(names)))?;
     }
+    let milestone = milestone(ctx)?;
     let now = ctx.call.now;
     let issue = issue_mut(ctx)?;
+    issue.milestone = milestone.unwrap_or(issue.milestone);
     let mut changes = json!({});
     if let Some(title) = title.filter(|title| *title != issue.title) {
         changes["title"] = json!({"from": issue.title});
@@ -238,6 +241,25 @@ pub(crate) fn edit(ctx: &mut Ctx<'_>) -> Result<(), Refusal> {
         (true, Some("closed")) => set_open(ctx, false, reason),
         (false, Some("open")) => set_open(ctx, true, reason),
         (true | false, Some(_) | None) => Ok(()),
+    }
+}
+
+/// The milestone that a call names, `null` for none.
+fn milestone(ctx: &Ctx<'_>) -> Result<Option<Option<u64>>, Refusal> {
+    let Some(said) = ctx.call.body.get("milestone") else {
+        return Ok(None);
+    };
+    if said.is_null() {
+        return Ok(Some(None));
+    }
+    let number = said.as_u64();
+    let known = number.filter(|number| {
+        ctx.repo()
+            .is_ok_and(|repo| repo.milestone(*number).is_some())
+    });
+    match known {
+        Some(number) => Ok(Some(Some(number))),
+        None => Err(Refusal::invalid("Issue", "milestone", "invalid")),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod hook;
 pub(crate) mod issues;
 pub(crate) mod labels;
 pub(crate) mod merge;
+pub(crate) mod milestones;
 pub(crate) mod people;
 pub(crate) mod pulls;
 pub(crate) mod reactions;

@@ -124,6 +124,7 @@ fn empty(ctx: &Ctx<'_>, id: u64, owner: u64, name: &str) -> Repo {
         collaborators: BTreeMap::new(),
         refs: BTreeMap::new(),
         labels: Vec::new(),
+        milestones: Vec::new(),
         rules: BTreeMap::new(),
         last_number: 0,
         issues: BTreeMap::new(),

@@ -29,7 +29,7 @@ impl View<'_> {
             "state": state_name(issue.is_open), "state_reason": issue.state_reason,
             "user": self.user(issue.user), "labels": self.labels(repo, &issue.labels),
             "assignee": assignees.first(), "assignees": assignees,
-            "milestone": null, "locked": issue.locked, "active_lock_reason": null,
+            "milestone": self.milestone_of(repo, issue), "locked": issue.locked, "active_lock_reason": null,
             "comments": comments,
             "created_at": time(issue.created), "updated_at": time(issue.updated),
             "closed_at": issue.closed.map(time),

@@ -43,7 +43,7 @@ impl View<'_> {
             "number": number, "state": state_name(issue.is_open), "locked": issue.locked,
             "active_lock_reason": null,
             "title": issue.title, "body": issue.body, "user": self.user(issue.user),
-            "labels": self.labels(repo, &issue.labels), "milestone": null,
+            "labels": self.labels(repo, &issue.labels), "milestone": self.milestone_of(repo, issue),
             "assignee": assignees.first(), "assignees": assignees,
             "requested_reviewers": requested, "requested_teams": [],
             "created_at": time(issue.created), "updated_at": time(issue.updated),

@@ -2,7 +2,7 @@
 
 use super::View;
 use super::account::extend;
-use crate::state::{AccountKind, Label, Repo, Role};
+use crate::state::{AccountKind, Issue, Label, Milestone, Repo, Role};
 use crate::text::{node_id, percent_encode, time};
 use serde_json::{Value, json};
 
@@ -158,6 +158,31 @@ impl View<'_> {
             .filter_map(|id| repo.labels.iter().find(|label| label.id == *id))
             .map(|label| self.label(repo, label))
             .collect()
+    }
+
+    pub(crate) fn milestone_of(&self, repo: &Repo, issue: &Issue) -> Value {
+        let found = issue.milestone.and_then(|number| repo.milestone(number));
+        found.map_or(Value::Null, |one| self.milestone(repo, one))
+    }
+
+    pub(crate) fn milestone(&self, repo: &Repo, one: &Milestone) -> Value {
+        let url = format!("{}/milestones/{}", self.repo_api(repo), one.number);
+        let of = repo
+            .issues
+            .values()
+            .filter(|i| i.milestone == Some(one.number));
+        let (open, closed): (Vec<&Issue>, Vec<&Issue>) = of.partition(|issue| issue.is_open);
+        json!({
+            "id": one.id, "node_id": node_id("Milestone", one.id), "url": url,
+            "html_url": format!("{}/milestone/{}", self.repo_html(repo), one.number),
+            "labels_url": format!("{url}/labels"), "number": one.number,
+            "title": one.title, "description": one.description,
+            "creator": self.user(one.creator),
+            "open_issues": open.len(), "closed_issues": closed.len(),
+            "state": crate::json::issue::state_name(one.is_open),
+            "created_at": time(one.created), "updated_at": time(one.created),
+            "closed_at": null, "due_on": null,
+        })
     }
 
     pub(crate) fn collaborator(&self, account: u64, role: Role) -> Value {

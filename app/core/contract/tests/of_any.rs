@@ -1,6 +1,7 @@
 //! What holds for every contract, whatever its kind.
 
 use super::*;
+use crate::habits::{Compatibility, Switch};
 use proptest::prelude::*;
 
 #[test]
@@ -11,7 +12,7 @@ fn every_problem_is_told_at_once_with_its_place() {
         expect![[r#"
             1:1 `model` is missing in the training contract: the name of the model, such as `model: digits`
             1:1 `evaluate` is missing in the training contract: write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, or `evaluate: self` to trust the figures that training reports
-            2:1 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers)
+            2:1 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers, chatops)
             3:10 `service`: write the repository's name without its owner, both belong to the same one
             5:5 unknown key `nmae` in a step, did you mean `name`? (allowed: name, run, resources, timeout, env, secrets, network)
             5:5 `name` is missing in a step: such as `name: train`
@@ -131,6 +132,7 @@ fn schema_names_the_keys_that_the_reader_takes() {
         assert_eq!(keys(name), known, "{name}");
     };
     check("training", &training::KEYS, &[]);
+    check("chatops", &chatops::KEYS, &[]);
     check("step", &training::STEP_KEYS, &[]);
     check("judge", &training::JUDGE_KEYS, &[]);
     check("triggers", &training::TRIGGER_KEYS, &[]);
@@ -183,4 +185,35 @@ fn a_conda_file_stands_alone() {
     );
     let outside = TRAINING.replacen(python, "{conda: ../environment.yml}", 1);
     assert!(parse(&outside).is_err());
+}
+
+#[test]
+fn commands_follow_what_the_contract_says() {
+    let before = "kind: training\n";
+    let chatops = |lines: &str| format!("{before}chatops: {lines}\n");
+    let good = "{compatibility: prow, review_acts_as_lgtm: true, labels: [Tide/Low], restricted_labels: {Secret: [Ada]}, not_ours: [/assign]}";
+    trained(before, &chatops(good), expect!["fine"]);
+    let contract = parse(&TRAINING.replacen(before, &chatops(good), 1)).expect("it is fine");
+    let said = contract.chatops();
+    assert_eq!(said.compatibility, Some(Compatibility::Prow));
+    assert_eq!(said.switches.get(&Switch::ReviewActsAsLgtm), Some(&true));
+    assert!(said.labels.contains("tide/low") && said.restricted.contains_key("secret"));
+    served(
+        "kind: service\n",
+        "kind: service\nchatops: {compatibility: prow}\n",
+        expect!["fine"],
+    );
+    trained(
+        before,
+        &chatops(
+            "{compatibility: tide, raw_txt: true, sticky_approve: 1, labels: ['', 1], restricted_labels: {a: [b c]}, not_ours: [/sleep]}",
+        ),
+        expect![[r#"
+            2:26 `compatibility`: `tide` is neither `own` nor `prow`
+            2:32 unknown key `raw_txt` in `chatops`, did you mean `raw_text`? (allowed: compatibility, raw_text, review_acts_as_lgtm, review_acts_as_approve, sticky_approve, sticky_ok_to_test, fixed_order, approve_with_words, labels_by_hand, labels, restricted_labels, not_ours)
+            2:63 `sticky_approve` must be true or false
+            2:75 a label: must have 1 to 50 characters, none of them a control character
+            2:107 a person: `b c` is not a login: 1 to 64 letters, digits, `-` and `_`, perhaps followed by `[bot]`
+            2:125 `not_ours`: `/sleep` is no command of Bowsprit's, see `/help`"#]],
+    );
 }

@@ -202,7 +202,7 @@ fn steps_and_gates_are_checked() {
         "steps: []\nxsteps:\n",
         expect![[r#"
             5:8 `steps` needs at least one step
-            6:1 unknown key `xsteps` in the training contract, did you mean `steps`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers)"#]],
+            6:1 unknown key `xsteps` in the training contract, did you mean `steps`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers, chatops)"#]],
     );
     trained(
         "timeout: 30m",
@@ -239,9 +239,8 @@ fn checks_have_one_condition_and_a_name_of_their_own() {
         before,
         "- {name: a, run: [x], always_run: false}\n  - {name: a, run: [y], runtime: {python: 3.11}}",
         expect![[r#"
-        20:37 `always_run: false` is not supported yet; what is: `run_if_changed` or `optional: true`
-        21:12 `name` of a check: `a` stands here twice
-        21:25 `runtime` in a check is not supported yet; a check runs in the runtime of the contract"#]],
+            21:12 `name` of a check: `a` stands here twice
+            21:25 `runtime` in a check is not supported yet; a check runs in the runtime of the contract"#]],
     );
     trained(
         before,

@@ -1,13 +1,19 @@
 //! Acts: commands that are carried out once per comment, and the answers to all commands.
 
+use super::edits::{self, Doing, Thread};
+use super::labels;
+use super::overrides::{override_, skip};
 use super::release_acts::{promote, rollback, supersede, unhold};
-use super::run_acts::{cancel, ok_to_test, retest, train};
+use super::reviewers::{auto_cc, cc};
+use super::run_acts::{Again, cancel, ok_to_test, retest, train};
 use super::step::Seen;
+use super::telling::compare;
 use super::{ACT_AGE_MAX_MS, Pull};
 use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
-use crate::effect::Text;
+use crate::effect::{Edit, Text};
+use crate::habits::Habits;
 use crate::name::CommentId;
-use crate::subject::ask::{Ask, Comment, Permission, PullView};
+use crate::subject::ask::{Ask, Comment, Permission};
 use crate::subject::{Act, Given, answer_with, react};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -24,12 +30,27 @@ pub(super) enum Done {
     Passed,
     /// A standing word: answered with the rules.
     Standing,
+    /// Answered once the rules are known.
+    Later(Later),
+    /// GitHub carries it out: answered when the effect of this key is there.
+    Doing(String),
+    /// Several things, each with its outcome.
+    Several(Vec<Done>),
+}
+
+/// What is answered once the rules are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    /// What is missing.
+    Why,
+    /// What we show is shown again.
+    Refresh,
 }
 
 /// Comments with commands that nobody has dealt with yet.
 pub(super) fn fresh<'a>(
     act: &Act<Pull>,
-    comments: &'a [Comment],
+    (comments, habits): (&'a [Comment], &Habits),
     given: &Given<Pull>,
 ) -> Vec<(&'a Comment, Vec<Heard>)> {
     // GitHub's times have whole seconds.
@@ -44,7 +65,7 @@ pub(super) fn fresh<'a>(
     comments
         .iter()
         .filter(is_fresh)
-        .map(|comment| (comment, hear(&comment.body)))
+        .map(|comment| (comment, hear(&comment.body, habits)))
         .filter(|(_, heard)| !heard.is_empty())
         .collect()
 }
@@ -60,7 +81,7 @@ pub(super) fn on_change(
     ask: &mut Ask,
 ) -> Option<Waiting> {
     let mut waiting = Waiting::new();
-    for (comment, heard) in fresh(act, &seen.comments, given) {
+    for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
         let mut done = Vec::new();
         for one in &heard {
             done.push(match refusal(act, comment, one, ask)? {
@@ -68,7 +89,8 @@ pub(super) fn on_change(
                 None => carry_out(act, seen, comment, one, ask)?,
             });
         }
-        if done.iter().any(|d| matches!(d, Done::Standing)) {
+        let waits = |one: &Done| matches!(one, Done::Standing | Done::Later(_));
+        if done.iter().any(waits) {
             waiting.insert(comment.id, done);
         } else {
             act.state.acted.push(comment.id);
@@ -81,16 +103,16 @@ pub(super) fn on_change(
 /// Commands on an issue or a closed pull request: those that work anywhere.
 pub(super) fn outside(
     act: &mut Act<Pull>,
-    view: &PullView,
+    thread: &Thread<'_>,
     comments: &[Comment],
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
-    for (comment, heard) in fresh(act, comments, given) {
+    for (comment, heard) in fresh(act, (comments, thread.habits), given) {
         act.state.acted.push(comment.id);
         let mut done = Vec::new();
         for one in &heard {
-            done.push(match (&one.command, &view.change) {
+            done.push(match (&one.command, &thread.view.change) {
                 (Ok(Command::Say(_) | Command::OnChange(_)), None) => Done::No(format!(
                     "{} works on a pull request",
                     crate::text::code_span(&one.text)
@@ -99,7 +121,7 @@ pub(super) fn outside(
                 (Ok(Command::Say(_) | Command::OnChange(_)), Some(_)) => Done::Passed,
                 (Ok(Command::OnThread(what)), _) => match refusal(act, comment, one, ask)? {
                     Some(refused) => refused,
-                    None => on_thread(act, comment, what, ask)?,
+                    None => on_thread(act, thread, comment, what, ask)?,
                 },
                 (Err(wrong), _) => Done::No(misheard(wrong)),
             });
@@ -145,19 +167,32 @@ fn help_text() -> Text {
     )
 }
 
+/// One comment, one answer: a reaction for what is done, a reply for what was refused or asked.
 pub(super) fn reply(act: &mut Act<Pull>, comment: &Comment, done: Vec<Done>) {
     let repo = act.state.repo.clone();
-    let (mut refused, mut text, mut is_done) = (Vec::new(), None, false);
-    for one in done {
+    let (mut refused, mut text, mut keys, mut is_done) = (Vec::new(), None, Vec::new(), false);
+    let mut open = done;
+    open.reverse();
+    while let Some(one) = open.pop() {
         match one {
             Done::Yes => is_done = true,
             Done::No(why) => refused.push(why),
             Done::Told(told) => text = Some(told),
-            Done::Passed | Done::Standing => {}
+            Done::Doing(key) => keys.push(key),
+            Done::Several(more) => open.extend(more.into_iter().rev()),
+            Done::Passed | Done::Standing | Done::Later(_) => {}
         }
     }
-    if is_done && refused.is_empty() {
+    if is_done && refused.is_empty() && keys.is_empty() {
         act.intents.push(react(&repo, comment.id));
+    }
+    if !keys.is_empty() {
+        act.state.doing.push(Doing {
+            comment: comment.id,
+            by: comment.author.clone(),
+            keys,
+            is_refused: !refused.is_empty(),
+        });
     }
     if !refused.is_empty() {
         let message = refused.join("\n\n");
@@ -192,20 +227,50 @@ fn carry_out(
             Say::Hold { .. } => Done::Yes,
             Say::Unhold => unhold(act, seen, comment),
             Say::OkToTest { sha } => ok_to_test(seen, sha.as_deref()),
+            Say::OkToTestCancel => Done::Yes,
         },
-        Ok(Command::OnChange(what)) => match what {
-            OnChange::Retest => retest(act, seen, comment, &[], ask)?,
-            OnChange::Test { names } => retest(act, seen, comment, names, ask)?,
-            OnChange::Train { params } => train(act, seen, comment, params),
-            OnChange::Cancel => cancel(act, seen, &comment.author, ask)?,
-            OnChange::Supersede => supersede(act, seen, comment),
-        },
-        Ok(Command::OnThread(what)) => on_thread(act, comment, what, ask)?,
+        Ok(Command::OnChange(what)) => on_open(act, seen, comment, what, ask)?,
+        Ok(Command::OnThread(what)) => {
+            let thread = Thread {
+                view: &seen.view,
+                habits: &seen.habits,
+            };
+            on_thread(act, &thread, comment, what, ask)?
+        }
+    })
+}
+
+fn on_open(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    comment: &Comment,
+    what: &OnChange,
+    ask: &mut Ask,
+) -> Option<Done> {
+    let mut again = |act: &mut Act<Pull>, again: Again<'_>| retest(act, seen, comment, &again, ask);
+    Some(match what {
+        OnChange::Retest { required_only } => {
+            let required_only = *required_only;
+            again(act, Again::Failed { required_only })?
+        }
+        OnChange::Test { names } => again(act, Again::Named(names))?,
+        OnChange::TestByHand => again(act, Again::ByHand)?,
+        OnChange::Train { params } => train(act, seen, comment, params),
+        OnChange::Cancel => cancel(act, seen, &comment.author, ask)?,
+        OnChange::Supersede => supersede(act, seen, comment),
+        OnChange::Cc { add, logins, teams } => cc(act, comment, *add, (logins, teams)),
+        OnChange::AutoCc => auto_cc(act, seen, comment),
+        OnChange::Override { how, names } => override_(act, seen, comment, (*how, names), ask)?,
+        OnChange::Skip => skip(act, seen, comment, ask)?,
+        OnChange::Refresh => Done::Later(Later::Refresh),
+        OnChange::Why => Done::Later(Later::Why),
+        OnChange::Compare { version } => compare(act, seen, *version, ask)?,
     })
 }
 
 fn on_thread(
     act: &mut Act<Pull>,
+    thread: &Thread<'_>,
     comment: &Comment,
     what: &OnThread,
     ask: &mut Ask,
@@ -227,5 +292,21 @@ fn on_thread(
             (version.as_ref(), *model_only),
             ask,
         )?,
+        OnThread::Assign { add, logins } => edits::assign(act, comment, *add, logins),
+        OnThread::Label { add, family, names } => {
+            let (add, family) = (*add, *family);
+            let wish = labels::Wish { add, family, names };
+            labels::label(act, thread, comment, &wish, ask)?
+        }
+        OnThread::Lifecycle { add, state } => {
+            labels::lifecycle(act, thread, comment, (*add, state))
+        }
+        OnThread::Invite { add, is_first } => {
+            edits::invite(act, thread, comment, (*add, *is_first))
+        }
+        OnThread::Milestone { title } => edits::milestone(act, comment, title.as_deref(), ask)?,
+        OnThread::Retitle { title } => edits::edit(act, comment, Edit::Title(title.clone())),
+        OnThread::Close { not_planned } => edits::close(act, thread, comment, *not_planned, ask)?,
+        OnThread::Reopen => edits::reopen(act, thread, comment, ask)?,
     })
 }

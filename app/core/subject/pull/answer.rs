@@ -1,16 +1,20 @@
 //! Answers to `/lgtm` and `/approve`: whether the word counts, and if not, why.
 
-use super::acts::{Done, Waiting, fresh, reply};
+use super::acts::{Done, Later, Waiting, fresh, reply};
+use super::edits::at_github;
 use super::rules::{Rule, Standing};
 use super::step::Seen;
+use super::telling::why;
 use super::words::{Covers, Word};
 use super::{Kind, Pull};
-use crate::command::{Command, Say};
-use crate::effect::Record;
+use crate::command::{Command, Heard, Say};
+use crate::effect::{Intent, Record};
 use crate::subject::ask::Comment;
+use crate::subject::run::check;
 use crate::subject::{Act, Given};
 
-/// Answers lgtm and approve: a reaction when the word stands, a sentence when it does not.
+/// Answers lgtm and approve: a reaction when the word stands, a sentence when it does not;
+/// and what else had to wait for the rules.
 pub(super) fn answer_words(
     act: &mut Act<Pull>,
     seen: &Seen,
@@ -18,8 +22,8 @@ pub(super) fn answer_words(
     given: &Given<Pull>,
     mut waiting: Waiting,
 ) {
-    for (comment, heard) in fresh(act, &seen.comments, given) {
-        let mut refused = Vec::new();
+    for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
+        let (mut refused, mut has_word) = (Vec::new(), false);
         for one in &heard {
             match &one.command {
                 Ok(Command::Say(Say::Lgtm)) => {
@@ -29,28 +33,59 @@ pub(super) fn answer_words(
                     let words = &seen.words.approve;
                     refused.extend(why_not(seen, words, comment, rules, "approve"));
                 }
-                Ok(Command::Say(_) | Command::OnChange(_) | Command::OnThread(_)) | Err(_) => {}
+                Ok(Command::Say(Say::LgtmCancel | Say::ApproveCancel)) => {}
+                Ok(Command::Say(_) | Command::OnChange(_) | Command::OnThread(_)) | Err(_) => {
+                    continue;
+                }
             }
+            has_word = true;
         }
         act.state.acted.push(comment.id);
-        let mut done = waiting.remove(&comment.id).unwrap_or_default();
-        if refused.is_empty() {
-            done.push(Done::Yes);
-            let words = heard
-                .iter()
-                .map(|one| one.text.clone())
-                .collect::<Vec<_>>()
-                .join(", ");
-            act.records.push(Record::Event {
-                who: Some(comment.author.clone()),
-                what: crate::text::truncate(&words, 100),
-                sha: Some(seen.change.head.clone()),
-                why: format!("#{}", act.state.number),
+        let mut done: Vec<Done> = Vec::new();
+        for one in waiting.remove(&comment.id).unwrap_or_default() {
+            done.push(match one {
+                Done::Later(Later::Why) => why(rules),
+                Done::Later(Later::Refresh) => refresh(act, seen, comment),
+                other => other,
             });
+        }
+        if has_word && refused.is_empty() {
+            done.push(Done::Yes);
+            note(act, seen, comment, &heard);
         }
         done.extend(refused.into_iter().map(Done::No));
         reply(act, comment, done);
     }
+}
+
+fn note(act: &mut Act<Pull>, seen: &Seen, comment: &Comment, heard: &[Heard]) {
+    let words: Vec<String> = heard.iter().map(|one| one.text.clone()).collect();
+    act.records.push(Record::Event {
+        who: Some(comment.author.clone()),
+        what: crate::text::truncate(&words.join(", "), 100),
+        sha: Some(seen.change.head.clone()),
+        why: format!("#{}", act.state.number),
+    });
+}
+
+/// Everything that we show of the head, told once more: GitHub may show something else since.
+fn refresh(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
+    let mut views: Vec<Intent> = act
+        .intents
+        .iter()
+        .filter(|one| one.is_view)
+        .cloned()
+        .collect();
+    views.extend(
+        seen.runs
+            .iter()
+            .filter(|run| run.phase.is_final())
+            .map(|run| check::concluded(run, Vec::new())),
+    );
+    let done = views
+        .into_iter()
+        .map(|view| at_github(act, comment, view.effect));
+    Done::Several(done.collect())
 }
 
 fn why_not(

@@ -2,21 +2,28 @@
 
 mod acts;
 mod answer;
+mod edits;
+mod labels;
 mod landing;
+mod overrides;
 mod promotion;
 mod release_acts;
+mod reviewers;
 mod rules;
 mod run_acts;
 pub use rules::{Rule, Standing};
 mod status;
 mod step;
 mod talk;
+mod telling;
 mod wanted;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use edits::{DOING_MAX, Doing};
+pub use overrides::{OVERRIDES_MAX, Override};
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
@@ -39,6 +46,12 @@ pub struct Pull {
     /// Descriptions and reviews as they were first written, at most [`ORIGINALS_MAX`].
     #[serde(default)]
     pub originals: Vec<Original>,
+    /// Commands that GitHub carries out now, at most [`DOING_MAX`].
+    #[serde(default)]
+    pub doing: Vec<Doing>,
+    /// Contexts that count as green, newest last, at most [`OVERRIDES_MAX`].
+    #[serde(default)]
+    pub overrides: Vec<Override>,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -101,6 +114,8 @@ impl Pull {
             heads,
             acted: Vec::new(),
             originals: Vec::new(),
+            doing: Vec::new(),
+            overrides: Vec::new(),
             tries: 0,
             refused_ms: None,
             judged_tree: None,

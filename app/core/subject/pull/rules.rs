@@ -2,7 +2,7 @@
 
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, promotion, wanted};
+use super::{Kind, Pull, overrides, promotion, wanted};
 use crate::effect::CheckStatus;
 use crate::name::{Login, RepoPath, Slug};
 use crate::subject::Given;
@@ -122,7 +122,7 @@ pub(super) fn evaluate(
         );
         rules.push(Rule::new("trusted head", false, detail));
     } else {
-        rules.extend(checks(seen, ask)?);
+        rules.extend(checks(pull, seen, ask)?);
     }
     rules.extend(required(pull, seen, ask)?);
     rules.extend(paused(&rules, ask)?);
@@ -337,10 +337,23 @@ pub(super) fn join(people: &BTreeSet<Login>) -> String {
 }
 
 /// Runs of ours that this change needs.
-fn checks(seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
+fn checks(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
     let mut rules = Vec::new();
-    for (what, is_optional) in wanted::whats(seen, ask)? {
+    let mut whats = wanted::whats(seen, ask)?;
+    // What was started by hand counts like the rest once it is there.
+    let mut others = wanted::others(seen);
+    others.retain(|(what, _)| seen.runs.iter().any(|run| run.cause.what == *what));
+    whats.extend(others);
+    for (what, is_optional) in whats {
         let name = what.check_name();
+        if let Some(Ok(by)) = overrides::standing(pull, seen, &name) {
+            rules.push(Rule::new(
+                &format!("check `{name}`"),
+                true,
+                format!("overridden by {by}"),
+            ));
+            continue;
+        }
         let run = seen.runs.iter().find(|run| run.cause.what == what);
         let (state, detail) = match run {
             None => (Standing::Waiting, "about to start".to_owned()),
@@ -371,6 +384,19 @@ fn required(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
     }
     let contexts = ask.contexts(pull.repo.id, &seen.change.head)?;
     let rules = names.into_iter().map(|name| {
+        match overrides::standing(pull, seen, &name) {
+            Some(Ok(by)) => {
+                let detail = format!("overridden by {by}");
+                return Rule::new(&format!("required `{name}`"), true, detail);
+            }
+            Some(Err(by)) => {
+                let detail = format!(
+                    "the override of {by} was for an older base; `/override {name}` renews it"
+                );
+                return Rule::new(&format!("required `{name}`"), false, detail);
+            }
+            None => {}
+        }
         let found = contexts.iter().find(|context| context.name == name);
         let (state, detail) = match found.map(|context| context.state) {
             Some(ContextState::Success) => (Standing::Met, "green"),

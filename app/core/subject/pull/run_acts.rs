@@ -4,6 +4,7 @@ use super::acts::Done;
 use super::step::Seen;
 use super::{Pull, wanted};
 use crate::effect::{Hint, Wake};
+use crate::habits::Switch;
 use crate::name::Login;
 use crate::subject::ask::{Ask, Comment};
 use crate::subject::run::{Cause, Phase, Trigger, What};
@@ -11,6 +12,9 @@ use crate::subject::{Act, SubjectKey};
 use std::collections::BTreeMap;
 
 pub(super) fn ok_to_test(seen: &Seen, sha: Option<&str>) -> Done {
+    if seen.habits.has(Switch::StickyOkToTest) {
+        return Done::Yes;
+    }
     let head = &seen.change.head;
     match sha {
         Some(sha) if head.as_str().starts_with(sha) => Done::Yes,
@@ -26,11 +30,24 @@ pub(super) fn ok_to_test(seen: &Seen, sha: Option<&str>) -> Done {
     }
 }
 
+/// What shall run again.
+pub(super) enum Again<'a> {
+    /// What failed, and what should have run and did not.
+    Failed {
+        /// Without what is optional.
+        required_only: bool,
+    },
+    /// What is named, or `all`.
+    Named(&'a [String]),
+    /// What is required and only runs by hand.
+    ByHand,
+}
+
 pub(super) fn retest(
     act: &mut Act<Pull>,
     seen: &Seen,
     comment: &Comment,
-    names: &[String],
+    again: &Again<'_>,
     ask: &mut Ask,
 ) -> Option<Done> {
     if !seen.is_trusted {
@@ -39,51 +56,60 @@ pub(super) fn retest(
             seen.change.head.short()
         )));
     }
-    let all = wanted::whats(seen, ask)?;
-    let is_named = |what: &What| {
-        names.iter().any(|name| {
-            name == "all"
-                || *name == what.check_name()
-                || *name == what.check_name().replace("bowsprit/", "")
-        })
-    };
+    let called_for = wanted::whats(seen, ask)?;
+    let others = wanted::others(seen);
     let failed = |what: &What| {
-        seen.runs
-            .iter()
-            .find(|run| run.cause.what == *what)
-            .is_none_or(|run| matches!(run.phase, Phase::Failed | Phase::Cancelled))
+        let run = seen.runs.iter().find(|run| run.cause.what == *what);
+        run.is_none_or(|run| matches!(run.phase, Phase::Failed | Phase::Cancelled))
     };
-    let chosen: Vec<What> = all
-        .iter()
-        .map(|(what, _)| what.clone())
-        .filter(|what| {
-            if names.is_empty() {
-                failed(what)
-            } else {
-                is_named(what)
-            }
-        })
-        .collect();
-    if chosen.is_empty() {
-        let known: Vec<String> = all
+    let is_named = |what: &What, names: &[String]| {
+        let name = what.check_name();
+        let bare = name.replace("bowsprit/", "");
+        names.iter().any(|one| *one == name || *one == bare)
+    };
+    let whats = |from: &[(What, bool)], choose: &dyn Fn(&What, bool) -> bool| -> Vec<What> {
+        let chosen = from
             .iter()
+            .filter(|(what, optional)| choose(what, *optional));
+        chosen.map(|(what, _)| what.clone()).collect()
+    };
+    let chosen: Vec<What> = match again {
+        Again::Failed { required_only } => whats(&called_for, &|what, is_optional| {
+            failed(what) && !(*required_only && is_optional)
+        }),
+        Again::Named(names) => {
+            let is_all = names.iter().any(|name| name == "all");
+            let mut chosen = whats(&called_for, &|what, _| is_all || is_named(what, names));
+            chosen.extend(whats(&others, &|what, _| is_named(what, names)));
+            chosen
+        }
+        Again::ByHand => wanted::by_hand(seen),
+    };
+    if chosen.is_empty() {
+        let known = called_for.iter().chain(&others);
+        let known: Vec<String> = known
             .map(|(what, _)| format!("`{}`", what.check_name()))
             .collect();
-        let known = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
-        };
-        return Some(Done::No(if names.is_empty() {
-            "nothing has failed; `/test all` runs everything again".to_owned()
-        } else {
-            format!("no such check; this pull request has: {known}")
-        }));
+        return Some(Done::No(nothing_chosen(again, &known)));
     }
     for what in chosen {
         start(act, seen, comment, what, BTreeMap::new());
     }
     Some(Done::Yes)
+}
+
+fn nothing_chosen(again: &Again<'_>, known: &[String]) -> String {
+    match again {
+        Again::Failed { .. } => "nothing has failed; `/test all` runs everything again".to_owned(),
+        Again::ByHand => {
+            "no check here is required and has `always_run: false`; `/test <name>` runs any other"
+                .to_owned()
+        }
+        Again::Named(_) if known.is_empty() => {
+            "no such check; this pull request has: none".to_owned()
+        }
+        Again::Named(_) => format!("no such check; this pull request has: {}", known.join(", ")),
+    }
 }
 
 fn start(

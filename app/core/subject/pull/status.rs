@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Labels that are ours to put on and take off.
-const MANAGED: [&str; 5] = [
+pub(super) const MANAGED: [&str; 5] = [
     "lgtm",
     "approved",
     "do-not-merge/hold",

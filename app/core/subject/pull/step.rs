@@ -1,15 +1,17 @@
 //! One look at a pull request.
 
+use super::edits::{self, Thread};
 use super::rules::{self, Rule};
 use super::talk::Talk;
 use super::words::{self, Words};
 use super::{
-    ACTED_MAX, HEADS_MAX, HeadSeen, Kind, Pull, acts, answer, landing, promotion, status, talk,
-    wanted,
+    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, landing,
+    promotion, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
-use crate::name::{CommitSha, Login, PrNumber, RepoId, RepoPath};
+use crate::habits::Habits;
+use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
 use crate::subject::run::Run;
@@ -45,6 +47,7 @@ pub(super) struct Seen {
     /// The contract of the base.
     pub(super) contract: Option<Contract>,
     pub(super) comments: Vec<Comment>,
+    pub(super) habits: Habits,
     pub(super) words: Words,
     pub(super) is_trusted: bool,
     /// Our runs on the head, newest of each name.
@@ -85,8 +88,9 @@ fn advance(
     pull.is_open = view.is_open;
     let mut act = Act::keep(pull);
     let talk = talk::talk(&mut act.state, &view, given, ask)?;
+    edits::settle(&mut act, given);
     let Some(change) = view.change.clone() else {
-        acts::outside(&mut act, &view, &talk.comments, given, ask)?;
+        outside(&mut act, (&view, &repo.default_branch), &talk, given, ask)?;
         return Some(Some(trim(act)));
     };
     learn_heads(&mut act.state, &view, &change, given);
@@ -105,7 +109,7 @@ fn advance(
         act.state.is_open = false;
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
-        acts::outside(&mut act, &view, &talk.comments, given, ask)?;
+        outside(&mut act, (&view, &change.base), &talk, given, ask)?;
         if was_open || given.state.is_none() {
             closed(&mut act, &change, ask)?;
         }
@@ -119,15 +123,53 @@ fn advance(
     wanted::preview(&mut act, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
     landing::land(&mut act, &seen, &rules, given, ask)?;
-    answer::answer_words(&mut act, &seen, &rules, given, waiting);
     status::tell(&mut act, &seen, &rules, given, ask)?;
+    answer::answer_words(&mut act, &seen, &rules, given, waiting);
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(Some(trim(act)))
+}
+
+/// Commands where no open change is; only in a repository that has something to do with us.
+fn outside(
+    act: &mut Act<Pull>,
+    (view, branch): (&PullView, &BranchName),
+    talk: &Talk,
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<()> {
+    let id = act.state.repo.id;
+    let Some(head) = ask.head(id, branch)? else {
+        return Some(());
+    };
+    let contract = match ask.contract(id, &head)? {
+        ContractAt::Missing => return Some(()),
+        ContractAt::Good(contract, _) => Some(*contract),
+        ContractAt::Broken(_) => None,
+    };
+    let habits = habits(act.state.repo.id, contract.as_ref(), ask)?;
+    let thread = Thread {
+        view,
+        habits: &habits,
+    };
+    acts::outside(act, &thread, &talk.comments, given, ask)
+}
+
+/// How words are taken: as the contract says, over what the server says.
+fn habits(id: RepoId, contract: Option<&Contract>, ask: &mut Ask) -> Option<Habits> {
+    let server = ask.compatibility(id)?;
+    Some(match contract {
+        Some(contract) => Habits::new(server, contract.chatops()),
+        None => Habits::of(server),
+    })
 }
 
 fn trim(mut act: Act<Pull>) -> Act<Pull> {
     let extra = act.state.acted.len().saturating_sub(ACTED_MAX);
     act.state.acted.drain(..extra);
+    let extra = act.state.doing.len().saturating_sub(DOING_MAX);
+    act.state.doing.drain(..extra);
+    let extra = act.state.overrides.len().saturating_sub(OVERRIDES_MAX);
+    act.state.overrides.drain(..extra);
     let extra = act.state.heads.len().saturating_sub(HEADS_MAX);
     act.state.heads.drain(..extra);
     act
@@ -258,9 +300,10 @@ fn look(
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
     let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
-    let words = words::words(pull, &change_id, &talk.comments, &talk.reviews, &may_lift);
+    let habits = habits(id, contract.as_ref(), ask)?;
+    let words = words::words(pull, &change_id, &talk, &habits, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
-    let is_trusted = wanted::is_trusted(&view, &change, id, &words, ask)?;
+    let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?;
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
     Some(Some(Seen {
         view,
@@ -271,6 +314,7 @@ fn look(
         owners,
         contract,
         comments: talk.comments,
+        habits,
         words,
         is_trusted,
         runs,

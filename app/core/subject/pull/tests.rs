@@ -2,7 +2,9 @@
 
 mod acting;
 mod dating;
+mod editing;
 mod landing;
+mod overriding;
 mod promoting;
 mod ruling;
 mod talking;

@@ -3,8 +3,9 @@
 use super::step::Seen;
 use super::words::Words;
 use super::{Kind, Pull};
-use crate::contract::Contract;
+use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
+use crate::habits::{Habits, Switch};
 use crate::name::RepoId;
 use crate::subject::ask::{Ask, ChangeView, ContractAt, Permission, PullView};
 use crate::subject::run::{Cause, Phase, Trigger, What};
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 pub(super) fn is_trusted(
     view: &PullView,
     change: &ChangeView,
-    id: RepoId,
+    (id, habits): (RepoId, &Habits),
     words: &Words,
     ask: &mut Ask,
 ) -> Option<bool> {
@@ -26,15 +27,17 @@ pub(super) fn is_trusted(
     if !view.author.is_bot() && ask.permission(id, &view.author)? >= Permission::Write {
         return Some(true);
     }
-    for (by, _, sha) in &words.ok_to_test {
-        let names_head = sha
-            .as_ref()
-            .is_some_and(|sha| change.head.as_str().starts_with(sha.as_str()));
-        if names_head && ask.permission(id, by)? >= Permission::Write {
-            return Some(true);
+    let is_sticky = habits.has(Switch::StickyOkToTest);
+    let mut is_trusted = false;
+    for word in &words.trust {
+        let named = word.sha.as_deref();
+        let names_head = named.is_some_and(|sha| change.head.as_str().starts_with(sha));
+        let counts = word.is_cancel || is_sticky || names_head;
+        if counts && ask.permission(id, &word.by)? >= Permission::Write {
+            is_trusted = !word.is_cancel;
         }
     }
-    Some(false)
+    Some(is_trusted)
 }
 
 /// Everything that shall run for this change, and whether it is optional.
@@ -66,6 +69,29 @@ pub(super) fn whats(seen: &Seen, ask: &mut Ask) -> Option<Vec<(What, bool)>> {
         );
     }
     Some(whats)
+}
+
+/// What can run for this change beside that, and whether it is optional: checks that it does not call for, or that
+/// only run by hand.
+pub(super) fn others(seen: &Seen) -> Vec<(What, bool)> {
+    let (Some(contract), false) = (&seen.contract, seen.kind == Kind::Promotion) else {
+        return Vec::new();
+    };
+    let paths = seen.paths();
+    let idle = contract.checks().iter().filter(|c| !c.when.applies(&paths));
+    idle.map(|c| (What::Check(c.name.clone()), c.optional))
+        .collect()
+}
+
+/// Required checks that only run by hand.
+pub(super) fn by_hand(seen: &Seen) -> Vec<What> {
+    let checks = seen.contract.as_ref().map_or(&[][..], Contract::checks);
+    let by_hand = checks
+        .iter()
+        .filter(|check| check.when == CheckWhen::ByHand && !check.optional);
+    by_hand
+        .map(|check| What::Check(check.name.clone()))
+        .collect()
 }
 
 /// Why something runs again.

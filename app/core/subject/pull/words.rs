@@ -1,7 +1,9 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
+use super::talk::Talk;
 use super::{HeadSeen, Pull};
 use crate::command::{Command, Say, hear};
+use crate::habits::{Habits, Switch};
 use crate::name::{CommentId, CommitSha, Digest, Login};
 use crate::subject::ask::{Comment, Review, ReviewState};
 
@@ -38,8 +40,19 @@ pub(super) struct Words {
     pub(super) approve_cancelled: Vec<Login>,
     /// Who holds it, and why.
     pub(super) hold: Option<(Login, Option<String>)>,
-    /// Heads that somebody named as fit to run.
-    pub(super) ok_to_test: Vec<(Login, CommentId, Option<String>)>,
+    /// Words about whether its code may run, oldest first.
+    pub(super) trust: Vec<TrustWord>,
+}
+
+/// Somebody's word about whether the code may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TrustWord {
+    /// Who.
+    pub(super) by: Login,
+    /// The head that was named.
+    pub(super) sha: Option<String>,
+    /// Whether it takes trust back.
+    pub(super) is_cancel: bool,
 }
 
 struct Said {
@@ -56,17 +69,18 @@ struct Said {
 pub(super) fn words(
     pull: &Pull,
     change: &Digest,
-    comments: &[Comment],
-    reviews: &[Review],
+    talk: &Talk,
+    habits: &Habits,
     may_lift: &dyn Fn(&Login) -> bool,
 ) -> Words {
     let mut said: Vec<Said> = Vec::new();
     // The box first: commands in a review's own words come after it.
-    for review in reviews.iter().filter(|r| !r.is_bot) {
-        said.extend(from_box(review));
+    for review in talk.reviews.iter().filter(|r| !r.is_bot) {
+        said.extend(from_box(review, habits));
     }
-    for comment in comments.iter().filter(|c| !c.is_bot && !c.is_edited) {
-        said.extend(from_text(comment));
+    let texts = talk.comments.iter().filter(|c| !c.is_bot && !c.is_edited);
+    for comment in texts {
+        said.extend(from_text(comment, habits));
     }
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
@@ -79,8 +93,8 @@ pub(super) fn words(
     words
 }
 
-fn from_text(comment: &Comment) -> Vec<Said> {
-    let said = hear(&comment.body).into_iter().filter_map(|heard| {
+fn from_text(comment: &Comment, habits: &Habits) -> Vec<Said> {
+    let said = hear(&comment.body, habits).into_iter().filter_map(|heard| {
         let Ok(Command::Say(say)) = heard.command else {
             return None;
         };
@@ -96,7 +110,8 @@ fn from_text(comment: &Comment) -> Vec<Said> {
     said.collect()
 }
 
-fn from_box(review: &Review) -> Vec<Said> {
+/// What GitHub's box counts as, as far as the habits let it count.
+fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
     let words = match review.state {
         ReviewState::Approved => [Say::Lgtm, Say::Approve { sha: None }],
         ReviewState::ChangesRequested => [Say::LgtmCancel, Say::ApproveCancel],
@@ -110,7 +125,16 @@ fn from_box(review: &Review) -> Vec<Said> {
         head: review.commit.clone(),
         say,
     };
-    words.map(say).into()
+    let [lgtm, approve] = words;
+    let counted = [
+        (Switch::ReviewActsAsLgtm, lgtm),
+        (Switch::ReviewActsAsApprove, approve),
+    ];
+    counted
+        .into_iter()
+        .filter(|(switch, _)| habits.has(*switch))
+        .map(|(_, word)| say(word))
+        .collect()
 }
 
 fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
@@ -137,7 +161,16 @@ fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
         }
         Say::Hold { reason } => words.hold = Some((one.by.clone(), reason.clone())),
         Say::Unhold => words.hold = None,
-        Say::OkToTest { sha } => words.ok_to_test.push((one.by.clone(), one.id, sha.clone())),
+        Say::OkToTest { sha } => words.trust.push(TrustWord {
+            by: one.by.clone(),
+            sha: sha.clone(),
+            is_cancel: false,
+        }),
+        Say::OkToTestCancel => words.trust.push(TrustWord {
+            by: one.by.clone(),
+            sha: None,
+            is_cancel: true,
+        }),
     }
 }
 
@@ -193,6 +226,7 @@ fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::habits::Compatibility;
     use crate::name::{PrNumber, Repo, RepoId, RepoName};
 
     fn sha(digit: char) -> CommitSha {
@@ -231,9 +265,13 @@ mod tests {
     }
 
     fn stands(pull: &Pull, change: &str, comments: &[Comment]) -> Vec<(String, Covers)> {
-        let words = words(pull, &Digest::of(change.as_bytes()), comments, &[], &|_| {
-            true
-        });
+        let talk = Talk {
+            comments: comments.to_vec(),
+            reviews: Vec::new(),
+        };
+        let habits = Habits::of(Compatibility::Own);
+        let change = Digest::of(change.as_bytes());
+        let words = words(pull, &change, &talk, &habits, &|_| true);
         words
             .approve
             .into_iter()

@@ -23,7 +23,7 @@ pub(super) fn going(run: &Run, word: &str, progress: Option<f64>, tail: &[String
 }
 
 /// The check of a run that is over.
-pub(super) fn concluded(run: &Run, annotations: Vec<Annotation>) -> Intent {
+pub(in crate::subject) fn concluded(run: &Run, annotations: Vec<Annotation>) -> Intent {
     let status = match run.phase {
         Phase::Succeeded => CheckStatus::Success,
         Phase::Failed => CheckStatus::Failure,

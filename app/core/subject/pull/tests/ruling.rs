@@ -349,6 +349,7 @@ fn contexts_that_the_branch_requires_must_be_green() {
                 ContextState::Failure
             },
             is_ours: false,
+            is_run: false,
         });
         change.world.tell(
             Query::Contexts(TRAINING, sha('b')),

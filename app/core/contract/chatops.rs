@@ -1,0 +1,101 @@
+//! Reads what a contract says about commands.
+
+use super::reader::{Fields, Problems, boolean, checked, each, entries, list};
+use super::tree::{Node, shown};
+use crate::habits::{Chatops, Compatibility, Switch};
+use crate::name::Login;
+use std::collections::BTreeSet;
+
+const LABELS_MAX: usize = 200;
+/// GitHub's limit. Units: characters.
+const LABEL_CHARS_MAX: usize = 50;
+const PEOPLE_MAX: usize = 100;
+
+pub(crate) const KEYS: [&str; 12] = [
+    "compatibility",
+    "raw_text",
+    "review_acts_as_lgtm",
+    "review_acts_as_approve",
+    "sticky_approve",
+    "sticky_ok_to_test",
+    "fixed_order",
+    "approve_with_words",
+    "labels_by_hand",
+    "labels",
+    "restricted_labels",
+    "not_ours",
+];
+
+/// What stands under `chatops`, or nothing.
+pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
+    let mut chatops = Chatops::default();
+    let Some(node) = fields.get("chatops") else {
+        return chatops;
+    };
+    let Some(fields) = Fields::of(node, "`chatops`", &KEYS, problems) else {
+        return chatops;
+    };
+    let preset = |text: &str| match text {
+        "own" => Ok(Compatibility::Own),
+        "prow" => Ok(Compatibility::Prow),
+        other => Err(format!("`{}` is neither `own` nor `prow`", shown(other))),
+    };
+    chatops.compatibility = fields
+        .get("compatibility")
+        .and_then(|node| checked(node, "`compatibility`", preset, problems));
+    for switch in Switch::ALL {
+        let what = format!("`{}`", switch.key());
+        let said = fields
+            .get(switch.key())
+            .and_then(|node| boolean(node, &what, problems));
+        chatops.switches.extend(said.map(|is_on| (switch, is_on)));
+    }
+    chatops.labels = fields
+        .get("labels")
+        .and_then(|node| list(node, "`labels`", LABELS_MAX, problems))
+        .map(|items| {
+            items
+                .iter()
+                .filter_map(|one| label(one, problems))
+                .collect()
+        })
+        .unwrap_or_default();
+    let restricted = fields
+        .get("restricted_labels")
+        .and_then(|node| entries(node, "`restricted_labels`", problems));
+    for (name, people) in restricted.into_iter().flatten() {
+        let who = list(people, "people of a restricted label", PEOPLE_MAX, problems);
+        let who: BTreeSet<Login> = each(who.unwrap_or_default(), |one| {
+            let login = checked(one, "a person", Login::parse, problems)?;
+            Some(login.lower())
+        })
+        .into_iter()
+        .collect();
+        chatops.restricted.insert(name.text.to_lowercase(), who);
+    }
+    let command = |text: &str| {
+        let known = crate::command::help().iter().any(|e| e.name == text);
+        known
+            .then(|| text.to_owned())
+            .ok_or_else(|| format!("`{}` is no command of Bowsprit's, see `/help`", shown(text)))
+    };
+    chatops.not_ours = fields
+        .get("not_ours")
+        .and_then(|node| list(node, "`not_ours`", LABELS_MAX, problems))
+        .map(|items| each(items, |one| checked(one, "`not_ours`", command, problems)))
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    chatops
+}
+
+fn label(node: &Node, problems: &mut Problems) -> Option<String> {
+    let check = |text: &str| {
+        let is_good = (1..=LABEL_CHARS_MAX).contains(&text.chars().count())
+            && !text.chars().any(char::is_control);
+        is_good.then(|| text.to_lowercase()).ok_or_else(|| {
+            format!("must have 1 to {LABEL_CHARS_MAX} characters, none of them a control character")
+        })
+    };
+    checked(node, "a label", check, problems)
+}

@@ -1,0 +1,160 @@
+//! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
+
+use crate::name::Login;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose habits commands follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compatibility {
+    /// Ours.
+    #[default]
+    Own,
+    /// Prow's, where the two differ.
+    Prow,
+}
+
+/// One point in which habits differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Switch {
+    /// Commands are looked for in the raw text, at the start of any line, in code and HTML comments too.
+    RawText,
+    /// An approving review is an lgtm, one that asks for changes takes it back.
+    ReviewActsAsLgtm,
+    /// An approving review is an approval, one that asks for changes takes it back.
+    ReviewActsAsApprove,
+    /// Approval survives a push: it is of files, not of the change.
+    StickyApprove,
+    /// `/ok-to-test` needs no commit and holds for later pushes.
+    StickyOkToTest,
+    /// In one comment `/lgtm` beats `/lgtm cancel`, and `/hold cancel` beats `/hold`; else the later one counts.
+    FixedOrder,
+    /// `/approve` may be followed by any text, in which `cancel` takes it back.
+    ApproveWithWords,
+    /// The label `approved`, put on by hand, approves.
+    LabelsByHand,
+}
+
+impl Switch {
+    /// Every switch.
+    pub const ALL: [Switch; 8] = [
+        Switch::RawText,
+        Switch::ReviewActsAsLgtm,
+        Switch::ReviewActsAsApprove,
+        Switch::StickyApprove,
+        Switch::StickyOkToTest,
+        Switch::FixedOrder,
+        Switch::ApproveWithWords,
+        Switch::LabelsByHand,
+    ];
+
+    /// Its key in the contract.
+    pub fn key(self) -> &'static str {
+        match self {
+            Switch::RawText => "raw_text",
+            Switch::ReviewActsAsLgtm => "review_acts_as_lgtm",
+            Switch::ReviewActsAsApprove => "review_acts_as_approve",
+            Switch::StickyApprove => "sticky_approve",
+            Switch::StickyOkToTest => "sticky_ok_to_test",
+            Switch::FixedOrder => "fixed_order",
+            Switch::ApproveWithWords => "approve_with_words",
+            Switch::LabelsByHand => "labels_by_hand",
+        }
+    }
+
+    /// Whether it is on in a preset.
+    pub fn preset(self, preset: Compatibility) -> bool {
+        match (self, preset) {
+            (Switch::ReviewActsAsLgtm, Compatibility::Own) => true,
+            (Switch::ReviewActsAsLgtm, Compatibility::Prow) => false,
+            (Switch::ReviewActsAsApprove, Compatibility::Own | Compatibility::Prow) => true,
+            (
+                Switch::RawText
+                | Switch::StickyApprove
+                | Switch::StickyOkToTest
+                | Switch::FixedOrder
+                | Switch::ApproveWithWords
+                | Switch::LabelsByHand,
+                preset,
+            ) => preset == Compatibility::Prow,
+        }
+    }
+}
+
+/// What a contract says about commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chatops {
+    /// The preset; the server's where absent.
+    pub compatibility: Option<Compatibility>,
+    /// Switches that differ from the preset.
+    pub switches: BTreeMap<Switch, bool>,
+    /// Labels that `/label` may put on, in lower case.
+    pub labels: BTreeSet<String>,
+    /// Labels that only these people may put on or take off, in lower case.
+    pub restricted: BTreeMap<String, BTreeSet<Login>>,
+    /// Commands that another bot carries out here, with their slash.
+    pub not_ours: BTreeSet<String>,
+}
+
+/// How words are taken in one repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Habits {
+    on: BTreeSet<Switch>,
+    /// What the contract says about labels and commands of others.
+    pub chatops: Chatops,
+}
+
+impl Habits {
+    /// The server's preset, over it the contract's, over that the contract's single switches.
+    pub fn new(server: Compatibility, chatops: &Chatops) -> Habits {
+        let preset = chatops.compatibility.unwrap_or(server);
+        let is_on = |switch: &Switch| {
+            let said = chatops.switches.get(switch).copied();
+            said.unwrap_or_else(|| switch.preset(preset))
+        };
+        Habits {
+            on: Switch::ALL.into_iter().filter(is_on).collect(),
+            chatops: chatops.clone(),
+        }
+    }
+
+    /// A preset and nothing else.
+    pub fn of(preset: Compatibility) -> Habits {
+        Habits::new(preset, &Chatops::default())
+    }
+
+    /// Whether a switch is on.
+    pub fn has(&self, switch: Switch) -> bool {
+        self.on.contains(&switch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(habits: &Habits) -> String {
+        let keys = Switch::ALL.into_iter().filter(|s| habits.has(*s));
+        keys.map(Switch::key).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_contract_goes_before_the_server_and_a_switch_before_its_preset() {
+        let own = "review_acts_as_lgtm review_acts_as_approve";
+        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand";
+        assert_eq!(on(&Habits::of(Compatibility::Own)), own);
+        assert_eq!(on(&Habits::of(Compatibility::Prow)), prow);
+        let mut chatops = Chatops {
+            compatibility: Some(Compatibility::Own),
+            ..Chatops::default()
+        };
+        assert_eq!(on(&Habits::new(Compatibility::Prow, &chatops)), own);
+        chatops.switches.insert(Switch::ReviewActsAsLgtm, false);
+        chatops.switches.insert(Switch::StickyOkToTest, true);
+        assert_eq!(
+            on(&Habits::new(Compatibility::Prow, &chatops)),
+            "review_acts_as_approve sticky_ok_to_test"
+        );
+    }
+}

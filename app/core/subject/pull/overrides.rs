@@ -1,0 +1,232 @@
+//! Contexts that count as green in somebody's name: `/override`; and optional ones that are let go: `/skip`.
+
+use super::acts::Done;
+use super::edits::at_github;
+use super::step::Seen;
+use super::{Kind, Pull, wanted};
+use crate::command::Overriding;
+use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
+use crate::name::{CommitSha, Login};
+use crate::subject::Act;
+use crate::subject::ask::{Ask, Comment, ContextState, Permission};
+use crate::subject::run::Phase;
+use crate::text::code_span;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Most overrides that are remembered.
+pub const OVERRIDES_MAX: usize = 200;
+
+/// A context that counts as green.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Its name.
+    pub name: String,
+    /// Who said so.
+    pub by: Login,
+    /// For this head only.
+    pub head: CommitSha,
+    /// And for this base only, where it is not sticky.
+    pub base: Option<CommitSha>,
+    /// Whether GitHub knows it as a check run, else as a status.
+    pub is_run: bool,
+}
+
+/// Who overrides a context now; `Err` when somebody did and it has lapsed since, because the base moved.
+pub(super) fn standing<'a>(
+    pull: &'a Pull,
+    seen: &Seen,
+    name: &str,
+) -> Option<Result<&'a Login, &'a Login>> {
+    let found = pull
+        .overrides
+        .iter()
+        .rev()
+        .find(|one| one.name == name && one.head == seen.change.head)?;
+    Some(match &found.base {
+        Some(base) if *base != seen.base => Err(&found.by),
+        Some(_) | None => Ok(&found.by),
+    })
+}
+
+pub(super) fn override_(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    comment: &Comment,
+    (how, names): (Overriding, &[String]),
+    ask: &mut Ask,
+) -> Option<Done> {
+    if ask.permission(act.state.repo.id, &comment.author)? < Permission::Admin {
+        let no = "`/override` is for administrators of this repository";
+        return Some(Done::No(no.to_owned()));
+    }
+    if seen.kind == Kind::Promotion {
+        let no = "what a promotion needs cannot be overridden; a change that must pass at once is made by hand with `break_glass`";
+        return Some(Done::No(no.to_owned()));
+    }
+    if how == Overriding::Cancel {
+        return Some(cancel(act, seen, comment, names));
+    }
+    let red = red(act, seen, ask)?;
+    let unknown: Vec<String> = names
+        .iter()
+        .filter(|name| !red.contains_key(*name))
+        .map(|name| code_span(name))
+        .collect();
+    if !unknown.is_empty() {
+        let known: Vec<String> = red.keys().map(|name| code_span(name)).collect();
+        let known = match known.as_slice() {
+            [] => "nothing is red here".to_owned(),
+            [..] => format!("red or missing: {}", known.join(", ")),
+        };
+        return Some(Done::No(format!(
+            "there is nothing to override in {}; {known}",
+            unknown.join(", ")
+        )));
+    }
+    let mut done = Vec::new();
+    for name in names {
+        let one = Override {
+            name: name.clone(),
+            by: comment.author.clone(),
+            head: seen.change.head.clone(),
+            base: (how == Overriding::Once).then(|| seen.base.clone()),
+            is_run: red.get(name).copied().unwrap_or_default(),
+        };
+        let words = format!("Overridden by {}", comment.author);
+        done.push(show(act, comment, &one, (CheckStatus::Success, &words)));
+        act.state.overrides.push(one);
+    }
+    act.records.push(Record::Event {
+        who: Some(comment.author.clone()),
+        what: crate::text::truncate(&format!("overrides {}", names.join(", ")), 100),
+        sha: Some(seen.change.head.clone()),
+        why: format!("#{}", act.state.number),
+    });
+    Some(Done::Several(done))
+}
+
+fn cancel(act: &mut Act<Pull>, seen: &Seen, comment: &Comment, names: &[String]) -> Done {
+    let is_meant = |one: &Override| {
+        one.head == seen.change.head && (names.is_empty() || names.contains(&one.name))
+    };
+    let (gone, kept): (Vec<Override>, Vec<Override>) = std::mem::take(&mut act.state.overrides)
+        .into_iter()
+        .partition(is_meant);
+    act.state.overrides = kept;
+    if gone.is_empty() {
+        return Done::No("nothing of that is overridden here".to_owned());
+    }
+    let words = format!("The override was taken back by {}", comment.author);
+    let shown: Vec<Done> = gone
+        .iter()
+        .map(|one| show(act, comment, one, (CheckStatus::Failure, &words)))
+        .collect();
+    Done::Several(shown)
+}
+
+/// Names that are not green on the head, and whether each is a check run.
+fn red(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<BTreeMap<String, bool>> {
+    let id = act.state.repo.id;
+    let mut red = BTreeMap::new();
+    for name in ask.required(id, &seen.change.base)? {
+        red.insert(name, false);
+    }
+    for context in ask.contexts(id, &seen.change.head)? {
+        if context.state == ContextState::Success {
+            red.remove(&context.name);
+        } else {
+            red.insert(context.name, context.is_run);
+        }
+    }
+    for (what, _) in wanted::whats(seen, ask)? {
+        let run = seen.runs.iter().find(|run| run.cause.what == what);
+        let is_green =
+            run.is_some_and(|run| matches!(run.phase, Phase::Succeeded | Phase::Skipped));
+        if !is_green {
+            red.insert(what.check_name(), true);
+        }
+    }
+    // What shows green only because of an override that has lapsed.
+    for one in &act.state.overrides {
+        if standing(&act.state, seen, &one.name).is_some_and(|found| found.is_err()) {
+            red.insert(one.name.clone(), one.is_run);
+        }
+    }
+    Some(red)
+}
+
+fn show(
+    act: &mut Act<Pull>,
+    comment: &Comment,
+    one: &Override,
+    (status, words): (CheckStatus, &str),
+) -> Done {
+    let effect = if one.is_run {
+        Effect::CheckRun(Box::new(check(
+            act,
+            comment,
+            (&one.name, &one.head),
+            (status, words),
+        )))
+    } else {
+        Effect::Status(Box::new(Status {
+            repo: act.state.repo.clone(),
+            sha: one.head.clone(),
+            context: one.name.clone(),
+            is_success: status == CheckStatus::Success,
+            description: words.to_owned(),
+        }))
+    };
+    at_github(act, comment, effect)
+}
+
+/// A newer check run of the same name.
+fn check(
+    act: &Act<Pull>,
+    comment: &Comment,
+    (name, head): (&str, &CommitSha),
+    (status, words): (CheckStatus, &str),
+) -> CheckRun {
+    CheckRun {
+        repo: act.state.repo.clone(),
+        sha: head.clone(),
+        name: name.to_owned(),
+        external_id: format!("said-{}-{name}", comment.id),
+        status,
+        title: words.to_owned(),
+        summary: Text::new("refusal/plain", json!({ "message": words })),
+        annotations: Vec::new(),
+        page: format!("/pulls/{}/{}", act.state.repo.name, act.state.number),
+        started_ms: comment.created_ms,
+        completed_ms: Some(comment.created_ms),
+    }
+}
+
+/// Optional checks that did not pass are shown as skipped.
+pub(super) fn skip(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    comment: &Comment,
+    ask: &mut Ask,
+) -> Option<Done> {
+    let optional = wanted::whats(seen, ask)?.into_iter().filter(|(_, is)| *is);
+    let red: Vec<String> = optional
+        .filter(|(what, _)| {
+            let mut of = seen.runs.iter().filter(|run| run.cause.what == *what);
+            of.any(|run| matches!(run.phase, Phase::Failed | Phase::Cancelled))
+        })
+        .map(|(what, _)| what.check_name())
+        .collect();
+    if red.is_empty() {
+        return Some(Done::No("no optional check is red here".to_owned()));
+    }
+    let words = format!("Skipped by {}", comment.author);
+    let head = seen.change.head.clone();
+    let shown = red.iter().map(|name| {
+        let check = check(act, comment, (name, &head), (CheckStatus::Neutral, &words));
+        at_github(act, comment, Effect::CheckRun(Box::new(check)))
+    });
+    Some(Done::Several(shown.collect()))
+}

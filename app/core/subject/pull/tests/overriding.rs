@@ -1,0 +1,260 @@
+//! Checks and contexts: run again, overridden, skipped; and answers with facts.
+
+use super::editing::{check, code, done, said};
+use super::*;
+use crate::subject::ask::{Context, ContextState};
+use expect_test::expect;
+
+fn legal() -> Context {
+    Context {
+        name: "legal".to_owned(),
+        state: ContextState::Failure,
+        is_ours: false,
+        is_run: false,
+    }
+}
+
+/// `unit` is red, and so is `legal`, which the branch requires.
+fn red() -> Change {
+    let mut change = code();
+    change.ran('b', What::Check(slug("unit")), Phase::Failed);
+    change.world.tell(
+        Query::Required(TRAINING, branch("main")),
+        Answer::Required(vec!["legal".to_owned(), "late".to_owned()]),
+    );
+    let query = Query::Contexts(TRAINING, sha('b'));
+    change.world.tell(query, Answer::Contexts(vec![legal()]));
+    change
+}
+
+#[test]
+fn an_administrator_overrides_what_is_red() {
+    let mut change = red();
+    check(
+        &change,
+        "walt",
+        "/override unit",
+        expect!["reply on #7: `/override` is for administrators of this repository"],
+    );
+    check(
+        &change,
+        "root",
+        "/override unit nope",
+        expect![
+            "reply on #7: there is nothing to override in `nope`; red or missing: `late`, `legal`, `unit`"
+        ],
+    );
+    check(
+        &change,
+        "root",
+        "/override unit legal",
+        expect![[r#"
+            check unit Success: Overridden by root
+            post legal true: Overridden by root"#]],
+    );
+    let act = said(
+        &change,
+        "root",
+        "/override unit legal\n/override-sticky late",
+    );
+    let standing = |act: &Act<Pull>| -> String {
+        let rules = act.state.rules.iter();
+        let shown = rules.filter(|r| {
+            ["check `unit`", "required `legal`", "required `late`"].contains(&r.name.as_str())
+        });
+        let shown: Vec<String> = shown
+            .map(|r| format!("{:?} {}", r.state, r.detail))
+            .collect();
+        shown.join("; ")
+    };
+    assert_eq!(
+        standing(&act),
+        "Met overridden by root; Met overridden by root; Met overridden by root"
+    );
+    // The base moves: only what is sticky stays.
+    change.world.head(TRAINING, "main", 'c');
+    change
+        .world
+        .changes(TRAINING, ('c', 'b'), &[("train.py", 'b')]);
+    change.world.owners(TRAINING, 'c', OWNERS);
+    change.world.contract(TRAINING, 'c', TRAINING_TEXT);
+    let moved = change.again(Some(act.state.clone()), vec![]);
+    let lapsed = standing(&moved);
+    assert!(
+        lapsed.starts_with("Unmet")
+            && lapsed.contains(
+                "the override of root was for an older base; `/override legal` renews it"
+            )
+            && lapsed.ends_with("Met overridden by root"),
+        "{lapsed}"
+    );
+    change.says("root", "Enough.");
+    let green = Context {
+        state: ContextState::Success,
+        is_ours: true,
+        ..legal()
+    };
+    let query = Query::Contexts(TRAINING, sha('b'));
+    change.world.tell(query, Answer::Contexts(vec![green]));
+    let mut renewing = change.world.clone();
+    let renewal = comment(3, "root", "/override legal");
+    renewing.tell(
+        Query::Comments(TRAINING, PrNumber(7)),
+        Answer::Comments(vec![renewal]),
+    );
+    renewing.tell(
+        Query::Pull(TRAINING, PrNumber(7)),
+        Answer::Pull(Some(change.view.clone())),
+    );
+    renewing.tell(
+        Query::Runs(TRAINING, sha('b')),
+        Answer::Runs(change.runs.clone()),
+    );
+    let given_then = given(Some(moved.state.clone()), vec![]);
+    let renewed = drive(&renewing, |ask| {
+        step(&given_then, (TRAINING, PrNumber(7)), ask)
+    });
+    let renewed = standing(&renewed.expect("an act"));
+    assert!(renewed.contains("Met overridden by root; Met"), "{renewed}");
+    change.says("root", "/override-cancel");
+    let taken = change.again(Some(act.state), vec![]);
+    assert!(taken.state.overrides.is_empty());
+    expect![[r#"
+        check unit Failure: The override was taken back by root
+        post legal false: The override was taken back by root
+        post late false: The override was taken back by root"#]]
+    .assert_eq(&done(&taken));
+    check(
+        &red(),
+        "root",
+        "/override-cancel unit",
+        expect!["reply on #7: nothing of that is overridden here"],
+    );
+}
+
+#[test]
+fn optional_checks_are_skipped_and_others_not() {
+    let mut change = red();
+    check(
+        &change,
+        "mallory",
+        "/skip",
+        expect!["reply on #7: no optional check is red here"],
+    );
+    change.ran('b', What::Check(slug("lint")), Phase::Failed);
+    check(
+        &change,
+        "mallory",
+        "/skip",
+        expect!["check lint Neutral: Skipped by mallory"],
+    );
+}
+
+#[test]
+fn retests_choose_what_is_required_and_what_runs_by_hand() {
+    let mut change = red();
+    change.ran('b', What::Check(slug("lint")), Phase::Failed);
+    check(
+        &change,
+        "walt",
+        "/retest",
+        expect![[r#"
+            react to 1
+            wake unit at bbbbbbb
+            wake lint at bbbbbbb"#]],
+    );
+    check(
+        &change,
+        "walt",
+        "/retest-required",
+        expect![[r#"
+            react to 1
+            wake unit at bbbbbbb"#]],
+    );
+    check(
+        &change,
+        "walt",
+        "/test-manual-required",
+        expect![
+            "reply on #7: no check here is required and has `always_run: false`; `/test <name>` runs any other"
+        ],
+    );
+    let text = TRAINING_TEXT.replace(
+        "checks:\n",
+        "checks:\n  - {name: slow, run: [x], always_run: false}\n  - {name: docs, run: [x], run_if_changed: md}\n",
+    );
+    change.world.contract(TRAINING, 'a', &text);
+    check(
+        &change,
+        "walt",
+        "/test-manual-required",
+        expect![[r#"
+            react to 1
+            wake slow at bbbbbbb"#]],
+    );
+    check(
+        &change,
+        "walt",
+        "/test docs",
+        expect![[r#"
+            react to 1
+            wake docs at bbbbbbb"#]],
+    );
+    assert_eq!(change.rule("check `slow`"), "", "it is not waited for");
+    change.ran('b', What::Check(slug("slow")), Phase::Failed);
+    assert!(
+        change.rule("check `slow`").starts_with("Unmet"),
+        "once run, it counts"
+    );
+}
+
+#[test]
+fn why_tells_what_is_missing_and_refresh_shows_it_again() {
+    let change = code();
+    check(
+        &change,
+        "mallory",
+        "/why",
+        expect!["reply on #7: comments/why"],
+    );
+    let act = said(&change, "mallory", "/refresh");
+    let again: Vec<&str> = act
+        .intents
+        .iter()
+        .filter(|one| one.key.starts_with("act:"))
+        .map(|one| if one.is_view { "view" } else { "once" })
+        .collect();
+    // Status comment, labels, and the checks of three runs.
+    assert_eq!(again, ["once"; 5]);
+}
+
+#[test]
+fn figures_stand_beside_those_of_a_version() {
+    let mut change = Change::proposal();
+    let versions = vec![version(7, "new"), version(6, "old"), version(5, "older")];
+    let query = Query::Versions(SERVICE, slug("digits"));
+    change.world.tell(query, Answer::Versions(versions));
+    let told = |body: &str| {
+        let act = said(&change, "mallory", body);
+        let texts = act.intents.iter().filter_map(|one| match &one.effect {
+            crate::effect::Effect::Reply { text, .. } => Some(text.data.clone()),
+            _ => None,
+        });
+        texts.last().expect("an answer")
+    };
+    let data = told("/compare");
+    assert_eq!(
+        (&data["here"], &data["there"]),
+        (&"v7".into(), &"v6".into())
+    );
+    assert_eq!(data["rows"][0]["name"], "accuracy");
+    assert_eq!(told("/compare v5")["there"], "v5");
+    let no = told("/compare v9")["message"].to_string();
+    assert!(no.contains("there are: v6, v5"), "{no}");
+    check(
+        &code(),
+        "mallory",
+        "/compare",
+        expect!["reply on #7: no run of this head has figures yet; `/train` starts one"],
+    );
+}
