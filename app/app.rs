@@ -122,7 +122,8 @@ async fn rooms(
     })
 }
 
-fn github(config: &Config) -> anyhow::Result<GitHub> {
+/// The client of the configured GitHub; it is not asked yet. Errors: a key, address or certificate that cannot be used.
+pub fn github(config: &Config) -> anyhow::Result<GitHub> {
     let ca_pem = config
         .github
         .ca_file
