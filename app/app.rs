@@ -135,7 +135,8 @@ async fn cluster(config: &Config) -> anyhow::Result<Option<Cluster>> {
     }
 }
 
-fn github(config: &Config) -> anyhow::Result<GitHub> {
+/// The client of the configured GitHub; it is not asked yet. Errors: a key, address or certificate that cannot be used.
+pub fn github(config: &Config) -> anyhow::Result<GitHub> {
     let ca_pem = config
         .github
         .ca_file

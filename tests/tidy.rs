@@ -2,10 +2,9 @@
 //!
 //! `UPDATE=1 cargo test --test tidy` writes the generated pages.
 
-use bowsprit::github::calls::CALLS;
-use bowsprit::github::event::EVENTS;
 use bowsprit::text::Texts;
 use bowsprit_core::effect::Text;
+use bowsprit_core::rbac::{Place, rules_yaml};
 use regex::Regex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,19 +234,9 @@ struct Manifest {
 #[test]
 fn the_app_asks_for_what_it_uses_and_no_more() {
     let manifest: Manifest = serde_saphyr::from_str(&read("app.yml")).expect("a manifest");
-    let events: BTreeSet<String> = EVENTS.iter().map(|event| (*event).to_owned()).collect();
-    assert_eq!(manifest.default_events, events);
-    let mut needed: BTreeMap<String, String> = BTreeMap::new();
-    for call in CALLS {
-        let Some(permission) = call.permission else {
-            continue;
-        };
-        let level = needed.entry(permission.to_owned()).or_default();
-        if level != "write" {
-            *level = call.level.to_owned();
-        }
-    }
-    assert_eq!(manifest.default_permissions, needed);
+    let needed = bowsprit::github::own::needed();
+    assert_eq!(manifest.default_events, needed.events);
+    assert_eq!(manifest.default_permissions, needed.permissions);
 }
 
 /// The samples: template and file.
@@ -306,21 +295,37 @@ fn every_text_has_a_template() {
     nothing(&problems);
 }
 
+/// The schema of the chart's values, with the server's keys as they are now.
+fn schema_of_values() -> String {
+    let mut schema: serde_json::Value =
+        serde_json::from_str(&read("helm/values.schema.json")).expect("JSON");
+    schema["properties"]["config"] = bowsprit::config::reference::reference_schema();
+    serde_json::to_string_pretty(&schema).expect("JSON") + "\n"
+}
+
 #[test]
 fn generated_pages_are_current() {
     let schema = serde_json::to_string_pretty(&bowsprit_core::contract::schema()).expect("JSON");
-    let pages = [
-        ("docs/COMMANDS.md", bowsprit_core::command::help_markdown()),
+    let mut pages = vec![
         (
-            "docs/CONFIGURATION.md",
+            "docs/COMMANDS.md".to_owned(),
+            bowsprit_core::command::help_markdown(),
+        ),
+        (
+            "docs/CONFIGURATION.md".to_owned(),
             bowsprit::config::reference::reference_markdown(),
         ),
-        ("docs/contract.schema.json", schema + "\n"),
+        ("docs/contract.schema.json".to_owned(), schema + "\n"),
+        ("helm/values.schema.json".to_owned(), schema_of_values()),
     ];
+    for place in Place::ALL {
+        let path = format!("helm/rules/{}.yaml", place.word());
+        pages.push((path, rules_yaml(place)));
+    }
     let is_update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
     let mut problems = Vec::new();
     for (path, wanted) in pages {
-        let file: PathBuf = root().join(path);
+        let file: PathBuf = root().join(&path);
         if is_update {
             std::fs::write(&file, &wanted).unwrap_or_else(|error| panic!("{path}: {error}"));
         } else if std::fs::read_to_string(&file).ok().as_deref() != Some(wanted.as_str()) {

@@ -6,6 +6,7 @@
 pub mod client;
 mod contract;
 pub mod demo;
+mod doctor;
 mod get;
 mod invoke;
 mod keys;
@@ -65,6 +66,8 @@ struct RemoteArgs {
 enum Verb {
     /// Run the bot
     Server(server::Server),
+    /// Look at what the server needs, and say what to do where something is wrong
+    Doctor(doctor::Doctor),
     /// Try everything on this machine: a GitHub stand-in, the bot, a pair to play with
     Demo(demo::Demo),
     /// Play the tour against a demo that runs
@@ -186,6 +189,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
     } = line;
     match verb {
         Verb::Server(args) => wait(server::run(args)),
+        Verb::Doctor(args) => wait(doctor::run(args, is_json)),
         Verb::Demo(args) => logged(demo::run(args, is_json)),
         Verb::Tour(args) => logged(demo::run_tour(args, is_json)),
         Verb::Hub(passed) | Verb::Agent(passed) => {
@@ -241,6 +245,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         Verb::Deliveries(verb) => queues::run(queues::Queue::Deliveries, verb, &remote).await?,
         Verb::Effects(verb) => queues::run(queues::Queue::Effects, verb, &remote).await?,
         Verb::Server(_)
+        | Verb::Doctor(_)
         | Verb::Demo(_)
         | Verb::Tour(_)
         | Verb::Hub(_)

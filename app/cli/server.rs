@@ -73,18 +73,24 @@ async fn ctrl_c() {
 
 /// The configuration; every problem is told with its place. `None`: there was one.
 pub(super) fn load(path: Option<&Path>) -> Option<Config> {
-    let texts = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    match Config::load(path, std::env::vars_os().filter_map(texts)) {
+    match read(path) {
         Ok(config) => Some(config),
         Err(problems) => {
             for problem in &problems {
-                out::error(&told(path, problem));
+                out::error(problem);
             }
             None
         }
     }
+}
+
+/// The configuration. Errors: every problem, with its place.
+pub(super) fn read(path: Option<&Path>) -> Result<Config, Vec<String>> {
+    let texts = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let found = Config::load(path, std::env::vars_os().filter_map(texts));
+    found.map_err(|problems| problems.iter().map(|problem| told(path, problem)).collect())
 }
 
 /// A problem with file and line, as editors and terminals understand it.

@@ -1,5 +1,6 @@
 //! Every key of the configuration, as CONFIGURATION.md shows it. A test holds it against what the reader asks for.
 
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// One key: its name, its default, what it is.
@@ -101,4 +102,72 @@ pub fn reference_markdown() -> String {
         let _ = writeln!(page, "| `{}` | {default} | {} |", key.name, key.what);
     }
     page
+}
+
+/// The keys as a JSON schema of nested tables, as the chart takes them: an unknown key is refused before anything is installed.
+pub fn reference_schema() -> Value {
+    let mut root = json!({});
+    for key in REFERENCE {
+        let mut at = &mut root;
+        for part in parts(key.name) {
+            table(at);
+            // A part that a person names stands for any key.
+            at = match part.starts_with('<') {
+                true => &mut at["additionalProperties"],
+                false => &mut at["properties"][part],
+            };
+        }
+        *at = json!({
+            "description": key.what,
+            "items": {"type": "string"},
+            "type": ["string", "integer", "boolean", "array"],
+        });
+    }
+    root
+}
+
+fn table(at: &mut Value) {
+    if at["type"] != "object" {
+        *at = json!({"type": "object", "additionalProperties": false, "properties": {}});
+    }
+}
+
+/// `secrets."<owner/name>".<NAME>` without its quotes.
+fn parts(name: &str) -> impl Iterator<Item = &str> {
+    // No key has a dot within quotes.
+    name.split('.').map(|part| part.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_holds_every_key_and_refuses_others() {
+        let schema = reference_schema();
+        let github = &schema["properties"]["github"];
+        assert_eq!(github["additionalProperties"], false);
+        let of = |key: &str| {
+            REFERENCE
+                .iter()
+                .find(|one| one.name == key)
+                .map(|one| one.what)
+        };
+        let app = &github["properties"]["app_id"]["description"];
+        assert_eq!(app.as_str(), of("github.app_id"));
+        let secret = &schema["properties"]["secrets"]["additionalProperties"];
+        assert_eq!(secret["type"], "object");
+        let value = &secret["additionalProperties"]["description"];
+        assert_eq!(value.as_str(), of("secrets.\"<owner/name>\".<NAME>"));
+        for key in REFERENCE {
+            let mut at = &schema;
+            for part in parts(key.name) {
+                at = match part.starts_with('<') {
+                    true => &at["additionalProperties"],
+                    false => &at["properties"][part],
+                };
+            }
+            assert_eq!(at["description"], key.what, "{}", key.name);
+        }
+    }
 }

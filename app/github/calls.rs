@@ -23,6 +23,7 @@ macro_rules! calls {
 #[rustfmt::skip]
 pub const CALLS: &[Called] = calls! {
     "GET" "/app" None, "read";
+    "GET" "/app/hook/config" None, "read";
     "GET" "/app/hook/deliveries" None, "read";
     "POST" "/app/hook/deliveries/{}/attempts" None, "write";
     "GET" "/app/installations" None, "read";

@@ -12,6 +12,7 @@ pub mod calls;
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod own;
 pub mod place;
 pub mod read;
 mod transport;

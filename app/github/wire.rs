@@ -11,11 +11,26 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct App {
     pub(crate) id: u64,
     pub(crate) slug: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AppInFull {
+    pub(crate) slug: String,
+    #[serde(default)]
+    pub(crate) permissions: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) events: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Hook {
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -477,7 +477,8 @@ fn git(dir: &Path, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
+/// The hub of a story, whose App sends to the bot at `bot`.
+pub(crate) fn hub_config(dir: &Path, bot: &str) -> bowsprit_hub::Config {
     let mut config = bowsprit_hub::Config::new(dir.join("hub"), ADMIN);
     config.people = PEOPLE
         .map(|login| PersonConfig {
@@ -521,7 +522,8 @@ fn record_file() -> Option<PathBuf> {
     Some(dir.join(format!("{story}.jsonl")))
 }
 
-fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
+/// Writes the bot's configuration and its secrets; says where.
+pub(crate) fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
     std::fs::write(dir.join("app.pem"), &key().private_pem).expect("a file");
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");

@@ -8,6 +8,7 @@ mod approval;
 mod comments;
 mod crash;
 mod deliveries;
+mod doctor;
 mod door;
 mod forks;
 mod harness;

@@ -1,0 +1,235 @@
+//! Looks at the cluster as the server sees it: with the server's own account, so that it finds what the server would.
+
+use crate::cli::client::Client as Http;
+use crate::cluster::{Cluster, Trouble, TroubleKind};
+use crate::config::{Backend, Config};
+use bowsprit_core::doctor::{self, Finding, NamespaceSeen, QuotaSeen};
+use bowsprit_core::rbac::{self, Place, Rule};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::Method;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
+use k8s_openapi::api::networking::v1::IngressClass;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Api, ListParams, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt as _};
+use std::collections::BTreeSet;
+
+/// Questions to the API server at once.
+const QUESTIONS_AT_ONCE: usize = 8;
+/// The annotations of default classes. Source: Kubernetes, "Storage Classes" and "Ingress".
+const DEFAULTS: [&str; 2] = [
+    "storageclass.kubernetes.io/is-default-class",
+    "ingressclass.kubernetes.io/is-default-class",
+];
+
+/// Everything of the cluster.
+pub(super) async fn look(config: &Config) -> Vec<Finding> {
+    let cluster = match Cluster::open(&config.cluster).await {
+        Ok(cluster) => cluster,
+        Err(error) => return vec![doctor::version(Err(&format!("{error:#}")))],
+    };
+    let client = cluster.client();
+    let version = client.apiserver_version().await.map_err(words);
+    let finding = doctor::version(match &version {
+        Ok(found) => Ok((found.major.as_str(), found.minor.as_str())),
+        Err(error) => Err(error),
+    });
+    if version.is_err() {
+        // Everything else would only say the same again.
+        return vec![finding];
+    }
+    let mut findings = vec![finding];
+    for (name, place) in namespaces(config) {
+        findings.push(doctor::namespace(
+            name,
+            place,
+            &namespace(&client, name).await,
+        ));
+        findings.push(rights(&client, name, place).await);
+        findings.push(quota(&cluster, name).await);
+    }
+    findings.push(classes::<StorageClass>(&client, "storage classes").await);
+    findings.push(classes::<IngressClass>(&client, "ingress classes").await);
+    for host in registries(config) {
+        findings.push(registry(&host).await);
+    }
+    findings
+}
+
+/// The namespaces that are used, each with what happens in it.
+fn namespaces(config: &Config) -> Vec<(&str, Place)> {
+    let cluster = &config.cluster;
+    let mut all = Vec::new();
+    if config.runs.backend == Backend::Kubernetes {
+        all.push((cluster.namespace.as_str(), Place::Runs));
+        all.push((cluster.untrusted_namespace.as_str(), Place::Runs));
+        all.push((cluster.build_namespace.as_str(), Place::Builds));
+    }
+    all
+}
+
+async fn namespace(client: &Client, name: &str) -> NamespaceSeen {
+    match Api::<Namespace>::all(client.clone()).get(name).await {
+        Ok(found) => NamespaceSeen::There(found.metadata.labels.unwrap_or_default()),
+        Err(error) => match Trouble::of(error) {
+            trouble if trouble.kind == TroubleKind::Missing => NamespaceSeen::Missing,
+            trouble => NamespaceSeen::Hidden(trouble.message),
+        },
+    }
+}
+
+/// Asks for every verb of the place's rules.
+async fn rights(client: &Client, namespace: &str, place: Place) -> Finding {
+    let questions =
+        rbac::rules(place).flat_map(|rule| rule.verbs.iter().map(move |verb| (rule, *verb)));
+    let asked: Result<Vec<_>, kube::Error> =
+        stream::iter(questions)
+            .map(|(rule, verb)| async move {
+                Ok((rule, verb, may(client, namespace, rule, verb).await?))
+            })
+            .buffered(QUESTIONS_AT_ONCE)
+            .try_collect()
+            .await;
+    match asked {
+        Ok(asked) => doctor::rights(namespace, Ok(&asked)),
+        Err(error) => doctor::rights(namespace, Err(&words(error))),
+    }
+}
+
+async fn may(
+    client: &Client,
+    namespace: &str,
+    rule: &Rule,
+    verb: &str,
+) -> Result<bool, kube::Error> {
+    let (resource, subresource) = match rule.resource.split_once('/') {
+        Some((resource, below)) => (resource, Some(below.to_owned())),
+        None => (rule.resource, None),
+    };
+    let review = SelfSubjectAccessReview {
+        metadata: ObjectMeta::default(),
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.to_owned()),
+                group: Some(rule.group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource,
+                verb: Some(verb.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            non_resource_attributes: None,
+        },
+        status: None,
+    };
+    let answer = Api::<SelfSubjectAccessReview>::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+async fn quota(cluster: &Cluster, namespace: &str) -> Finding {
+    let all = cluster.all::<ResourceQuota>(namespace);
+    let found = all.list(&ListParams::default()).await;
+    let lines = match found {
+        Ok(found) => found.items.into_iter().flat_map(lines).collect::<Vec<_>>(),
+        Err(error) => return doctor::quota(namespace, Err(&words(error))),
+    };
+    doctor::quota(namespace, Ok(&lines))
+}
+
+fn lines(quota: ResourceQuota) -> Vec<QuotaSeen> {
+    let status = quota.status.unwrap_or_default();
+    let used = status.used.unwrap_or_default();
+    let hard = status.hard.unwrap_or_default().into_iter();
+    hard.map(|(resource, hard)| QuotaSeen {
+        used: used
+            .get(&resource)
+            .map_or("0".to_owned(), |used| used.0.clone()),
+        resource,
+        hard: hard.0,
+    })
+    .collect()
+}
+
+async fn classes<K>(client: &Client, what: &str) -> Finding
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let found = Api::<K>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
+    match found {
+        Ok(found) => {
+            let shown = found.items.iter().map(|one| {
+                let notes = one.annotations();
+                let is_default = |key| notes.get(key).is_some_and(|value| value == "true");
+                (one.name_any(), DEFAULTS.iter().any(|key| is_default(*key)))
+            });
+            doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), None)
+        }
+        Err(error) => doctor::classes(what, Err(&words(error)), None),
+    }
+}
+
+/// The registries of the images that are configured.
+fn registries(config: &Config) -> BTreeSet<String> {
+    let cluster = &config.cluster;
+    let images = [&cluster.base_image, &cluster.agent_image];
+    images
+        .into_iter()
+        .flatten()
+        .map(|image| host(image).to_owned())
+        .collect()
+}
+
+/// The registry in an image's name. Source: the distribution project, "reference" (a first part with a dot or a port is a host).
+fn host(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        Some(_) | None => "registry-1.docker.io",
+    }
+}
+
+async fn registry(host: &str) -> Finding {
+    let is_here = ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|start| host.starts_with(start));
+    let scheme = if is_here { "http" } else { "https" };
+    let answered = async {
+        let http = Http::new(&format!("{scheme}://{host}"), None)?;
+        let answer = http.call(Method::GET, "/v2/", None).await?;
+        anyhow::Ok(answer.status.as_u16())
+    };
+    match answered.await {
+        Ok(status) => doctor::registry(host, Ok(status)),
+        Err(error) => doctor::registry(host, Err(&format!("{error:#}"))),
+    }
+}
+
+fn words(error: kube::Error) -> String {
+    Trouble::of(error).message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_the_first_part_of_a_name_that_is_a_host() {
+        for (image, wanted) in [
+            ("r.example.org/team/a@sha256:1", "r.example.org"),
+            ("r:5000/a", "r:5000"),
+            ("localhost/a", "localhost"),
+            ("library/python", "registry-1.docker.io"),
+            ("python", "registry-1.docker.io"),
+        ] {
+            assert_eq!(host(image), wanted, "{image}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Looks at the machine of the server, and at GitHub from there.
+
+use crate::app;
+use crate::config::{Backend, Config};
+use crate::github::client::GitHub;
+use crate::github::own;
+use bowsprit_core::doctor::{self, Disk, Finding};
+use nix::sys::statvfs::statvfs;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+
+/// How long a program may take to say its version.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// Prints the version where both modules that runtimes are made with are there.
+const PYTHON: &str = "import ensurepip, venv, platform; print(platform.python_version())";
+
+/// Everything of the machine, then GitHub.
+pub(super) async fn look(config: &Config) -> Vec<Finding> {
+    let is_here = [config.runs.backend, config.releases.backend].contains(&Backend::Local);
+    let mut findings = vec![
+        git().await,
+        python(is_here).await,
+        confinement(is_here),
+        doctor::disk(disk(config)),
+    ];
+    findings.extend(github(config).await);
+    findings
+}
+
+/// The system's git.
+pub(super) async fn git() -> Finding {
+    doctor::git(said("git", &["--version"]).await.ok().as_deref())
+}
+
+async fn python(is_needed: bool) -> Finding {
+    if !is_needed {
+        return doctor::python(false, Err(""));
+    }
+    let found = said("python3", &["-c", PYTHON]).await;
+    doctor::python(true, found.as_deref().map_err(String::as_str))
+}
+
+fn confinement(is_needed: bool) -> Finding {
+    let shortfall = is_needed.then(|| bowsprit_agent::confine::look().shortfall);
+    doctor::confinement(is_needed, shortfall.flatten().as_deref())
+}
+
+fn disk(config: &Config) -> Option<Disk> {
+    let found = statvfs(&config.state_dir).ok()?;
+    let of = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+    Some(Disk {
+        free: of(found.blocks_available()),
+        all: of(found.blocks()),
+        keep_percent: config.limits.disk_free_percent,
+        keep_bytes: config.limits.disk_free_bytes,
+    })
+}
+
+async fn github(config: &Config) -> Vec<Finding> {
+    let needed = own::needed();
+    let github = match app::github(config) {
+        Ok(github) => github,
+        Err(error) => return vec![doctor::app(Err(&format!("{error:#}")), &needed)],
+    };
+    let found = github.app_in_full().await.map_err(|error| error.words());
+    let app = doctor::app(found.as_ref().map_err(String::as_str), &needed);
+    if found.is_err() {
+        // The other answers would only say the same again.
+        return vec![app];
+    }
+    vec![
+        app,
+        installations(&github).await,
+        webhook(&github, &config.public_url).await,
+    ]
+}
+
+async fn installations(github: &GitHub) -> Finding {
+    match github.installations().await {
+        Ok(all) => {
+            let suspended = all.iter().filter(|one| one.is_suspended).count();
+            doctor::installations(Ok((all.len(), suspended)))
+        }
+        Err(error) => doctor::installations(Err(&error.words())),
+    }
+}
+
+async fn webhook(github: &GitHub, public_url: &str) -> Finding {
+    match github.webhook_url().await {
+        Ok(found) => doctor::webhook(Ok(found.as_deref()), public_url),
+        Err(error) => doctor::webhook(Err(&error.words()), public_url),
+    }
+}
+
+/// The first line that a program prints. Errors: it is not there, fails or does not end, in words.
+async fn said(program: &str, args: &[&str]) -> Result<String, String> {
+    let run = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    match tokio::time::timeout(ANSWER_WAIT, run).await {
+        Ok(Ok(output)) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            Ok(text.lines().next().unwrap_or_default().to_owned())
+        }
+        Ok(Ok(output)) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let last = text.lines().last().unwrap_or("it fails").trim();
+            Err(format!(
+                "{program}: {}",
+                bowsprit_core::text::clean_line(last)
+            ))
+        }
+        Ok(Err(_)) => Err(format!("there is no {program}")),
+        Err(_) => Err(format!("{program} does not answer")),
+    }
+}

@@ -1,0 +1,150 @@
+//! What the bot does at an API server, as rules of RBAC: the chart grants these and no others, and the doctor asks for each.
+
+use std::fmt::Write as _;
+
+/// A kind of namespace, or the cluster as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Where runs train: the trusted and the untrusted namespace.
+    Runs,
+    /// Where images are built.
+    Builds,
+    /// Where models are served.
+    Environments,
+    /// All namespaces: only where each environment has one of its own, which the bot makes.
+    Cluster,
+}
+
+impl Place {
+    /// Every place.
+    pub const ALL: [Place; 4] = [
+        Place::Runs,
+        Place::Builds,
+        Place::Environments,
+        Place::Cluster,
+    ];
+
+    /// Its name in file names and words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Place::Runs => "runs",
+            Place::Builds => "builds",
+            Place::Environments => "environments",
+            Place::Cluster => "cluster",
+        }
+    }
+}
+
+/// One resource, and what is done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Where.
+    pub places: &'static [Place],
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// In plural, with a subresource behind a slash.
+    pub resource: &'static str,
+    /// In the words of RBAC.
+    pub verbs: &'static [&'static str],
+    /// What for.
+    pub why: &'static str,
+}
+
+macro_rules! rules {
+    ($([$($place:ident),*] $group:literal $resource:literal [$($verb:ident),*] $why:literal;)*) => {
+        &[$(Rule {
+            places: &[$(Place::$place),*],
+            group: $group,
+            resource: $resource,
+            verbs: &[$(stringify!($verb)),*],
+            why: $why,
+        }),*]
+    };
+}
+
+/// The rules. `create` stands beside `patch`, since a server-side apply that makes an object needs both.
+#[rustfmt::skip]
+pub const RULES: &[Rule] = rules! {
+    [Runs, Builds] "batch" "jobs" [create, delete, get, list, patch, watch] "stages of runs and builds of images";
+    [Runs, Builds, Environments, Cluster] "" "pods" [get, list, watch] "why something waits or has failed";
+    [Runs, Builds, Environments, Cluster] "" "pods/log" [get] "logs for people";
+    [Runs, Builds, Environments, Cluster] "" "events" [list] "what the scheduler and the kubelet say";
+    [Runs] "" "secrets" [create, delete, patch] "the one-run token; never read back";
+    [Builds] "" "configmaps" [create, delete, patch] "what is built";
+    [Environments, Cluster] "apps" "deployments" [create, delete, get, list, patch, watch] "servers with their gateway";
+    [Environments, Cluster] "" "services" [create, delete, get, list, patch] "the address that stays";
+    [Environments, Cluster] "" "serviceaccounts" [create, delete, get, list, patch] "who a server is: nobody with rights";
+    [Environments, Cluster] "" "configmaps" [create, delete, get, list, patch] "what a gateway shall serve";
+    [Environments, Cluster] "" "secrets" [create, delete, get, list, patch] "the keys of an environment";
+    [Environments, Cluster] "autoscaling" "horizontalpodautoscalers" [create, delete, get, list, patch] "how many servers";
+    [Environments, Cluster] "policy" "poddisruptionbudgets" [create, delete, get, list, patch] "servers that stay while nodes are drained";
+    [Environments, Cluster] "networking.k8s.io" "networkpolicies" [create, delete, get, list, patch] "who may call a server";
+    [Environments, Cluster] "networking.k8s.io" "ingresses" [create, delete, get, list, patch] "the address outside";
+    [Cluster] "" "namespaces" [create, delete, get, list, patch] "a namespace for each environment";
+    [Runs, Builds, Environments] "" "namespaces" [get] "`bowsprit doctor`: the labels of Pod Security";
+    [Runs, Builds, Environments] "" "resourcequotas" [list] "`bowsprit doctor`: how much room is left";
+};
+
+/// The rules of a place, in the order of the table.
+pub fn rules(place: Place) -> impl Iterator<Item = &'static Rule> {
+    RULES
+        .iter()
+        .filter(move |rule| rule.places.contains(&place))
+}
+
+/// The rules of a place as they stand in a Role, each with what it is for.
+pub fn rules_yaml(place: Place) -> String {
+    let mut text = String::new();
+    for rule in rules(place) {
+        // Writing into a text cannot fail.
+        let _ = writeln!(
+            text,
+            "# {}\n- {{apiGroups: [\"{}\"], resources: [{}], verbs: [{}]}}",
+            rule.why,
+            rule.group,
+            rule.resource,
+            rule.verbs.join(", ")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_rule_opens_more_than_it_should() {
+        for rule in RULES {
+            let Rule {
+                resource, verbs, ..
+            } = rule;
+            for never in ["*", "escalate", "bind", "impersonate", "deletecollection"] {
+                assert!(!verbs.contains(&never), "{resource}: {never}");
+            }
+            for never in ["*", "pods/exec", "pods/attach", "roles", "rolebindings"] {
+                assert_ne!(*resource, never);
+            }
+            assert!(verbs.is_sorted(), "{resource}: verbs in order");
+            assert!(!rule.why.is_empty() && !rule.places.is_empty());
+        }
+        let reads = |rule: &Rule| {
+            rule.verbs
+                .iter()
+                .any(|verb| ["get", "list", "watch"].contains(verb))
+        };
+        let secrets = rules(Place::Runs).find(|rule| rule.resource == "secrets");
+        assert!(!reads(secrets.expect("a token is made")));
+    }
+
+    #[test]
+    fn a_resource_stands_once_in_a_place() {
+        for place in Place::ALL {
+            let mut seen = BTreeSet::new();
+            for rule in rules(place) {
+                assert!(seen.insert((rule.group, rule.resource)), "{rule:?}");
+            }
+        }
+    }
+}
