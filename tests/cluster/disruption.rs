@@ -135,7 +135,7 @@ async fn a_job_that_somebody_deletes_ends_its_stage_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_push_ends_the_job_of_the_older() {
     run_on_cluster("a_newer_push_ends_the_job", async |t, cluster| {
-        let old = push_slow(t).await;
+        push_slow(t).await;
         let pod = at_work(t, cluster).await;
         let new = t
             .push(
