@@ -14,6 +14,7 @@ mod disruption;
 mod harness;
 mod passage;
 mod place;
+mod queue;
 #[path = "../it/crash/reaper.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
 mod reaper;

@@ -35,6 +35,15 @@ pub(crate) struct Cluster {
 
 /// Plays a story on the cluster, or says loudly that it did not.
 pub(crate) async fn run_on_cluster(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    run_on_cluster_with(name, "", story).await;
+}
+
+/// As [`run_on_cluster`], with more lines in `[cluster]` of the configuration.
+pub(crate) async fn run_on_cluster_with(
+    name: &str,
+    more: &'static str,
+    story: impl AsyncFnOnce(&mut World, &Cluster),
+) {
     if std::env::var_os("KUBECONFIG").is_none() {
         // Past the capture of the test runner: this must be seen.
         let mut loud = std::io::stderr();
@@ -58,7 +67,7 @@ pub(crate) async fn run_on_cluster(name: &str, story: impl AsyncFnOnce(&mut Worl
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}"
         )
     };
     let place = Place {
@@ -127,6 +136,7 @@ impl Cluster {
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
             {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+            {"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["list"]},
         ]);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
@@ -175,6 +185,11 @@ impl Cluster {
             "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
         });
         std::fs::write(self.dir.path().join("kubeconfig"), text.to_string()).expect("a file");
+    }
+
+    /// The administrator's client.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.clone()
     }
 
     fn whole<K>(&self) -> Api<K>

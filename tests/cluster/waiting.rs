@@ -23,7 +23,8 @@ pub(crate) async fn told(t: &World, sha: &str, words: &str) {
     .await;
 }
 
-async fn succeeds(t: &World, sha: &str) {
+/// Waits for the end, which must be a good one.
+pub(crate) async fn succeeds(t: &World, sha: &str) {
     t.settle().await;
     let check = t
         .check("tiny-training", sha, "train")

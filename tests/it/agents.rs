@@ -75,6 +75,8 @@ impl Drop for Agent {
 fn start_agent(t: &World, stage: &str) -> Agent {
     let order = t.dir.path().join("orders").join(stage);
     let dir = t.dir.path().join("pods").join(stage);
+    // What an agent before it left stays in its own pod.
+    let _ = std::fs::remove_dir_all(&dir);
     for dir in [&order, &dir] {
         std::fs::create_dir_all(dir).expect("a directory");
     }
@@ -178,6 +180,44 @@ async fn a_step_that_fails_is_the_agents_own_exit_status() {
         assert_eq!(check["conclusion"], "failure");
         let summary = check["output"]["summary"].as_str().expect("a summary");
         assert!(summary.contains("nothing_of_that_name"), "{summary}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_the_cluster_ends_leaves_its_stage_to_the_next() {
+    run_without_cluster(async |t| {
+        let slow = "\nimport time\nfor epoch in range(10):\n    print(f'epoch={epoch}', flush=True)\n    time.sleep(0.2)\n";
+        let train = format!("{}{slow}", t.read("tiny-training", "train.py"));
+        t.push("tiny-training", "linus", "main", "Take time", &[("train.py", &train)])
+            .await;
+        let stage = next_stage(t, &[]).await;
+        let mut first = start_agent(t, &stage);
+        let log = t.bot().rooms.runs.log_path(&stage);
+        t.until("the first epoch", async |_| {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            log.contains("epoch=").then_some(())
+        })
+        .await;
+        let pid = first.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill").success());
+        assert_eq!(ended(t, &mut first).await, Some(143));
+        let view = t.bot().rooms.runs.view(&stage);
+        assert!(matches!(view, StageView::Waiting(_) | StageView::Running(_)), "{view:?}");
+        let mut second = start_agent(t, &stage);
+        assert_eq!(ended(t, &mut second).await, Some(0));
+        let view = t.until("its end", async |t| match t.bot().rooms.runs.view(&stage) {
+            StageView::Done(result) => Some(result),
+            _ => None,
+        });
+        assert_eq!(view.await.outcome, bowsprit_core::training::spec::Outcome::Succeeded);
+        let mut known = vec![stage];
+        for _ in 0..3 {
+            let stage = next_stage(t, &known).await;
+            assert_eq!(ended(t, &mut start_agent(t, &stage)).await, Some(0), "{stage}");
+            known.push(stage);
+        }
     })
     .await;
 }

@@ -58,11 +58,15 @@ fn a_real_scene_is_told_in_words() {
     );
     check(
         &scene(include_str!("seen/image_error.json")),
-        expect![[r#"Waiting("image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it is tried again")"#]],
+        expect![[
+            r#"Waiting("image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it is tried again")"#
+        ]],
     );
     check(
         &scene(include_str!("seen/image_back_off.json")),
-        expect![[r#"Waiting("image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it is tried again")"#]],
+        expect![[
+            r#"Waiting("image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it is tried again")"#
+        ]],
     );
     check(
         &scene(include_str!("seen/out_of_memory.json")),
@@ -82,6 +86,10 @@ fn a_real_scene_is_told_in_words() {
             r#"Failed(Timeout, "it took longer than 4 s; raise `timeout` of its steps; it was tried several times")"#
         ]],
     );
+}
+
+#[test]
+fn a_real_scene_of_waiting_is_told_in_words() {
     check(
         &scene(include_str!("seen/suspended.json")),
         expect![[
@@ -183,7 +191,9 @@ fn what_the_bed_cannot_show_is_told_too() {
     });
     check(
         &full,
-        expect![[r#"Failed(DiskQuota, "its pod was evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.")"#]],
+        expect![[
+            r#"Failed(DiskQuota, "its pod was evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.")"#
+        ]],
     );
 }
 
@@ -193,6 +203,8 @@ fn an_image_that_cannot_be_pulled_for_long_fails_the_stage() {
     late.now_ms = LATE_MS;
     check(
         &late,
-        expect![[r#"Failed(Agent, "image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it was tried for 10 min")"#]],
+        expect![[
+            r#"Failed(Agent, "image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it was tried for 10 min")"#
+        ]],
     );
 }
