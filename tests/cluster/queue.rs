@@ -46,8 +46,9 @@ async fn admit(cluster: &Cluster) {
             let spec = job.spec.unwrap_or_default();
             let name = job.metadata.name.expect("a name");
             if spec.suspend == Some(true) {
-                let patched = jobs.patch(&name, &PatchParams::default(), &Patch::Merge(&go_on));
-                patched.await.expect("it goes on");
+                jobs.patch(&name, &PatchParams::default(), &Patch::Merge(&go_on))
+                    .await
+                    .expect("it goes on");
             }
         }
         tokio::time::sleep(POLL).await;
