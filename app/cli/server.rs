@@ -38,7 +38,8 @@ pub(super) async fn run(server: Server) -> anyhow::Result<ExitCode> {
         } else {
             LogFormat::Text
         },
-        "info",
+        // What a call to the cluster failed with is told by whoever made it.
+        "info,kube_client::client::builder=off",
     )?;
     let running = app::start(config, program()?).await?;
     tokio::select! {

@@ -25,7 +25,7 @@ async fn world(change: impl FnOnce(&mut bowsprit_hub::Config)) -> World {
     app.events = needed.events.into_iter().collect();
     change(&mut config);
     let hub = bowsprit_hub::start(config).await.expect("a hub");
-    let config = write_config(dir.path(), &hub.url, BOT);
+    let config = write_config(dir.path(), &hub.url, BOT, &|text, _| text);
     World { hub, config, dir }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Courier {
     /// How much of the log is there already. Units: bytes.
     log_sent: u64,
     is_log_full: bool,
+    /// Whether the bot sent this agent away.
+    pub(super) is_dismissed: bool,
     last_status: Option<files::Mark>,
 }
 
@@ -36,6 +38,7 @@ impl Courier {
             dir,
             log_sent: 0,
             is_log_full: false,
+            is_dismissed: false,
             last_status: None,
         }
     }
@@ -47,6 +50,7 @@ impl Courier {
             tokio::select! {
                 carried = self.carry() => if let Err(No::Dismissed(why)) = carried {
                     eprintln!("this agent is not wanted any more: {why}");
+                    self.is_dismissed = true;
                     // The run looks for it; where it cannot be written, the run goes on for nobody.
                     let _asked = File::create(self.dir.join("cancel"));
                     return self;

@@ -163,15 +163,15 @@ fn carry_back(runtime: &Runtime, mut courier: Courier, dir: &Path) -> anyhow::Re
     let file = File::open(dir.join("result.json")).context("cannot open the result")?;
     let text = files::read_capped(file, RESULT_BYTES_MAX).context("cannot read the result")?;
     let result: RunResult = serde_json::from_slice(&text).context("cannot read the result")?;
+    let code = match result.outcome {
+        Outcome::Succeeded => ExitCode::SUCCESS,
+        Outcome::Failed => USER_EXIT.into(),
+        // The bot ends a stage itself. Here the cluster took the pod away, and another goes on: this is no last word.
+        Outcome::Cancelled if courier.is_dismissed => return Ok(DISMISSED_EXIT.into()),
+        Outcome::Cancelled => return Ok(TERMINATED_EXIT.into()),
+    };
     let carried = runtime.block_on(courier.finish(&result, text));
-    Ok(match carried {
-        Err(no) => dismissed(&no),
-        Ok(()) => match result.outcome {
-            Outcome::Succeeded => ExitCode::SUCCESS,
-            Outcome::Failed => USER_EXIT.into(),
-            Outcome::Cancelled => TERMINATED_EXIT.into(),
-        },
-    })
+    Ok(carried.map_or_else(|no| dismissed(&no), |()| code))
 }
 
 fn dismissed(no: &No) -> ExitCode {
