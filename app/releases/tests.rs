@@ -5,7 +5,7 @@ use crate::hands::tests::{config, end, script};
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
-use bowsprit_core::serving::spec::{DoorSpec, RolloutPhase, ServeSpec};
+use bowsprit_core::serving::spec::{DoorSpec, Replicas, RolloutPhase, ServeSpec};
 use bowsprit_core::training::spec::Trust;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
@@ -151,6 +151,7 @@ fn plan(generation: u64) -> DeployPlan {
             body_bytes_max: 1 << 20,
         },
         auth: true,
+        replicas: Replicas::default(),
     }
 }
 
