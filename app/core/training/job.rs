@@ -3,7 +3,7 @@
 //! The order itself travels in a ConfigMap named like the Job, key `spec.json`: nothing that a contract or a person
 //! wrote stands in the Job, so that no text of theirs can become a field, a label or an environment variable.
 
-mod restricted;
+pub(crate) mod restricted;
 #[cfg(test)]
 mod tests;
 
@@ -55,7 +55,7 @@ pub const TRUST_LABEL: &str = "bowsprit.dev/trust";
 /// The container that runs the agent.
 const AGENT: &str = "agent";
 /// The user and group of every process in the pod.
-const USER: i64 = 10_001;
+pub(crate) const USER: i64 = 10_001;
 /// How often a pod is tried again when the cluster, not the code, made it fail.
 const RETRIES: i32 = 2;
 /// Exit statuses that another try would not change: the agent's own and those of sysexits.h. Source: sysexits(3).
@@ -71,9 +71,9 @@ const MEMORY_BYTES_MIN: u64 = 512 << 20;
 /// The least CPU of a pod. Units: thousandths of a core.
 const CPU_MILLIS_MIN: u32 = 250;
 /// Room for temporary files. Units: bytes.
-const TMP_BYTES: u64 = 2 << 30;
+pub(crate) const TMP_BYTES: u64 = 2 << 30;
 /// Room for the agent's binary. Units: bytes.
-const BIN_BYTES: u64 = 256 << 20;
+pub(crate) const BIN_BYTES: u64 = 256 << 20;
 /// Longest name of a Job and value of a label. Source: Kubernetes, "Object Names and IDs".
 const NAME_CHARS_MAX: usize = 63;
 /// Digits of the digest in a name that had to be cut or changed.
@@ -126,7 +126,7 @@ pub fn restricted_problems(job: &Job) -> Vec<String> {
     restricted::problems(job)
 }
 
-fn name_of(prefix: &str, text: &str) -> String {
+pub(crate) fn name_of(prefix: &str, text: &str) -> String {
     let plain: String = text
         .chars()
         .map(|c| match c.to_ascii_lowercase() {
@@ -173,7 +173,7 @@ fn labels(spec: &RunSpec, context: &JobContext) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn trust(trust: Trust) -> &'static str {
+pub(crate) fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Trusted => "trusted",
         Trust::Untrusted => "untrusted",
@@ -356,7 +356,11 @@ fn quantity(value: u64) -> u64 {
 }
 
 /// CPU is asked for and not capped: a capped process waits while cores are idle. What cannot be taken back is capped.
-fn resources(cpu_millis: u32, memory_bytes: u64, disk_bytes: u64) -> ResourceRequirements {
+pub(crate) fn resources(
+    cpu_millis: u32,
+    memory_bytes: u64,
+    disk_bytes: u64,
+) -> ResourceRequirements {
     let hard = [("memory", memory_bytes), ("ephemeral-storage", disk_bytes)];
     let hard: BTreeMap<String, Quantity> = hard
         .map(|(name, bytes)| (name.to_owned(), Quantity(bytes.to_string())))
@@ -370,7 +374,7 @@ fn resources(cpu_millis: u32, memory_bytes: u64, disk_bytes: u64) -> ResourceReq
     }
 }
 
-fn locked() -> SecurityContext {
+pub(crate) fn locked() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         privileged: Some(false),
@@ -385,14 +389,14 @@ fn locked() -> SecurityContext {
     }
 }
 
-fn seccomp() -> SeccompProfile {
+pub(crate) fn seccomp() -> SeccompProfile {
     SeccompProfile {
         type_: "RuntimeDefault".to_owned(),
         localhost_profile: None,
     }
 }
 
-fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
+pub(crate) fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),
@@ -401,7 +405,7 @@ fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
     }
 }
 
-fn variable(name: &str, value: &str) -> EnvVar {
+pub(crate) fn variable(name: &str, value: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: Some(value.to_owned()),
@@ -409,6 +413,6 @@ fn variable(name: &str, value: &str) -> EnvVar {
     }
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
