@@ -15,6 +15,7 @@ mod pages;
 mod params;
 mod read;
 mod routes;
+mod shelf;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -91,4 +92,5 @@ pub fn router(front: Front<'_>) -> Router {
         .merge(health::router(health))
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
+        .merge(shelf::router(&desk))
 }

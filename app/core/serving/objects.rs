@@ -104,7 +104,7 @@ pub struct ServingContext {
 }
 
 /// A release as far as the cluster must know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// The release's id.
     pub release: String,
@@ -128,11 +128,9 @@ pub struct Rollout {
     pub replicas: Replicas,
 }
 
-/// Everything of an environment but its namespace and its door's Secret.
+/// Everything of an environment but its namespace, its account and its door's Secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objects {
-    /// An account without rights, which owns the Secret.
-    pub account: ServiceAccount,
     /// The address that stays.
     pub service: Service,
     /// Who may speak to whom.
@@ -234,19 +232,22 @@ pub fn objects(
     context: &ServingContext,
     replicas_now: Option<i32>,
 ) -> Objects {
-    let account = ServiceAccount {
-        metadata: site.metadata(),
-        automount_service_account_token: Some(false),
-        ..ServiceAccount::default()
-    };
     Objects {
-        account,
         service: network::service(site, &context.expose),
         policy: network::policy(site, rollout, context),
         deployment: rollout.map(|rollout| deployment(site, rollout, context, replicas_now)),
         scaler: rollout.and_then(|rollout| scale::scaler(site, rollout.replicas)),
         budget: rollout.and_then(|rollout| scale::budget(site, rollout.replicas)),
         ingress: network::ingress(site, &context.expose),
+    }
+}
+
+/// An account without rights, under which the pods run.
+pub fn account(site: &Site) -> ServiceAccount {
+    ServiceAccount {
+        metadata: site.metadata(),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
     }
 }
 

@@ -59,7 +59,7 @@ fn an_environment_is_restricted_and_whole() {
     assert_eq!(restricted_problems(&deployment), Vec::<String>::new());
     let all = serde_json::json!([
         namespace(&site()),
-        made.account,
+        account(&site()),
         door(&site(), ("token", b"{}"), "uid-1"),
         made.service,
         made.policy,
@@ -212,7 +212,7 @@ proptest! {
         for (key, value) in made.service.spec.unwrap().selector.unwrap() {
             prop_assert_eq!(pods.get(&key), Some(&value));
         }
-        let text = serde_json::to_string(&(&made.policy, &made.account)).unwrap();
+        let text = serde_json::to_string(&(&made.policy, account(&site))).unwrap();
         prop_assert!(rollout.release.len() < 12 || !text.contains(&rollout.release));
     }
 }
