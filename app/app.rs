@@ -110,7 +110,7 @@ async fn rooms(
             limits: FetchLimits::default(),
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone())?,
-        releases: Target::open(config, artifacts.clone(), program)?,
+        releases: Target::open(config, artifacts.clone(), program).await?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),

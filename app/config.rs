@@ -3,12 +3,16 @@
 //! Strict: an unknown key is an error, and all problems are told at once, each with its key and line.
 //! Secrets are read from files here and wrapped, so that nothing prints them by accident.
 
+mod cluster;
 mod read;
 pub mod reference;
 mod secrets;
+mod serving;
 
+pub use cluster::{Cluster, Toleration};
 use read::Reader;
 use secrecy::SecretString;
+pub use serving::Serving;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -31,6 +35,8 @@ pub struct Config {
     pub runs: Runs,
     /// Serving.
     pub releases: Releases,
+    /// The Kubernetes that either may happen on.
+    pub cluster: Cluster,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
     /// Values of the secrets that steps may name.
@@ -83,6 +89,8 @@ pub struct Releases {
     pub backend: Backend,
     /// Ports that environments may listen on; any free one where absent.
     pub ports: Option<RangeInclusive<u16>>,
+    /// How a cluster serves.
+    pub serving: Serving,
 }
 
 /// Who runs our processes.
@@ -90,6 +98,8 @@ pub struct Releases {
 pub enum Backend {
     /// This machine.
     Local,
+    /// The cluster of `[cluster]`.
+    Kubernetes,
 }
 
 /// How commands are understood.
@@ -159,6 +169,8 @@ impl std::error::Error for ConfigProblem {}
 const SECRET_BYTES_MIN: usize = 16;
 /// A key or secret file may be at most this long. Units: bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Jobs at once where none are configured: quotas and queues of the cluster hold back what it cannot take.
+const JOBS_AT_ONCE: u64 = 100;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Config {
@@ -225,6 +237,15 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let github = github(reader);
     let runs = runs(reader);
     let releases = releases(reader);
+    let backends = [
+        runs.as_ref().map(|runs| runs.backend),
+        releases.as_ref().map(|releases| releases.backend),
+    ];
+    let is_used = backends.contains(&Some(Backend::Kubernetes));
+    let cluster = match &public_url {
+        Some(url) => cluster::cluster(reader, url, is_used),
+        None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
+    };
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
     let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
@@ -238,6 +259,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         github: github?,
         runs: runs?,
         releases: releases?,
+        cluster: cluster?,
         reconcile_every: every?,
         secrets,
         store_url: store_url?,
@@ -333,8 +355,13 @@ fn webhook_secrets(reader: &mut Reader) -> Option<Vec<SecretString>> {
 
 fn runs(reader: &mut Reader) -> Option<Runs> {
     let backend = backend(reader, "runs.backend");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let slots = reader.number_or("runs.slots", cores as u64, 1..=1_024);
+    let slots = match backend {
+        Some(Backend::Kubernetes) => JOBS_AT_ONCE,
+        Some(Backend::Local) | None => {
+            std::thread::available_parallelism().map_or(1, usize::from) as u64
+        }
+    };
+    let slots = reader.number_or("runs.slots", slots, 1..=1_024);
     Some(Runs {
         backend: backend?,
         slots: usize::try_from(slots?).ok()?,
@@ -359,7 +386,9 @@ fn releases(reader: &mut Reader) -> Option<Releases> {
             range.map(Some)
         }
     };
+    let serving = serving::serving(reader);
     Some(Releases {
+        serving: serving?,
         backend: backend?,
         ports: ports?,
     })
@@ -369,10 +398,11 @@ fn backend(reader: &mut Reader, key: &str) -> Option<Backend> {
     let text = reader.text_or(key, "local");
     match text.as_str() {
         "local" => return Some(Backend::Local),
-        "kubernetes" => {
-            reader.complain(key, "`kubernetes` is not built yet; use `local`".to_owned())
-        }
-        other => reader.complain(key, format!("`{other}` is not a backend; use `local`")),
+        "kubernetes" => return Some(Backend::Kubernetes),
+        other => reader.complain(
+            key,
+            format!("`{other}` is not a backend; use `local` or `kubernetes`"),
+        ),
     }
     None
 }

@@ -56,15 +56,29 @@ const SETTING_UP: [(&str, &str); 1] = [(
 )];
 
 /// Rooms, which do not know each other.
-const ROOMS: [&str; 6] = ["github", "git", "runs", "releases", "artifacts", "store"];
+const ROOMS: [&str; 7] = [
+    "github",
+    "git",
+    "runs",
+    "releases",
+    "artifacts",
+    "store",
+    "cluster",
+];
 
 /// Who knows another room all the same, and why.
-const NEIGHBOURS: [(&str, &str, &str); 2] = [
+const NEIGHBOURS: [(&str, &str, &str); 4] = [
     ("runs", "artifacts", "a stage's outputs become artifacts"),
     (
         "releases",
         "artifacts",
         "a release is laid out from artifacts",
+    ),
+    ("runs", "cluster", "a stage may be a Job of the cluster"),
+    (
+        "releases",
+        "cluster",
+        "a release may be objects of the cluster",
     ),
 ];
 

@@ -19,7 +19,7 @@ use crate::files;
 use crate::hands::{self, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::DeployPlan;
-use bowsprit_core::name::{Digest, RepoId, Slug};
+use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
 use bowsprit_core::training::spec::Source;

@@ -7,6 +7,7 @@ use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
 use bowsprit_core::serving::spec::{DoorSpec, Replicas, RolloutPhase, ServeSpec};
 use bowsprit_core::training::spec::Trust;
+use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -113,7 +114,8 @@ fn open(dir: &Path, artifacts: &Artifacts, ports: Option<std::ops::RangeInclusiv
     let mut config = config(&dir.join("state"), 1);
     config.releases.ports = ports;
     let program = script(&dir.join("gateway.sh"), GATEWAY);
-    Target::open(&config, artifacts.clone(), program).unwrap()
+    let opened = Target::open(&config, artifacts.clone(), program);
+    opened.now_or_never().unwrap().unwrap()
 }
 
 fn staging() -> Slug {

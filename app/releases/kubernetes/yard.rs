@@ -223,7 +223,7 @@ impl Yard {
         let all = self.list::<K>(namespace, "").await?;
         let strange = all
             .iter()
-            .map(Kind::meta)
+            .map(|found| found.meta())
             .find(|found| !is_of(found, site) && found.name.as_deref() != Some(ROOT_CERTIFICATE));
         let name = strange.and_then(|found| found.name.as_deref());
         Ok(name.map(|name| format!("{} `{name}`", K::kind(&()))))
