@@ -4,21 +4,24 @@
 //! It decides nothing about runs, and believes nothing that a stage wrote without looking.
 
 mod book;
+mod crew;
 mod desk;
 mod fair;
 mod ingest;
-mod local;
+mod processes;
+mod shop;
 #[cfg(test)]
 mod tests;
 mod vault;
 
 use crate::artifacts::Artifacts;
 use crate::config::{self, Config};
-use crate::hands::StartError;
+use crate::hands::{self, Hands, StartError};
 use bowsprit_core::effect::StagePlan;
 use bowsprit_core::subject::ask::StageView;
 use bowsprit_core::training::spec::Source;
-use local::Local;
+use processes::Processes;
+use shop::Shop;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +30,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub enum Backend {
     /// Processes on this machine.
-    Local(Local),
+    Local(Shop),
 }
 
 impl Backend {
@@ -38,7 +41,13 @@ impl Backend {
         program: Vec<OsString>,
     ) -> anyhow::Result<Backend> {
         match config.runs.backend {
-            config::Backend::Local => Ok(Backend::Local(Local::open(config, artifacts, program)?)),
+            config::Backend::Local => {
+                let runtimes = hands::directory(&config.state_dir, "runtimes")?;
+                let cache_dir = hands::text_of(&runtimes)?;
+                let crew = Processes::new(Hands::new(program)?);
+                let shop = Shop::open(config, artifacts, cache_dir, Box::new(crew))?;
+                Ok(Backend::Local(shop))
+            }
             config::Backend::Kubernetes => {
                 anyhow::bail!("`runs.backend`: `kubernetes` is not built yet; use `local`")
             }
@@ -50,21 +59,21 @@ impl Backend {
     /// Errors: `Refused` when a model's bytes are missing or the id is no name; `Retry` when it may work later.
     pub async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
         match self {
-            Backend::Local(local) => local.start(plan, snapshot).await,
+            Backend::Local(shop) => shop.start(plan, snapshot).await,
         }
     }
 
     /// How a stage stands. `Done` only after its outputs are in the artifact store.
     pub fn view(&self, stage: &str) -> StageView {
         match self {
-            Backend::Local(local) => local.view(stage),
+            Backend::Local(shop) => shop.view(stage),
         }
     }
 
     /// Ends a stage; one that is over or unknown is left as it is.
     pub async fn cancel(&self, stage: &str) -> anyhow::Result<()> {
         match self {
-            Backend::Local(local) => local.cancel(stage).await,
+            Backend::Local(shop) => shop.cancel(stage).await,
         }
     }
 
@@ -72,21 +81,21 @@ impl Backend {
     /// after a restart, every stage that still has its working files.
     pub async fn tend(&self) -> Vec<String> {
         match self {
-            Backend::Local(local) => local.tend().await,
+            Backend::Local(shop) => shop.tend().await,
         }
     }
 
     /// Where a stage's log is written.
     pub fn log_path(&self, stage: &str) -> PathBuf {
         match self {
-            Backend::Local(local) => local.log_path(stage),
+            Backend::Local(shop) => shop.log_path(stage),
         }
     }
 
     /// Removes the working files of stages that ended longer ago than this, and all of those that ended two weeks ago.
     pub async fn sweep(&self, older_than: Duration) {
         match self {
-            Backend::Local(local) => local.sweep(older_than).await,
+            Backend::Local(shop) => shop.sweep(older_than).await,
         }
     }
 }

@@ -1,4 +1,5 @@
 //! What a training backend is asked to do, and what comes back.
 
 pub mod job;
+pub mod remote;
 pub mod spec;

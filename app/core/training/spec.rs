@@ -114,6 +114,9 @@ pub struct StepSpec {
     pub cpu_millis: u32,
     /// Address-space or cgroup cap. Units: bytes.
     pub memory_bytes: u64,
+    /// Whole devices; a machine of ours gives what it has, a cluster so many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpu: u32,
     /// Names of the secrets that it gets, each as a file; the values never stand in an order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
@@ -123,6 +126,10 @@ pub struct StepSpec {
     pub model: Option<String>,
     /// Directory under the run's `outputs/` that `OUTPUTS_DIR` points to; empty for `outputs/` itself.
     pub outputs: String,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A model given to a stage.

@@ -186,6 +186,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
             timeout_s: 60,
             cpu_millis: 1_000,
             memory_bytes: 1 << 28,
+            gpu: 0,
             secrets: Vec::new(),
             network: false,
             model: None,

@@ -1,10 +1,10 @@
 //! The pod: the gateway supervises the server in one container, and is ready once the server has answered its samples.
 
 use super::{RELEASE_LABEL, Rollout, ServingContext, Site, release_label};
-use crate::training::job::{
-    BIN_BYTES, TMP_BYTES, TRUST_LABEL, USER, locked, mount, resources, seccomp, trust, variable,
-    words,
+use crate::training::job::pod::{
+    BIN_BYTES, TMP_BYTES, USER, locked, mount, resources, seccomp, variable, words,
 };
+use crate::training::job::{TRUST_LABEL, trust};
 use crate::training::spec::Trust;
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, LocalObjectReference,
