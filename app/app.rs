@@ -3,7 +3,8 @@
 //! Nothing here decides anything; it only says who is given what.
 
 use crate::artifacts::Artifacts;
-use crate::config::Config;
+use crate::cluster::Cluster;
+use crate::config::{self, Config};
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::github::client::{GitHub, Settings};
@@ -102,6 +103,7 @@ async fn rooms(
     let github = github(config)?;
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
+    let cluster = cluster(config).await?;
     Ok(Rooms {
         mirrors: Mirrors::new(mirror::Settings {
             dir: config.state_dir.join("mirrors"),
@@ -109,8 +111,8 @@ async fn rooms(
             ca_file: config.github.ca_file.clone(),
             limits: FetchLimits::default(),
         })?,
-        runs: Backend::open(config, artifacts.clone(), program.clone())?,
-        releases: Target::open(config, artifacts.clone(), program).await?,
+        runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
+        releases: Target::open(config, artifacts.clone(), program, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
@@ -120,6 +122,16 @@ async fn rooms(
         store,
         bot,
     })
+}
+
+/// The way to the cluster, where anything is to happen there.
+async fn cluster(config: &Config) -> anyhow::Result<Option<Cluster>> {
+    match (config.runs.backend, config.releases.backend) {
+        (config::Backend::Local, config::Backend::Local) => Ok(None),
+        (config::Backend::Kubernetes, _) | (_, config::Backend::Kubernetes) => {
+            Cluster::open(&config.cluster).await.map(Some)
+        }
+    }
 }
 
 fn github(config: &Config) -> anyhow::Result<GitHub> {
@@ -143,7 +155,7 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
 }
 
 /// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
-fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
+fn budget(limits: &config::Limits) -> crate::github::budget::Limits {
     let minute = u32::try_from(limits.github_writes_per_minute).unwrap_or(u32::MAX);
     crate::github::budget::Limits {
         write_burst: minute,

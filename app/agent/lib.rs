@@ -16,6 +16,7 @@ pub mod tree;
 
 mod diagnose;
 mod files;
+mod remote;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -57,6 +58,10 @@ struct Line {
 enum Verb {
     /// Execute the order in DIR/spec.json and leave DIR/result.json.
     Run {
+        /// A directory that leads to the order instead: `address`, `token`, perhaps `ca.crt` and `secrets/`. It is
+        /// fetched from the bot, and what is made is carried back.
+        #[arg(long)]
+        order: Option<PathBuf>,
         /// The run directory.
         #[arg(long)]
         dir: PathBuf,
@@ -101,7 +106,16 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
     };
     let me = SelfCommand::running(prefix);
     match line.verb {
-        Verb::Run { dir, contained } => run::main(&dir, me, contained),
+        Verb::Run {
+            order: Some(order),
+            dir,
+            contained,
+        } => remote::main(&order, &dir, me, contained),
+        Verb::Run {
+            order: None,
+            dir,
+            contained,
+        } => run::main(&dir, me, contained),
         Verb::Gateway {
             dir,
             order,

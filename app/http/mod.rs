@@ -4,6 +4,7 @@
 //! What pages and API show is read from the store; what they move is a lever of the store or a wake of a subject.
 
 mod access;
+mod agent;
 mod answer;
 mod api;
 pub mod connections;
@@ -79,6 +80,10 @@ pub fn router(front: Front<'_>) -> Router {
         store: rooms.store.clone(),
         readiness,
     };
+    let agents = match rooms.runs.intake() {
+        Some(intake) => agent::router(intake.clone()),
+        None => Router::new(),
+    };
     let desk = Arc::new(Desk {
         web_url: config.github.web_url.clone(),
         is_open: config.open_reading && config.listen.ip().is_loopback(),
@@ -90,6 +95,7 @@ pub fn router(front: Front<'_>) -> Router {
     });
     webhook::router(door)
         .merge(health::router(health))
+        .merge(agents)
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
         .merge(shelf::router(&desk))

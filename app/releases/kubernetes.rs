@@ -57,8 +57,12 @@ struct Stray {
 }
 
 impl Kubernetes {
-    /// Opens `environments/` of the state directory and takes up what is there. Errors: the cluster is not described.
-    pub(super) async fn open(config: &Config, artifacts: Artifacts) -> anyhow::Result<Kubernetes> {
+    /// Opens `environments/` of the state directory and takes up what is there. Errors: an image is not named.
+    pub(super) fn open(
+        config: &Config,
+        artifacts: Artifacts,
+        cluster: &Cluster,
+    ) -> anyhow::Result<Kubernetes> {
         let dir = hands::directory(&config.state_dir, "environments")?;
         let settings = &config.cluster;
         let image = |image: &Option<String>, key: &str| {
@@ -66,7 +70,7 @@ impl Kubernetes {
             image.clone().with_context(missing)
         };
         let yard = Yard {
-            cluster: Cluster::open(settings).await?,
+            cluster: cluster.clone(),
             context: ServingContext {
                 image: image(&settings.base_image, "base_image")?,
                 agent_image: image(&settings.agent_image, "agent_image")?,

@@ -13,8 +13,10 @@ mod order;
 mod tests;
 
 use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::hands::StartError;
+use anyhow::Context as _;
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec};
@@ -35,17 +37,21 @@ pub enum Target {
 }
 
 impl Target {
-    /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent.
-    pub async fn open(
+    /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent;
+    /// `cluster` is there where one is configured.
+    pub fn open(
         config: &Config,
         artifacts: Artifacts,
         program: Vec<OsString>,
+        cluster: Option<&Cluster>,
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
             config::Backend::Local => Ok(Target::Local(Local::open(config, artifacts, program)?)),
             config::Backend::Kubernetes => {
-                let cluster = Kubernetes::open(config, artifacts).await?;
-                Ok(Target::Kubernetes(cluster))
+                let cluster = cluster.context("there is no way to the cluster")?;
+                Ok(Target::Kubernetes(Kubernetes::open(
+                    config, artifacts, cluster,
+                )?))
             }
         }
     }

@@ -7,7 +7,6 @@ use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
 use bowsprit_core::serving::spec::{DoorSpec, Replicas, RolloutPhase, ServeSpec};
 use bowsprit_core::training::spec::Trust;
-use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -114,8 +113,7 @@ fn open(dir: &Path, artifacts: &Artifacts, ports: Option<std::ops::RangeInclusiv
     let mut config = config(&dir.join("state"), 1);
     config.releases.ports = ports;
     let program = script(&dir.join("gateway.sh"), GATEWAY);
-    let opened = Target::open(&config, artifacts.clone(), program);
-    opened.now_or_never().unwrap().unwrap()
+    Target::open(&config, artifacts.clone(), program, None).unwrap()
 }
 
 fn staging() -> Slug {

@@ -8,6 +8,7 @@ mod crew;
 mod desk;
 mod fair;
 mod ingest;
+mod kubernetes;
 mod processes;
 mod shop;
 #[cfg(test)]
@@ -15,30 +16,38 @@ mod tests;
 mod vault;
 
 use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::hands::{self, Hands, StartError};
+use anyhow::Context as _;
 use bowsprit_core::effect::StagePlan;
 use bowsprit_core::subject::ask::StageView;
 use bowsprit_core::training::spec::Source;
+use kubernetes::Jobs;
+pub use kubernetes::{Guest, Intake, Turned};
 use processes::Processes;
 use shop::Shop;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Who executes stages. The configuration refuses backends that are not built.
+/// Who executes stages.
 #[derive(Clone)]
 pub enum Backend {
     /// Processes on this machine.
     Local(Shop),
+    /// Jobs of a cluster.
+    Kubernetes(Jobs),
 }
 
 impl Backend {
-    /// Opens the configured backend and takes up the stages that it knows. `program` starts our own executable as an agent.
+    /// Opens the configured backend and takes up the stages that it knows. `program` starts our own executable as an agent;
+    /// `cluster` is there where one is configured.
     pub fn open(
         config: &Config,
         artifacts: Artifacts,
         program: Vec<OsString>,
+        cluster: Option<&Cluster>,
     ) -> anyhow::Result<Backend> {
         match config.runs.backend {
             config::Backend::Local => {
@@ -49,7 +58,8 @@ impl Backend {
                 Ok(Backend::Local(shop))
             }
             config::Backend::Kubernetes => {
-                anyhow::bail!("`runs.backend`: `kubernetes` is not built yet; use `local`")
+                let cluster = cluster.context("there is no way to the cluster")?;
+                Ok(Backend::Kubernetes(Jobs::open(config, artifacts, cluster)?))
             }
         }
     }
@@ -60,6 +70,7 @@ impl Backend {
     pub async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
         match self {
             Backend::Local(shop) => shop.start(plan, snapshot).await,
+            Backend::Kubernetes(jobs) => jobs.start(plan, snapshot).await,
         }
     }
 
@@ -67,6 +78,7 @@ impl Backend {
     pub fn view(&self, stage: &str) -> StageView {
         match self {
             Backend::Local(shop) => shop.view(stage),
+            Backend::Kubernetes(jobs) => jobs.view(stage),
         }
     }
 
@@ -74,6 +86,7 @@ impl Backend {
     pub async fn cancel(&self, stage: &str) -> anyhow::Result<()> {
         match self {
             Backend::Local(shop) => shop.cancel(stage).await,
+            Backend::Kubernetes(jobs) => jobs.cancel(stage).await,
         }
     }
 
@@ -82,6 +95,7 @@ impl Backend {
     pub async fn tend(&self) -> Vec<String> {
         match self {
             Backend::Local(shop) => shop.tend().await,
+            Backend::Kubernetes(jobs) => jobs.tend().await,
         }
     }
 
@@ -89,6 +103,15 @@ impl Backend {
     pub fn log_path(&self, stage: &str) -> PathBuf {
         match self {
             Backend::Local(shop) => shop.log_path(stage),
+            Backend::Kubernetes(jobs) => jobs.log_path(stage),
+        }
+    }
+
+    /// Where agents in pods are received; `None` where there are none.
+    pub fn intake(&self) -> Option<&Intake> {
+        match self {
+            Backend::Local(_) => None,
+            Backend::Kubernetes(jobs) => Some(jobs.intake()),
         }
     }
 
@@ -96,6 +119,7 @@ impl Backend {
     pub async fn sweep(&self, older_than: Duration) {
         match self {
             Backend::Local(shop) => shop.sweep(older_than).await,
+            Backend::Kubernetes(jobs) => jobs.sweep(older_than).await,
         }
     }
 }

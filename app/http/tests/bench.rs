@@ -19,7 +19,6 @@ use bowsprit_core::effect::{Effect, Intent, Priority, Record, Wake};
 use bowsprit_core::name::{BranchName, CommentId, Digest, Login, Repo, RepoId, RepoName};
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::RepoView;
-use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
@@ -293,11 +292,8 @@ fn rooms(config: &Config, store: Store) -> Rooms {
     };
     Rooms {
         mirrors: Mirrors::new(mirrors).unwrap(),
-        runs: Backend::open(config, artifacts.clone(), program.clone()).unwrap(),
-        releases: Target::open(config, artifacts.clone(), program)
-            .now_or_never()
-            .unwrap()
-            .unwrap(),
+        runs: Backend::open(config, artifacts.clone(), program.clone(), None).unwrap(),
+        releases: Target::open(config, artifacts.clone(), program, None).unwrap(),
         texts: Texts::load(None).unwrap(),
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
