@@ -4,6 +4,9 @@
 //! else may pass (a registry that is down, a full node, a quota), so it is told as long as it lasts and fails only when
 //! the Deployment has made no headway for its time.
 
+#[cfg(test)]
+mod tests;
+
 use super::objects::{GENERATION, RELEASE_LABEL, SERVE, release_label};
 use super::spec::RolloutPhase;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus};
@@ -69,12 +72,14 @@ pub fn view(order: &Order<'_>, deployment: Option<&Deployment>, pods: &[Pod]) ->
             reason: hindrance(&status, &own),
         };
     }
-    let unfit = own.iter().find_map(|pod| unfit(pod));
-    if let Some(reason) = unfit {
+    let reason = hindrance(&status, &own);
+    if !is_seen {
+        return starting(reason);
+    }
+    if let Some(reason) = own.iter().find_map(|pod| unfit(pod)) {
         return failed(reason);
     }
-    let reason = hindrance(&status, &own);
-    if is_seen && is_stuck(&status) {
+    if is_stuck(&status) {
         let usual = "no pod became ready in time".to_owned();
         return failed(reason.unwrap_or(usual));
     }
@@ -148,8 +153,9 @@ fn unfit(pod: &Pod) -> Option<String> {
     containers(pod).find_map(|container| {
         let end = end(container)?;
         if end.exit_code == i32::from(UNFIT) && container.name == SERVE {
-            let words = end.message.clone().filter(|words| !words.trim().is_empty());
-            return Some(words.unwrap_or_else(|| "the release cannot serve".to_owned()));
+            let words = end.message.as_deref().unwrap_or_default().trim();
+            let usual = "the release cannot serve";
+            return Some(if words.is_empty() { usual } else { words }.to_owned());
         }
         (container.restart_count >= RESTARTS_MAX && end.exit_code != i32::from(UNFETCHED)).then(
             || {
