@@ -6,6 +6,8 @@
 mod judge;
 mod logs;
 mod papers;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod yard;
 

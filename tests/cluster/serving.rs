@@ -123,3 +123,23 @@ async fn a_key_is_replaced_without_a_new_pod() {
     house.remove().await;
     house.is_empty().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_its_own_goes_with_its_environment_but_not_with_what_others_have_in_it() {
+    let name =
+        "a_namespace_of_its_own_goes_with_its_environment_but_not_with_what_others_have_in_it";
+    let Some(house) = House::open_apart(name).await else {
+        return;
+    };
+    house.deploy(1, &Release::good("r1", 10)).await;
+    let live = house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(15));
+    house.remove().await;
+    house.namespace_goes().await;
+
+    house.deploy(2, &Release::good("r2", 20)).await;
+    house.settled(2, RolloutPhase::Live).await;
+    house.leave_something_foreign().await;
+    house.remove().await;
+    house.only_the_foreign_is_left().await;
+}

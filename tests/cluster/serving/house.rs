@@ -69,6 +69,8 @@ impl Release {
 pub(crate) struct House {
     dir: tempfile::TempDir,
     namespace: String,
+    /// How the configuration says so.
+    place: String,
     client: kube::Client,
     http: Http,
     bot: Option<Running>,
@@ -85,6 +87,38 @@ fn wanted(name: &str) -> String {
 impl House {
     /// A bot with nothing to serve; `None`, said loudly, where there is no cluster.
     pub(crate) async fn open(story: &str) -> Option<House> {
+        let own = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
+        let mut house = House::look(story, &own).await?;
+        let modes = ["enforce", "audit", "warn"];
+        let labels = modes.map(|mode| {
+            let label = format!("pod-security.kubernetes.io/{mode}");
+            (label, "restricted".to_owned())
+        });
+        let mut made = Namespace::default();
+        made.metadata.name = Some(own.clone());
+        made.metadata.labels = Some(labels.into());
+        let all: Api<Namespace> = Api::all(house.client.clone());
+        all.create(&PostParams::default(), &made).await.unwrap();
+        house.place = format!("releases_namespace = \"{own}\"");
+        house.begin().await;
+        Some(house)
+    }
+
+    /// The same where each environment has a namespace of its own.
+    pub(crate) async fn open_apart(story: &str) -> Option<House> {
+        let own = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
+        let mut house = House::look(story, &format!("{own}-adder-service-staging")).await?;
+        house.place = format!("releases_prefix = \"{own}\"");
+        house.begin().await;
+        Some(house)
+    }
+
+    async fn begin(&mut self) {
+        let host = wanted("BOWSPRIT_TEST_HOST");
+        self.start(&format!("{host}:0")).await;
+    }
+
+    async fn look(story: &str, namespace: &str) -> Option<House> {
         if std::env::var_os("KUBECONFIG").is_none() {
             // Past the capture of the test runner: this must be seen.
             let _ = writeln!(
@@ -94,28 +128,14 @@ impl House {
             return None;
         }
         let client = kube::Client::try_default().await.unwrap();
-        let namespace = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
-        let modes = ["enforce", "audit", "warn"];
-        let labels = modes.map(|mode| {
-            let label = format!("pod-security.kubernetes.io/{mode}");
-            (label, "restricted".to_owned())
-        });
-        let mut made = Namespace::default();
-        made.metadata.name = Some(namespace.clone());
-        made.metadata.labels = Some(labels.into());
-        let all: Api<Namespace> = Api::all(client.clone());
-        all.create(&PostParams::default(), &made).await.unwrap();
-        let mut house = House {
+        Some(House {
             dir: tempfile::tempdir().unwrap(),
-            namespace,
+            namespace: namespace.to_owned(),
+            place: String::new(),
             client,
             http: Client::builder(TokioExecutor::new()).build_http(),
             bot: None,
-        };
-        house
-            .start(&format!("{}:0", wanted("BOWSPRIT_TEST_HOST")))
-            .await;
-        Some(house)
+        })
     }
 
     async fn start(&mut self, listen: &str) {
@@ -131,13 +151,13 @@ impl House {
              private_key_file = {:?}\nwebhook_secret_files = [{:?}]\n\
              [releases]\nbackend = \"kubernetes\"\n\
              [reconcile]\nevery = \"1h\"\n\
-             [cluster]\nbot_url = \"http://{address}\"\nbase_image = \"{}\"\nagent_image = \"{}\"\nreleases_namespace = \"{}\"\n",
+             [cluster]\nbot_url = \"http://{address}\"\nbase_image = \"{}\"\nagent_image = \"{}\"\n{}\n",
             path("bot"),
             path("app.pem"),
             path("secret"),
             wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
             wanted("BOWSPRIT_TEST_AGENT_IMAGE"),
-            self.namespace,
+            self.place,
         );
         std::fs::write(path("bowsprit.toml"), text).unwrap();
         let config = Config::load(Some(&path("bowsprit.toml")), std::iter::empty()).unwrap();
@@ -278,6 +298,16 @@ impl House {
                 "{phase:?}: {live:?}\n{}",
                 self.log()
             );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until the namespace is gone.
+    pub(crate) async fn namespace_goes(&self) {
+        let all: Api<Namespace> = Api::all(self.client.clone());
+        let began = Instant::now();
+        while all.get_opt(&self.namespace).await.unwrap().is_some() {
+            assert!(began.elapsed() < PATIENCE, "the namespace stays");
             tokio::time::sleep(POLL).await;
         }
     }

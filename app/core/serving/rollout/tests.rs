@@ -36,13 +36,23 @@ fn check(order: &Order<'_>, seen: &Seen, want: Expect) {
 #[test]
 fn what_a_cluster_shows_is_told_in_words() {
     check(&ORDER, &seen("live"), expect!["Live"]);
-    check(&ORDER, &seen("unfit"), expect!["Failed: 3 of 3 samples were answered otherwise"]);
+    check(
+        &ORDER,
+        &seen("unfit"),
+        expect!["Failed: 3 of 3 samples were answered otherwise"],
+    );
     check(
         &ORDER,
         &seen("unfetched"),
         expect!["Starting: the gateway ended: cannot fetch the order: the bot does not answer"],
     );
-    check(&ORDER, &seen("unpulled"), expect![[r#"Starting: the image `docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` cannot be pulled: Back-off pulling image "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": ErrImagePull: failed to pull and unpack image "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": failed to resolve reference "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": failed to do request: Head "https://registry-1.docker.io/v2/library/nothing/manifests/sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": dial tcp: lookup registry-1.docker.io on 10.0.0.10:53: no such host"#]]);
+    check(
+        &ORDER,
+        &seen("unpulled"),
+        expect![[
+            r#"Starting: the image `docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` cannot be pulled: Back-off pulling image "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": ErrImagePull: failed to pull and unpack image "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": failed to resolve reference "docker.io/library/nothing@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": failed to do request: Head "https://registry-1.docker.io/v2/library/nothing/manifests/sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": dial tcp: lookup registry-1.docker.io on 10.0.0.10:53: no such host"#
+        ]],
+    );
     check(
         &ORDER,
         &seen("unplaced"),
