@@ -74,7 +74,7 @@ enum Verb {
         /// The gateway's directory.
         #[arg(long)]
         dir: PathBuf,
-        /// In a pod: the address where the order is fetched.
+        /// In a pod: the address of the release, below which its order and files are fetched.
         #[arg(long, requires_all = ["secrets", "listen"])]
         order: Option<String>,
         /// In a pod: the directory of the mounted token and rules.

@@ -22,7 +22,10 @@ const MISSING: No = No::missing("there is no such release for this token");
 /// The routes below `/agent/releases`.
 pub(super) fn router(desk: &Arc<Desk>) -> Router {
     Router::new()
-        .route("/agent/releases/{repo}/{environment}/{release}", get(order))
+        .route(
+            "/agent/releases/{repo}/{environment}/{release}/order",
+            get(order),
+        )
         .route(
             "/agent/releases/{repo}/{environment}/{release}/files/{digest}",
             get(file),

@@ -77,6 +77,7 @@ impl Kubernetes {
                 image: image(&settings.base_image, "base_image")?,
                 agent_image: image(&settings.agent_image, "agent_image")?,
                 bot_url: settings.bot_url.clone(),
+                bot_ca: settings.bot_ca.clone(),
                 expose: config.releases.serving.expose.clone(),
                 pull_secrets: settings.pull_secrets.clone(),
                 has_user_namespaces: settings.has_user_namespaces,
@@ -123,6 +124,10 @@ impl Kubernetes {
             write_order(&papers, &order, (snapshot, server), &serving)
         });
         written.await.context("cannot give the order")??;
+        if watched.papers.verdict(plan.generation)?.is_some() {
+            // It was tried in vain already, and what served before is back.
+            return Ok(());
+        }
         let applied = judge::apply(&post.yard, &watched.papers).await;
         let outcome = match applied {
             Ok(()) => Ok(()),

@@ -5,8 +5,9 @@
 use super::desk::{self, Desk};
 use super::fetch::Shelf;
 use super::log::Log;
+use crate::remote::client::Bot;
 use anyhow::Context as _;
-use bowsprit_core::serving::objects::{DOOR_FILE, TOKEN_FILE};
+use bowsprit_core::serving::objects::{CA_FILE, DOOR_FILE, TOKEN_FILE};
 use bowsprit_core::serving::rollout::{UNFETCHED, UNFIT};
 use bowsprit_core::serving::spec::{DoorSpec, RolloutPhase, ServeSpec};
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ const TOKEN_BYTES_MAX: usize = 512;
 /// What a gateway in a pod is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
-    /// Where the order is fetched.
+    /// The address of the release, below which its order and files lie.
     pub order: String,
     /// The directory of the mounted Secret.
     pub secrets: PathBuf,
@@ -71,9 +72,12 @@ impl Pod {
         let token = std::fs::read_to_string(self.secrets.join(TOKEN_FILE));
         let token = token.context("cannot read the token")?;
         anyhow::ensure!(token.len() <= TOKEN_BYTES_MAX, "the token is too long");
+        let ca_pem = std::fs::read(self.secrets.join(CA_FILE)).ok();
+        let attempt = std::process::id().to_string();
+        let bot = Bot::new(&self.order, token.trim(), ca_pem.as_deref(), attempt);
         let shelf = Shelf {
-            order: &self.order,
-            token: token.trim(),
+            bot: bot.map_err(|error| anyhow::anyhow!("{error}"))?,
+            release: self.order.clone(),
             dir: desk.fetched_dir(),
         };
         shelf.order().await

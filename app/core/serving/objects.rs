@@ -25,7 +25,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub(crate) use pod::SERVE;
-pub use pod::{DOOR_FILE, PORT, TOKEN_FILE};
+pub use pod::{CA_FILE, DOOR_FILE, PORT, TOKEN_FILE};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -93,6 +93,8 @@ pub struct ServingContext {
     pub agent_image: String,
     /// How pods reach the bot, without a slash at the end.
     pub bot_url: String,
+    /// A certificate that they trust it by, PEM.
+    pub bot_ca: Option<String>,
     /// How people reach the environment.
     pub expose: Expose,
     /// Secrets by which nodes pull the images.
@@ -274,7 +276,12 @@ pub fn namespace(site: &Site) -> Namespace {
 /// The Secret that pods mount: the token by which they fetch, and what the gateway lets in.
 ///
 /// It goes with the account, whose `uid` the cluster told: the bot may write Secrets and neither read nor list them.
-pub fn door(site: &Site, (token, door): (&str, &[u8]), account_uid: &str) -> Secret {
+pub fn door(
+    site: &Site,
+    (token, door): (&str, &[u8]),
+    context: &ServingContext,
+    account_uid: &str,
+) -> Secret {
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "ServiceAccount".to_owned(),
@@ -283,6 +290,7 @@ pub fn door(site: &Site, (token, door): (&str, &[u8]), account_uid: &str) -> Sec
         ..OwnerReference::default()
     };
     let files = [(TOKEN_FILE, token.as_bytes()), (DOOR_FILE, door)];
+    let ca = context.bot_ca.as_ref().map(|pem| (CA_FILE, pem.as_bytes()));
     Secret {
         metadata: ObjectMeta {
             owner_references: Some(vec![owner]),
@@ -290,8 +298,10 @@ pub fn door(site: &Site, (token, door): (&str, &[u8]), account_uid: &str) -> Sec
         },
         data: Some(
             files
+                .into_iter()
+                .chain(ca)
                 .map(|(name, bytes)| (name.to_owned(), ByteString(bytes.to_vec())))
-                .into(),
+                .collect(),
         ),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()

@@ -93,7 +93,7 @@ impl Yard {
             .apply(namespace, &objects::account(site))
             .await?;
         let uid = account.metadata.uid.unwrap_or_default();
-        let made = objects::door(site, door, &uid);
+        let made = objects::door(site, door, &self.context, &uid);
         self.cluster.apply(namespace, &made).await.map(drop)
     }
 

@@ -27,7 +27,7 @@ impl Bot {
             "http://{}/agent/releases/7/staging/r",
             listener.local_addr().unwrap()
         );
-        let mut shelf = BTreeMap::from([(String::new(), serde_json::to_vec(order).unwrap())]);
+        let mut shelf = BTreeMap::from([("/order".to_owned(), serde_json::to_vec(order).unwrap())]);
         let server = order.server.as_ref().unwrap();
         let models = server.models.iter().flat_map(|model| &model.sources);
         for source in models.chain([&server.snapshot]) {

@@ -21,6 +21,8 @@ pub const PORT: i32 = 8_080;
 pub(super) const PORT_NAME: &str = "http";
 /// In the mounted Secret: the token by which the pod fetches.
 pub const TOKEN_FILE: &str = "token";
+/// In the mounted Secret, where the bot has one: a certificate to trust it by, PEM.
+pub const CA_FILE: &str = "ca.crt";
 /// In the mounted Secret: what the gateway lets in.
 pub const DOOR_FILE: &str = "door.json";
 

@@ -11,6 +11,7 @@ fn context() -> ServingContext {
         image: pinned("python", "a"),
         agent_image: pinned("agent", "b"),
         bot_url: "http://bowsprit.example:8080".to_owned(),
+        bot_ca: Some("PEM".to_owned()),
         expose: Expose::Ingress {
             domain: "models.example.org".to_owned(),
             class: Some("nginx".to_owned()),
@@ -60,7 +61,7 @@ fn an_environment_is_restricted_and_whole() {
     let all = serde_json::json!([
         namespace(&site()),
         account(&site()),
-        door(&site(), ("token", b"{}"), "uid-1"),
+        door(&site(), ("token", b"{}"), &context(), "uid-1"),
         made.service,
         made.policy,
         deployment,
