@@ -8,7 +8,7 @@ use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
     VersionRef,
 };
-use crate::serving::spec::DoorSpec;
+use crate::serving::spec::{DoorSpec, Replicas};
 use crate::subject::SubjectKey;
 use crate::training::spec::{RuntimeSpec, SampleSet, StageKind, StepSpec, Trust};
 use serde::{Deserialize, Serialize};
@@ -389,6 +389,9 @@ pub struct DeployPlan {
     pub door: DoorSpec,
     /// Whether a bearer key is asked for.
     pub auth: bool,
+    /// Servers at once; a target that can have one only has one.
+    #[serde(default)]
+    pub replicas: Replicas,
 }
 
 /// A GitHub deployment with its latest status.

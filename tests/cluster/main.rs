@@ -18,6 +18,8 @@ mod queue;
 #[path = "../it/crash/reaper.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
 mod reaper;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod serving;
 mod training;
 #[path = "../it/unrest.rs"]
 mod unrest;

@@ -89,7 +89,8 @@ fn check_files(dir: &Path, model: &ModelInput) -> Result<(), String> {
     }
 }
 
-fn hash(path: &Path) -> std::io::Result<(String, u64)> {
+/// The sha256 of a file as hex digits, and its bytes. Errors: it cannot be read, or is none.
+pub(super) fn hash(path: &Path) -> std::io::Result<(String, u64)> {
     if !std::fs::symlink_metadata(path)?.is_file() {
         return Err(std::io::Error::other("not a plain file"));
     }

@@ -3,7 +3,7 @@
 //! The pod is given an address and a token, and no other credential. The bot may be away at any moment, for minutes:
 //! fetching waits for it, the run does not, and what was made is carried back when it is there again.
 
-mod client;
+pub(crate) mod client;
 mod courier;
 
 use crate::{SelfCommand, files, run};

@@ -1,0 +1,142 @@
+//! The target while nobody answers at the cluster's address: what is kept, and who gets what of it.
+
+use super::*;
+use crate::hands::tests::config;
+use bowsprit_core::artifact::{self, File};
+use bowsprit_core::effect::{ModelFiles, ServePlan};
+use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
+use bowsprit_core::serving::spec::{DoorSpec, Replicas};
+use bowsprit_core::training::spec::Trust;
+use secrecy::ExposeSecret as _;
+use std::path::Path;
+
+const REPO: RepoId = RepoId(7);
+const NOWHERE: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "x",
+    "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
+    "users": [{"name": "x", "user": {}}], "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}"#;
+
+fn staging() -> Key {
+    (REPO, Slug::parse("staging").unwrap())
+}
+
+async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
+    std::fs::write(dir.join("kubeconfig"), NOWHERE).unwrap();
+    let state_dir = dir.join("state");
+    let artifacts = Artifacts::open(&state_dir).unwrap();
+    let mut config = config(&state_dir, 1);
+    let image = |name: &str| Some(format!("r/{name}@sha256:{}", "a".repeat(64)));
+    config.cluster.kubeconfig = Some(dir.join("kubeconfig"));
+    (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
+    let cluster = Cluster::open(&config.cluster).await.unwrap();
+    let target = Kubernetes::open(&config, artifacts.clone(), &cluster).unwrap();
+    (target, artifacts)
+}
+
+async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
+    let sha256 = artifacts.put_bytes("weights".into()).await.unwrap();
+    let file = File {
+        path: RepoPath::parse("model.bin").unwrap(),
+        sha256,
+        bytes: 7,
+        media_type: "application/octet-stream".to_owned(),
+    };
+    DeployPlan {
+        repo: Repo {
+            id: REPO,
+            name: RepoName::parse("octo/digits-service").unwrap(),
+        },
+        environment: staging().1,
+        release: format!("rel-{generation}"),
+        generation,
+        commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
+        trust: Trust::Trusted,
+        runtime: None,
+        serve: Some(ServePlan {
+            run: vec!["python".to_owned()],
+            ready: "/readyz".to_owned(),
+            env: BTreeMap::new(),
+            sample_sets: Vec::new(),
+            ready_timeout_s: 60,
+            cpu_millis: 250,
+            memory_bytes: 1 << 28,
+            model: Some("digits".to_owned()),
+        }),
+        models: vec![ModelFiles {
+            name: "digits".to_owned(),
+            version: Some(generation),
+            digest: artifact::digest(std::slice::from_ref(&file)),
+            files: vec![file],
+        }],
+        door: DoorSpec {
+            keys: Vec::new(),
+            concurrency: 4,
+            queue: 8,
+            body_bytes_max: 1 << 20,
+        },
+        auth: true,
+        replicas: Replicas::default(),
+    }
+}
+
+async fn deploy(target: &Kubernetes, dir: &Path, plan: &DeployPlan) -> Result<(), StartError> {
+    let path = dir.join("snapshot.tar");
+    std::fs::write(&path, &plan.release).unwrap();
+    let snapshot = Source {
+        uri: path.display().to_string(),
+        sha256: Digest::of(plan.release.as_bytes()),
+    };
+    let outcome = target.deploy(plan, snapshot).await;
+    assert!(!path.exists(), "a snapshot is taken with its order");
+    outcome
+}
+
+#[tokio::test]
+async fn an_order_is_kept_and_tried_again_while_the_cluster_is_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, artifacts) = target(dir.path()).await;
+    for generation in [1, 1, 2] {
+        let plan = plan(generation, &artifacts).await;
+        let outcome = deploy(&target, dir.path(), &plan).await;
+        assert!(matches!(outcome, Err(StartError::Retry(_))), "{outcome:?}");
+    }
+    let papers = target.post.papers(&staging());
+    assert_eq!(papers.desk.wanted().unwrap().unwrap().generation, 2);
+    let site = papers.site().unwrap().unwrap();
+    assert_eq!(site.namespace, "bowsprit-digits-service-staging");
+    assert_eq!(site.name, "bowsprit-digits-service-staging-7");
+    // What cannot be removed there is not forgotten here.
+    assert!(target.remove(REPO, &staging().1).await.is_err());
+    assert!(papers.desk.is_ordered());
+    assert!(target.keys(REPO, &staging().1).is_some());
+}
+
+#[tokio::test]
+async fn a_token_opens_the_files_of_its_environment_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, artifacts) = target(dir.path()).await;
+    let plan = plan(1, &artifacts).await;
+    assert!(deploy(&target, dir.path(), &plan).await.is_err());
+    let key = staging();
+    let token = target.post.papers(&key).token().unwrap();
+    let token = token.expose_secret();
+
+    let order = target.order(&key, "rel-1", token).unwrap();
+    assert_eq!(order.door.keys, Vec::new());
+    let server = order.server.unwrap();
+    let model = &server.models[0].sources[0];
+    assert_eq!((model.uri.as_str(), server.snapshot.uri.as_str()), ("", ""));
+    let digests = [model.sha256.hex(), server.snapshot.sha256.hex()];
+    for (digest, bytes) in digests.into_iter().zip(["weights", "rel-1"]) {
+        let path = target.file(&key, ("rel-1", digest), token).unwrap();
+        assert_eq!(std::fs::read_to_string(path).unwrap(), bytes);
+        assert_eq!(target.file(&key, ("rel-1", digest), "other"), None);
+        assert_eq!(target.file(&key, ("rel-2", digest), token), None);
+    }
+    let unnamed = Digest::of(b"another artifact");
+    assert_eq!(target.file(&key, ("rel-1", unnamed.hex()), token), None);
+    for other in ["", "other"] {
+        assert_eq!(target.order(&key, "rel-1", other), None);
+    }
+    let production = (REPO, Slug::parse("production").unwrap());
+    assert_eq!(target.order(&production, "rel-1", token), None);
+}
