@@ -173,7 +173,12 @@ where
             });
             doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), None)
         }
-        Err(error) => doctor::classes(what, Err(&words(error)), None),
+        Err(error) => match Trouble::of(error) {
+            trouble if trouble.kind == TroubleKind::Forbidden => {
+                doctor::classes(what, Err("this account may not list them"), None)
+            }
+            trouble => doctor::classes(what, Err(&trouble.message), None),
+        },
     }
 }
 
@@ -208,7 +213,8 @@ async fn registry(host: &str) -> Finding {
     };
     match answered.await {
         Ok(status) => doctor::registry(host, Ok(status)),
-        Err(error) => doctor::registry(host, Err(&format!("{error:#}"))),
+        // What is said above the cause is meant for callers of a server of ours.
+        Err(error) => doctor::registry(host, Err(&error.root_cause().to_string())),
     }
 }
 
