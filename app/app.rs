@@ -112,7 +112,7 @@ async fn rooms(
             limits: FetchLimits::default(),
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
-        releases: Target::open(config, artifacts.clone(), program)?,
+        releases: Target::open(config, artifacts.clone(), program, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),

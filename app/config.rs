@@ -7,10 +7,12 @@ mod cluster;
 mod read;
 pub mod reference;
 mod secrets;
+mod serving;
 
 pub use cluster::{Cluster, Toleration};
 use read::Reader;
 use secrecy::SecretString;
+pub use serving::Serving;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -87,6 +89,8 @@ pub struct Releases {
     pub backend: Backend,
     /// Ports that environments may listen on; any free one where absent.
     pub ports: Option<RangeInclusive<u16>>,
+    /// How a cluster serves.
+    pub serving: Serving,
 }
 
 /// Who runs our processes.
@@ -233,9 +237,11 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let github = github(reader);
     let runs = runs(reader);
     let releases = releases(reader);
-    let is_used = runs
-        .as_ref()
-        .is_some_and(|runs| runs.backend == Backend::Kubernetes);
+    let backends = [
+        runs.as_ref().map(|runs| runs.backend),
+        releases.as_ref().map(|releases| releases.backend),
+    ];
+    let is_used = backends.contains(&Some(Backend::Kubernetes));
     let cluster = match &public_url {
         Some(url) => cluster::cluster(reader, url, is_used),
         None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
@@ -380,7 +386,9 @@ fn releases(reader: &mut Reader) -> Option<Releases> {
             range.map(Some)
         }
     };
+    let serving = serving::serving(reader);
     Some(Releases {
+        serving: serving?,
         backend: backend?,
         ports: ports?,
     })

@@ -209,6 +209,12 @@ pub(crate) mod tests {
             releases: config::Releases {
                 backend: config::Backend::Local,
                 ports: None,
+                serving: config::Serving {
+                    namespace: None,
+                    prefix: "bowsprit".to_owned(),
+                    expose: bowsprit_core::serving::objects::Expose::ClusterIp,
+                    node_host: None,
+                },
             },
             cluster: config::Cluster::unused(),
             secrets: config::Secrets::new(),

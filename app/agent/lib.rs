@@ -20,6 +20,7 @@ mod remote;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,11 +69,20 @@ enum Verb {
         #[arg(long)]
         contained: bool,
     },
-    /// Stand before the servers that DIR describes.
+    /// Stand before the servers that DIR describes, or in a pod before the one that ORDER describes.
     Gateway {
         /// The gateway's directory.
         #[arg(long)]
         dir: PathBuf,
+        /// In a pod: the address where the order is fetched.
+        #[arg(long, requires_all = ["secrets", "listen"])]
+        order: Option<String>,
+        /// In a pod: the directory of the mounted token and rules.
+        #[arg(long, requires = "order")]
+        secrets: Option<PathBuf>,
+        /// In a pod: where to listen.
+        #[arg(long, requires = "order")]
+        listen: Option<SocketAddr>,
     },
     /// Shut this process in and become the planned command (started by `run` and `gateway` only).
     #[command(hide = true)]
@@ -106,7 +116,20 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
             dir,
             contained,
         } => run::main(&dir, me, contained),
-        Verb::Gateway { dir } => gateway::main(&dir, me),
+        Verb::Gateway {
+            dir,
+            order,
+            secrets,
+            listen,
+        } => {
+            let told = order.zip(secrets).zip(listen);
+            let pod = told.map(|((order, secrets), listen)| gateway::pod::Pod {
+                order,
+                secrets,
+                listen,
+            });
+            gateway::main(&dir, me, pod)
+        }
         Verb::Step { plan, stage } => confine::step_main(plan.as_deref(), stage, &me),
     }
 }

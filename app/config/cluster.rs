@@ -73,7 +73,7 @@ impl Cluster {
     }
 }
 
-/// Reads the section. `is_used` says that training happens there, so that its images must be named.
+/// Reads the section. `is_used` says that training or serving happens there, so that its images must be named.
 pub(super) fn cluster(reader: &mut Reader, public_url: &str, is_used: bool) -> Option<Cluster> {
     let bot_url = reader.url("cluster.bot_url", public_url);
     let namespace = name_or(reader, "cluster.namespace", "bowsprit-training");
@@ -144,7 +144,7 @@ fn name_or(reader: &mut Reader, key: &str, default: &str) -> Option<String> {
     checked_name(reader, key, &text).then_some(text)
 }
 
-fn checked_name(reader: &mut Reader, key: &str, text: &str) -> bool {
+pub(super) fn checked_name(reader: &mut Reader, key: &str, text: &str) -> bool {
     let is_name = is_name(text);
     if !is_name {
         reader.complain(
@@ -155,7 +155,7 @@ fn checked_name(reader: &mut Reader, key: &str, text: &str) -> bool {
     is_name
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&text.len())
         && text
             .bytes()

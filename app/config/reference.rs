@@ -36,7 +36,7 @@ pub const REFERENCE: &[Key] = keys! {
     "runs.backend" "local" "Who trains: `local`, this machine, or `kubernetes`, the cluster of `[cluster]`.";
     "runs.slots" "<cores>" "Stages of runs at work at once, 1 to 1024; 100 with `kubernetes`, whose quotas and queues hold back the rest.";
     "secrets.\"<owner/name>\".<NAME>" "none" "A file with the value of the secret that steps of this repository call `NAME`: text of 8 bytes to 64 KiB. Read at the start.";
-    "releases.backend" "local" "Who serves: `local`, this machine. `kubernetes` is understood, and refused at the start: it is not built yet.";
+    "releases.backend" "local" "Who serves: `local`, this machine, or `kubernetes`, the cluster of `[cluster]`.";
     "releases.ports" "any free port" "Ports that environments may listen on, such as `20000-20999`.";
     "cluster.kubeconfig" "none" "How the cluster is reached. Where absent: the pod's own service account, else the user's usual file.";
     "cluster.context" "<the current one>" "Which context of that file.";
@@ -56,6 +56,13 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.user_namespaces" "false" "Whether pods get a user namespace; needs Linux 6.3 and containerd 2.";
     "cluster.gpu_resource" "nvidia.com/gpu" "The resource that `gpu` of a step asks for.";
     "cluster.queue" "none" "Kueue's LocalQueue that stages wait in.";
+    "cluster.releases_namespace" "one for each" "The namespace of all environments. Where absent each has its own, `<cluster.releases_prefix>-<service>-<environment>`, which the bot makes and removes.";
+    "cluster.releases_prefix" "bowsprit" "What the names of those namespaces begin with.";
+    "cluster.expose" "cluster-ip" "How environments are reached: `cluster-ip`, `node-port` or `ingress`, the default where a domain is given.";
+    "cluster.node_host" "none" "The name or address under which ports of nodes are reached; `node-port` needs it.";
+    "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller.";
+    "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
+    "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
     "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";

@@ -7,7 +7,7 @@ use crate::artifact::File;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
 };
-use crate::serving::spec::DoorSpec;
+use crate::serving::spec::{DoorSpec, Replicas};
 use crate::subject::SubjectKey;
 use crate::training::spec::{RuntimeSpec, Sample, StageKind, StepSpec, Trust};
 use serde::{Deserialize, Serialize};
@@ -324,6 +324,9 @@ pub struct DeployPlan {
     pub door: DoorSpec,
     /// Whether a bearer key is asked for.
     pub auth: bool,
+    /// Servers at once; a target that can have one only has one.
+    #[serde(default)]
+    pub replicas: Replicas,
 }
 
 /// A GitHub deployment with its latest status.

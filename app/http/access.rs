@@ -97,7 +97,8 @@ pub(super) async fn by_token(desk: &Desk, digest: &Digest) -> Result<Option<Call
     }))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token that a request shows.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (kind, token) = text.split_once(' ')?;
     let token = token.trim();

@@ -16,6 +16,7 @@ mod pages;
 mod params;
 mod read;
 mod routes;
+mod shelf;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -97,4 +98,5 @@ pub fn router(front: Front<'_>) -> Router {
         .merge(agents)
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
+        .merge(shelf::router(&desk))
 }

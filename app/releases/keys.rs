@@ -46,8 +46,8 @@ impl Keys {
     /// Two new keys. Errors: the system gives no random numbers.
     pub(super) fn generate() -> anyhow::Result<Keys> {
         Ok(Keys {
-            primary: key()?,
-            secondary: key()?,
+            primary: random()?,
+            secondary: random()?,
         })
     }
 
@@ -55,11 +55,11 @@ impl Keys {
     pub(super) fn rotated(self, which: Which) -> anyhow::Result<Keys> {
         Ok(match which {
             Which::Primary => Keys {
-                primary: key()?,
+                primary: random()?,
                 ..self
             },
             Which::Secondary => Keys {
-                secondary: key()?,
+                secondary: random()?,
                 ..self
             },
         })
@@ -90,7 +90,8 @@ impl From<Kept> for Keys {
     }
 }
 
-fn key() -> anyhow::Result<SecretString> {
+/// A random text that nobody can guess. Errors: the system gives no random numbers.
+pub(super) fn random() -> anyhow::Result<SecretString> {
     let mut bytes = [0; KEY_BYTES];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.ok().context("the system gives no random numbers")?;

@@ -6,15 +6,16 @@
 use super::desk::Desk;
 use super::environment::{self, Entry, Key};
 use super::keys::{Keys, Which};
+use super::order;
 use crate::artifacts::Artifacts;
 use crate::config::Config;
 use crate::files;
 use crate::hands::{self, Hands, StartError};
 use anyhow::{Context as _, bail};
-use bowsprit_core::effect::{DeployPlan, ServePlan};
-use bowsprit_core::name::{Digest, RepoId, Slug};
-use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source, Trust};
+use bowsprit_core::effect::DeployPlan;
+use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::serving::spec::{Live, ServerSpec};
+use bowsprit_core::training::spec::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -23,8 +24,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A server that is replaced is given this long to finish its requests. Units: seconds.
-const DRAIN_TIMEOUT_S: u64 = 20;
 /// A gateway that is told to end is waited for this long: it drains, then ends its servers.
 const END_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
@@ -73,25 +72,10 @@ impl Local {
         snapshot: Source,
     ) -> Result<(), StartError> {
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
-        let digests = plan
-            .models
-            .iter()
-            .map(|model| match Slug::parse(&model.name) {
-                Ok(name) => Ok((name, model.digest.clone())),
-                Err(error) => Err(StartError::Refused(error.to_string())),
-            });
-        let digests: BTreeMap<Slug, Digest> = digests.collect::<Result<_, _>>()?;
+        let cache_dir = self.shop.cache_dir.clone();
+        let server = order::server(plan, (snapshot.clone(), models), cache_dir)?;
         let (shop, plan) = (Arc::clone(&self.shop), plan.clone());
-        let ordered = tokio::task::spawn_blocking(move || {
-            let server = plan.serve.as_ref().map(|serve| ServerSpec {
-                runtime: plan.runtime.clone(),
-                trust: plan.trust,
-                models,
-                digests,
-                ..server(serve, snapshot.clone(), shop.cache_dir.clone())
-            });
-            shop.order(&plan, snapshot, server)
-        });
+        let ordered = tokio::task::spawn_blocking(move || shop.order(&plan, snapshot, server));
         ordered.await.context("cannot give the order")?
     }
 
@@ -249,7 +233,10 @@ impl Shop {
         {
             hands::drop_snapshot(&snapshot);
         } else {
-            let wanted = self.wanted(plan, &desk, snapshot, server)?;
+            if desk.listen()?.is_none() {
+                desk.write_listen(self.free_address()?)?;
+            }
+            let wanted = order::write(plan, &desk, snapshot, server)?;
             desk.write_wanted(&wanted)?;
             if let Err(error) = desk.sweep_snapshots(before.as_ref()) {
                 tracing::warn!("old snapshots stay for now: {error:#}");
@@ -259,44 +246,6 @@ impl Shop {
         let entry = book.entry(key.clone()).or_insert_with(|| Entry::new(desk));
         entry.tend(&self.agent, &key);
         Ok(())
-    }
-
-    fn wanted(
-        &self,
-        plan: &DeployPlan,
-        desk: &Desk,
-        snapshot: Source,
-        mut server: Option<ServerSpec>,
-    ) -> Result<ServeSpec, StartError> {
-        if desk.listen()?.is_none() {
-            desk.write_listen(self.free_address()?)?;
-        }
-        let keys = match desk.keys()? {
-            Some(keys) => keys,
-            None => {
-                let keys = Keys::generate()?;
-                desk.write_keys(&keys)?;
-                keys
-            }
-        };
-        match &mut server {
-            Some(server) => {
-                server.snapshot = hands::take_snapshot(&snapshot, &desk.snapshot_path(&snapshot)?)?
-            }
-            None => hands::drop_snapshot(&snapshot),
-        }
-        let mut door = plan.door.clone();
-        door.keys = if plan.auth {
-            keys.digests()
-        } else {
-            Vec::new()
-        };
-        Ok(ServeSpec {
-            release: plan.release.clone(),
-            generation: plan.generation,
-            server,
-            door,
-        })
     }
 
     /// An address for a new gateway. Errors: `Refused` when all configured ports are taken.
@@ -339,25 +288,5 @@ impl Shop {
     fn is_at_work(&self, key: &Key, desk: &Desk) -> bool {
         let has_child = self.book().get_mut(key).is_some_and(Entry::has_child);
         has_child || desk.is_at_work()
-    }
-}
-
-fn server(plan: &ServePlan, snapshot: Source, cache_dir: String) -> ServerSpec {
-    ServerSpec {
-        snapshot,
-        runtime: None,
-        trust: Trust::Untrusted,
-        cache_dir,
-        run: plan.run.clone(),
-        ready: plan.ready.clone(),
-        predict: plan.predict.clone(),
-        env: plan.env.clone(),
-        models: Vec::<ModelInput>::new(),
-        digests: BTreeMap::new(),
-        samples: plan.samples.iter().take(SAMPLES_MAX).cloned().collect(),
-        cpu_millis: plan.cpu_millis,
-        memory_bytes: plan.memory_bytes,
-        ready_timeout_s: plan.ready_timeout_s,
-        drain_timeout_s: DRAIN_TIMEOUT_S,
     }
 }

@@ -6,18 +6,23 @@
 mod desk;
 mod environment;
 pub mod keys;
+mod kubernetes;
 mod local;
+mod order;
 #[cfg(test)]
 mod tests;
 
 use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::hands::StartError;
+use anyhow::Context as _;
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
-use bowsprit_core::serving::spec::Live;
+use bowsprit_core::serving::spec::{Live, ServeSpec};
 use bowsprit_core::training::spec::Source;
 pub use keys::{Keys, Which};
+use kubernetes::Kubernetes;
 use local::Local;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,19 +32,26 @@ use std::path::PathBuf;
 pub enum Target {
     /// Processes on this machine, each environment behind a gateway of its own.
     Local(Local),
+    /// Deployments in a cluster.
+    Kubernetes(Kubernetes),
 }
 
 impl Target {
-    /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent.
+    /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent;
+    /// `cluster` is there where one is configured.
     pub fn open(
         config: &Config,
         artifacts: Artifacts,
         program: Vec<OsString>,
+        cluster: Option<&Cluster>,
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
             config::Backend::Local => Ok(Target::Local(Local::open(config, artifacts, program)?)),
             config::Backend::Kubernetes => {
-                anyhow::bail!("`releases.backend`: `kubernetes` is not built yet; use `local`")
+                let cluster = cluster.context("there is no way to the cluster")?;
+                Ok(Target::Kubernetes(Kubernetes::open(
+                    config, artifacts, cluster,
+                )?))
             }
         }
     }
@@ -50,6 +62,7 @@ impl Target {
     pub async fn deploy(&self, plan: &DeployPlan, snapshot: Source) -> Result<(), StartError> {
         match self {
             Target::Local(local) => local.deploy(plan, snapshot).await,
+            Target::Kubernetes(cluster) => cluster.deploy(plan, snapshot).await,
         }
     }
 
@@ -57,13 +70,16 @@ impl Target {
     pub async fn remove(&self, repo: RepoId, environment: &Slug) -> anyhow::Result<()> {
         match self {
             Target::Local(local) => local.remove(repo, environment).await,
+            Target::Kubernetes(cluster) => cluster.remove(repo, environment).await,
         }
     }
 
-    /// Ends every gateway for now; the next start of the server brings them back.
+    /// Ends every gateway on this machine for now; the next start of the server brings them back.
     pub async fn pause(&self) {
         match self {
             Target::Local(local) => local.pause().await,
+            // Environments in a cluster do not live on this machine and go on without it.
+            Target::Kubernetes(_) => {}
         }
     }
 
@@ -71,6 +87,7 @@ impl Target {
     pub fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
         match self {
             Target::Local(local) => local.live(repo, environment),
+            Target::Kubernetes(cluster) => cluster.live(repo, environment),
         }
     }
 
@@ -79,6 +96,7 @@ impl Target {
     pub async fn tend(&self) -> Vec<(RepoId, Slug)> {
         match self {
             Target::Local(local) => local.tend().await,
+            Target::Kubernetes(cluster) => cluster.tend(),
         }
     }
 
@@ -86,6 +104,7 @@ impl Target {
     pub fn keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
         match self {
             Target::Local(local) => local.keys(repo, environment),
+            Target::Kubernetes(cluster) => cluster.keys(repo, environment),
         }
     }
 
@@ -98,6 +117,33 @@ impl Target {
     ) -> anyhow::Result<Keys> {
         match self {
             Target::Local(local) => local.rotate(repo, environment, which).await,
+            Target::Kubernetes(cluster) => cluster.rotate(repo, environment, which).await,
+        }
+    }
+
+    /// Looks for environments that nobody here knows of; [`Target::tend`] tells of them, so that somebody decides.
+    pub async fn sweep(&self) {
+        match self {
+            // A directory is the environment: none is there that is not known.
+            Target::Local(_) => {}
+            Target::Kubernetes(cluster) => cluster.sweep().await,
+        }
+    }
+
+    /// The order of a release for a pod that shows its environment's token; `None` for every other.
+    pub fn order(&self, key: &(RepoId, Slug), release: &str, token: &str) -> Option<ServeSpec> {
+        match self {
+            // Gateways on this machine read theirs from their directories.
+            Target::Local(_) => None,
+            Target::Kubernetes(cluster) => cluster.order(key, release, token),
+        }
+    }
+
+    /// Where a file of such a release lies, by release and hex digest.
+    pub fn file(&self, key: &(RepoId, Slug), of: (&str, &str), token: &str) -> Option<PathBuf> {
+        match self {
+            Target::Local(_) => None,
+            Target::Kubernetes(cluster) => cluster.file(key, of, token),
         }
     }
 
@@ -105,6 +151,7 @@ impl Target {
     pub fn log_path(&self, repo: RepoId, environment: &Slug) -> PathBuf {
         match self {
             Target::Local(local) => local.log_path(repo, environment),
+            Target::Kubernetes(cluster) => cluster.log_path(repo, environment),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::hands::tests::{config, end, script};
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
-use bowsprit_core::serving::spec::{DoorSpec, RolloutPhase, ServeSpec};
+use bowsprit_core::serving::spec::{DoorSpec, Replicas, RolloutPhase, ServeSpec};
 use bowsprit_core::training::spec::Trust;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ fn open(dir: &Path, artifacts: &Artifacts, ports: Option<std::ops::RangeInclusiv
     let mut config = config(&dir.join("state"), 1);
     config.releases.ports = ports;
     let program = script(&dir.join("gateway.sh"), GATEWAY);
-    Target::open(&config, artifacts.clone(), program).unwrap()
+    Target::open(&config, artifacts.clone(), program, None).unwrap()
 }
 
 fn staging() -> Slug {
@@ -151,6 +151,7 @@ fn plan(generation: u64) -> DeployPlan {
             body_bytes_max: 1 << 20,
         },
         auth: true,
+        replicas: Replicas::default(),
     }
 }
 

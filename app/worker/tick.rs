@@ -31,6 +31,7 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 
 async fn tick(rooms: &Rooms) -> Result<(), Trouble> {
     rooms.runs.sweep(KEPT).await;
+    rooms.releases.sweep().await;
     repositories(rooms).await?;
     rooms.store.wake(everybody(rooms).await?).await?;
     redeliver(rooms).await

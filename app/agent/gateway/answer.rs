@@ -39,6 +39,8 @@ pub(crate) enum Turned {
     NoRelease,
     /// The server is being started again, and did not come back in time.
     Down,
+    /// The gateway ends soon; it still answers.
+    Leaving,
     /// The server broke the connection.
     Broken,
     /// The server did not begin to answer in time.
@@ -91,6 +93,11 @@ impl Turned {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the server is starting again",
                 Some("2"),
+            ),
+            Turned::Leaving => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the gateway ends soon",
+                Some("1"),
             ),
             Turned::Broken => (
                 StatusCode::BAD_GATEWAY,

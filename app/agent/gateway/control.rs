@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A server asked to end is given this long.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// The cluster is given this long to send requests elsewhere, once it has asked a pod to end.
+const LEAVE_WAIT: Duration = Duration::from_secs(10);
+
 /// Where no order says how long to drain.
 const DRAIN_DEFAULT: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,7 @@ pub(crate) struct Control {
     rollout: Option<Attempt>,
     pub(super) revival: Revival,
     drains: JoinSet<()>,
+    is_in_pod: bool,
 }
 
 impl Control {
@@ -81,6 +85,7 @@ impl Control {
             rollout: None,
             revival: Revival::default(),
             drains: JoinSet::new(),
+            is_in_pod: false,
         };
         if let Some(kept) = &control.kept {
             control.gateway.set_door(Door::new(&kept.spec.door, None));
@@ -95,8 +100,15 @@ impl Control {
         control
     }
 
+    /// From now on a release that cannot serve is the end, and a stop is announced first.
+    pub(crate) fn stand_in_pod(&mut self) {
+        self.is_in_pod = true;
+    }
+
     /// Works until told to stop; then lets requests finish and ends the servers.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Returns why the release cannot serve, where that ended it.
+    pub(crate) async fn run(mut self) -> Option<String> {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut hangup = signal(SignalKind::hangup()).ok();
@@ -111,20 +123,38 @@ impl Control {
                 _ = tick.tick() => {}
                 () = gateway.reload.notified() => self.stamp = None,
                 () = heard(&mut hangup) => self.stamp = None,
-                () = heard(term) => break,
+                () = heard(term) => {
+                    self.leave().await;
+                    break;
+                }
                 () = heard(interrupt) => break,
                 reason = ended(&mut self.current) => self.server_died(&reason),
                 progress = next(&mut self.rollout) => self.rollout_went(progress),
                 progress = next(&mut self.revival.attempt) => self.revival_went(progress),
             }
-            if self.shop.desk.is_stopped() {
+            if self.shop.desk.is_stopped() || self.is_unfit() {
                 break;
             }
             self.look();
             self.revive_when_due();
             while self.drains.try_join_next().is_some() {}
         }
+        let unfit = self.is_unfit().then(|| self.live.reason.clone());
         self.stop().await;
+        unfit.map(Option::unwrap_or_default)
+    }
+
+    fn is_unfit(&self) -> bool {
+        self.is_in_pod && self.live.phase == RolloutPhase::Failed
+    }
+
+    /// Goes on to answer while the cluster learns that requests shall go elsewhere.
+    async fn leave(&self) {
+        if self.is_in_pod {
+            self.note("leaving");
+            self.gateway.is_leaving.store(true, Ordering::Relaxed);
+            tokio::time::sleep(LEAVE_WAIT).await;
+        }
     }
 
     /// Reads the order when its file has changed.

@@ -19,6 +19,9 @@ const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// Releases kept on disk beside the one that serves.
 const RELEASES_KEPT: usize = 1;
 
+/// Written into the directory of a release when everything of it has been laid out.
+pub(crate) const FETCHED: &str = "fetched.json";
+
 /// The directory of one environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
@@ -79,6 +82,11 @@ impl Desk {
         self.write("gateway.json", &settings)
     }
 
+    /// Says where to listen.
+    pub(crate) fn write_listen(&self, addr: SocketAddr) -> anyhow::Result<()> {
+        self.write("gateway.json", &serde_json::json!({ "listen": addr }))
+    }
+
     fn settings(&self) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
         self.read("gateway.json")?
             .context("there is no gateway.json")
@@ -112,6 +120,26 @@ impl Desk {
     /// The order.
     pub(crate) fn wanted(&self) -> anyhow::Result<Option<ServeSpec>> {
         self.read("wanted.json")
+    }
+
+    /// Gives the order.
+    pub(crate) fn write_wanted(&self, order: &ServeSpec) -> anyhow::Result<()> {
+        self.write("wanted.json", order)
+    }
+
+    /// Where files are kept that were fetched for an order.
+    pub(crate) fn fetched_dir(&self) -> PathBuf {
+        self.path("fetched")
+    }
+
+    /// Whether a release lies in its directory.
+    pub(crate) fn is_laid_out(&self, release: &str) -> bool {
+        self.release_dir(release).join(FETCHED).exists()
+    }
+
+    /// Forgets what was said last.
+    pub(crate) fn remove_live(&self) -> anyhow::Result<()> {
+        std::fs::remove_file(self.path("live.json")).context("cannot remove live.json")
     }
 
     /// What was said last.

@@ -1,10 +1,10 @@
-//! `log.txt`: one line each, `<unix_ms> <server|gateway> <text>`, turned over when it has grown.
+//! `log.txt`, or a pod's own log: one line each, `<unix_ms> <server|gateway> <text>`, turned over when it has grown.
 
 use super::now_ms;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The file is turned over at this size. Units: bytes.
@@ -22,7 +22,7 @@ const TAIL_LINE_BYTES_MAX: usize = 400;
 /// The log of one environment.
 #[derive(Debug)]
 pub(crate) struct Log {
-    path: PathBuf,
+    path: Option<PathBuf>,
     open: Mutex<Option<(File, u64)>>,
 }
 
@@ -30,7 +30,15 @@ impl Log {
     /// The log kept in this file; the one before is kept beside it, ending in `.1`.
     pub(crate) fn new(path: PathBuf) -> Arc<Log> {
         Arc::new(Log {
-            path,
+            path: Some(path),
+            open: Mutex::new(None),
+        })
+    }
+
+    /// The log that goes to where a pod's lines go: its standard output.
+    pub(crate) fn standard() -> Arc<Log> {
+        Arc::new(Log {
+            path: None,
             open: Mutex::new(None),
         })
     }
@@ -45,32 +53,32 @@ impl Log {
         for line in text.lines() {
             let line = format!("{} {source} {}\n", now_ms(), cut(line, LINE_BYTES_MAX));
             // A full disk must not end the service: what cannot be noted is dropped.
-            let _ = self.append(&mut open, line.as_bytes());
+            let _ = match &self.path {
+                Some(path) => append(path, &mut open, line.as_bytes()),
+                None => std::io::stdout().write_all(line.as_bytes()),
+            };
         }
     }
+}
 
-    fn append(&self, open: &mut Option<(File, u64)>, line: &[u8]) -> std::io::Result<()> {
-        if open
-            .as_ref()
-            .is_some_and(|(_, bytes)| *bytes >= FILE_BYTES_MAX)
-        {
-            *open = None;
-            std::fs::rename(&self.path, self.path.with_extension("1.txt"))?;
-        }
-        if open.is_none() {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&self.path)?;
-            let bytes = file.metadata()?.len();
-            *open = Some((file, bytes));
-        }
-        if let Some((file, bytes)) = open {
-            file.write_all(line)?;
-            *bytes += line.len() as u64;
-        }
-        Ok(())
+fn append(path: &Path, open: &mut Option<(File, u64)>, line: &[u8]) -> std::io::Result<()> {
+    if open
+        .as_ref()
+        .is_some_and(|(_, bytes)| *bytes >= FILE_BYTES_MAX)
+    {
+        *open = None;
+        std::fs::rename(path, path.with_extension("1.txt"))?;
     }
+    if open.is_none() {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let bytes = file.metadata()?.len();
+        *open = Some((file, bytes));
+    }
+    if let Some((file, bytes)) = open {
+        file.write_all(line)?;
+        *bytes += line.len() as u64;
+    }
+    Ok(())
 }
 
 /// The lines of one server, and the last of them.
@@ -110,7 +118,7 @@ impl ServerLog {
     }
 }
 
-fn cut(line: &str, bytes_max: usize) -> &str {
+pub(crate) fn cut(line: &str, bytes_max: usize) -> &str {
     line.get(..line.floor_char_boundary(bytes_max))
         .unwrap_or(line)
 }

@@ -8,12 +8,14 @@ mod answer;
 mod control;
 mod desk;
 mod door;
+mod fetch;
 mod hands;
 mod headers;
 mod integrity;
 mod log;
 mod metrics;
 mod pages;
+pub mod pod;
 mod pool;
 mod proxy;
 mod revival;
@@ -34,14 +36,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use log::Log;
 use metrics::Metrics;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use pod::{End, Pod};
 use rollout::Shop;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
 use upstream::Slot;
 
@@ -61,9 +66,11 @@ const OPEN_FILES: u64 = 4 * CONNECTIONS_MAX as u64;
 const BIND_WAIT: Duration = Duration::from_secs(10);
 
 /// Runs the gateway of this directory until it is told to stop; another one there already is no fault.
-pub fn main(dir: &Path, self_command: SelfCommand) -> ExitCode {
-    match serve(dir, self_command) {
-        Ok(()) => ExitCode::SUCCESS,
+///
+/// In a pod it fetches its order first, and ends with a release that cannot serve.
+pub fn main(dir: &Path, self_command: SelfCommand, pod: Option<Pod>) -> ExitCode {
+    match serve(dir, self_command, pod) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("the gateway of {} cannot go on: {error:#}", dir.display());
             ExitCode::FAILURE
@@ -71,34 +78,61 @@ pub fn main(dir: &Path, self_command: SelfCommand) -> ExitCode {
     }
 }
 
-fn serve(dir: &Path, me: SelfCommand) -> anyhow::Result<()> {
+fn serve(dir: &Path, me: SelfCommand, pod: Option<Pod>) -> anyhow::Result<ExitCode> {
     let desk = Desk::open(dir)?;
     let Some(_lock) = desk.lock()? else {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     if desk.is_stopped() {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     desk.write_pid()?;
     raise_open_files();
-    let log = Log::new(desk.log_path());
+    let log = match &pod {
+        Some(_) => Log::standard(),
+        None => Log::new(desk.log_path()),
+    };
     let yard = Yard::open(me, Arc::clone(&log), desk.servers_dir())
         .context("cannot prepare for servers")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the gateway's threads")?;
-    let result = runtime.block_on(run(Shop {
+    let shop = Shop {
         desk: desk.clone(),
         log: Arc::clone(&log),
         yard: Arc::new(yard),
-    }));
+    };
+    let result = runtime.block_on(async {
+        match pod {
+            Some(pod) => run_in(pod, shop).await,
+            None => run(shop, false).await,
+        }
+    });
     if let Err(error) = &result {
         log.note(&format!("the gateway ends: {error:#}"));
     }
     desk.remove_pid();
     runtime.shutdown_timeout(Duration::from_secs(1));
-    result
+    let end = result?;
+    Ok(end.map_or(ExitCode::SUCCESS, |end| end.tell(&log)))
+}
+
+async fn run_in(pod: Pod, shop: Shop) -> anyhow::Result<Option<End>> {
+    // The first process of a pod ends by a signal only if it listens to it.
+    let mut term = signal(SignalKind::terminate()).context("cannot listen to signals")?;
+    let prepared = tokio::select! {
+        prepared = pod.prepare(&shop.desk, &shop.log) => prepared,
+        _ = term.recv() => return Ok(None),
+    };
+    if let Err(error) = prepared {
+        return Ok(Some(End::Unfetched(format!("{error:#}"))));
+    }
+    drop(term);
+    let follower = tokio::spawn(pod.follow_door(shop.desk.clone(), Arc::clone(&shop.log)));
+    let end = run(shop, true).await;
+    follower.abort();
+    end
 }
 
 fn raise_open_files() {
@@ -110,17 +144,20 @@ fn raise_open_files() {
     }
 }
 
-async fn run(shop: Shop) -> anyhow::Result<()> {
+async fn run(shop: Shop, is_in_pod: bool) -> anyhow::Result<Option<End>> {
     let listener = bind(shop.desk.listen()?).await?;
     let addr = listener.local_addr().context("cannot learn the port")?;
     shop.desk.keep_listen(addr)?;
     shop.log.note(&format!("listening on http://{addr}"));
     let gateway = Arc::new(Gateway::new());
-    let control = control::Control::new(shop, Arc::clone(&gateway), addr);
+    let mut control = control::Control::new(shop, Arc::clone(&gateway), addr);
+    if is_in_pod {
+        control.stand_in_pod();
+    }
     let doorkeeper = tokio::spawn(listen(listener, Arc::clone(&gateway)));
-    control.run().await;
+    let unfit = control.run().await;
     doorkeeper.abort();
-    Ok(())
+    Ok(unfit.map(End::Unfit))
 }
 
 async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -147,6 +184,8 @@ pub(crate) struct Gateway {
     metrics: Arc<Metrics>,
     /// Wakes the reader of orders.
     reload: Notify,
+    /// Whether the cluster is sending requests elsewhere by now.
+    is_leaving: AtomicBool,
     door: RwLock<Arc<Door>>,
     connections: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -158,6 +197,7 @@ impl Gateway {
             slot: Slot::new(Turned::FirstStart),
             metrics: Arc::default(),
             reload: Notify::new(),
+            is_leaving: AtomicBool::new(false),
             door: RwLock::new(Arc::new(Door::empty())),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX as usize)),
             closing: watch::Sender::new(false),
@@ -171,6 +211,11 @@ impl Gateway {
 
     fn set_door(&self, door: Door) {
         *self.door.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(door);
+    }
+
+    /// Whether it asks its callers to go elsewhere.
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Takes no further connection and waits for those there are. Returns whether all were done in time.

@@ -1,6 +1,6 @@
 //! The gateway's own pages under `/.bowsprit/`: health, what is live, its model files, metrics.
 //!
-//! Everything but the health page asks for a key. Nothing here reaches the server.
+//! Everything but the pages on health asks for a key. Nothing here reaches the server.
 
 use super::Gateway;
 use super::answer::{Body, BodyError, Turned, json, typed, whole};
@@ -34,11 +34,11 @@ async fn own_page(
     page: &str,
 ) -> Result<Response<Body>, Turned> {
     let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
-    if page == "health" {
-        return if is_read {
-            health(gateway)
-        } else {
-            Err(Turned::Method)
+    if page == "health" || page == "alive" {
+        return match (is_read, page) {
+            (false, _) => Err(Turned::Method),
+            (true, "health") => health(gateway),
+            (true, _) => Ok(json(StatusCode::OK, "{\"alive\":true}\n".to_owned())),
         };
     }
     let door = gateway.door();
@@ -71,6 +71,9 @@ async fn own_page(
 }
 
 fn health(gateway: &Gateway) -> Result<Response<Body>, Turned> {
+    if gateway.is_leaving() {
+        return Err(Turned::Leaving);
+    }
     gateway.slot.look()?;
     Ok(json(StatusCode::OK, "{\"serving\":true}\n".to_owned()))
 }

@@ -13,6 +13,7 @@ use super::upstream::{Hold, Upstream};
 use super::{Gateway, pages};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Uri, Version};
 use std::net::IpAddr;
@@ -37,12 +38,17 @@ pub(crate) async fn answer(
 ) -> Response<Body> {
     let began = Instant::now();
     let at_work = gateway.metrics.begin();
-    let response = match pages::own(&gateway, &request).await {
+    let mut response = match pages::own(&gateway, &request).await {
         Some(response) => response,
         None => forward(&gateway, peer, request, at_work)
             .await
             .unwrap_or_else(Turned::answer),
     };
+    if gateway.is_leaving() {
+        // Whoever keeps the connection would find it shut at their next request.
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     gateway.metrics.answered(response.status(), began.elapsed());
     response
 }

@@ -123,7 +123,7 @@ async fn attempt(
     })?;
     let models = hash_again(server, &dir).await.map_err(|reason| {
         // What is left there is not used again: the next order fetches anew.
-        let _ = std::fs::remove_file(dir.join(FETCHED));
+        let _ = std::fs::remove_file(dir.join(desk::FETCHED));
         Miss {
             reason,
             is_final: true,
@@ -187,9 +187,6 @@ fn complaint(probe: &ProbeResult) -> Option<String> {
     })
 }
 
-/// Written when everything of a release has been laid out.
-const FETCHED: &str = "fetched.json";
-
 /// What lies in the directory of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Fetched {
@@ -206,7 +203,7 @@ async fn fetch(shop: &Shop, server: &ServerSpec, dir: &Path) -> Result<(), Strin
             .map(|model| (model.name.clone(), artifact::digest(&model.files)))
             .collect(),
     };
-    let note = dir.join(FETCHED);
+    let note = dir.join(desk::FETCHED);
     if matches!(desk::read::<Fetched>(&note), Ok(Some(have)) if have == fetched) {
         return Ok(());
     }

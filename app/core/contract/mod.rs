@@ -21,6 +21,7 @@ pub use window::Window;
 
 use crate::gate::GateRef;
 use crate::name::{BranchName, RepoPath, Slug};
+use crate::serving::spec::Replicas;
 use crate::training::spec::RuntimeSpec;
 use std::collections::BTreeMap;
 
@@ -269,6 +270,8 @@ pub struct Environment {
     pub queue: usize,
     /// Requests that are served at once at most.
     pub concurrency: usize,
+    /// Servers at once, where the target can have several.
+    pub replicas: Replicas,
     /// Whether models without an independent evaluation may come here.
     pub allow_self_reported: bool,
 }

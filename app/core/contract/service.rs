@@ -5,6 +5,7 @@ use super::tree::{Key, Mark, Node, Value};
 use super::{Environment, ModelSource, Role, Serve, Service, Window, shared, units};
 use crate::name::{BranchName, RepoPath, Slug};
 use crate::serving::score;
+use crate::serving::spec::Replicas;
 use std::collections::BTreeMap;
 
 const ENVIRONMENTS_MAX: usize = 10;
@@ -14,6 +15,7 @@ const QUEUE_DEFAULT: u32 = 10;
 const QUEUE_MAX: u32 = 10_000;
 const CONCURRENCY_DEFAULT: u32 = 8;
 const CONCURRENCY_MAX: u32 = 1_000;
+const REPLICAS_MAX: u32 = 50;
 const READY_TIMEOUT_S_DEFAULT: u64 = 60;
 /// Longest preview life and soak. Units: seconds.
 const SPAN_S_MAX: u64 = 90 * 86_400;
@@ -39,7 +41,7 @@ pub(crate) const SERVE_KEYS: [&str; 8] = [
     "ready_timeout",
     "score",
 ];
-pub(crate) const ENVIRONMENT_KEYS: [&str; 11] = [
+pub(crate) const ENVIRONMENT_KEYS: [&str; 13] = [
     "ttl",
     "tracks",
     "after",
@@ -50,6 +52,8 @@ pub(crate) const ENVIRONMENT_KEYS: [&str; 11] = [
     "auth",
     "queue",
     "concurrency",
+    "replicas",
+    "replicas_max",
     "allow_self_reported",
 ];
 pub(crate) const MODEL_KEYS: [&str; 1] = ["from"];
@@ -250,6 +254,7 @@ fn environment(
         (1, CONCURRENCY_MAX),
         problems,
     );
+    let replicas = replicas(&fields, problems);
     Some(Environment {
         name: name?,
         role: role?,
@@ -257,8 +262,25 @@ fn environment(
         auth: auth?,
         queue: queue?,
         concurrency: concurrency?,
+        replicas: replicas?,
         allow_self_reported: allow_self_reported?,
     })
+}
+
+fn replicas(fields: &Fields<'_>, problems: &mut Problems) -> Option<Replicas> {
+    let min = fields.get("replicas").map_or(Some(1), |node| {
+        whole(node, "`replicas`", (1, REPLICAS_MAX), problems)
+    })?;
+    let Some(node) = fields.get("replicas_max") else {
+        return Some(Replicas { min, max: min });
+    };
+    let max = whole(node, "`replicas_max`", (1, REPLICAS_MAX), problems)?;
+    if max < min {
+        let message = format!("`replicas_max` must be at least `replicas`, which is {min}");
+        problems.add(node.at, message);
+        return None;
+    }
+    Some(Replicas { min, max })
 }
 
 fn role(key: &Key, fields: &Fields<'_>, earlier: &[&str], problems: &mut Problems) -> Option<Role> {

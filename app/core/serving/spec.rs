@@ -70,6 +70,21 @@ pub struct DoorSpec {
     pub body_bytes_max: usize,
 }
 
+/// Servers of an environment at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// At least.
+    pub min: u32,
+    /// At most; more than `min` lets their number follow the load.
+    pub max: u32,
+}
+
+impl Default for Replicas {
+    fn default() -> Replicas {
+        Replicas { min: 1, max: 1 }
+    }
+}
+
 /// What an environment does serve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Live {

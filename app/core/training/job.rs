@@ -4,8 +4,8 @@
 //! person wrote stands in the Job, so that no text of theirs can become a field, a label or an environment variable.
 
 pub mod phase;
-mod pod;
-mod restricted;
+pub(crate) mod pod;
+pub(crate) mod restricted;
 #[cfg(test)]
 mod tests;
 
@@ -143,7 +143,7 @@ pub fn restricted_problems(job: &Job) -> Vec<String> {
     restricted::problems(job)
 }
 
-fn name_of(prefix: &str, text: &str) -> String {
+pub(crate) fn name_of(prefix: &str, text: &str) -> String {
     let plain: String = text
         .chars()
         .map(|c| match c.to_ascii_lowercase() {
@@ -213,7 +213,7 @@ fn stage_text(stage: &str) -> String {
     }
 }
 
-fn trust(trust: Trust) -> &'static str {
+pub(crate) fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Trusted => "trusted",
         Trust::Untrusted => "untrusted",

@@ -60,19 +60,38 @@ impl Release {
 impl House {
     /// An empty environment with a gateway.
     pub(crate) fn new() -> House {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(
-            dir.path().join("gateway.json"),
-            r#"{"listen":"127.0.0.1:0"}"#,
-        )
-        .unwrap();
-        let mut house = House {
-            dir,
-            gateway: None,
-            client: Client::builder(TokioExecutor::new()).build_http(),
-        };
+        let mut house = House::empty();
+        std::fs::write(house.path("gateway.json"), r#"{"listen":"127.0.0.1:0"}"#).unwrap();
         house.start();
         house
+    }
+
+    /// An empty directory.
+    pub(crate) fn empty() -> House {
+        House {
+            dir: tempfile::tempdir().unwrap(),
+            gateway: None,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        }
+    }
+
+    /// Starts this process as the gateway.
+    pub(crate) fn start_as(&mut self, mut command: Command) {
+        self.gateway = Some(command.spawn().unwrap());
+    }
+
+    /// Asks the gateway to end, as a cluster does.
+    pub(crate) fn terminate(&self) {
+        let pid = self.gateway.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until the gateway has ended by itself.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let mut gateway = self.gateway.take().unwrap();
+        let status = eventually("the gateway ends", || gateway.try_wait().unwrap()).await;
+        status.code()
     }
 
     /// Starts the gateway.
@@ -290,7 +309,13 @@ impl House {
 
     /// One figure of the metrics.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let response = self.send(Method::GET, "/.bowsprit/metrics", b"").await;
+        self.metric_as(KEY, name).await
+    }
+
+    /// The same with another key.
+    pub(crate) async fn metric_as(&self, key: &str, name: &str) -> u64 {
+        let page = "/.bowsprit/metrics";
+        let response = self.send_as(Some(key), Method::GET, page, b"").await;
         let text = text(response).await;
         let line = text
             .lines()

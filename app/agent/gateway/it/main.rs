@@ -4,6 +4,7 @@
 mod crash;
 mod door;
 mod house;
+mod pod;
 mod rollout;
 mod stream;
 mod switch;

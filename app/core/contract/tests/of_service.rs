@@ -58,6 +58,7 @@ fn service_contract_is_read_whole() {
         ),
         (true, 10, 8, false)
     );
+    assert_eq!(staging.replicas, Replicas { min: 1, max: 1 });
     assert!(
         service
             .environment(&Slug::parse("staging").expect("name"))
@@ -129,6 +130,31 @@ fn environments_have_one_role_each() {
         11:33 `auth` must be true or false
         11:47 `queue` must be a whole number from 0 to 10000
         11:64 `concurrency` must be a whole number from 1 to 1000"#]],
+    );
+}
+
+#[test]
+fn replicas_have_a_least_and_a_most() {
+    let staging = |keys: &str| {
+        let text = SERVICE.replace("{tracks: main, ", &format!("{{tracks: main, {keys}, "));
+        let Ok(Contract::Service(service)) = parse(&text) else {
+            panic!("{keys} is refused");
+        };
+        let replicas = service.environments[1].replicas;
+        (replicas.min, replicas.max)
+    };
+    assert_eq!(staging("replicas: 3"), (3, 3));
+    assert_eq!(staging("replicas_max: 4"), (1, 4));
+    assert_eq!(staging("replicas: 2, replicas_max: 4"), (2, 4));
+    served(
+        "{tracks: main, ",
+        "{tracks: main, replicas: 4, replicas_max: 2, ",
+        expect!["11:54 `replicas_max` must be at least `replicas`, which is 4"],
+    );
+    served(
+        "{tracks: main, ",
+        "{tracks: main, replicas: 0, ",
+        expect![[r#"11:37 `replicas` must be a whole number from 1 to 50"#]],
     );
 }
 

@@ -206,5 +206,6 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
             body_bytes_max: BODY_BYTES_MAX,
         },
         auth: wanted.auth,
+        replicas: wanted.replicas,
     }
 }

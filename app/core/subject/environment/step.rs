@@ -53,6 +53,7 @@ fn advance(
         }
     };
     let Some((service, wanted)) = found else {
+        know(&mut act.state, ask)?;
         remove(&mut act, given, "the contract no longer names it");
         let why = format!("the contract names no environment `{name}`");
         command::turn_away(&mut act, given, &why);
@@ -167,6 +168,15 @@ fn find(contract: Contract, name: &Slug, pr: Option<PrNumber>) -> Option<(Servic
     Some((service, wanted))
 }
 
+/// What serves without our knowing, as after the loss of the database, is known from now on, so that it can be removed.
+fn know(state: &mut Environment, ask: &mut Ask) -> Option<()> {
+    let is_known = state.is_gone || state.wanted.is_some() || state.generation > 0;
+    if !is_known && let Some(live) = ask.live(state.repo.id, &state.name)? {
+        state.generation = live.generation.max(1);
+    }
+    Some(())
+}
+
 fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
     let state = &mut act.state;
     if state.is_gone || (state.wanted.is_none() && state.generation == 0) {
@@ -218,6 +228,7 @@ fn preview(
         .and_then(|view| view.change);
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));
     let Some(change) = open.filter(|_| !is_told) else {
+        know(&mut act.state, ask)?;
         remove(act, given, "the pull request is closed");
         return Some(None);
     };

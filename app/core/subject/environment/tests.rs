@@ -1018,6 +1018,29 @@ fn a_preview_lives_while_its_pull_request_does() {
 }
 
 #[test]
+fn a_closed_preview_that_serves_without_our_knowing_is_removed() {
+    let mut world = preview_world('2', true);
+    let view = PullView {
+        is_open: false,
+        ..pull_view(SERVICE, 7, "topic", ('1', '2'))
+    };
+    world.tell(Query::Pull(SERVICE, PrNumber(7)), Answer::Pull(Some(view)));
+    check(&world, "pr-7", None, vec![], expect![[""]]);
+    gateway(&mut world, "pr-7", 4, RolloutPhase::Waiting);
+    let gone = check(
+        &world,
+        "pr-7",
+        None,
+        vec![],
+        expect![[r#"
+            remove pr-7
+            event pr-7 removed (the pull request is closed)"#]],
+    );
+    assert!(gone.is_gone);
+    check(&world, "pr-7", Some(gone), vec![], expect![[""]]);
+}
+
+#[test]
 fn a_preview_has_its_time_and_a_push_brings_it_back() {
     let mut world = preview_world('2', true);
     gateway(&mut world, "pr-7", 1, RolloutPhase::Live);

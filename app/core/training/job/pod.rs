@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
 
 /// The user and group of every process in the pod.
-const USER: i64 = 10_001;
+pub(crate) const USER: i64 = 10_001;
 /// An ended agent is given this long to end its steps. Units: seconds.
 const GRACE_S: i64 = 60;
 /// The least memory of a pod, for the agent and installers. Units: bytes.
@@ -19,9 +19,9 @@ const MEMORY_BYTES_MIN: u64 = 512 << 20;
 /// The least CPU of a pod. Units: thousandths of a core.
 const CPU_MILLIS_MIN: u32 = 250;
 /// Room for temporary files. Units: bytes.
-const TMP_BYTES: u64 = 2 << 30;
+pub(crate) const TMP_BYTES: u64 = 2 << 30;
 /// Room for the agent's binary. Units: bytes.
-const BIN_BYTES: u64 = 256 << 20;
+pub(crate) const BIN_BYTES: u64 = 256 << 20;
 /// Who may read the files of an order: the pod's group, and nobody changes them.
 const ORDER_MODE: i32 = 0o440;
 
@@ -186,7 +186,11 @@ fn quantity(value: u64) -> u64 {
 }
 
 /// CPU is asked for and not capped: a capped process waits while cores are idle. What cannot be taken back is capped.
-fn resources(cpu_millis: u32, memory_bytes: u64, disk_bytes: u64) -> ResourceRequirements {
+pub(crate) fn resources(
+    cpu_millis: u32,
+    memory_bytes: u64,
+    disk_bytes: u64,
+) -> ResourceRequirements {
     let hard = [("memory", memory_bytes), ("ephemeral-storage", disk_bytes)];
     let hard: BTreeMap<String, Quantity> = hard
         .map(|(name, bytes)| (name.to_owned(), Quantity(bytes.to_string())))
@@ -200,7 +204,7 @@ fn resources(cpu_millis: u32, memory_bytes: u64, disk_bytes: u64) -> ResourceReq
     }
 }
 
-fn locked() -> SecurityContext {
+pub(crate) fn locked() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         privileged: Some(false),
@@ -215,14 +219,14 @@ fn locked() -> SecurityContext {
     }
 }
 
-fn seccomp() -> SeccompProfile {
+pub(crate) fn seccomp() -> SeccompProfile {
     SeccompProfile {
         type_: "RuntimeDefault".to_owned(),
         localhost_profile: None,
     }
 }
 
-fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
+pub(crate) fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),
@@ -231,7 +235,7 @@ fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
     }
 }
 
-fn variable(name: &str, value: &str) -> EnvVar {
+pub(crate) fn variable(name: &str, value: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: Some(value.to_owned()),
@@ -239,6 +243,6 @@ fn variable(name: &str, value: &str) -> EnvVar {
     }
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }

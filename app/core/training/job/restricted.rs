@@ -1,15 +1,31 @@
-//! Holds a Job against the restricted Pod Security standard, as the API server will, and against our own rules.
+//! Holds a Job, or a pod that serves, against the restricted Pod Security standard, as the API server will, and against our own rules.
 //!
 //! Source: Kubernetes, "Pod Security Standards", profile Restricted, v1.33; "Labels and Selectors"; "Object Names and IDs".
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, SecurityContext, Volume};
+use k8s_openapi::api::core::v1::{
+    Container, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SecurityContext, Volume,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// Longest part of a name. Source: RFC 1123.
 const PART_CHARS_MAX: usize = 63;
 
-/// Every problem, as a sentence that names the field.
+/// How long a pod is meant to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Until its work is done.
+    Once,
+    /// Until somebody ends it: it is started again, and may be probed.
+    Long,
+}
+
+/// Every problem of a pod that serves, as a sentence that names the field.
+pub(crate) fn serving_problems(template: &PodTemplateSpec) -> Vec<String> {
+    template_problems(template, Life::Long)
+}
+
+/// Every problem of a Job, as a sentence that names the field.
 pub(super) fn problems(job: &Job) -> Vec<String> {
     let mut found = Vec::new();
     check_name(&job.metadata, &mut found);
@@ -17,17 +33,23 @@ pub(super) fn problems(job: &Job) -> Vec<String> {
     let Some(spec) = &job.spec else {
         return vec!["spec: missing".to_owned()];
     };
-    if let Some(metadata) = &spec.template.metadata {
-        check_labels(metadata, &mut found);
-    }
     let deadline = spec.active_deadline_seconds;
     must(
         deadline.is_some_and(|s| s > 0),
         "activeDeadlineSeconds: missing",
         &mut found,
     );
-    match &spec.template.spec {
-        Some(pod) => check_pod(pod, &mut found),
+    found.extend(template_problems(&spec.template, Life::Once));
+    found
+}
+
+fn template_problems(template: &PodTemplateSpec, life: Life) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(metadata) = &template.metadata {
+        check_labels(metadata, &mut found);
+    }
+    match &template.spec {
+        Some(pod) => check_pod(pod, life, &mut found),
         None => found.push("template.spec: missing".to_owned()),
     }
     found
@@ -111,7 +133,7 @@ fn check_labels(metadata: &ObjectMeta, found: &mut Vec<String>) {
     }
 }
 
-fn check_pod(pod: &PodSpec, found: &mut Vec<String>) {
+fn check_pod(pod: &PodSpec, life: Life, found: &mut Vec<String>) {
     for (name, is_shared) in [
         ("hostNetwork", pod.host_network),
         ("hostPID", pod.host_pid),
@@ -131,9 +153,13 @@ fn check_pod(pod: &PodSpec, found: &mut Vec<String>) {
             found,
         );
     }
+    let (policy, sentence) = match life {
+        Life::Once => ("Never", "restartPolicy: must be Never"),
+        Life::Long => ("Always", "restartPolicy: must be Always"),
+    };
     must(
-        pod.restart_policy.as_deref() == Some("Never"),
-        "restartPolicy: must be Never",
+        pod.restart_policy.as_deref() == Some(policy),
+        sentence,
         found,
     );
     let containers: Vec<&Container> = pod
@@ -152,6 +178,7 @@ fn check_pod(pod: &PodSpec, found: &mut Vec<String>) {
     check_shared(&shared, found);
     for container in containers {
         check_container(container, &shared, found);
+        check_probes(container, life, found);
     }
     for volume in pod.volumes.iter().flatten() {
         check_volume(volume, found);
@@ -228,6 +255,32 @@ fn check_container(container: &Container, shared: &PodSecurityContext, found: &m
     check_surroundings(container, found);
 }
 
+/// Only what is to live long is probed, by HTTP at its own address. Source: the standard's baseline since v1.34.
+fn check_probes(container: &Container, life: Life, found: &mut Vec<String>) {
+    let probes = [
+        &container.liveness_probe,
+        &container.readiness_probe,
+        &container.startup_probe,
+    ];
+    let is_own = |probe: &Probe| {
+        let asked = probe.http_get.as_ref();
+        asked.is_some_and(|http| http.host.is_none()) && probe.exec.is_none()
+    };
+    let mut probes = probes.into_iter().flatten();
+    let is_fine = match life {
+        Life::Once => probes.next().is_none(),
+        Life::Long => probes.all(is_own),
+    };
+    must(
+        is_fine,
+        &format!(
+            "container `{}`: its probes must be none or its own by HTTP",
+            container.name
+        ),
+        found,
+    );
+}
+
 /// What stands around a container's process: ports, hooks, environment, resources.
 fn check_surroundings(container: &Container, found: &mut Vec<String>) {
     let mut check = |holds: bool, sentence: &str| {
@@ -244,10 +297,7 @@ fn check_surroundings(container: &Container, found: &mut Vec<String>) {
             .all(|port| port.host_port.is_none_or(|port| port == 0)),
         "hostPort must be none",
     );
-    check(
-        container.lifecycle.is_none() && container.liveness_probe.is_none(),
-        "it must have no hook and no probe",
-    );
+    check(container.lifecycle.is_none(), "it must have no hook");
     check(
         container.env_from.is_none(),
         "its environment must be written out",
@@ -307,7 +357,7 @@ fn check_volume(volume: &Volume, found: &mut Vec<String>) {
     must(
         is_ours && *volume == only,
         &format!(
-            "volume `{}`: must be the order's Secret or a bounded emptyDir",
+            "volume `{}`: must be a Secret or a bounded emptyDir",
             volume.name
         ),
         found,

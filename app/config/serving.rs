@@ -1,0 +1,83 @@
+//! How environments are served in a cluster: keys of `[cluster]` that only `releases.backend = "kubernetes"` reads.
+
+use super::cluster::{checked_name, is_name};
+use super::read::Reader;
+use bowsprit_core::serving::objects::Expose;
+
+/// Where environments live in the cluster, and how they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// One namespace for all of them; where absent each has its own.
+    pub namespace: Option<String>,
+    /// What the names of their own namespaces begin with.
+    pub prefix: String,
+    /// How they are reached.
+    pub expose: Expose,
+    /// The host under which ports of nodes are reached.
+    pub node_host: Option<String>,
+}
+
+/// Reads the keys.
+pub(super) fn serving(reader: &mut Reader) -> Option<Serving> {
+    let namespace = reader.text("cluster.releases_namespace");
+    let is_namespace = namespace
+        .as_ref()
+        .is_none_or(|name| checked_name(reader, "cluster.releases_namespace", name));
+    let prefix = reader.text_or("cluster.releases_prefix", "bowsprit");
+    let is_prefix = checked_name(reader, "cluster.releases_prefix", &prefix);
+    let node_host = reader.text("cluster.node_host");
+    let expose = expose(reader, node_host.is_some());
+    (is_namespace && is_prefix).then_some(Serving {
+        namespace,
+        prefix,
+        expose: expose?,
+        node_host,
+    })
+}
+
+fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
+    let key = "cluster.expose";
+    let domain = reader.text("cluster.ingress_domain");
+    let class = reader.text("cluster.ingress_class");
+    let tls_secret = reader.text("cluster.ingress_tls_secret");
+    let text = reader.text_or(
+        key,
+        if domain.is_some() {
+            "ingress"
+        } else {
+            "cluster-ip"
+        },
+    );
+    match (text.as_str(), domain) {
+        ("cluster-ip", None) => return Some(Expose::ClusterIp),
+        ("node-port", None) if has_node_host => return Some(Expose::NodePort),
+        ("node-port", None) => reader.complain(
+            key,
+            "`node-port` needs `cluster.node_host`, the name or address of a node".to_owned(),
+        ),
+        ("ingress", Some(domain)) if domain.split('.').all(is_name) => {
+            return Some(Expose::Ingress {
+                domain,
+                class,
+                tls_secret,
+            });
+        }
+        ("ingress", Some(domain)) => reader.complain(
+            "cluster.ingress_domain",
+            format!("`{domain}` is not a domain such as `models.example.org`"),
+        ),
+        ("ingress", None) => reader.complain(
+            key,
+            "`ingress` needs `cluster.ingress_domain`, such as `models.example.org`".to_owned(),
+        ),
+        ("cluster-ip" | "node-port", Some(_)) => reader.complain(
+            "cluster.ingress_domain",
+            "is for `cluster.expose = \"ingress\"`".to_owned(),
+        ),
+        (other, _) => reader.complain(
+            key,
+            format!("`{other}` is not `cluster-ip`, `node-port` or `ingress`"),
+        ),
+    }
+    None
+}

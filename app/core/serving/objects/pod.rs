@@ -1,0 +1,233 @@
+//! The pod: the gateway supervises the server in one container, and is ready once the server has answered its samples.
+
+use super::{RELEASE_LABEL, Rollout, ServingContext, Site, release_label};
+use crate::training::job::pod::{
+    BIN_BYTES, TMP_BYTES, USER, locked, mount, resources, seccomp, variable, words,
+};
+use crate::training::job::{TRUST_LABEL, trust};
+use crate::training::spec::Trust;
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, LocalObjectReference,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SecretVolumeSource,
+    TopologySpreadConstraint, Volume,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// Where the gateway listens in its pod.
+pub const PORT: i32 = 8_080;
+/// The port's name.
+pub(super) const PORT_NAME: &str = "http";
+/// In the mounted Secret: the token by which the pod fetches.
+pub const TOKEN_FILE: &str = "token";
+/// In the mounted Secret: what the gateway lets in.
+pub const DOOR_FILE: &str = "door.json";
+
+/// The container that serves.
+pub(crate) const SERVE: &str = "serve";
+/// Room for the release, its software and what it writes, beside its models twice. Units: bytes.
+const RUN_BYTES: u64 = 4 << 30;
+/// Where the Secret is mounted.
+const SECRETS: &str = "/run/secrets/bowsprit";
+/// What the gateway takes beside the server. Units: bytes.
+const GATEWAY_BYTES: u64 = 128 << 20;
+/// The same in CPU. Units: thousandths of a core.
+const GATEWAY_MILLIS: u32 = 50;
+/// What copying the agent's binary takes. Units: thousandths of a core, bytes.
+const INSTALL: (u32, u64) = (50, 64 << 20);
+/// A gateway asked to end waits so long for the cluster to send requests elsewhere, and ends what is left in as long again.
+const LEAVE_S: u64 = 15;
+/// A gateway is asked this often whether it is ready. Units: seconds.
+const READY_EVERY_S: i32 = 2;
+/// A gateway that fetches, and so does not listen yet, is given this long. Units: seconds.
+const FETCH_S: i32 = 600;
+
+pub(super) fn template(
+    site: &Site,
+    rollout: &Rollout,
+    context: &ServingContext,
+) -> PodTemplateSpec {
+    let mut labels = site.labels();
+    labels.insert(RELEASE_LABEL.to_owned(), release_label(&rollout.release));
+    labels.insert(TRUST_LABEL.to_owned(), trust(rollout.trust).to_owned());
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod(site, rollout, context)),
+    }
+}
+
+fn pod(site: &Site, rollout: &Rollout, context: &ServingContext) -> PodSpec {
+    let sandbox = match rollout.trust {
+        Trust::Trusted => None,
+        Trust::Untrusted => context.sandbox_class.clone(),
+    };
+    let pull = context.pull_secrets.iter();
+    let pull: Vec<LocalObjectReference> = pull
+        .map(|name| LocalObjectReference { name: name.clone() })
+        .collect();
+    let grace_s = rollout.drain_timeout_s.saturating_add(2 * LEAVE_S);
+    PodSpec {
+        restart_policy: Some("Always".to_owned()),
+        termination_grace_period_seconds: Some(i64::try_from(grace_s).unwrap_or(i64::MAX)),
+        service_account_name: Some(site.name.clone()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        host_users: context.has_user_namespaces.then_some(false),
+        runtime_class_name: sandbox,
+        image_pull_secrets: (!pull.is_empty()).then_some(pull),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            seccomp_profile: Some(seccomp()),
+            ..PodSecurityContext::default()
+        }),
+        topology_spread_constraints: (rollout.replicas.max > 1).then(|| vec![spread(site)]),
+        init_containers: Some(vec![install(context)]),
+        containers: vec![serve(site, rollout, context)],
+        volumes: Some(volumes(site, rollout)),
+        ..PodSpec::default()
+    }
+}
+
+/// Several pods stand on several nodes where there are some.
+fn spread(site: &Site) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        label_selector: Some(site.pods()),
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        ..TopologySpreadConstraint::default()
+    }
+}
+
+/// Brings the agent into an image that does not have it.
+fn install(context: &ServingContext) -> Container {
+    let (cpu_millis, memory_bytes) = INSTALL;
+    Container {
+        name: "install".to_owned(),
+        image: Some(context.agent_image.clone()),
+        command: Some(words(&[
+            "cp",
+            "/bowsprit-agent",
+            "/opt/bowsprit/bowsprit-agent",
+        ])),
+        resources: Some(resources(cpu_millis, memory_bytes, BIN_BYTES)),
+        security_context: Some(locked()),
+        volume_mounts: Some(vec![mount("bin", "/opt/bowsprit", false)]),
+        ..Container::default()
+    }
+}
+
+fn serve(site: &Site, rollout: &Rollout, context: &ServingContext) -> Container {
+    let env = [("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8")];
+    let order = format!(
+        "{}/agent/releases/{}/{}/{}",
+        context.bot_url,
+        site.repo,
+        site.environment,
+        release_label(&rollout.release)
+    );
+    let listen = format!("0.0.0.0:{PORT}");
+    Container {
+        name: SERVE.to_owned(),
+        image: Some(context.image.clone()),
+        command: Some(words(&[
+            "/opt/bowsprit/bowsprit-agent",
+            "gateway",
+            "--dir",
+            "/run/bowsprit",
+            "--order",
+            &order,
+            "--secrets",
+            SECRETS,
+            "--listen",
+            &listen,
+        ])),
+        env: Some(env.map(|(name, value)| variable(name, value)).to_vec()),
+        ports: Some(vec![ContainerPort {
+            name: Some(PORT_NAME.to_owned()),
+            container_port: PORT,
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        // Whether it listens at all; then whether it still does; and whether it answers rightly.
+        startup_probe: Some(probe(
+            "/.bowsprit/alive",
+            READY_EVERY_S,
+            FETCH_S / READY_EVERY_S,
+        )),
+        liveness_probe: Some(probe("/.bowsprit/alive", 10, 6)),
+        readiness_probe: Some(probe("/.bowsprit/health", READY_EVERY_S, 3)),
+        resources: Some(resources(
+            rollout.cpu_millis.saturating_add(GATEWAY_MILLIS),
+            bounded(rollout.memory_bytes.saturating_add(GATEWAY_BYTES)),
+            bounded(run_bytes(rollout).saturating_add(TMP_BYTES + BIN_BYTES)),
+        )),
+        security_context: Some(locked()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(vec![
+            mount("bin", "/opt/bowsprit", true),
+            mount("run", "/run/bowsprit", false),
+            mount("door", SECRETS, true),
+            mount("tmp", "/tmp", false),
+        ]),
+        working_dir: Some("/run/bowsprit".to_owned()),
+        ..Container::default()
+    }
+}
+
+fn probe(path: &str, every_s: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(PORT_NAME.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(every_s),
+        timeout_seconds: Some(5),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+/// Models are fetched first and then laid out.
+fn run_bytes(rollout: &Rollout) -> u64 {
+    RUN_BYTES.saturating_add(rollout.model_bytes.saturating_mul(2))
+}
+
+/// Kubernetes counts in 63 bits.
+fn bounded(value: u64) -> u64 {
+    value.min(i64::MAX.unsigned_abs())
+}
+
+fn volumes(site: &Site, rollout: &Rollout) -> Vec<Volume> {
+    let empty = |name: &str, bytes: u64| Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            size_limit: Some(Quantity(bytes.to_string())),
+            ..EmptyDirVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let door = Volume {
+        name: "door".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(site.name.clone()),
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    vec![
+        empty("bin", BIN_BYTES),
+        empty("run", bounded(run_bytes(rollout))),
+        door,
+        empty("tmp", TMP_BYTES),
+    ]
+}

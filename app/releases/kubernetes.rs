@@ -1,0 +1,389 @@
+//! The `kubernetes` target: a Deployment, an address and rules for each environment, in a namespace of its own or a shared one.
+//!
+//! Orders and keys are kept on this machine as by every target; the cluster runs, verifies and switches by itself, so that
+//! environments outlive the bot. Nothing here removes what does not carry the environment's labels.
+
+mod judge;
+mod logs;
+mod papers;
+mod watch;
+mod yard;
+
+use super::environment::{Key, environment_dirs};
+use super::keys::{Keys, Which};
+use super::order;
+use crate::artifacts::Artifacts;
+use crate::cluster::{Cluster, Trouble};
+use crate::config::Config;
+use crate::files;
+use crate::hands::{self, StartError};
+use anyhow::Context as _;
+use bowsprit_core::effect::DeployPlan;
+use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
+use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
+use bowsprit_core::training::spec::Source;
+use papers::{Papers, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use watch::Watched;
+use yard::Yard;
+
+/// Where runtimes are prepared in a pod.
+const CACHE_DIR: &str = "/run/bowsprit/cache";
+
+/// The target; clones share it.
+#[derive(Clone)]
+pub struct Kubernetes {
+    post: Arc<Post>,
+}
+
+/// What the target and its watchers share.
+struct Post {
+    dir: PathBuf,
+    artifacts: Artifacts,
+    yard: Yard,
+    book: Mutex<BTreeMap<Key, Arc<Watched>>>,
+    /// Environments that the cluster has and we know nothing of.
+    strays: Mutex<BTreeMap<Key, Stray>>,
+}
+
+/// An environment that only the cluster knows.
+struct Stray {
+    site: Site,
+    generation: u64,
+    is_told: bool,
+}
+
+impl Kubernetes {
+    /// Opens `environments/` of the state directory and takes up what is there. Errors: an image is not named.
+    pub(super) fn open(
+        config: &Config,
+        artifacts: Artifacts,
+        cluster: &Cluster,
+    ) -> anyhow::Result<Kubernetes> {
+        let dir = hands::directory(&config.state_dir, "environments")?;
+        let settings = &config.cluster;
+        let image = |image: &Option<String>, key: &str| {
+            let missing = || format!("`cluster.{key}` is missing: an image by digest");
+            image.clone().with_context(missing)
+        };
+        let yard = Yard {
+            cluster: cluster.clone(),
+            context: ServingContext {
+                image: image(&settings.base_image, "base_image")?,
+                agent_image: image(&settings.agent_image, "agent_image")?,
+                bot_url: settings.bot_url.clone(),
+                expose: config.releases.serving.expose.clone(),
+                pull_secrets: settings.pull_secrets.clone(),
+                has_user_namespaces: settings.has_user_namespaces,
+                sandbox_class: settings.sandbox_class.clone(),
+            },
+            serving: config.releases.serving.clone(),
+        };
+        let found =
+            environment_dirs(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
+        let known = found.into_iter().filter_map(|(key, dir)| {
+            let papers = Papers::new(dir);
+            papers
+                .desk
+                .is_ordered()
+                .then(|| (key, Watched::new(papers)))
+        });
+        Ok(Kubernetes {
+            post: Arc::new(Post {
+                book: Mutex::new(known.collect()),
+                strays: Mutex::default(),
+                dir,
+                artifacts,
+                yard,
+            }),
+        })
+    }
+
+    /// See [`super::Target::deploy`].
+    pub(super) async fn deploy(
+        &self,
+        plan: &DeployPlan,
+        snapshot: Source,
+    ) -> Result<(), StartError> {
+        let post = &self.post;
+        let models = hands::model_inputs(&post.artifacts, &plan.models).await?;
+        let server = order::server(plan, (snapshot.clone(), models), CACHE_DIR.to_owned())?;
+        let key = (plan.repo.id, plan.environment.clone());
+        let watched = post.watched(&key);
+        watched.begin();
+        let turn = watched.turn.lock().await;
+        let (papers, order) = (watched.papers.clone(), plan.clone());
+        let serving = post.yard.serving.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            write_order(&papers, &order, (snapshot, server), &serving)
+        });
+        written.await.context("cannot give the order")??;
+        let applied = judge::apply(&post.yard, &watched.papers).await;
+        let outcome = match applied {
+            Ok(()) => Ok(()),
+            Err(error) => match error.downcast::<Trouble>() {
+                Ok(trouble) if !trouble.is_passing() => {
+                    // The cluster will not take it: what served before goes on.
+                    watched.papers.write_verdict(&Verdict {
+                        generation: plan.generation,
+                        reason: trouble.message.clone(),
+                    })?;
+                    Err(StartError::Refused(trouble.message))
+                }
+                Ok(trouble) => Err(StartError::Retry(trouble.into())),
+                Err(error) => Err(StartError::Retry(error)),
+            },
+        };
+        drop(turn);
+        watched.poke.notify_one();
+        self.post.strays().remove(&key);
+        outcome
+    }
+
+    /// See [`super::Target::remove`].
+    pub(super) async fn remove(&self, repo: RepoId, environment: &Slug) -> anyhow::Result<()> {
+        let key = (repo, environment.clone());
+        let watched = self.post.book().get(&key).cloned();
+        if let Some(watched) = &watched {
+            watched.end();
+            let _turn = watched.turn.lock().await;
+            if let Some(site) = watched.papers.site()? {
+                self.post.yard.clear(&site).await?;
+            }
+            let dir = watched.papers.desk.dir().to_owned();
+            let removed = tokio::task::spawn_blocking(move || files::remove_tree(&dir)).await;
+            removed
+                .context("cannot remove the environment")?
+                .context("cannot remove the environment")?;
+        }
+        let stray = self.post.strays().get(&key).map(|stray| stray.site.clone());
+        if let Some(site) = stray {
+            self.post.yard.clear(&site).await?;
+        }
+        self.post.strays().remove(&key);
+        self.post.book().remove(&key);
+        Ok(())
+    }
+
+    /// See [`super::Target::live`].
+    pub(super) fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
+        let key = (repo, environment.clone());
+        let told = self.post.papers(&key).live();
+        told.or_else(|| {
+            let strays = self.post.strays();
+            strays.get(&key).map(|stray| Live {
+                generation: stray.generation,
+                phase: RolloutPhase::Waiting,
+                reason: Some("the cluster has it, and nobody here knows of it".to_owned()),
+                serving: None,
+                url: String::new(),
+                pid: 0,
+                updated_ms: 0,
+            })
+        })
+    }
+
+    /// See [`super::Target::tend`].
+    pub(super) fn tend(&self) -> Vec<Key> {
+        let mut changed = BTreeSet::new();
+        for (key, watched) in self.post.book().iter() {
+            watched.tend(&self.post, key);
+            if watched.take_news() {
+                changed.insert(key.clone());
+            }
+        }
+        for (key, stray) in self.post.strays().iter_mut() {
+            if !std::mem::replace(&mut stray.is_told, true) {
+                changed.insert(key.clone());
+            }
+        }
+        changed.into_iter().collect()
+    }
+
+    /// Looks for environments that only the cluster knows; the next [`Kubernetes::tend`] tells of them.
+    pub(super) async fn sweep(&self) {
+        match self.post.yard.standing().await {
+            Ok(standing) => {
+                for (site, generation) in standing {
+                    self.post.note_stray(site, generation);
+                }
+            }
+            Err(trouble) => {
+                tracing::warn!("environments in the cluster are not looked through: {trouble}")
+            }
+        }
+    }
+
+    /// See [`super::Target::keys`].
+    pub(super) fn keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
+        let keys = self.post.papers(&(repo, environment.clone())).desk.keys();
+        keys.unwrap_or_else(|error| {
+            tracing::error!(
+                "the keys of environment `{environment}` of repository {repo} are lost: {error:#}"
+            );
+            None
+        })
+    }
+
+    /// See [`super::Target::rotate`]. The cluster brings the new key to the pods within a minute or two.
+    pub(super) async fn rotate(
+        &self,
+        repo: RepoId,
+        environment: &Slug,
+        which: Which,
+    ) -> anyhow::Result<Keys> {
+        let found = self.post.book().get(&(repo, environment.clone())).cloned();
+        let watched = found.context("there is no such environment")?;
+        let _turn = watched.turn.lock().await;
+        let desk = &watched.papers.desk;
+        let keys = desk.keys()?.context("there is no such environment")?;
+        let keys = keys.rotated(which)?;
+        desk.write_keys(&keys)?;
+        desk.settle_keys()?;
+        judge::apply_door(&self.post.yard, &watched.papers).await?;
+        Ok(keys)
+    }
+
+    /// See [`super::Target::log_path`].
+    pub(super) fn log_path(&self, repo: RepoId, environment: &Slug) -> PathBuf {
+        self.post
+            .papers(&(repo, environment.clone()))
+            .desk
+            .path("log.txt")
+    }
+
+    /// The order of a release for a pod that shows its environment's token: sources without their places here.
+    pub(super) fn order(&self, key: &Key, release: &str, token: &str) -> Option<ServeSpec> {
+        let mut order = self.post.order(key, release, token)?;
+        order.door.keys.clear();
+        let server = order.server.iter_mut();
+        for source in server.flat_map(sources_of) {
+            source.uri = String::new();
+        }
+        Some(order)
+    }
+
+    /// Where a file of that release lies.
+    pub(super) fn file(
+        &self,
+        key: &Key,
+        (release, digest): (&str, &str),
+        token: &str,
+    ) -> Option<PathBuf> {
+        let mut order = self.post.order(key, release, token)?;
+        let mut sources = order.server.iter_mut().flat_map(sources_of);
+        let found = sources.find(|source| source.sha256.hex() == digest)?;
+        Some(PathBuf::from(&found.uri))
+    }
+}
+
+fn sources_of(server: &mut ServerSpec) -> impl Iterator<Item = &mut Source> {
+    let models = server
+        .models
+        .iter_mut()
+        .flat_map(|model| &mut model.sources);
+    models.chain([&mut server.snapshot])
+}
+
+impl Post {
+    fn book(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Watched>>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strays(&self) -> MutexGuard<'_, BTreeMap<Key, Stray>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn papers(&self, (repo, environment): &Key) -> Papers {
+        Papers::new(self.dir.join(repo.to_string()).join(environment.as_str()))
+    }
+
+    fn watched(&self, key: &Key) -> Arc<Watched> {
+        let mut book = self.book();
+        let new = || Watched::new(self.papers(key));
+        Arc::clone(book.entry(key.clone()).or_insert_with(new))
+    }
+
+    fn order(&self, key: &Key, release: &str, token: &str) -> Option<ServeSpec> {
+        let papers = self.papers(key);
+        if !papers.knows(token) {
+            return None;
+        }
+        papers.order_of(|order| release_label(&order.release) == release)
+    }
+
+    fn note_stray(&self, site: Site, generation: u64) {
+        let key = (site.repo, site.environment.clone());
+        if self.book().contains_key(&key) {
+            return;
+        }
+        self.strays().insert(
+            key,
+            Stray {
+                site,
+                generation,
+                is_told: false,
+            },
+        );
+    }
+}
+
+/// Writes an order onto the desk; one that is not newer than the present one is left.
+fn write_order(
+    papers: &Papers,
+    plan: &DeployPlan,
+    (snapshot, server): (Source, Option<ServerSpec>),
+    serving: &crate::config::Serving,
+) -> Result<(), StartError> {
+    let desk = &papers.desk;
+    std::fs::create_dir_all(desk.dir())
+        .with_context(|| format!("cannot create `{}`", desk.dir().display()))?;
+    let before = desk.wanted().unwrap_or_else(|error| {
+        tracing::warn!("a damaged order is replaced: {error:#}");
+        None
+    });
+    if before
+        .as_ref()
+        .is_some_and(|before| before.generation >= plan.generation)
+    {
+        hands::drop_snapshot(&snapshot);
+        return Ok(());
+    }
+    if papers.site()?.is_none() {
+        let named = (plan.repo.id, plan.repo.name.name());
+        let namespace = serving.namespace.as_deref();
+        papers.write_site(&Site::new(
+            named,
+            &plan.environment,
+            namespace,
+            &serving.prefix,
+        ))?;
+    }
+    let rollout = server.as_ref().map(|server| rollout(plan, server));
+    papers.write_rollout(rollout.as_ref())?;
+    let order = order::write(plan, desk, snapshot, server)?;
+    desk.write_wanted(&order)?;
+    if let Err(error) = desk.sweep_snapshots(before.as_ref()) {
+        tracing::warn!("old snapshots stay for now: {error:#}");
+    }
+    Ok(())
+}
+
+fn rollout(plan: &DeployPlan, server: &ServerSpec) -> Rollout {
+    let files = server.models.iter().flat_map(|model| &model.files);
+    Rollout {
+        release: plan.release.clone(),
+        generation: plan.generation,
+        trust: plan.trust,
+        installs: server.runtime.is_some(),
+        cpu_millis: server.cpu_millis,
+        memory_bytes: server.memory_bytes,
+        model_bytes: files.map(|file| file.bytes).fold(0, u64::saturating_add),
+        ready_timeout_s: server.ready_timeout_s,
+        drain_timeout_s: server.drain_timeout_s,
+        replicas: plan.replicas,
+    }
+}

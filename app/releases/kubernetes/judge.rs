@@ -1,0 +1,257 @@
+//! One look at an environment in the cluster: mended where it is not as ordered, judged, told.
+//!
+//! An order that cannot serve is taken back: the Deployment is what it was when it served last.
+
+use super::papers::{Kept, Papers, Verdict};
+use super::yard::{Sight, Yard};
+use crate::cluster::Trouble;
+use anyhow::Context as _;
+use bowsprit_core::name::Slug;
+use bowsprit_core::serving::objects::{Expose, Site};
+use bowsprit_core::serving::rollout::{self, Order, View};
+use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, Serving};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use secrecy::ExposeSecret as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What one look found.
+pub(super) struct Found {
+    /// Whether something else is live, or is said of it, than before.
+    pub(super) is_news: bool,
+    /// The pods, whose logs are followed.
+    pub(super) pods: Vec<Pod>,
+}
+
+/// Applies the last order. Errors: what the API server said, or what cannot be read.
+pub(super) async fn apply(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
+    let site = papers.site()?.context("it has no place yet")?;
+    let order = papers.desk.wanted()?.context("it has no order yet")?;
+    let token = papers.token()?;
+    let door = serde_json::to_vec(&order.door).context("cannot write the rules of the gateway")?;
+    let rollout = papers.rollout()?;
+    let made = yard.make(&site, rollout.as_ref()).await?;
+    // Written first: what is found in the cluster later can be brought back as it was sent.
+    papers.write_sent(made.deployment.as_ref())?;
+    Ok(yard
+        .put(&site, &made, (token.expose_secret(), &door))
+        .await?)
+}
+
+/// Applies the rules of the gateway alone. Errors: as [`apply`].
+pub(super) async fn apply_door(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
+    let site = papers.site()?.context("it has no place yet")?;
+    let order = papers.desk.wanted()?.context("it has no order yet")?;
+    let token = papers.token()?;
+    let door = serde_json::to_vec(&order.door).context("cannot write the rules of the gateway")?;
+    Ok(yard.put_door(&site, (token.expose_secret(), &door)).await?)
+}
+
+/// Looks at an environment. Errors: as [`apply`].
+pub(super) async fn look(yard: &Yard, papers: &Papers) -> anyhow::Result<Option<Found>> {
+    let (Some(site), Some(order)) = (papers.site()?, papers.desk.wanted()?) else {
+        return Ok(None);
+    };
+    let sight = yard.look(&site).await?;
+    let kept = papers.kept()?;
+    let case = Case {
+        yard,
+        papers,
+        site: &site,
+        order: &order,
+    };
+    let view = match papers.verdict(order.generation)? {
+        Some(verdict) => {
+            case.stand_back(kept.as_ref(), sight.deployment.as_ref())
+                .await?;
+            failed(verdict.reason)
+        }
+        None => case.follow(kept.as_ref(), &sight).await?,
+    };
+    let live = case.live(view, &sight)?;
+    let before = papers.live();
+    let is_news = before.is_none_or(|before| {
+        Live {
+            updated_ms: live.updated_ms,
+            ..before
+        } != live
+    });
+    if is_news {
+        papers.write_live(&live)?;
+    }
+    Ok(Some(Found {
+        is_news,
+        pods: sight.pods,
+    }))
+}
+
+struct Case<'a> {
+    yard: &'a Yard,
+    papers: &'a Papers,
+    site: &'a Site,
+    order: &'a ServeSpec,
+}
+
+impl Case<'_> {
+    /// Goes on with an order that is not over.
+    async fn follow(&self, kept: Option<&Kept>, sight: &Sight) -> anyhow::Result<View> {
+        let answered = sight.deployment.as_ref().and_then(rollout::answers);
+        let is_whole = sight.service.is_some();
+        if self.order.server.is_none() {
+            if !is_whole || sight.deployment.is_some() {
+                apply(self.yard, self.papers).await?;
+            }
+            self.papers.write_kept(None)?;
+            return Ok(View {
+                phase: RolloutPhase::Waiting,
+                reason: None,
+            });
+        }
+        if answered != Some(self.order.generation) || !is_whole {
+            apply(self.yard, self.papers).await?;
+        }
+        let order = Order {
+            release: &self.order.release,
+            generation: self.order.generation,
+            has_served: kept.is_some_and(|kept| kept.spec.release == self.order.release),
+        };
+        let view = rollout::view(&order, sight.deployment.as_ref(), &sight.pods);
+        match view.phase {
+            RolloutPhase::Failed => {
+                let verdict = Verdict {
+                    generation: order.generation,
+                    reason: view.reason.clone().unwrap_or_default(),
+                };
+                self.papers.write_verdict(&verdict)?;
+                self.stand_back(kept, sight.deployment.as_ref()).await?;
+            }
+            RolloutPhase::Live => self.keep(kept)?,
+            RolloutPhase::Waiting | RolloutPhase::Starting | RolloutPhase::Verifying => {}
+        }
+        Ok(view)
+    }
+
+    /// Brings back what served last; where nothing did, ends what was tried.
+    async fn stand_back(
+        &self,
+        kept: Option<&Kept>,
+        now: Option<&Deployment>,
+    ) -> Result<(), Trouble> {
+        let answered = now.and_then(rollout::answers);
+        match kept {
+            Some(kept) if answered != rollout::answers(&kept.deployment) => {
+                let mut former = kept.deployment.clone();
+                let replicas = now.and_then(|now| now.spec.as_ref()?.replicas);
+                if let Some(spec) = &mut former.spec
+                    && replicas.is_some()
+                {
+                    spec.replicas = replicas;
+                }
+                self.yard.restore(self.site, &former).await
+            }
+            None if now.is_some() => self.yard.end_pods(self.site).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes that this release serves, as it was applied.
+    fn keep(&self, kept: Option<&Kept>) -> anyhow::Result<()> {
+        if kept.is_some_and(|kept| kept.spec == *self.order) {
+            return Ok(());
+        }
+        let before = kept.filter(|kept| kept.serving.release == self.order.release);
+        let since_ms = before.map_or_else(now_ms, |kept| kept.serving.since_ms);
+        let sent = self.papers.sent()?;
+        let sent = sent.filter(|sent| rollout::answers(sent) == Some(self.order.generation));
+        self.papers.write_kept(Some(&Kept {
+            spec: self.order.clone(),
+            serving: describe(self.order, since_ms),
+            deployment: sent.context("what was sent is not known any more")?,
+        }))
+    }
+
+    fn live(&self, view: View, sight: &Sight) -> anyhow::Result<Live> {
+        let is_answering = sight.deployment.as_ref().is_some_and(|deployment| {
+            let status = deployment.status.as_ref();
+            status
+                .and_then(|status| status.available_replicas)
+                .unwrap_or(0)
+                > 0
+        });
+        let serving = self.papers.kept()?.filter(|_| is_answering);
+        Ok(Live {
+            generation: self.order.generation,
+            phase: view.phase,
+            reason: view.reason,
+            serving: serving.map(|kept| kept.serving),
+            url: self.url(sight.service.as_ref()),
+            pid: 0,
+            updated_ms: now_ms(),
+        })
+    }
+
+    /// Where people reach it; empty until the cluster has given it an address.
+    fn url(&self, service: Option<&Service>) -> String {
+        let serving = &self.yard.serving;
+        let spec = service.and_then(|service| service.spec.as_ref());
+        match &serving.expose {
+            Expose::Ingress {
+                domain, tls_secret, ..
+            } => {
+                let scheme = if tls_secret.is_some() {
+                    "https"
+                } else {
+                    "http"
+                };
+                format!("{scheme}://{}", self.site.host(domain))
+            }
+            Expose::NodePort => {
+                let ports = spec.and_then(|spec| spec.ports.as_ref());
+                let port = ports.and_then(|ports| ports.first()?.node_port);
+                let host = serving.node_host.as_deref().zip(port);
+                host.map_or_else(String::new, |(host, port)| format!("http://{host}:{port}"))
+            }
+            Expose::ClusterIp => {
+                let address = spec.and_then(|spec| spec.cluster_ip.as_deref());
+                match address {
+                    Some(address) if address.contains(':') => format!("http://[{address}]"),
+                    Some(address) => format!("http://{address}"),
+                    None => String::new(),
+                }
+            }
+        }
+    }
+}
+
+fn failed(reason: String) -> View {
+    View {
+        phase: RolloutPhase::Failed,
+        reason: Some(reason),
+    }
+}
+
+fn describe(order: &ServeSpec, since_ms: i64) -> Serving {
+    let server = order.server.as_ref();
+    let models = server.into_iter().flat_map(|server| &server.models);
+    let versions =
+        models.filter_map(|model| Some((Slug::parse(&model.name).ok()?, model.version?)));
+    Serving {
+        release: order.release.clone(),
+        since_ms,
+        versions: versions.collect(),
+        digests: server
+            .map(|server| server.digests.clone())
+            .unwrap_or_default(),
+        // The gateway in its pod measures; nobody asks it.
+        p50_us: 0,
+        p95_us: 0,
+    }
+}
+
+/// Units: milliseconds since 1970, UTC.
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

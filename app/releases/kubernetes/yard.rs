@@ -1,0 +1,327 @@
+//! Objects on their way into the cluster and out of it: applied under one name, removed by our labels alone.
+
+use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
+use crate::config::Serving;
+use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::serving::objects::{self, Objects, Rollout, ServingContext, Site};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+
+/// Objects of ours in one namespace that are looked through at once.
+const LIST_MAX: u32 = 500;
+/// What the cluster itself puts into every namespace.
+const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+
+/// What the cluster shows of an environment.
+pub(super) struct Sight {
+    /// Its Deployment.
+    pub(super) deployment: Option<Deployment>,
+    /// Its pods, those of older releases too.
+    pub(super) pods: Vec<Pod>,
+    /// Its address.
+    pub(super) service: Option<Service>,
+}
+
+/// The way to the cluster, and what is made there.
+#[derive(Clone)]
+pub(super) struct Yard {
+    /// The cluster.
+    pub(super) cluster: Cluster,
+    /// What pods are made for.
+    pub(super) context: ServingContext,
+    /// Where environments live.
+    pub(super) serving: Serving,
+}
+
+impl Yard {
+    /// What there is of an environment. Errors: what the API server said.
+    pub(super) async fn look(&self, site: &Site) -> Result<Sight, Trouble> {
+        let deployment = self.cluster.all::<Deployment>(&site.namespace);
+        let service = self.cluster.all::<Service>(&site.namespace);
+        Ok(Sight {
+            deployment: deployment.get_opt(&site.name).await.map_err(Trouble::of)?,
+            pods: self.list(&site.namespace, &site.selector()).await?,
+            service: service.get_opt(&site.name).await.map_err(Trouble::of)?,
+        })
+    }
+
+    /// What an environment should be made of, and room for it. Errors: what the API server said; `Invalid` where something
+    /// that is not ours stands in the way.
+    pub(super) async fn make(
+        &self,
+        site: &Site,
+        rollout: Option<&Rollout>,
+    ) -> Result<Objects, Trouble> {
+        self.make_room(site).await?;
+        let now = self.own::<Deployment>(site).await?;
+        self.own::<Service>(site).await?;
+        let replicas = now.and_then(|now| now.spec?.replicas);
+        Ok(objects::objects(site, rollout, &self.context, replicas))
+    }
+
+    /// Makes everything of an environment what it should be; what it should no longer have goes.
+    ///
+    /// `door` is the token and the rules of the gateway. Errors: what the API server said.
+    pub(super) async fn put(
+        &self,
+        site: &Site,
+        made: &Objects,
+        door: (&str, &[u8]),
+    ) -> Result<(), Trouble> {
+        let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
+        self.put_door(site, door).await?;
+        cluster.apply(namespace, &made.service).await?;
+        cluster.apply(namespace, &made.policy).await?;
+        self.put_or_end(site, made.deployment.as_ref()).await?;
+        self.put_or_end(site, made.scaler.as_ref()).await?;
+        self.put_or_end(site, made.budget.as_ref()).await?;
+        self.put_or_end(site, made.ingress.as_ref()).await
+    }
+
+    /// Gives the pods their token and the gateway's rules, with the account that they belong to.
+    pub(super) async fn put_door(&self, site: &Site, door: (&str, &[u8])) -> Result<(), Trouble> {
+        let namespace = site.namespace.as_str();
+        let account = self
+            .cluster
+            .apply(namespace, &objects::account(site))
+            .await?;
+        let uid = account.metadata.uid.unwrap_or_default();
+        let made = objects::door(site, door, &uid);
+        self.cluster.apply(namespace, &made).await.map(drop)
+    }
+
+    /// Brings a Deployment back as it was.
+    pub(super) async fn restore(
+        &self,
+        site: &Site,
+        deployment: &Deployment,
+    ) -> Result<(), Trouble> {
+        self.cluster
+            .apply(&site.namespace, deployment)
+            .await
+            .map(drop)
+    }
+
+    /// Ends the pods and keeps the address.
+    pub(super) async fn end_pods(&self, site: &Site) -> Result<(), Trouble> {
+        self.end::<Deployment>(&site.namespace, &site.selector())
+            .await
+    }
+
+    async fn put_or_end<K: Kind>(&self, site: &Site, made: Option<&K>) -> Result<(), Trouble> {
+        match made {
+            Some(object) => self.cluster.apply(&site.namespace, object).await.map(drop),
+            None => self.end::<K>(&site.namespace, &site.selector()).await,
+        }
+    }
+
+    /// What bears our name, unless it is somebody else's.
+    async fn own<K: Kind>(&self, site: &Site) -> Result<Option<K>, Trouble> {
+        let found = self
+            .cluster
+            .all::<K>(&site.namespace)
+            .get_opt(&site.name)
+            .await;
+        let found = found.map_err(Trouble::of)?;
+        let is_foreign = found
+            .as_ref()
+            .is_some_and(|found| !is_of(found.meta(), site));
+        if is_foreign {
+            return Err(foreign(&K::kind(&()), &site.name, &site.namespace));
+        }
+        Ok(found)
+    }
+
+    /// Makes the environment's own namespace.
+    async fn make_room(&self, site: &Site) -> Result<(), Trouble> {
+        if !site.owns_namespace {
+            return Ok(());
+        }
+        let all: Api<Namespace> = Api::all(self.cluster.client());
+        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
+        if found.is_some_and(|found| !is_of(&found.metadata, site)) {
+            return Err(foreign("Namespace", &site.namespace, "the cluster"));
+        }
+        let how = PatchParams::apply(crate::cluster::FIELD_MANAGER).force();
+        let made = objects::namespace(site);
+        let applied = all.patch(&site.namespace, &how, &Patch::Apply(&made)).await;
+        applied.map(drop).map_err(Trouble::of)
+    }
+
+    /// Ends everything that carries the environment's labels, and its namespace where that holds nothing else.
+    pub(super) async fn clear(&self, site: &Site) -> Result<(), Trouble> {
+        let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        self.end::<Ingress>(namespace, &selector).await?;
+        self.end::<HorizontalPodAutoscaler>(namespace, &selector)
+            .await?;
+        self.end::<Deployment>(namespace, &selector).await?;
+        self.end::<PodDisruptionBudget>(namespace, &selector)
+            .await?;
+        self.end::<Service>(namespace, &selector).await?;
+        self.end::<NetworkPolicy>(namespace, &selector).await?;
+        // The Secret belongs to the account and goes with it.
+        self.end::<ServiceAccount>(namespace, &selector).await?;
+        if site.owns_namespace {
+            self.leave_room(site).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave_room(&self, site: &Site) -> Result<(), Trouble> {
+        let all: Api<Namespace> = Api::all(self.cluster.client());
+        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
+        if !found.is_some_and(|found| is_of(&found.metadata, site)) {
+            return Ok(());
+        }
+        if let Some(what) = self.lodger(site).await? {
+            tracing::warn!(
+                "namespace `{}` stays, since {what} in it is not ours",
+                site.namespace
+            );
+            return Ok(());
+        }
+        let deleted = all.delete(&site.namespace, &DeleteParams::default()).await;
+        match deleted.map_err(Trouble::of) {
+            Err(trouble) if trouble.kind != TroubleKind::Missing => Err(trouble),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Something in the environment's namespace that is not of the environment.
+    async fn lodger(&self, site: &Site) -> Result<Option<String>, Trouble> {
+        let namespace = site.namespace.as_str();
+        let mut found = self.stranger::<Pod>(namespace, site).await?;
+        if found.is_none() {
+            found = self.stranger::<Deployment>(namespace, site).await?;
+        }
+        if found.is_none() {
+            found = self.stranger::<Service>(namespace, site).await?;
+        }
+        if found.is_none() {
+            found = self
+                .stranger::<PersistentVolumeClaim>(namespace, site)
+                .await?;
+        }
+        if found.is_none() {
+            found = self.stranger::<ConfigMap>(namespace, site).await?;
+        }
+        Ok(found)
+    }
+
+    async fn stranger<K: Kind>(
+        &self,
+        namespace: &str,
+        site: &Site,
+    ) -> Result<Option<String>, Trouble> {
+        let all = self.list::<K>(namespace, "").await?;
+        let strange = all
+            .iter()
+            .map(|found| found.meta())
+            .find(|found| !is_of(found, site) && found.name.as_deref() != Some(ROOT_CERTIFICATE));
+        let name = strange.and_then(|found| found.name.as_deref());
+        Ok(name.map(|name| format!("{} `{name}`", K::kind(&()))))
+    }
+
+    /// Ends every object of a kind that the selector finds.
+    async fn end<K: Kind>(&self, namespace: &str, selector: &str) -> Result<(), Trouble> {
+        for found in self.list::<K>(namespace, selector).await? {
+            if let Some(name) = &found.meta().name {
+                self.cluster.remove::<K>(namespace, name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn list<K: Kind>(&self, namespace: &str, selector: &str) -> Result<Vec<K>, Trouble> {
+        let how = ListParams::default().labels(selector).limit(LIST_MAX);
+        match self
+            .cluster
+            .all::<K>(namespace)
+            .list(&how)
+            .await
+            .map_err(Trouble::of)
+        {
+            Ok(list) => Ok(list.items),
+            Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(Vec::new()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Every environment of which the cluster still has something, by its place.
+    pub(super) async fn standing(&self) -> Result<Vec<(Site, u64)>, Trouble> {
+        let mut found = Vec::new();
+        for namespace in self.namespaces().await? {
+            let accounts = self
+                .list::<ServiceAccount>(&namespace, crate::cluster::OURS)
+                .await?;
+            let deployments = self
+                .list::<Deployment>(&namespace, crate::cluster::OURS)
+                .await?;
+            for account in accounts {
+                let Some((repo, environment)) = objects::owner(&account.metadata) else {
+                    continue;
+                };
+                let site = self.site_of((repo, environment), &namespace, &account.metadata);
+                let order = deployments
+                    .iter()
+                    .find(|found| is_of(&found.metadata, &site));
+                let order = order.and_then(bowsprit_core::serving::rollout::answers);
+                found.push((site, order.unwrap_or(0)));
+            }
+        }
+        Ok(found)
+    }
+
+    fn site_of(
+        &self,
+        (repo, environment): (RepoId, Slug),
+        namespace: &str,
+        of: &ObjectMeta,
+    ) -> Site {
+        Site {
+            repo,
+            environment,
+            service: String::new(),
+            namespace: namespace.to_owned(),
+            name: of.name.clone().unwrap_or_default(),
+            owns_namespace: self.serving.namespace.is_none(),
+        }
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, Trouble> {
+        if let Some(namespace) = &self.serving.namespace {
+            return Ok(vec![namespace.clone()]);
+        }
+        let all: Api<Namespace> = Api::all(self.cluster.client());
+        let how = ListParams::default()
+            .labels(crate::cluster::OURS)
+            .limit(LIST_MAX);
+        let found = all.list(&how).await.map_err(Trouble::of)?.items;
+        let ours = found.into_iter().map(|found| found.metadata);
+        Ok(ours
+            .filter(|metadata| objects::owner(metadata).is_some())
+            .filter_map(|metadata| metadata.name)
+            .collect())
+    }
+}
+
+fn is_of(metadata: &ObjectMeta, site: &Site) -> bool {
+    let owner = objects::owner(metadata);
+    owner.is_some_and(|(repo, environment)| repo == site.repo && environment == site.environment)
+}
+
+fn foreign(kind: &str, name: &str, place: &str) -> Trouble {
+    Trouble {
+        kind: TroubleKind::Invalid,
+        message: format!(
+            "{kind} `{name}` is there already in {place} and is not this environment's; remove or rename it"
+        ),
+    }
+}

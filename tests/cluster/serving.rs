@@ -1,0 +1,125 @@
+//! Environments on the real cluster: served, switched under load, held against samples, taken back, removed.
+
+mod house;
+
+use bowsprit_core::serving::spec::RolloutPhase;
+use house::{House, Release};
+use secrecy::ExposeSecret as _;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_served_switched_rolled_back_and_removed() {
+    let Some(house) =
+        House::open("an_environment_is_served_switched_rolled_back_and_removed").await
+    else {
+        return;
+    };
+    house.deploy(1, &Release::good("r1", 10)).await;
+    let first = house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(first.serving.as_ref().unwrap().release, "r1");
+    assert_eq!(house.predict(&first.url, 5).await, Some(15));
+    assert_eq!(house.asked_without_key(&first.url).await, 401);
+
+    // A switch under load costs no request, and the address stays.
+    let load = house.load(&first.url);
+    house.deploy(2, &Release::good("r2", 20)).await;
+    let second = house.settled(2, RolloutPhase::Live).await;
+    assert_eq!(second.url, first.url);
+    load.until_answered(25).await;
+    // A release that answers otherwise than its samples leaves the one before.
+    let wrong = Release {
+        expected: 99,
+        ..Release::good("r3", 30)
+    };
+    house.deploy(3, &wrong).await;
+    let third = house.settled(3, RolloutPhase::Failed).await;
+    let reason = third.reason.unwrap();
+    assert!(reason.contains("3 of 3 samples"), "{reason}");
+    assert_eq!(third.serving.unwrap().release, "r2");
+    house.pods_are_of("r2").await;
+    assert_eq!(house.predict(&first.url, 5).await, Some(25));
+    // Back to the first, and again under the same address and keys.
+    house.deploy(4, &Release::good("r1", 10)).await;
+    house.settled(4, RolloutPhase::Live).await;
+    load.until_answered(15).await;
+    let (answered, failed) = load.end().await;
+    assert!(answered > 50, "{answered}");
+    assert_eq!(failed, Vec::<String>::new());
+    let log = house.log();
+    assert!(
+        log.contains(" server r1 is starting") && log.contains(" server r2 is starting"),
+        "{log}"
+    );
+
+    house.leave_something_foreign().await;
+    house.remove().await;
+    house.only_the_foreign_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_release_that_cannot_serve_leaves_an_address_and_a_reason() {
+    let Some(house) =
+        House::open("a_first_release_that_cannot_serve_leaves_an_address_and_a_reason").await
+    else {
+        return;
+    };
+    let crashing = Release {
+        env: &[("CRASH_AT_START", "1")],
+        ..Release::good("r1", 10)
+    };
+    house.deploy(1, &crashing).await;
+    let live = house.settled(1, RolloutPhase::Failed).await;
+    let reason = live.reason.unwrap();
+    assert!(reason.contains("no weights today"), "{reason}");
+    assert!(live.serving.is_none());
+    house.pods_are_of("nothing").await;
+    house.deploy(2, &Release::good("r2", 20)).await;
+    let second = house.settled(2, RolloutPhase::Live).await;
+    assert_eq!(second.url, live.url);
+    assert_eq!(house.predict(&second.url, 1).await, Some(21));
+    house.remove().await;
+    house.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_comes_again_finds_its_environments_and_those_that_nobody_knows() {
+    let name = "a_bot_that_comes_again_finds_its_environments_and_those_that_nobody_knows";
+    let Some(mut house) = House::open(name).await else {
+        return;
+    };
+    house.deploy(1, &Release::good("r1", 10)).await;
+    let first = house.settled(1, RolloutPhase::Live).await;
+    house.restart().await;
+    house.news().await;
+    let again = house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(again.serving, first.serving);
+    // Somebody deletes the Deployment; it is made again.
+    house.delete_deployment().await;
+    house.settled(1, RolloutPhase::Starting).await;
+    house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(house.predict(&first.url, 5).await, Some(15));
+    // The bot forgets everything; what the cluster still has is told to whoever decides, and can be removed.
+    house.forget().await;
+    house.sweep().await;
+    house.news().await;
+    assert_eq!(house.live().unwrap().generation, 1);
+    house.remove().await;
+    house.is_empty().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_without_a_new_pod() {
+    let Some(house) = House::open("a_key_is_replaced_without_a_new_pod").await else {
+        return;
+    };
+    house.deploy(1, &Release::good("r1", 10)).await;
+    let live = house.settled(1, RolloutPhase::Live).await;
+    let before = house.pod_names().await;
+    let old = house.key();
+    house.rotate().await;
+    assert_ne!(old.expose_secret(), house.key().expose_secret());
+    house.until_refused(&live.url, &old).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(15));
+    assert_eq!(house.pod_names().await, before);
+    house.remove().await;
+    house.is_empty().await;
+}

@@ -1,0 +1,567 @@
+//! A bot that serves into a namespace of its own, small releases for it, and clients that ask them.
+//!
+//! Read from the environment: `KUBECONFIG`; `BOWSPRIT_TEST_PYTHON_IMAGE` and `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest;
+//! `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach.
+
+use bowsprit::app::{self, Running};
+use bowsprit::config::Config;
+use bowsprit::releases::Which;
+use bowsprit_core::artifact::{self, File};
+use bowsprit_core::effect::{DeployPlan, ModelFiles, ServePlan};
+use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, RepoName, RepoPath, Slug};
+use bowsprit_core::serving::spec::{DoorSpec, Live, Replicas, RolloutPhase};
+use bowsprit_core::training::spec::{Sample, Source, Trust};
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(100);
+const REPO: RepoId = RepoId(7);
+/// The script of the served process.
+const SERVICE: &str = include_str!("../../../app/agent/gateway/it/service.py");
+
+type Http = Client<HttpConnector, Full<Bytes>>;
+
+/// What one release differs in from another.
+pub(crate) struct Release {
+    /// Its id, and what the service calls itself.
+    pub(crate) id: &'static str,
+    /// What the model adds to `x`.
+    pub(crate) offset: i64,
+    /// What the samples expect it to add.
+    pub(crate) expected: i64,
+    /// Environment of the service.
+    pub(crate) env: &'static [(&'static str, &'static str)],
+}
+
+impl Release {
+    /// A release whose model does what its samples expect.
+    pub(crate) fn good(id: &'static str, offset: i64) -> Release {
+        Release {
+            id,
+            offset,
+            expected: offset,
+            env: &[],
+        }
+    }
+}
+
+/// The bot, its namespace, a client.
+pub(crate) struct House {
+    dir: tempfile::TempDir,
+    namespace: String,
+    client: kube::Client,
+    http: Http,
+    bot: Option<Running>,
+}
+
+fn staging() -> Slug {
+    Slug::parse("staging").unwrap()
+}
+
+fn wanted(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("set {name}: see tests/cluster/serving/house.rs"))
+}
+
+impl House {
+    /// A bot with nothing to serve; `None`, said loudly, where there is no cluster.
+    pub(crate) async fn open(story: &str) -> Option<House> {
+        if std::env::var_os("KUBECONFIG").is_none() {
+            // Past the capture of the test runner: this must be seen.
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED cluster story `{story}`: KUBECONFIG is not set; tests/cluster/bed/up starts a cluster"
+            );
+            return None;
+        }
+        let client = kube::Client::try_default().await.unwrap();
+        let namespace = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
+        let modes = ["enforce", "audit", "warn"];
+        let labels = modes.map(|mode| {
+            let label = format!("pod-security.kubernetes.io/{mode}");
+            (label, "restricted".to_owned())
+        });
+        let mut made = Namespace::default();
+        made.metadata.name = Some(namespace.clone());
+        made.metadata.labels = Some(labels.into());
+        let all: Api<Namespace> = Api::all(client.clone());
+        all.create(&PostParams::default(), &made).await.unwrap();
+        let mut house = House {
+            dir: tempfile::tempdir().unwrap(),
+            namespace,
+            client,
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            bot: None,
+        };
+        house
+            .start(&format!("{}:0", wanted("BOWSPRIT_TEST_HOST")))
+            .await;
+        Some(house)
+    }
+
+    async fn start(&mut self, listen: &str) {
+        let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let path = |name: &str| self.dir.path().join(name);
+        let key = bowsprit_hub::key::generate().unwrap();
+        std::fs::write(path("app.pem"), key.private_pem).unwrap();
+        std::fs::write(path("secret"), "a secret of the stories").unwrap();
+        let text = format!(
+            "listen = \"{address}\"\nstate_dir = {:?}\n\
+             [github]\napi_url = \"http://127.0.0.1:9\"\ngit_url = \"http://127.0.0.1:9\"\napp_id = 7\n\
+             private_key_file = {:?}\nwebhook_secret_files = [{:?}]\n\
+             [releases]\nbackend = \"kubernetes\"\n\
+             [reconcile]\nevery = \"1h\"\n\
+             [cluster]\nbot_url = \"http://{address}\"\nbase_image = \"{}\"\nagent_image = \"{}\"\nreleases_namespace = \"{}\"\n",
+            path("bot"),
+            path("app.pem"),
+            path("secret"),
+            wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
+            wanted("BOWSPRIT_TEST_AGENT_IMAGE"),
+            self.namespace,
+        );
+        std::fs::write(path("bowsprit.toml"), text).unwrap();
+        let config = Config::load(Some(&path("bowsprit.toml")), std::iter::empty()).unwrap();
+        let bot = app::start_on(listener, config, vec!["/nowhere".into()]).await;
+        self.bot = Some(bot.unwrap());
+    }
+
+    fn bot(&self) -> &Running {
+        self.bot.as_ref().unwrap()
+    }
+
+    /// The bot ends and comes again where it was.
+    pub(crate) async fn restart(&mut self) {
+        let bot = self.bot.take().unwrap();
+        let address = bot.address.to_string();
+        bot.stop().await.unwrap();
+        self.start(&address).await;
+    }
+
+    /// The bot ends, loses all that it knew, and comes again.
+    pub(crate) async fn forget(&mut self) {
+        let bot = self.bot.take().unwrap();
+        let address = bot.address.to_string();
+        bot.stop().await.unwrap();
+        std::fs::remove_dir_all(self.dir.path().join("bot")).unwrap();
+        self.start(&address).await;
+    }
+
+    /// Orders a release.
+    pub(crate) async fn deploy(&self, generation: u64, release: &Release) {
+        let plan = self.plan(generation, release).await;
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(SERVICE.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "service.py", SERVICE.as_bytes())
+            .unwrap();
+        let bytes = tar.into_inner().unwrap();
+        let path = self.dir.path().join(format!("{generation}.tar"));
+        std::fs::write(&path, &bytes).unwrap();
+        let snapshot = Source {
+            uri: path.display().to_string(),
+            sha256: Digest::of(&bytes),
+        };
+        self.bot()
+            .rooms
+            .releases
+            .deploy(&plan, snapshot)
+            .await
+            .unwrap();
+    }
+
+    async fn plan(&self, generation: u64, release: &Release) -> DeployPlan {
+        let label = [("LABEL", release.id)];
+        let env = release.env.iter().chain(&label);
+        DeployPlan {
+            repo: Repo {
+                id: REPO,
+                name: RepoName::parse("octo/adder-service").unwrap(),
+            },
+            environment: staging(),
+            release: release.id.to_owned(),
+            generation,
+            commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
+            trust: Trust::Trusted,
+            runtime: None,
+            serve: Some(ServePlan {
+                run: vec!["python3".to_owned(), "service.py".to_owned()],
+                ready: "/readyz".to_owned(),
+                predict: "/v1/predict".to_owned(),
+                env: env
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+                samples: (0..3)
+                    .map(|x| Sample {
+                        input: json!({ "x": x }),
+                        output: json!({ "label": x + release.expected }),
+                        tolerance: 0.0,
+                    })
+                    .collect(),
+                ready_timeout_s: 60,
+                cpu_millis: 50,
+                memory_bytes: 128 << 20,
+                model: Some("adder".to_owned()),
+            }),
+            models: vec![self.model(generation, release.offset).await],
+            door: DoorSpec {
+                keys: Vec::new(),
+                concurrency: 16,
+                queue: 64,
+                body_bytes_max: 1 << 20,
+            },
+            auth: true,
+            replicas: Replicas { min: 1, max: 2 },
+        }
+    }
+
+    async fn model(&self, version: u64, offset: i64) -> ModelFiles {
+        let bytes = offset.to_string();
+        let kept = self
+            .bot()
+            .rooms
+            .artifacts
+            .put_bytes(bytes.clone().into())
+            .await;
+        let file = File {
+            path: RepoPath::parse("offset.txt").unwrap(),
+            sha256: kept.unwrap(),
+            bytes: bytes.len() as u64,
+            media_type: "text/plain".to_owned(),
+        };
+        ModelFiles {
+            name: "adder".to_owned(),
+            version: Some(version),
+            digest: artifact::digest(std::slice::from_ref(&file)),
+            files: vec![file],
+        }
+    }
+
+    /// What is live.
+    pub(crate) fn live(&self) -> Option<Live> {
+        self.bot().rooms.releases.live(REPO, &staging())
+    }
+
+    /// Waits until the order is in this phase.
+    pub(crate) async fn settled(&self, generation: u64, phase: RolloutPhase) -> Live {
+        let began = Instant::now();
+        loop {
+            let live = self.live();
+            if let Some(live) = &live
+                && live.generation == generation
+                && live.phase == phase
+            {
+                return live.clone();
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{phase:?}: {live:?}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until the environment is told of.
+    pub(crate) async fn news(&self) {
+        // The bot's own watch asks too, and may have been told: what it was told it has stored as a wake.
+        let began = Instant::now();
+        while self.live().is_none() {
+            assert!(began.elapsed() < PATIENCE, "nobody tells of it");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    pub(crate) async fn sweep(&self) {
+        self.bot().rooms.releases.sweep().await;
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        let path: PathBuf = self.bot().rooms.releases.log_path(REPO, &staging());
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// The key to use.
+    pub(crate) fn key(&self) -> SecretString {
+        self.bot()
+            .rooms
+            .releases
+            .keys(REPO, &staging())
+            .unwrap()
+            .primary
+    }
+
+    pub(crate) async fn rotate(&self) {
+        let releases = &self.bot().rooms.releases;
+        releases
+            .rotate(REPO, &staging(), Which::Primary)
+            .await
+            .unwrap();
+    }
+
+    /// What the service answers to `x`.
+    pub(crate) async fn predict(&self, url: &str, x: i64) -> Option<i64> {
+        let answer = ask(&self.http, url, Some(&self.key()), x).await.unwrap();
+        assert_eq!(answer.0, 200, "{}", answer.1);
+        answer.1["label"].as_i64()
+    }
+
+    pub(crate) async fn asked_without_key(&self, url: &str) -> u16 {
+        ask(&self.http, url, None, 1).await.unwrap().0
+    }
+
+    /// Waits until the key is accepted no more.
+    pub(crate) async fn until_refused(&self, url: &str, key: &SecretString) {
+        let began = Instant::now();
+        while ask(&self.http, url, Some(key), 1).await.unwrap().0 != 401 {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the old key is accepted for ever"
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Asks again and again until told to end.
+    pub(crate) fn load(&self, url: &str) -> Load {
+        let load = Load {
+            is_over: Arc::new(AtomicBool::new(false)),
+            answered: Arc::default(),
+            last: Arc::default(),
+            task: None,
+        };
+        let (is_over, answered, last) = (
+            Arc::clone(&load.is_over),
+            Arc::clone(&load.answered),
+            Arc::clone(&load.last),
+        );
+        let (http, url, key) = (self.http.clone(), url.to_owned(), self.key());
+        let task = tokio::spawn(async move {
+            let mut failed = Vec::new();
+            let until = Instant::now() + 2 * PATIENCE;
+            while !is_over.load(Ordering::Relaxed) && Instant::now() < until {
+                match ask(&http, &url, Some(&key), 5).await {
+                    Ok((200, answer)) => {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        last.store(answer["label"].as_i64().unwrap_or(0), Ordering::Relaxed);
+                    }
+                    Ok((status, answer)) => failed.push(format!("{status} {answer}")),
+                    Err(error) => failed.push(error),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            failed
+        });
+        Load {
+            task: Some(task),
+            ..load
+        }
+    }
+
+    fn all<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn names<K>(&self) -> BTreeSet<String>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let found = self.all::<K>().list(&ListParams::default()).await.unwrap();
+        found
+            .items
+            .iter()
+            .filter_map(|found| found.meta().name.clone())
+            .collect()
+    }
+
+    pub(crate) async fn pod_names(&self) -> BTreeSet<String> {
+        self.names::<Pod>().await
+    }
+
+    /// Waits until no pod is there but of this release.
+    pub(crate) async fn pods_are_of(&self, release: &str) {
+        let began = Instant::now();
+        loop {
+            let pods = self
+                .all::<Pod>()
+                .list(&ListParams::default())
+                .await
+                .unwrap();
+            let labels = pods
+                .items
+                .iter()
+                .filter_map(|pod| pod.metadata.labels.as_ref());
+            if labels
+                .into_iter()
+                .all(|labels| labels["bowsprit.dev/release"] == release)
+            {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "other pods stay");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    pub(crate) async fn delete_deployment(&self) {
+        for name in self.names::<Deployment>().await {
+            let all = self.all::<Deployment>();
+            all.delete(&name, &DeleteParams::default()).await.unwrap();
+        }
+    }
+
+    /// Things of somebody else, and a Service that only looks like one of ours.
+    pub(crate) async fn leave_something_foreign(&self) {
+        let mut theirs = ConfigMap::default();
+        theirs.metadata.name = Some("theirs".to_owned());
+        let all = self.all::<ConfigMap>();
+        all.create(&PostParams::default(), &theirs).await.unwrap();
+        let service: Service = serde_json::from_value(json!({
+            "metadata": {"name": "other", "labels": {"app.kubernetes.io/managed-by": "bowsprit",
+                "bowsprit.dev/repo": "7", "bowsprit.dev/environment": "production"}},
+            "spec": {"ports": [{"port": 80}]},
+        }))
+        .unwrap();
+        let all = self.all::<Service>();
+        all.create(&PostParams::default(), &service).await.unwrap();
+    }
+
+    pub(crate) async fn remove(&self) {
+        self.bot()
+            .rooms
+            .releases
+            .remove(REPO, &staging())
+            .await
+            .unwrap();
+        assert!(self.bot().rooms.releases.live(REPO, &staging()).is_none());
+    }
+
+    pub(crate) async fn only_the_foreign_is_left(&self) {
+        let left = self.what_is_left().await;
+        assert_eq!(left, ["ConfigMap theirs", "Service other"]);
+        self.end().await;
+    }
+
+    pub(crate) async fn is_empty(&self) {
+        let left = self.what_is_left().await;
+        assert_eq!(left, Vec::<String>::new());
+        self.end().await;
+    }
+
+    /// What is left once everything has ended that is ending.
+    async fn what_is_left(&self) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let pods = self.names::<Pod>().await;
+            let secrets = self.names::<Secret>().await;
+            if (pods.is_empty() && secrets.is_empty()) || began.elapsed() > PATIENCE {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let kinds = [
+            ("ConfigMap", self.names::<ConfigMap>().await),
+            ("Deployment", self.names::<Deployment>().await),
+            (
+                "HorizontalPodAutoscaler",
+                self.names::<HorizontalPodAutoscaler>().await,
+            ),
+            ("NetworkPolicy", self.names::<NetworkPolicy>().await),
+            ("Pod", self.names::<Pod>().await),
+            (
+                "PodDisruptionBudget",
+                self.names::<PodDisruptionBudget>().await,
+            ),
+            ("Secret", self.names::<Secret>().await),
+            ("Service", self.names::<Service>().await),
+            ("ServiceAccount", self.names::<ServiceAccount>().await),
+        ];
+        let all = kinds
+            .into_iter()
+            .flat_map(|(kind, names)| names.into_iter().map(move |name| format!("{kind} {name}")));
+        // What the cluster puts into every namespace.
+        let usual = ["ConfigMap kube-root-ca.crt", "ServiceAccount default"];
+        all.filter(|left| !usual.contains(&left.as_str())).collect()
+    }
+
+    async fn end(&self) {
+        let all: Api<Namespace> = Api::all(self.client.clone());
+        all.delete(&self.namespace, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+}
+
+/// Requests that go on and on.
+pub(crate) struct Load {
+    is_over: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    last: Arc<AtomicI64>,
+    task: Option<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    /// Waits until the last answer was this.
+    pub(crate) async fn until_answered(&self, label: i64) {
+        let began = Instant::now();
+        while self.last.load(Ordering::Relaxed) != label {
+            assert!(began.elapsed() < PATIENCE, "nobody answers {label}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Ends it; returns how many were answered, and what the others met.
+    pub(crate) async fn end(mut self) -> (u64, Vec<String>) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let failed = self.task.take().unwrap().await.unwrap();
+        (self.answered.load(Ordering::Relaxed), failed)
+    }
+}
+
+async fn ask(
+    http: &Http,
+    url: &str,
+    key: Option<&SecretString>,
+    x: i64,
+) -> Result<(u16, Value), String> {
+    let mut request = Request::post(format!("{url}/v1/predict"));
+    if let Some(key) = key {
+        request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
+    }
+    let body = Full::new(Bytes::from(json!({ "x": x }).to_string()));
+    let answer = http.request(request.body(body).unwrap()).await;
+    let answer = answer.map_err(|error| format!("{error:?}"))?;
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await;
+    let bytes = body.map_err(|error| format!("{error:?}"))?.to_bytes();
+    Ok((
+        status,
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+    ))
+}
