@@ -51,6 +51,9 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         findings.push(rights(&client, name, place).await);
         findings.push(quota(&cluster, name).await);
     }
+    if makes_namespaces(config) {
+        findings.push(rights(&client, "", Place::Cluster).await);
+    }
     findings.push(classes::<StorageClass>(&client, "storage classes").await);
     findings.push(classes::<IngressClass>(&client, "ingress classes").await);
     for host in registries(config) {
@@ -68,7 +71,17 @@ fn namespaces(config: &Config) -> Vec<(&str, Place)> {
         all.push((cluster.untrusted_namespace.as_str(), Place::Runs));
         all.push((cluster.build_namespace.as_str(), Place::Builds));
     }
+    if config.releases.backend == Backend::Kubernetes
+        && let Some(name) = &config.releases.serving.namespace
+    {
+        all.push((name.as_str(), Place::Environments));
+    }
     all
+}
+
+/// Whether each environment gets a namespace of its own, for which rights must reach everywhere.
+fn makes_namespaces(config: &Config) -> bool {
+    config.releases.backend == Backend::Kubernetes && config.releases.serving.namespace.is_none()
 }
 
 async fn namespace(client: &Client, name: &str) -> NamespaceSeen {
