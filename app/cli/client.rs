@@ -273,10 +273,9 @@ pub struct Refused {
 
 fn unreachable_server(server: &str, error: &hyper_util::client::legacy::Error) -> anyhow::Error {
     if error.is_connect() {
-        return anyhow!(
-            "cannot reach {server}: is `bowsprit server` running? set --server or BOWSPRIT_SERVER ({})",
-            root(error)
-        );
+        return anyhow!(root(error)).context(format!(
+            "cannot reach {server}: is `bowsprit server` running? set --server or BOWSPRIT_SERVER"
+        ));
     }
     anyhow!("{server} broke off: {}", root(error))
 }

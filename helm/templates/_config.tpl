@@ -29,6 +29,9 @@
 {{- if has "kubernetes" (list $config.runs.backend $config.releases.backend) -}}
 {{- $cluster := dict "namespace" $namespaces.training "untrusted_namespace" $namespaces.untrusted "build_namespace" $namespaces.build -}}
 {{- $_ := set $cluster "bot_url" (printf "http://%s.%s.svc:%d" (include "bowsprit.fullname" .) .Release.Namespace (int .Values.service.port)) -}}
+{{- if and (eq $config.releases.backend "kubernetes") (eq .Values.rbac.environments "fixed") -}}
+{{- $_ := set $cluster "releases_namespace" $namespaces.environments -}}
+{{- end -}}
 {{- $_ := set $config "cluster" (mustMergeOverwrite $cluster (default dict $config.cluster)) -}}
 {{- end -}}
 {{- toYaml $config -}}

@@ -51,6 +51,9 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
         findings.push(rights(&client, name, place).await);
         findings.push(quota(&cluster, name).await);
     }
+    if makes_namespaces(config) {
+        findings.push(rights(&client, "", Place::Cluster).await);
+    }
     findings.push(classes::<StorageClass>(&client, "storage classes").await);
     findings.push(classes::<IngressClass>(&client, "ingress classes").await);
     for host in registries(config) {
@@ -68,7 +71,17 @@ fn namespaces(config: &Config) -> Vec<(&str, Place)> {
         all.push((cluster.untrusted_namespace.as_str(), Place::Runs));
         all.push((cluster.build_namespace.as_str(), Place::Builds));
     }
+    if config.releases.backend == Backend::Kubernetes
+        && let Some(name) = &config.releases.serving.namespace
+    {
+        all.push((name.as_str(), Place::Environments));
+    }
     all
+}
+
+/// Whether each environment gets a namespace of its own, for which rights must reach everywhere.
+fn makes_namespaces(config: &Config) -> bool {
+    config.releases.backend == Backend::Kubernetes && config.releases.serving.namespace.is_none()
 }
 
 async fn namespace(client: &Client, name: &str) -> NamespaceSeen {
@@ -173,7 +186,12 @@ where
             });
             doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), None)
         }
-        Err(error) => doctor::classes(what, Err(&words(error)), None),
+        Err(error) => match Trouble::of(error) {
+            trouble if trouble.kind == TroubleKind::Forbidden => {
+                doctor::classes(what, Err("this account may not list them"), None)
+            }
+            trouble => doctor::classes(what, Err(&trouble.message), None),
+        },
     }
 }
 
@@ -208,7 +226,8 @@ async fn registry(host: &str) -> Finding {
     };
     match answered.await {
         Ok(status) => doctor::registry(host, Ok(status)),
-        Err(error) => doctor::registry(host, Err(&format!("{error:#}"))),
+        // What is said above the cause is meant for callers of a server of ours.
+        Err(error) => doctor::registry(host, Err(&error.root_cause().to_string())),
     }
 }
 
