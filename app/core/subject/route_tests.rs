@@ -167,6 +167,7 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: at,
             said: said(CommentId::Description(7)),
+            labeled: None,
         },
         &known,
         expect![[r#"
@@ -179,9 +180,21 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: None,
             said: None,
+            labeled: None,
         },
         &known,
         expect!["wake pull/2/7"],
+    );
+    check(
+        &Seen::Pull {
+            repo: repo.clone(),
+            number,
+            pushed: None,
+            said: None,
+            labeled: Some(("lgtm".to_owned(), login("ada"), sha('2'))),
+        },
+        &known,
+        expect!["wake pull/2/7: lgtm put on 2222222 by ada"],
     );
     let open = super::route_tests::known(SERVICE_TEXT);
     check(
