@@ -242,7 +242,7 @@ fn pull(event: Pull) -> Option<Seen> {
         _ => None,
     };
     let is_label = matches!(event.action.as_str(), "labeled" | "unlabeled");
-    if is_label && is_bots(event.sender.as_ref()) {
+    if is_label && wire::is_bot(event.sender.as_ref()) {
         // A label that a bot puts on has no power; ours come back to us with each look that changes them.
         return None;
     }
@@ -264,13 +264,9 @@ fn pull(event: Pull) -> Option<Seen> {
     })
 }
 
-/// What an App wrote is no word, whoever edits it: nobody need look, least of all after each of our own.
-fn is_bots(user: Option<&Account>) -> bool {
-    user.is_some() && wire::is_bot(user)
-}
-
 fn talk(event: Talk) -> Option<Seen> {
-    if is_bots(event.comment.user.as_ref()) {
+    // What an App wrote is no word, whoever edits it: nobody need look, least of all after each of our own.
+    if wire::is_bot(event.comment.user.as_ref()) {
         return None;
     }
     talk_at(&event.repository, event.issue.number, None)
@@ -289,7 +285,7 @@ fn issue(event: Issue) -> Option<Seen> {
 
 fn review(event: Review) -> Option<Seen> {
     let review = &event.review;
-    if is_bots(review.user.as_ref()) {
+    if wire::is_bot(review.user.as_ref()) {
         return None;
     }
     let said = said(
@@ -302,7 +298,7 @@ fn review(event: Review) -> Option<Seen> {
 
 fn diff_comment(event: DiffComment) -> Option<Seen> {
     let comment = &event.comment;
-    if is_bots(comment.user.as_ref()) {
+    if wire::is_bot(comment.user.as_ref()) {
         return None;
     }
     let said = said(

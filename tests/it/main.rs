@@ -5,6 +5,7 @@
     reason = "a story is told from its beginning to its end"
 )]
 mod approval;
+mod calls;
 mod comments;
 mod crash;
 mod deliveries;

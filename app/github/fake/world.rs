@@ -101,13 +101,9 @@ impl World {
                     .collect(),
             ),
             ("POST", ["issues", _, "labels"]) => {
-                self.labels.extend(
-                    body["labels"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .map(|name| name.as_str().unwrap().to_owned()),
-                );
+                let names: Vec<String> = serde_json::from_value(body["labels"].clone()).unwrap();
+                self.labels.retain(|label| !names.contains(label));
+                self.labels.extend(names);
                 (200, json!([]))
             }
             ("DELETE", ["issues", _, "labels", name]) => {
