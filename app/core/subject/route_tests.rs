@@ -196,6 +196,11 @@ fn talk_and_pull_requests_are_looked_at() {
         &known,
         expect!["wake pull/2/7: lgtm put on 2222222 by ada"],
     );
+}
+
+#[test]
+fn a_context_is_of_every_open_pull_request() {
+    let repo = repo(SERVICE);
     let open = super::route_tests::known(SERVICE_TEXT);
     check(
         &Seen::Context {
