@@ -511,6 +511,15 @@ pub enum Hint {
         /// The text.
         body: String,
     },
+    /// A label was put on.
+    Labeled {
+        /// Its name.
+        label: String,
+        /// By whom.
+        by: Login,
+        /// The head that was there then.
+        head: CommitSha,
+    },
     /// Train or check this commit.
     RunWanted(crate::subject::run::Cause),
     /// End this run.

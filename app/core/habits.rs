@@ -63,6 +63,36 @@ impl Switch {
         }
     }
 
+    /// What it does, in a sentence.
+    pub fn what(self) -> &'static str {
+        match self {
+            Switch::RawText => {
+                "Commands are looked for at the start of any line of the raw text, in code and HTML comments too."
+            }
+            Switch::ReviewActsAsLgtm => {
+                "An approving review is an lgtm; one that requests changes takes every lgtm back."
+            }
+            Switch::ReviewActsAsApprove => {
+                "An approving review is an approval of whoever gave it; one that requests changes takes it back."
+            }
+            Switch::StickyApprove => {
+                "Approval of code survives a push; of proposals and promotions it never does."
+            }
+            Switch::StickyOkToTest => {
+                "`/ok-to-test` needs no commit, holds for later pushes, and `/ok-to-test cancel` takes it back."
+            }
+            Switch::FixedOrder => {
+                "In one comment `/lgtm` beats `/lgtm cancel` and lifting a hold beats the hold; else the later line counts."
+            }
+            Switch::ApproveWithWords => {
+                "Any text may follow `/approve`; `cancel` anywhere in it takes the approval back."
+            }
+            Switch::LabelsByHand => {
+                "The labels `approved`, `lgtm` (until a push) and `ok-to-test` (with `sticky_ok_to_test`), put on by a person, count."
+            }
+        }
+    }
+
     /// Whether it is on in a preset.
     pub fn preset(self, preset: Compatibility) -> bool {
         match (self, preset) {

@@ -29,6 +29,8 @@ pub enum Seen {
         pushed: Option<(CommitSha, i64)>,
         /// Its description, when it was opened just now.
         said: Option<Said>,
+        /// A label that was put on just now, by whom, and the head that was there.
+        labeled: Option<(String, Login, CommitSha)>,
     },
     /// A comment or review was written, edited, deleted, dismissed, or an issue opened.
     Talk {

@@ -3,7 +3,7 @@
 //! Only the fields needed are read; an event that we do not know means nothing, a body that does not fit its event is an error
 //! (the event's name is not signed, so a body sent again under another name must not pass).
 
-use crate::github::wire::Account;
+use crate::github::wire::{self, Account};
 use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
@@ -73,7 +73,14 @@ struct Push {
 struct Pull {
     action: String,
     pull_request: PullFields,
+    label: Option<Label>,
     repository: Repository,
+    sender: Option<Account>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -97,8 +104,7 @@ struct Numbered {
 
 #[derive(Deserialize)]
 struct Talk {
-    #[expect(dead_code, reason = "its presence tells the event from `issues`")]
-    comment: serde::de::IgnoredAny,
+    comment: Written,
     issue: Numbered,
     repository: Repository,
 }
@@ -125,8 +131,14 @@ struct Review {
 }
 
 #[derive(Deserialize)]
+struct Written {
+    user: Option<Account>,
+}
+
+#[derive(Deserialize)]
 struct Words {
     id: u64,
+    user: Option<Account>,
     body: Option<String>,
 }
 
@@ -229,8 +241,18 @@ fn pull(event: Pull) -> Option<Seen> {
         "synchronize" | "reopened" => Some(pull.updated_at),
         _ => None,
     };
+    let is_label = matches!(event.action.as_str(), "labeled" | "unlabeled");
+    if is_label && wire::is_bot(event.sender.as_ref()) {
+        // A label that a bot puts on has no power; ours come back to us with each look that changes them.
+        return None;
+    }
     let head = CommitSha::parse(&pull.head.sha).ok()?;
+    let label = event.label.filter(|_| event.action == "labeled");
+    let by = person(event.sender.as_ref());
     Some(Seen::Pull {
+        labeled: label
+            .zip(by)
+            .map(|(label, by)| (label.name, by, head.clone())),
         repo: repo(&event.repository)?,
         number: PrNumber(pull.number),
         pushed: pushed_at.map(|at| (head, at.as_millisecond())),
@@ -243,6 +265,10 @@ fn pull(event: Pull) -> Option<Seen> {
 }
 
 fn talk(event: Talk) -> Option<Seen> {
+    // What an App wrote is no word, whoever edits it: nobody need look, least of all after each of our own.
+    if wire::is_bot(event.comment.user.as_ref()) {
+        return None;
+    }
     talk_at(&event.repository, event.issue.number, None)
 }
 
@@ -259,6 +285,9 @@ fn issue(event: Issue) -> Option<Seen> {
 
 fn review(event: Review) -> Option<Seen> {
     let review = &event.review;
+    if wire::is_bot(review.user.as_ref()) {
+        return None;
+    }
     let said = said(
         event.action == "submitted",
         CommentId::Review(review.id),
@@ -269,6 +298,9 @@ fn review(event: Review) -> Option<Seen> {
 
 fn diff_comment(event: DiffComment) -> Option<Seen> {
     let comment = &event.comment;
+    if wire::is_bot(comment.user.as_ref()) {
+        return None;
+    }
     let said = said(
         event.action == "created",
         CommentId::Diff(comment.id),

@@ -121,7 +121,9 @@ impl Store {
             id: claim.id,
             epoch: claim.epoch,
             revision: claim.revision,
-            is_view: claim.is_view,
+            // Nobody asks what became of a view, a reaction or a reply: they wake nobody.
+            is_awaited: !claim.is_view
+                && !matches!(claim.effect, Effect::React { .. } | Effect::Reply { .. }),
             subject: claim.subject.to_string(),
             at_ms: claim.claimed_ms,
         };
@@ -177,7 +179,7 @@ struct Ended {
     id: i64,
     epoch: i64,
     revision: i64,
-    is_view: bool,
+    is_awaited: bool,
     subject: String,
     at_ms: i64,
 }
@@ -365,7 +367,7 @@ async fn finish(conn: &mut SqliteConnection, ended: Ended, end: End) -> anyhow::
         .execute(&mut *conn)
         .await
         .context("cannot finish effect")?;
-    if done.rows_affected() > 0 && !ended.is_view {
+    if done.rows_affected() > 0 && ended.is_awaited {
         return wake_key(conn, &ended.subject).await;
     }
     // Replaced since: the newer text may go now that the older one is out of the way.

@@ -1,7 +1,8 @@
 //! Who may agree to what, and which words count.
 
-use crate::harness::{World, run_test};
+use crate::harness::{World, run_test, run_test_with};
 use crate::people::now_s;
+use bowsprit_core::habits::Compatibility;
 use bowsprit_core::name::Login;
 use bowsprit_core::subject::pause::Pause;
 use serde_json::json;
@@ -316,5 +317,56 @@ async fn a_promotion_by_hand_of_what_nobody_verified_is_refused() {
         assert_eq!(check["conclusion"], "failure", "{check}");
         assert!(t.environment("production").await.wanted.is_none());
     })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_requested_in_the_review_box_take_the_lgtm_back() {
+    run_test(async |t| {
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.say(REPO, "grace", pr, "/lgtm").await;
+        t.settle().await;
+        t.review(REPO, "rita", pr, "REQUEST_CHANGES").await;
+        t.say(REPO, "ada", pr, "/approve").await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, pr).await);
+        assert!(t.status(REPO, pr).await.contains("taken back by rita"));
+        t.next_second().await;
+        t.review(REPO, "rita", pr, "APPROVE").await;
+        t.until_merged(REPO, pr).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_habits_of_prow_words_count_as_they_do_there() {
+    run_test_with(
+        |config| config.chatops.compatibility = Compatibility::Prow,
+        async |t| {
+            let pr = t
+                .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+                .await;
+            t.say(REPO, "rita", pr, "```\n/hold\n```").await;
+            t.review(REPO, "grace", pr, "APPROVE").await;
+            t.say(REPO, "ada", pr, "/approve looks fine").await;
+            t.settle().await;
+            let status = t.status(REPO, pr).await;
+            assert!(status.contains("held by rita"), "{status}");
+            assert!(status.contains("a reviewer says `/lgtm`"), "{status}");
+
+            t.next_second().await;
+            t.push(REPO, "linus", "doc", "Again", &[("README.md", "again\n")])
+                .await;
+            t.next_second().await;
+            t.say(REPO, "rita", pr, "/hold\n/hold cancel").await;
+            t.settle().await;
+            let path = format!("/repos/ada/{REPO}/issues/{pr}/labels");
+            t.api("grace", "POST", &path, Some(json!({"labels": ["lgtm"]})))
+                .await;
+            t.until_merged(REPO, pr).await;
+        },
+    )
     .await;
 }

@@ -6,6 +6,7 @@
 )]
 mod agents;
 mod approval;
+mod calls;
 mod comments;
 mod crash;
 mod deliveries;

@@ -56,7 +56,7 @@ async fn an_issue_is_sorted_assigned_and_closed_by_words() {
                 REPO,
                 "mallory",
                 number,
-                "/remove-kind bug\n/assign @linus\n/lifecycle stale",
+                "/remove-kind bug\n/assign @linus @rita\n/unassign @rita\n/lifecycle stale",
             )
             .await;
         t.say(

@@ -7,7 +7,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "/approve",
     usage: "/approve [<commit>|cancel]",
     who: "Approvers in OWNERS of the changed files; anybody may say it, only their word counts.",
-    what: "Approves the changed files that the speaker owns. With a commit it approves that head only. `/approve cancel` or `/remove-approve` takes it back.",
+    what: "Approves the changed files that the speaker owns. With a commit it approves that head only. `/approve cancel` or `/remove-approve` takes the speaker's back. A review counts the same way, unless the contract says `review_acts_as_approve: false`.",
     example: "/approve",
     right: Right::Anybody,
     words: &["/approve", "/remove-approve"],

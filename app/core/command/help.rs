@@ -1,6 +1,7 @@
 //! `/help`, and the page of all commands.
 
 use super::{Command, Entry, OnThread, Right, TABLE, alone};
+use crate::habits::{Compatibility, Switch};
 use std::fmt::Write as _;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -46,5 +47,22 @@ pub fn help_markdown() -> String {
             "\n## {name}\n\n```text\n{usage}\n```\n\n{what}\n\nWho: {who}\n\nExample: `{example}`\n"
         );
     }
+    page.push_str(HABITS);
+    for switch in Switch::ALL {
+        let mark = |preset| if switch.preset(preset) { "on" } else { "off" };
+        let (own, prow) = (mark(Compatibility::Own), mark(Compatibility::Prow));
+        let _ = writeln!(
+            page,
+            "| `{}` | {own} | {prow} | {} |",
+            switch.key(),
+            switch.what()
+        );
+    }
     page
 }
+
+/// What stands before the table of switches.
+const HABITS: &str = "\n## Habits of Prow\n\n\
+     `chatops.compatibility` is `own` or `prow`, in the server's file for all, an owner or a repository, and in the contract for one.\n\
+     It is a preset of switches, each of which the contract of the base branch can set by itself under `chatops`.\n\n\
+     | switch | `own` | `prow` | when it is on |\n|---|---|---|---|\n";

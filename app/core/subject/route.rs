@@ -40,11 +40,17 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             number,
             pushed,
             said,
+            labeled,
         } => {
             let pushed = pushed
                 .clone()
                 .map(|(head, at_ms)| Hint::Pushed { head, at_ms });
-            told(repo, *number, pushed.into_iter().chain(original(said)))
+            let labeled =
+                labeled
+                    .clone()
+                    .map(|(label, by, head)| Hint::Labeled { label, by, head });
+            let hints = pushed.into_iter().chain(original(said)).chain(labeled);
+            told(repo, *number, hints)
         }
         Seen::Talk { repo, number, said } => told(repo, *number, original(said).into_iter()),
         Seen::Rerun {

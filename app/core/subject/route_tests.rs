@@ -167,6 +167,7 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: at,
             said: said(CommentId::Description(7)),
+            labeled: None,
         },
         &known,
         expect![[r#"
@@ -179,10 +180,27 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: None,
             said: None,
+            labeled: None,
         },
         &known,
         expect!["wake pull/2/7"],
     );
+    check(
+        &Seen::Pull {
+            repo: repo.clone(),
+            number,
+            pushed: None,
+            said: None,
+            labeled: Some(("lgtm".to_owned(), login("ada"), sha('2'))),
+        },
+        &known,
+        expect!["wake pull/2/7: lgtm put on 2222222 by ada"],
+    );
+}
+
+#[test]
+fn a_context_is_of_every_open_pull_request() {
+    let repo = repo(SERVICE);
     let open = super::route_tests::known(SERVICE_TEXT);
     check(
         &Seen::Context {

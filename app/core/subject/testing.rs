@@ -498,6 +498,7 @@ fn hint_word(hint: &Hint) -> String {
     match hint {
         Hint::Pushed { head, at_ms } => format!("pushed {} {}", head.short(), at_ms - NOW_MS),
         Hint::Said { id, body } => format!("said in {id}: {body}"),
+        Hint::Labeled { label, by, head } => format!("{label} put on {} by {by}", head.short()),
         Hint::RunWanted(cause) => cause.run_id(),
         Hint::CancelRun { by } => format!("cancel by {by}"),
         Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {comment}"),
@@ -562,6 +563,26 @@ fn edit_word(edit: &Edit) -> String {
     }
 }
 
+fn talk_word(effect: &Effect) -> String {
+    match effect {
+        Effect::Labels { set, .. } => format!(
+            "labels {}",
+            set.iter().cloned().collect::<Vec<_>>().join(" ")
+        ),
+        Effect::React { comment, .. } => format!("react to {comment}"),
+        Effect::Reply { pr, text, .. } => {
+            let message = text.data.get("message").and_then(|m| m.as_str());
+            format!("reply on #{pr}: {}", message.unwrap_or(&text.template))
+        }
+        Effect::Edit { edit, .. } => format!("edit {}", edit_word(edit)),
+        Effect::Status(status) => format!(
+            "post {} {}: {}",
+            status.context, status.is_success, status.description
+        ),
+        _ => unreachable!("it is told elsewhere"),
+    }
+}
+
 fn intent(intent: &Intent) -> String {
     match &intent.effect {
         Effect::StatusComment { text, .. } => format!("status {}", missing(text)),
@@ -579,20 +600,11 @@ fn intent(intent: &Intent) -> String {
                 notes.concat()
             )
         }
-        Effect::Labels { set, .. } => format!(
-            "labels {}",
-            set.iter().cloned().collect::<Vec<_>>().join(" ")
-        ),
-        Effect::React { comment, .. } => format!("react to {comment}"),
-        Effect::Reply { pr, text, .. } => {
-            let message = text.data.get("message").and_then(|m| m.as_str());
-            format!("reply on #{pr}: {}", message.unwrap_or(&text.template))
-        }
-        Effect::Edit { edit, .. } => format!("edit {}", edit_word(edit)),
-        Effect::Status(status) => format!(
-            "post {} {}: {}",
-            status.context, status.is_success, status.description
-        ),
+        Effect::Labels { .. }
+        | Effect::React { .. }
+        | Effect::Reply { .. }
+        | Effect::Edit { .. }
+        | Effect::Status(_) => talk_word(&intent.effect),
         Effect::Propose(propose) => {
             let replaces = propose
                 .replaces

@@ -22,7 +22,7 @@ pub(super) async fn edit(
     match edit {
         Edit::Labels { add, remove } => {
             let managed = add | remove;
-            labels::labels(place, pr, add, &managed).await
+            labels::labels(place, pr, (add, &managed), None).await
         }
         Edit::Assignees { add, remove } => assignees(place, pr, add, remove).await,
         Edit::Reviewers { add, logins, teams } => reviewers(place, pr, *add, (logins, teams)).await,

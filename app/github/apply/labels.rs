@@ -15,15 +15,23 @@ const GO: &str = "0e8a16";
 const STOP: &str = "e11d21";
 
 /// Of the labels in `managed`, exactly those in `set` are on it; others are left alone.
+/// Those in `found` are on it now; where that is not known, it is asked.
+/// Putting on what is on changes nothing at GitHub, and taking off what is gone is no failure.
 pub(super) async fn labels(
     place: &Place,
     pr: PrNumber,
-    set: &BTreeSet<String>,
-    managed: &BTreeSet<String>,
+    (set, managed): (&BTreeSet<String>, &BTreeSet<String>),
+    found: Option<&BTreeSet<String>>,
 ) -> Result<EffectResult, ApiError> {
     let path = format!("/issues/{pr}/labels");
-    let on: Vec<wire::Label> = place.list(&format!("{path}?per_page=100"), None).await?;
-    let is_on = |name: &str| on.iter().any(|label| label.name.eq_ignore_ascii_case(name));
+    let on: Vec<String> = match found {
+        Some(found) => found.iter().cloned().collect(),
+        None => {
+            let all: Vec<wire::Label> = place.list(&format!("{path}?per_page=100"), None).await?;
+            all.into_iter().map(|label| label.name).collect()
+        }
+    };
+    let is_on = |name: &str| on.iter().any(|label| label.eq_ignore_ascii_case(name));
     let missing: Vec<&String> = set.iter().filter(|name| !is_on(name)).collect();
     for name in &missing {
         ensure(place, name).await?;

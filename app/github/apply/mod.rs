@@ -64,8 +64,12 @@ async fn dispatch(
             comment, content, ..
         } => talk::react(place, *comment, content).await,
         Effect::Labels {
-            pr, set, managed, ..
-        } => labels::labels(place, *pr, set, managed).await,
+            pr,
+            set,
+            managed,
+            found,
+            ..
+        } => labels::labels(place, *pr, (set, managed), Some(found)).await,
         Effect::Edit { pr, edit, .. } => edit::edit(place, *pr, edit).await,
         Effect::Status(status) => edit::status(place, status).await,
         Effect::CheckRun(check) => {

@@ -59,7 +59,7 @@ fn pushes_are_of_branches() {
 fn pull_requests_tell_when_they_were_pushed() {
     let pull = |pushed: &str, said: &str| {
         format!(
-            r#"{{"Pull":{{"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
+            r#"{{"Pull":{{"labeled":null,"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
         )
     };
     let at = |ms: i64, said: &str| {
@@ -116,6 +116,41 @@ fn talk_is_heard_wherever_it_is() {
         diff,
         &edited,
         &talk(2, "null"),
+    );
+}
+
+#[test]
+fn what_a_bot_writes_or_labels_is_nothing_to_look_at() {
+    let bot = json!({"login": "bowsprit[bot]", "type": "Bot"});
+    for (event, body, author) in [
+        ("issue_comment", recorded!("issue_comment"), "/comment/user"),
+        (
+            "pull_request_review",
+            recorded!("pull_request_review"),
+            "/review/user",
+        ),
+        (
+            "pull_request_review_comment",
+            recorded!("pull_request_review_comment"),
+            "/comment/user",
+        ),
+    ] {
+        check(event, body, &[(author, bot.clone())], "\"Nothing\"");
+    }
+    let body = recorded!("pull_request");
+    let by_bot = |action: &str| [("/action", json!(action)), ("/sender", bot.clone())];
+    check("pull_request", body, &by_bot("labeled"), "\"Nothing\"");
+    check("pull_request", body, &by_bot("unlabeled"), "\"Nothing\"");
+    let seen = seen("pull_request", &with(body, &by_bot("synchronize"))).unwrap();
+    assert!(
+        matches!(
+            &seen[..],
+            [Seen::Pull {
+                pushed: Some(_),
+                ..
+            }]
+        ),
+        "a push by a bot counts"
     );
 }
 

@@ -101,41 +101,14 @@ impl World {
                     .collect(),
             ),
             ("POST", ["issues", _, "labels"]) => {
-                self.labels.extend(
-                    body["labels"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .map(|name| name.as_str().unwrap().to_owned()),
-                );
+                let names: Vec<String> = serde_json::from_value(body["labels"].clone()).unwrap();
+                self.labels.retain(|label| !names.contains(label));
+                self.labels.extend(names);
                 (200, json!([]))
             }
             ("DELETE", ["issues", _, "labels", name]) => {
                 self.labels.retain(|label| label != name);
                 (200, json!([]))
-            }
-            ("GET", ["issues", _]) => (200, self.issue.clone()),
-            ("PATCH", ["issues", _]) => {
-                let fields = body.as_object().unwrap().clone();
-                let milestone = fields.get("milestone").cloned();
-                self.issue.as_object_mut().unwrap().extend(fields);
-                if let Some(number) = milestone.filter(|number| !number.is_null()) {
-                    self.issue["milestone"] = json!({"number": number, "title": "m"});
-                }
-                (200, self.issue.clone())
-            }
-            ("POST" | "DELETE", ["issues", _, "assignees"]) => self.assign(method, body),
-            ("GET", ["pulls", _, "requested_reviewers"]) => (
-                200,
-                json!({"users": accounts(&self.requested), "teams": []}),
-            ),
-            ("POST" | "DELETE", ["pulls", _, "requested_reviewers"]) => {
-                change(&mut self.requested, method, &body["reviewers"], &|_| true);
-                (201, json!({}))
-            }
-            ("POST", ["statuses", _]) => {
-                self.statuses.push(body.clone());
-                (201, json!({}))
             }
             ("GET", ["labels", _]) => (404, json!({"message": "Not Found"})),
             ("POST", ["labels"]) => (201, json!({})),
@@ -161,8 +134,40 @@ impl World {
                 self.statuses.push(status);
                 (201, json!({}))
             }
-            _ => self.answer_git(method, path, query, body),
+            _ => self
+                .answer_edit(method, below, body)
+                .unwrap_or_else(|| self.answer_git(method, path, query, body)),
         }
+    }
+
+    /// What edits of issues and pull requests ask for.
+    fn answer_edit(&mut self, method: &str, below: &[&str], body: &Value) -> Option<(u16, Value)> {
+        Some(match (method, below) {
+            ("GET", ["issues", _]) => (200, self.issue.clone()),
+            ("PATCH", ["issues", _]) => {
+                let fields = body.as_object().unwrap().clone();
+                let milestone = fields.get("milestone").cloned();
+                self.issue.as_object_mut().unwrap().extend(fields);
+                if let Some(number) = milestone.filter(|number| !number.is_null()) {
+                    self.issue["milestone"] = json!({"number": number, "title": "m"});
+                }
+                (200, self.issue.clone())
+            }
+            ("POST" | "DELETE", ["issues", _, "assignees"]) => self.assign(method, body),
+            ("GET", ["pulls", _, "requested_reviewers"]) => (
+                200,
+                json!({"users": accounts(&self.requested), "teams": []}),
+            ),
+            ("POST" | "DELETE", ["pulls", _, "requested_reviewers"]) => {
+                change(&mut self.requested, method, &body["reviewers"], &|_| true);
+                (201, json!({}))
+            }
+            ("POST", ["statuses", _]) => {
+                self.statuses.push(body.clone());
+                (201, json!({}))
+            }
+            _ => return None,
+        })
     }
 
     fn answer_git(&mut self, method: &str, path: &str, query: &str, body: &Value) -> (u16, Value) {

@@ -209,11 +209,11 @@ pub(crate) fn edit(ctx: &mut Ctx<'_>) -> Result<(), Refusal> {
             "state cannot be changed. The pull request was merged.",
         ));
     }
+    let milestone = milestone(ctx)?;
     let reason = ctx.text("state_reason").map(ToOwned::to_owned);
     if let Some(names) = ctx.call.body.get("labels") {
         super::labels::replace(ctx, &strings(Some(names)))?;
     }
-    let milestone = milestone(ctx)?;
     let now = ctx.call.now;
     let issue = issue_mut(ctx)?;
     issue.milestone = milestone.unwrap_or(issue.milestone);

@@ -242,6 +242,14 @@ pub(crate) fn submit(ctx: &mut Ctx<'_>) -> Reply {
         review.body = body;
     }
     tell(ctx, id, "submitted")?;
+    let lines = find(ctx)?.1.review_comments.iter();
+    let lines: Vec<u64> = lines
+        .filter(|one| one.review == id)
+        .map(|one| one.id)
+        .collect();
+    for line in lines {
+        tell_comment(ctx, line)?;
+    }
     ok(shown(ctx, id)?)
 }
 

@@ -1,6 +1,7 @@
 use super::super::outbox::{EFFECT_ATTEMPTS_MAX, EffectClaim};
 use super::*;
 use bowsprit_core::effect::{EffectResult, EffectState};
+use bowsprit_core::name::CommentId;
 
 fn says(claim: &EffectClaim) -> String {
     match &claim.effect {
@@ -63,6 +64,23 @@ async fn a_view_that_was_given_up_is_tried_when_wanted_again() {
         .unwrap();
     intend(&store, &pull(1), vec![view("status/1", "same")]).await;
     assert_eq!(one(&store).await.attempts, 1);
+}
+
+#[tokio::test]
+async fn a_reaction_wakes_nobody() {
+    let (store, _dir) = store().await;
+    let react = Intent {
+        effect: Effect::React {
+            repo: repo(),
+            comment: CommentId::Comment(8),
+            content: "+1".to_owned(),
+        },
+        ..act("react/8", Priority::Answer)
+    };
+    intend(&store, &pull(1), vec![react]).await;
+    done(&store, &one(&store).await).await;
+    assert!(store.settled(NOW).await.unwrap());
+    assert!(store.claim_subject(NOW).await.unwrap().is_none());
 }
 
 #[tokio::test]

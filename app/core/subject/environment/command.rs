@@ -107,6 +107,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         Hint::Unhold
         | Hint::Pushed { .. }
         | Hint::Said { .. }
+        | Hint::Labeled { .. }
         | Hint::RunWanted(_)
         | Hint::CancelRun { .. }
         | Hint::Supersede { .. }

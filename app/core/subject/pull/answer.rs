@@ -2,6 +2,7 @@
 
 use super::acts::{Done, Later, Waiting, fresh, reply};
 use super::edits::at_github;
+use super::lgtm::may_lgtm;
 use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::telling::why;
@@ -9,7 +10,7 @@ use super::words::{Covers, Word};
 use super::{Kind, Pull};
 use crate::command::{Command, Heard, Say};
 use crate::effect::{Intent, Record};
-use crate::subject::ask::Comment;
+use crate::subject::ask::{Ask, Comment};
 use crate::subject::run::check;
 use crate::subject::{Act, Given};
 
@@ -18,10 +19,10 @@ use crate::subject::{Act, Given};
 pub(super) fn answer_words(
     act: &mut Act<Pull>,
     seen: &Seen,
-    rules: &[Rule],
+    (rules, mut waiting): (&[Rule], Waiting),
     given: &Given<Pull>,
-    mut waiting: Waiting,
-) {
+    ask: &mut Ask,
+) -> Option<()> {
     for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
         let (mut refused, mut has_word) = (Vec::new(), false);
         for one in &heard {
@@ -33,7 +34,13 @@ pub(super) fn answer_words(
                     let words = &seen.words.approve;
                     refused.extend(why_not(seen, words, comment, rules, "approve"));
                 }
-                Ok(Command::Say(Say::LgtmCancel | Say::ApproveCancel)) => {}
+                Ok(Command::Say(Say::LgtmCancel)) => {
+                    let is_author = comment.author.is(&seen.view.author);
+                    if !is_author && !may_lgtm(&act.state, seen, &comment.author, ask)? {
+                        refused.push("`/lgtm cancel` counts from the author, people who may write here, or whom OWNERS names for a changed file".to_owned());
+                    }
+                }
+                Ok(Command::Say(Say::ApproveCancel)) => {}
                 Ok(Command::Say(_) | Command::OnChange(_) | Command::OnThread(_)) | Err(_) => {
                     continue;
                 }
@@ -56,6 +63,7 @@ pub(super) fn answer_words(
         done.extend(refused.into_iter().map(Done::No));
         reply(act, comment, done);
     }
+    Some(())
 }
 
 fn note(act: &mut Act<Pull>, seen: &Seen, comment: &Comment, heard: &[Heard]) {

@@ -2,9 +2,11 @@
 
 mod acts;
 mod answer;
+mod by_hand;
 mod edits;
 mod labels;
 mod landing;
+mod lgtm;
 mod overrides;
 mod promotion;
 mod release_acts;
@@ -22,6 +24,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use step::step;
@@ -49,6 +52,9 @@ pub struct Pull {
     /// Commands that GitHub carries out now, at most [`DOING_MAX`].
     #[serde(default)]
     pub doing: Vec<Doing>,
+    /// Labels of power that people put on by hand.
+    #[serde(default)]
+    pub by_hand: Vec<ByHand>,
     /// Contexts that count as green, newest last, at most [`OVERRIDES_MAX`].
     #[serde(default)]
     pub overrides: Vec<Override>,
@@ -115,6 +121,7 @@ impl Pull {
             acted: Vec::new(),
             originals: Vec::new(),
             doing: Vec::new(),
+            by_hand: Vec::new(),
             overrides: Vec::new(),
             tries: 0,
             refused_ms: None,

@@ -2,7 +2,7 @@
 
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, overrides, promotion, wanted};
+use super::{Kind, Pull, by_hand, lgtm, overrides, promotion, wanted};
 use crate::effect::CheckStatus;
 use crate::name::{Login, RepoPath, Slug};
 use crate::subject::Given;
@@ -83,7 +83,7 @@ pub(super) fn evaluate(
             "files under `environments/` change only in a pull request of their own",
         )),
         Kind::Code | Kind::Proposal => {
-            rules.push(lgtm(pull, seen, ask)?);
+            rules.push(lgtm::lgtm(pull, seen, ask)?);
             rules.extend(approved(pull, seen, ask)?);
         }
         Kind::Promotion => rules.extend(promotion::promotion(pull, seen, given, ask)?),
@@ -141,43 +141,10 @@ fn paused(rules: &[Rule], ask: &mut Ask) -> Option<Option<Rule>> {
     }))
 }
 
-fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
-    let paths = seen.paths();
-    let mut given_by = Vec::new();
-    for word in &seen.words.lgtm {
-        if word.by.is(&seen.view.author) || word.covers != Covers::Yes {
-            continue;
-        }
-        if seen.owners.may_lgtm(&word.by, &paths)
-            || ask.permission(pull.repo.id, &word.by)? >= Permission::Write
-        {
-            given_by.push(word.by.clone());
-        }
-    }
-    if let Some(first) = given_by.first() {
-        return Some(Rule::new("lgtm", true, format!("by {first}")).by(given_by));
-    }
-    let people: BTreeSet<Login> = paths
-        .iter()
-        .flat_map(|path| {
-            seen.owners
-                .reviewers(path)
-                .into_iter()
-                .chain(seen.owners.approvers(path))
-        })
-        .collect();
-    let who = people
-        .into_iter()
-        .filter(|login| !login.is(&seen.view.author))
-        .take(WHO_SHOWN);
-    let detail =
-        void_word(&seen.words.lgtm).unwrap_or_else(|| "a reviewer says `/lgtm`".to_owned());
-    Some(Rule::new("lgtm", false, detail).by(who))
-}
-
 /// Why a word that was said does not stand.
 pub(super) fn void_word(words: &[Word]) -> Option<String> {
-    words.iter().find_map(|word| match word.covers {
+    let given = words.iter().filter(|word| !word.is_cancel);
+    given.into_iter().find_map(|word| match word.covers {
         Covers::Yes => None,
         Covers::Changed => Some(format!(
             "the change is another since {} spoke; please look again",
@@ -214,6 +181,10 @@ pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
 
 fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
     let by = approvers(seen);
+    if seen.kind == Kind::Code && by_hand::counts(pull, &seen.habits, by_hand::APPROVED) {
+        let detail = "the label was put on by hand";
+        return Some(vec![Rule::new("approved", true, detail)]);
+    }
     if seen.owners.is_empty() {
         for word in seen
             .words

@@ -5,12 +5,12 @@ use super::rules::{self, Rule};
 use super::talk::Talk;
 use super::words::{self, Words};
 use super::{
-    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, landing,
-    promotion, status, talk, wanted,
+    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
+    landing, promotion, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
-use crate::habits::Habits;
+use crate::habits::{Habits, Switch};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
@@ -89,6 +89,7 @@ fn advance(
     let mut act = Act::keep(pull);
     let talk = talk::talk(&mut act.state, &view, given, ask)?;
     edits::settle(&mut act, given);
+    by_hand::learn(&mut act.state, &view, given);
     let Some(change) = view.change.clone() else {
         outside(&mut act, (&view, &repo.default_branch), &talk, given, ask)?;
         return Some(Some(trim(act)));
@@ -124,7 +125,7 @@ fn advance(
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
     landing::land(&mut act, &seen, &rules, given, ask)?;
     status::tell(&mut act, &seen, &rules, given, ask)?;
-    answer::answer_words(&mut act, &seen, &rules, given, waiting);
+    answer::answer_words(&mut act, &seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(Some(trim(act)))
 }
@@ -301,9 +302,14 @@ fn look(
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
     let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
     let habits = habits(id, contract.as_ref(), ask)?;
-    let words = words::words(pull, &change_id, &talk, &habits, &may_lift);
     let kind = kind(&changes, &change, id, &contract);
-    let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?;
+    // What names a model's bytes is approved as it is, whatever the habits.
+    let is_sticky = habits.has(Switch::StickyApprove) && kind == Kind::Code;
+    let said_to = (&change_id, is_sticky);
+    let words = words::words(pull, said_to, &talk, &habits, &may_lift);
+    let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?
+        || (habits.has(Switch::StickyOkToTest)
+            && by_hand::counts(pull, &habits, by_hand::OK_TO_TEST));
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
     Some(Some(Seen {
         view,

@@ -3,6 +3,7 @@
 mod acting;
 mod dating;
 mod editing;
+mod following;
 mod landing;
 mod overriding;
 mod promoting;

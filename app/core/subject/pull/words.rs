@@ -14,8 +14,10 @@ pub(super) struct Word {
     pub(super) by: Login,
     /// The comment; `None` for GitHub's review box.
     pub(super) comment: Option<CommentId>,
-    /// Which head it was said to: `None` when that cannot be told.
+    /// Whether it was said to the change as it is now.
     pub(super) covers: Covers,
+    /// Whether it takes back what was said before.
+    pub(super) is_cancel: bool,
 }
 
 /// Whether a word was said to the change as it is now.
@@ -32,7 +34,7 @@ pub(super) enum Covers {
 /// Everything said, reduced to what stands.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    /// Last word of each person that is a yes to the code.
+    /// Last word of each person about the code, oldest first: a yes, or one that takes every earlier yes back.
     pub(super) lgtm: Vec<Word>,
     /// Last word of each person that is a yes to the files.
     pub(super) approve: Vec<Word>,
@@ -66,9 +68,10 @@ struct Said {
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
 /// A hold is lifted by those of whom `may_lift` says so.
+/// `is_sticky`: approval survives a push.
 pub(super) fn words(
     pull: &Pull,
-    change: &Digest,
+    (change, is_sticky): (&Digest, bool),
     talk: &Talk,
     habits: &Habits,
     may_lift: &dyn Fn(&Login) -> bool,
@@ -88,7 +91,7 @@ pub(super) fn words(
         if matches!(one.say, Say::Unhold) && !may_lift(&one.by) {
             continue;
         }
-        take(&mut words, pull, change, one);
+        take(&mut words, pull, (change, is_sticky), one);
     }
     words
 }
@@ -137,22 +140,33 @@ fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
         .collect()
 }
 
-fn take(words: &mut Words, pull: &Pull, change: &Digest, one: Said) {
+fn take(words: &mut Words, pull: &Pull, (change, is_sticky): (&Digest, bool), one: Said) {
     let word = |named: Option<&str>| Word {
         by: one.by.clone(),
         comment: one.is_comment.then_some(one.id),
         covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
+        is_cancel: false,
     };
     match &one.say {
         Say::Lgtm => {
             words.lgtm.retain(|w| !w.by.is(&one.by));
             words.lgtm.push(word(None));
         }
-        Say::LgtmCancel => words.lgtm.retain(|w| !w.by.is(&one.by)),
+        Say::LgtmCancel => {
+            words.lgtm.retain(|w| !w.by.is(&one.by));
+            words.lgtm.push(Word {
+                is_cancel: true,
+                ..word(None)
+            });
+        }
         Say::Approve { sha } => {
             words.approve.retain(|w| !w.by.is(&one.by));
             words.approve_cancelled.retain(|by| !by.is(&one.by));
-            words.approve.push(word(sha.as_deref()));
+            let mut word = word(sha.as_deref());
+            if is_sticky && sha.is_none() {
+                word.covers = Covers::Yes;
+            }
+            words.approve.push(word);
         }
         Say::ApproveCancel => {
             words.approve.retain(|w| !w.by.is(&one.by));
@@ -271,7 +285,7 @@ mod tests {
         };
         let habits = Habits::of(Compatibility::Own);
         let change = Digest::of(change.as_bytes());
-        let words = words(pull, &change, &talk, &habits, &|_| true);
+        let words = words(pull, (&change, false), &talk, &habits, &|_| true);
         words
             .approve
             .into_iter()

@@ -36,6 +36,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
             Hint::RunWanted(cause) => Some(Run::new(cause.clone(), given.now_ms)),
             Hint::Pushed { .. }
             | Hint::Said { .. }
+            | Hint::Labeled { .. }
             | Hint::CancelRun { .. }
             | Hint::Supersede { .. }
             | Hint::Promote { .. }

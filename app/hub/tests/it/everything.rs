@@ -100,10 +100,19 @@ async fn talk_answers() {
         ("POST", "/1/labels", json!({"labels": ["a", "b"]}), 200), ("GET", "/1/labels", NONE, 200),
         ("PUT", "/1/labels", json!({"labels": ["b"]}), 200), ("DELETE", "/1/labels/b", NONE, 200),
         ("DELETE", "/1/labels", NONE, 204),
+        ("PATCH", "/1", json!({"milestone": 7}), 422),
         ("POST", "/1/assignees", json!({"assignees": ["alice"]}), 201),
         ("DELETE", "/1/assignees", json!({"assignees": ["alice"]}), 200),
         ("PATCH", "/1", json!({"title": "Odder"}), 200), ("PATCH", "/1", json!({"state": "closed"}), 200),
         ("PATCH", "/1", json!({"state": "open"}), 200),
+    ]).await;
+    walk(&world, "alice", "/repos/alice/demo", &[
+        ("POST", "/milestones", json!({"title": "v1", "description": "First"}), 201),
+        ("POST", "/milestones", json!({"title": "v1"}), 422),
+        ("GET", "/milestones", NONE, 200), ("GET", "/milestones?state=closed", NONE, 200),
+        ("GET", "/milestones/1", NONE, 200), ("GET", "/milestones/2", NONE, 404),
+        ("PATCH", "/issues/1", json!({"milestone": 1}), 200), ("GET", "/issues/1", NONE, 200),
+        ("PATCH", "/issues/1", json!({"milestone": null}), 200),
     ]).await;
     world.receiver.expect("issues", "reopened").await;
 }
@@ -120,6 +129,13 @@ async fn a_pull_request_answers() {
     walk(&world, "bob", &base, &[
         ("POST", &format!("{on_review}/events"), json!({"event": "REQUEST_CHANGES", "body": "Later"}), 200),
         ("GET", "/reviews", NONE, 200), ("GET", &on_review, NONE, 200), ("GET", "/comments", NONE, 200),
+    ]).await;
+    world.receiver.expect("pull_request_review_comment", "created").await;
+    let line = json!({"path": "feature.txt", "line": 1, "commit_id": world.tip("feature").await, "body": "There"});
+    let line = id(&world.post("bob", &format!("{base}/comments"), line).await.is(201).json);
+    let on_line = format!("/repos/alice/demo/pulls/comments/{line}/reactions");
+    walk(&world, "bob", &on_line, &[
+        ("POST", "", json!({"content": "eyes"}), 201), ("POST", "", json!({"content": "eyes"}), 200), ("GET", "", NONE, 200),
     ]).await;
     walk(&world, "alice", &base, &[
         ("PUT", &format!("{on_review}/dismissals"), json!({"message": "Done"}), 200),

@@ -219,7 +219,7 @@ fn lifecycles_exclude_each_other() {
 }
 
 #[test]
-fn only_some_may_close_title_and_date() {
+fn only_some_may_close_and_open_again() {
     let mut change = code();
     for (by, body, want) in [
         ("ada", "/close", expect!["edit closed, not planned false"]),
@@ -239,29 +239,6 @@ fn only_some_may_close_title_and_date() {
             ],
         ),
         ("walt", "/reopen", expect!["reply on #7: it is open"]),
-        ("walt", "/retitle Better", expect!["edit title Better"]),
-        (
-            "ada",
-            "/retitle Better",
-            expect!["reply on #7: `/retitle` is for people who may write in this repository"],
-        ),
-        ("walt", "/milestone v1.2", expect!["edit milestone Some(3)"]),
-        ("walt", "/milestone clear", expect!["edit milestone None"]),
-        (
-            "walt",
-            "/milestone v9",
-            expect!["reply on #7: there is no open milestone `v9` here; there are: `v1.2`"],
-        ),
-        (
-            "ada",
-            "/milestone v1.2",
-            expect!["reply on #7: `/milestone` is for people who may write in this repository"],
-        ),
-        (
-            "walt",
-            "/help-wanted",
-            expect!["reply on #7: an invitation to others works on an issue"],
-        ),
     ] {
         check(&change, by, body, want);
     }
@@ -299,6 +276,38 @@ fn only_some_may_close_title_and_date() {
         "/reopen",
         expect!["reply on #7: it is merged; open another pull request"],
     );
+}
+
+#[test]
+fn only_writers_title_and_date() {
+    let change = code();
+    for (by, body, want) in [
+        ("walt", "/retitle Better", expect!["edit title Better"]),
+        (
+            "ada",
+            "/retitle Better",
+            expect!["reply on #7: `/retitle` is for people who may write in this repository"],
+        ),
+        ("walt", "/milestone v1.2", expect!["edit milestone Some(3)"]),
+        ("walt", "/milestone clear", expect!["edit milestone None"]),
+        (
+            "walt",
+            "/milestone v9",
+            expect!["reply on #7: there is no open milestone `v9` here; there are: `v1.2`"],
+        ),
+        (
+            "ada",
+            "/milestone v1.2",
+            expect!["reply on #7: `/milestone` is for people who may write in this repository"],
+        ),
+        (
+            "walt",
+            "/help-wanted",
+            expect!["reply on #7: an invitation to others works on an issue"],
+        ),
+    ] {
+        check(&change, by, body, want);
+    }
 }
 
 #[test]

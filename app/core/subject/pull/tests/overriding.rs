@@ -29,7 +29,7 @@ fn red() -> Change {
 
 #[test]
 fn an_administrator_overrides_what_is_red() {
-    let mut change = red();
+    let change = red();
     check(
         &change,
         "walt",
@@ -52,43 +52,44 @@ fn an_administrator_overrides_what_is_red() {
             check unit Success: Overridden by root
             post legal true: Overridden by root"#]],
     );
-    let act = said(
-        &change,
-        "root",
-        "/override unit legal\n/override-sticky late",
-    );
-    let standing = |act: &Act<Pull>| -> String {
-        let rules = act.state.rules.iter();
-        let shown = rules.filter(|r| {
-            ["check `unit`", "required `legal`", "required `late`"].contains(&r.name.as_str())
-        });
-        let shown: Vec<String> = shown
-            .map(|r| format!("{:?} {}", r.state, r.detail))
-            .collect();
-        shown.join("; ")
-    };
-    assert_eq!(
-        standing(&act),
-        "Met overridden by root; Met overridden by root; Met overridden by root"
-    );
-    // The base moves: only what is sticky stays.
+}
+
+/// How the three stand.
+fn standing(act: &Act<Pull>) -> String {
+    let names = ["check `unit`", "required `legal`", "required `late`"];
+    let rules = act.state.rules.iter();
+    let shown: Vec<String> = rules
+        .filter(|rule| names.contains(&rule.name.as_str()))
+        .map(|rule| format!("{:?} {}", rule.state, rule.detail))
+        .collect();
+    shown.join("; ")
+}
+
+/// All three are overridden, one of them for longer.
+fn overridden(change: &mut Change) -> Act<Pull> {
+    change.says("root", "/override unit legal\n/override-sticky late");
+    change.look()
+}
+
+#[test]
+fn an_override_stands_while_head_and_base_do() {
+    let mut change = red();
+    let act = overridden(&mut change);
+    let by_root = "Met overridden by root";
+    assert_eq!(standing(&act), [by_root; 3].join("; "));
+    // The base moves: only what is sticky stays, and the rest can be said again.
     change.world.head(TRAINING, "main", 'c');
-    change
-        .world
-        .changes(TRAINING, ('c', 'b'), &[("train.py", 'b')]);
+    let files = [("train.py", 'b')];
+    change.world.changes(TRAINING, ('c', 'b'), &files);
     change.world.owners(TRAINING, 'c', OWNERS);
     change.world.contract(TRAINING, 'c', TRAINING_TEXT);
-    let moved = change.again(Some(act.state.clone()), vec![]);
+    let moved = change.again(Some(act.state), vec![]);
     let lapsed = standing(&moved);
+    let why = "Unmet the override of root was for an older base; `/override legal` renews it";
     assert!(
-        lapsed.starts_with("Unmet")
-            && lapsed.contains(
-                "the override of root was for an older base; `/override legal` renews it"
-            )
-            && lapsed.ends_with("Met overridden by root"),
+        lapsed.contains(why) && lapsed.ends_with(by_root),
         "{lapsed}"
     );
-    change.says("root", "Enough.");
     let green = Context {
         state: ContextState::Success,
         is_ours: true,
@@ -96,26 +97,15 @@ fn an_administrator_overrides_what_is_red() {
     };
     let query = Query::Contexts(TRAINING, sha('b'));
     change.world.tell(query, Answer::Contexts(vec![green]));
-    let mut renewing = change.world.clone();
-    let renewal = comment(3, "root", "/override legal");
-    renewing.tell(
-        Query::Comments(TRAINING, PrNumber(7)),
-        Answer::Comments(vec![renewal]),
-    );
-    renewing.tell(
-        Query::Pull(TRAINING, PrNumber(7)),
-        Answer::Pull(Some(change.view.clone())),
-    );
-    renewing.tell(
-        Query::Runs(TRAINING, sha('b')),
-        Answer::Runs(change.runs.clone()),
-    );
-    let given_then = given(Some(moved.state.clone()), vec![]);
-    let renewed = drive(&renewing, |ask| {
-        step(&given_then, (TRAINING, PrNumber(7)), ask)
-    });
-    let renewed = standing(&renewed.expect("an act"));
-    assert!(renewed.contains("Met overridden by root; Met"), "{renewed}");
+    change.says("root", "/override legal");
+    let renewed = standing(&change.again(Some(moved.state), vec![]));
+    assert!(renewed.ends_with(&[by_root; 2].join("; ")), "{renewed}");
+}
+
+#[test]
+fn an_override_is_taken_back() {
+    let mut change = red();
+    let act = overridden(&mut change);
     change.says("root", "/override-cancel");
     let taken = change.again(Some(act.state), vec![]);
     assert!(taken.state.overrides.is_empty());
@@ -236,11 +226,11 @@ fn figures_stand_beside_those_of_a_version() {
     change.world.tell(query, Answer::Versions(versions));
     let told = |body: &str| {
         let act = said(&change, "mallory", body);
-        let texts = act.intents.iter().filter_map(|one| match &one.effect {
+        let mut texts = act.intents.iter().filter_map(|one| match &one.effect {
             crate::effect::Effect::Reply { text, .. } => Some(text.data.clone()),
             _ => None,
         });
-        texts.last().expect("an answer")
+        texts.next_back().expect("an answer")
     };
     let data = told("/compare");
     assert_eq!(

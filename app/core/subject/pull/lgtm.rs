@@ -1,0 +1,59 @@
+//! The rule that a second person has read the change.
+
+use super::rules::{Rule, WHO_SHOWN, void_word};
+use super::step::Seen;
+use super::words::Covers;
+use super::{Pull, by_hand};
+use crate::name::Login;
+use crate::subject::ask::{Ask, Permission};
+use std::collections::BTreeSet;
+
+pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
+    let paths = seen.paths();
+    let mut given_by: Vec<Login> = Vec::new();
+    let mut taken_back = None;
+    for word in &seen.words.lgtm {
+        let is_author = word.by.is(&seen.view.author);
+        if word.is_cancel {
+            if is_author || may_lgtm(pull, seen, &word.by, ask)? {
+                given_by.clear();
+                taken_back = Some(&word.by);
+            }
+            continue;
+        }
+        if !is_author && word.covers == Covers::Yes && may_lgtm(pull, seen, &word.by, ask)? {
+            given_by.push(word.by.clone());
+            taken_back = None;
+        }
+    }
+    if let Some(first) = given_by.first() {
+        return Some(Rule::new("lgtm", true, format!("by {first}")).by(given_by));
+    }
+    if by_hand::counts(pull, &seen.habits, by_hand::LGTM) {
+        return Some(Rule::new("lgtm", true, "the label was put on by hand"));
+    }
+    let people: BTreeSet<Login> = paths
+        .iter()
+        .flat_map(|path| {
+            seen.owners
+                .reviewers(path)
+                .into_iter()
+                .chain(seen.owners.approvers(path))
+        })
+        .collect();
+    let who = people
+        .into_iter()
+        .filter(|login| !login.is(&seen.view.author))
+        .take(WHO_SHOWN);
+    let detail = match taken_back {
+        Some(by) => format!("taken back by {by}; a reviewer says `/lgtm` again"),
+        None => void_word(&seen.words.lgtm).unwrap_or_else(|| "a reviewer says `/lgtm`".to_owned()),
+    };
+    Some(Rule::new("lgtm", false, detail).by(who))
+}
+
+/// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.
+pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
+    let is_named = seen.owners.may_lgtm(who, &seen.paths());
+    Some(is_named || ask.permission(pull.repo.id, who)? >= Permission::Write)
+}

@@ -1,0 +1,90 @@
+//! What a command costs at GitHub: writes, and reads that were not answered "not modified".
+
+use crate::harness::{World, run_test};
+use serde_json::Value;
+
+const REPO: &str = "tiny-service";
+
+impl World {
+    async fn calls_since(&self, seq: u64) -> Vec<Value> {
+        let path = format!("/_hub/calls?after={seq}");
+        let calls = self.admin("GET", &path, None).await;
+        calls.as_array().expect("a list").clone()
+    }
+
+    /// The bot's calls of its installation that GitHub counts, made while this happens.
+    async fn cost(&self, what: impl AsyncFnOnce(&World)) -> Vec<String> {
+        self.settle().await;
+        let last = self.calls_since(0).await.last().cloned();
+        let seq = last.map_or(0, |call| call["seq"].as_u64().expect("a number"));
+        what(self).await;
+        self.settle().await;
+        let calls = self.calls_since(seq).await.into_iter();
+        let counted = calls.filter(|call| {
+            call["actor"]
+                .as_str()
+                .is_some_and(|actor| actor.contains("installation"))
+                && call["status"] != 304
+        });
+        counted
+            .map(|call| format!("{} {} {}", call["method"], call["path"], call["status"]))
+            .collect()
+    }
+}
+
+#[track_caller]
+fn at_most(max: usize, calls: &[String]) {
+    assert!(
+        calls.len() <= max,
+        "{} calls, more than {max}:\n{}",
+        calls.len(),
+        calls.join("\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_costs_few_calls() {
+    run_test(async |t| {
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        // Warm: each label is made once in the life of a repository.
+        t.say(REPO, "rita", pr, "/hold").await;
+        t.settle().await;
+        t.say(REPO, "rita", pr, "/unhold\n/lgtm").await;
+        t.settle().await;
+        t.say(REPO, "rita", pr, "/remove-lgtm").await;
+        t.say(REPO, "ada", pr, "/hold").await;
+        t.say(REPO, "ada", pr, "/approve").await;
+        t.settle().await;
+        t.say(REPO, "ada", pr, "/unhold\n/remove-approve").await;
+        let hold = t
+            .cost(async |t| {
+                t.say(REPO, "rita", pr, "/hold").await;
+            })
+            .await;
+        let lgtm = t
+            .cost(async |t| {
+                t.say(REPO, "grace", pr, "/lgtm").await;
+            })
+            .await;
+        let approve = t
+            .cost(async |t| {
+                t.say(REPO, "ada", pr, "/approve").await;
+            })
+            .await;
+        let push = t
+            .cost(async |t| {
+                t.push(REPO, "linus", "doc", "Again", &[("README.md", "again\n")])
+                    .await;
+            })
+            .await;
+        // Reaction, status comment and label; before them the pull request and its comments, after the reaction again.
+        at_most(7, &hold);
+        at_most(7, &lgtm);
+        at_most(7, &approve);
+        // With the progress of the check run that a push starts, each a read and a write.
+        at_most(30, &push);
+    })
+    .await;
+}
