@@ -3,6 +3,7 @@
 //! Nothing here decides anything; it only says who is given what.
 
 use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
@@ -11,6 +12,7 @@ use crate::http;
 use crate::http::connections::{self, Limits};
 use crate::http::disk::{Disk, Keep};
 use crate::http::health::Readiness;
+use crate::images::Images;
 use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
@@ -111,6 +113,7 @@ async fn rooms(
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone())?,
         releases: Target::open(config, artifacts.clone(), program)?,
+        images: images(config).await?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
@@ -120,6 +123,16 @@ async fn rooms(
         store,
         bot,
     })
+}
+
+async fn images(config: &Config) -> anyhow::Result<Option<Images>> {
+    match &config.images {
+        Some(settings) => {
+            let cluster = Cluster::open(&config.cluster).await?;
+            Ok(Some(Images::open(config, settings, cluster)?))
+        }
+        None => Ok(None),
+    }
 }
 
 fn github(config: &Config) -> anyhow::Result<GitHub> {

@@ -3,10 +3,15 @@
 //! Strict: an unknown key is an error, and all problems are told at once, each with its key and line.
 //! Secrets are read from files here and wrapped, so that nothing prints them by accident.
 
+mod chatops;
+mod cluster;
+mod images;
 mod read;
 pub mod reference;
 mod secrets;
 
+pub use cluster::{Cluster, Toleration};
+pub use images::Images;
 use read::Reader;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -31,6 +36,10 @@ pub struct Config {
     pub runs: Runs,
     /// Serving.
     pub releases: Releases,
+    /// The Kubernetes that either may happen on.
+    pub cluster: Cluster,
+    /// Images that are built and kept; `None` where no registry is configured.
+    pub images: Option<Images>,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
     /// Values of the secrets that steps may name.
@@ -90,6 +99,8 @@ pub struct Releases {
 pub enum Backend {
     /// This machine.
     Local,
+    /// The cluster of `[cluster]`.
+    Kubernetes,
 }
 
 /// How commands are understood.
@@ -159,6 +170,8 @@ impl std::error::Error for ConfigProblem {}
 const SECRET_BYTES_MIN: usize = 16;
 /// A key or secret file may be at most this long. Units: bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// Jobs at once where none are configured: quotas and queues of the cluster hold back what it cannot take.
+const JOBS_AT_ONCE: u64 = 100;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Config {
@@ -225,10 +238,21 @@ fn config(reader: &mut Reader) -> Option<Config> {
     let github = github(reader);
     let runs = runs(reader);
     let releases = releases(reader);
+    let is_used = runs
+        .as_ref()
+        .is_some_and(|runs| runs.backend == Backend::Kubernetes);
+    let cluster = match &public_url {
+        Some(url) => cluster::cluster(reader, url, is_used),
+        None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
+    };
+    let base = cluster
+        .as_ref()
+        .and_then(|cluster| cluster.base_image.as_deref());
+    let images = images::images(reader, base);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
     let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
-    let chatops = chatops(reader);
+    let chatops = chatops::chatops(reader);
     let limits = limits(reader);
     let open_reading = open_reading(reader, listen);
     Some(Config {
@@ -238,6 +262,8 @@ fn config(reader: &mut Reader) -> Option<Config> {
         github: github?,
         runs: runs?,
         releases: releases?,
+        cluster: cluster?,
+        images: images?,
         reconcile_every: every?,
         secrets,
         store_url: store_url?,
@@ -333,8 +359,13 @@ fn webhook_secrets(reader: &mut Reader) -> Option<Vec<SecretString>> {
 
 fn runs(reader: &mut Reader) -> Option<Runs> {
     let backend = backend(reader, "runs.backend");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let slots = reader.number_or("runs.slots", cores as u64, 1..=1_024);
+    let slots = match backend {
+        Some(Backend::Kubernetes) => JOBS_AT_ONCE,
+        Some(Backend::Local) | None => {
+            std::thread::available_parallelism().map_or(1, usize::from) as u64
+        }
+    };
+    let slots = reader.number_or("runs.slots", slots, 1..=1_024);
     Some(Runs {
         backend: backend?,
         slots: usize::try_from(slots?).ok()?,
@@ -369,10 +400,11 @@ fn backend(reader: &mut Reader, key: &str) -> Option<Backend> {
     let text = reader.text_or(key, "local");
     match text.as_str() {
         "local" => return Some(Backend::Local),
-        "kubernetes" => {
-            reader.complain(key, "`kubernetes` is not built yet; use `local`".to_owned())
-        }
-        other => reader.complain(key, format!("`{other}` is not a backend; use `local`")),
+        "kubernetes" => return Some(Backend::Kubernetes),
+        other => reader.complain(
+            key,
+            format!("`{other}` is not a backend; use `local` or `kubernetes`"),
+        ),
     }
     None
 }
@@ -386,39 +418,6 @@ fn store_url(reader: &mut Reader, state_dir: &Path) -> Option<String> {
         return None;
     }
     Some(url)
-}
-
-fn chatops(reader: &mut Reader) -> Chatops {
-    let mut chatops = Chatops::default();
-    if let Some(text) = reader.text("chatops.compatibility") {
-        chatops.compatibility = compatibility(reader, "chatops.compatibility", &text);
-    }
-    for key in reader.keys_below("chatops.repositories.") {
-        let Some(text) = reader.text(&key) else {
-            continue;
-        };
-        let name = key.trim_start_matches("chatops.repositories.");
-        let value = compatibility(reader, &key, &text);
-        match bowsprit_core::name::RepoName::parse(name) {
-            Ok(name) => {
-                let name = name.as_str().to_ascii_lowercase();
-                chatops.repositories.insert(name, value);
-            }
-            Err(error) => reader.complain(&key, error.to_string()),
-        }
-    }
-    chatops
-}
-
-fn compatibility(reader: &mut Reader, key: &str, text: &str) -> Compatibility {
-    match text {
-        "own" => Compatibility::Own,
-        "prow" => Compatibility::Prow,
-        other => {
-            reader.complain(key, format!("`{other}` is neither `own` nor `prow`"));
-            Compatibility::Own
-        }
-    }
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

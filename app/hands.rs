@@ -218,6 +218,8 @@ pub(crate) mod tests {
                 backend: config::Backend::Local,
                 ports: None,
             },
+            cluster: config::Cluster::unused(),
+            images: None,
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),
             store_url: String::new(),

@@ -19,6 +19,7 @@
 pub mod app;
 pub mod artifacts;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 mod files;
 pub mod git;

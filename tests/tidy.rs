@@ -56,7 +56,7 @@ const SETTING_UP: [(&str, &str); 1] = [(
 )];
 
 /// Rooms, which do not know each other.
-const ROOMS: [&str; 7] = [
+const ROOMS: [&str; 8] = [
     "github",
     "git",
     "runs",
@@ -64,20 +64,28 @@ const ROOMS: [&str; 7] = [
     "images",
     "artifacts",
     "store",
+    "cluster",
 ];
 
 /// Who knows another room all the same, and why.
-const NEIGHBOURS: [(&str, &str, &str); 3] = [
+const NEIGHBOURS: [(&str, &str, &str); 6] = [
     (
         "images",
         "artifacts",
         "a service image is made of a model's files",
     ),
+    ("images", "cluster", "images are built by Jobs"),
     ("runs", "artifacts", "a stage's outputs become artifacts"),
     (
         "releases",
         "artifacts",
         "a release is laid out from artifacts",
+    ),
+    ("runs", "cluster", "a stage may be a Job of the cluster"),
+    (
+        "releases",
+        "cluster",
+        "a release may be objects of the cluster",
     ),
 ];
 

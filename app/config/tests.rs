@@ -66,7 +66,7 @@ fn every_problem_is_told_at_once_with_its_line() {
     let dir = home();
     std::fs::write(dir.path().join("short"), "tooshort\n").unwrap();
     let text = format!(
-        "listen = \"here\"\ncolour = 1\n[github]\nwebhook_secret_files = [\"{0}/short\", \"{0}/none\"]\n[runs]\nbackend = \"kubernetes\"\nslots = 0\n[store]\nurl = \"postgres://x\"\n",
+        "listen = \"here\"\ncolour = 1\n[github]\nwebhook_secret_files = [\"{0}/short\", \"{0}/none\"]\n[runs]\nbackend = \"cloud\"\nslots = 0\n[store]\nurl = \"postgres://x\"\n",
         dir.path().display()
     );
     let problems = load(&dir, &text, &[("BOWSPRIT_GITHUB__TYPO", "x")]).unwrap_err();
@@ -77,7 +77,7 @@ fn every_problem_is_told_at_once_with_its_line() {
         "`github.private_key_file`: is missing",
         "shorter than 16 bytes",
         "/none`: No such file",
-        "line 6: `runs.backend`: `kubernetes` is not built yet",
+        "line 6: `runs.backend`: `cloud` is not a backend; use `local` or `kubernetes`",
         "line 7: `runs.slots`: `0` is not a whole number from 1",
         "`store.url`: PostgreSQL is not built yet",
         "`github.typo`: is not a key",
@@ -85,6 +85,103 @@ fn every_problem_is_told_at_once_with_its_line() {
         assert!(
             problems.iter().any(|p| p.contains(expected)),
             "{expected}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_cluster_is_described_in_its_own_section() {
+    let dir = home();
+    let digest = "5".repeat(64);
+    let text = format!(
+        "{}[runs]\nbackend = \"kubernetes\"\n[cluster]\nbase_image = \"r/python@sha256:{digest}\"\nagent_image = \"r/agent@sha256:{digest}\"\n\
+         node_selector.\"pool.example/kind\" = \"train\"\ntolerations = \"gpu=yes:NoSchedule, spot\"\n",
+        good(&dir)
+    );
+    let config = load(&dir, &text, &[]).unwrap();
+    let cluster = config.cluster;
+    assert_eq!(config.runs.backend, Backend::Kubernetes);
+    assert_eq!(config.runs.slots, 100);
+    assert_eq!(cluster.bot_url, config.public_url);
+    assert_eq!(cluster.namespace, "bowsprit-training");
+    assert_eq!(cluster.node_selector["pool.example/kind"], "train");
+    let borne = |key: &str, value: Option<&str>, effect: Option<&str>| Toleration {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+        effect: effect.map(str::to_owned),
+    };
+    let wanted = [
+        borne("gpu", Some("yes"), Some("NoSchedule")),
+        borne("spot", None, None),
+    ];
+    assert_eq!(cluster.tolerations, wanted);
+}
+
+#[test]
+fn what_a_cluster_would_refuse_is_told_before() {
+    let dir = home();
+    let check = |line: &str, expected: &str| {
+        let text = format!("{}[cluster]\n{line}\n", good(&dir));
+        let problems = load(&dir, &text, &[]).unwrap_err();
+        assert!(problems[0].contains(expected), "{line}: {problems:#?}");
+    };
+    check("namespace = \"Training\"", "is not a name in Kubernetes");
+    check("queue = \"-q\"", "is not a name in Kubernetes");
+    check("base_image = \"python:3.11\"", "is not an image by digest");
+    check("tolerations = \"gpu:Never\"", "is not a taint such as");
+    check("node_selector.\"a b\" = \"c\"", "is not a label");
+    check("user_namespaces = \"yes\"", "neither `true` nor `false`");
+    check("gpu_resource = \"a gpu\"", "is not a resource");
+    check("bot_ca_file = \"/none\"", "No such file");
+    let text = format!("{}[runs]\nbackend = \"kubernetes\"\n", good(&dir));
+    let problems = load(&dir, &text, &[]).unwrap_err();
+    for key in ["cluster.base_image", "cluster.agent_image"] {
+        let is_told = |p: &String| p.contains(&format!("`{key}`: is missing"));
+        assert!(problems.iter().any(is_told), "{problems:#?}");
+    }
+}
+
+#[test]
+fn images_are_kept_where_a_registry_is_named() {
+    let dir = home();
+    assert_eq!(load(&dir, &good(&dir), &[]).unwrap().images, None);
+    let digest = "5".repeat(64);
+    let base = format!("[cluster]\nbase_image = \"r.example/python@sha256:{digest}\"\n");
+    let with = |lines: &str| format!("{}{base}[images]\n{lines}", good(&dir));
+    let builder = format!("builder_image = \"r.example/builder@sha256:{digest}\"\n");
+    let text = with(&format!(
+        "registry = \"10.0.0.1:5000\"\n{builder}insecure_registries = \"10.0.0.1:5000, other:80\"\n"
+    ));
+    let images = load(&dir, &text, &[]).unwrap().images.unwrap();
+    assert_eq!(images.insecure, ["10.0.0.1:5000", "other:80"]);
+    assert_eq!(images.prefix, "bowsprit");
+    assert_eq!(images.base.place.registry(), "r.example");
+    for (lines, told) in [
+        (
+            "registry = \"https://r.example\"\n".to_owned(),
+            "is not a registry",
+        ),
+        (
+            "registry = \"r.example\"\n".to_owned(),
+            "`images.builder_image`: is missing",
+        ),
+        (
+            format!("registry = \"r.example\"\nrepository_prefix = \"A b\"\n{builder}"),
+            "`images.repository_prefix`",
+        ),
+        (
+            format!("registry = \"r.example\"\nplatform = \"arm\"\n{builder}"),
+            "`images.platform`",
+        ),
+        (
+            "registry = \"r.example\"\nbuilder_image = \"r.example/b:1\"\n".to_owned(),
+            "write the digest",
+        ),
+    ] {
+        let problems = load(&dir, &with(&lines), &[]).unwrap_err();
+        assert!(
+            problems.len() == 1 && problems[0].contains(told),
+            "{told}: {problems:?}"
         );
     }
 }

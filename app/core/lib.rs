@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod chart;
+pub mod cluster;
 pub mod command;
 pub mod contract;
 pub mod effect;

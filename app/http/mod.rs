@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod api;
+pub mod builds;
 pub mod connections;
 pub mod disk;
 pub mod health;
@@ -78,6 +79,7 @@ pub fn router(front: Front<'_>) -> Router {
         store: rooms.store.clone(),
         readiness,
     };
+    let images = rooms.images.clone();
     let desk = Arc::new(Desk {
         web_url: config.github.web_url.clone(),
         is_open: config.open_reading && config.listen.ip().is_loopback(),
@@ -91,4 +93,5 @@ pub fn router(front: Front<'_>) -> Router {
         .merge(health::router(health))
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
+        .merge(images.map(builds::router).unwrap_or_default())
 }

@@ -38,6 +38,9 @@ impl Target {
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
             config::Backend::Local => Ok(Target::Local(Local::open(config, artifacts, program)?)),
+            config::Backend::Kubernetes => {
+                anyhow::bail!("`releases.backend`: `kubernetes` is not built yet; use `local`")
+            }
         }
     }
 

@@ -39,6 +39,9 @@ impl Backend {
     ) -> anyhow::Result<Backend> {
         match config.runs.backend {
             config::Backend::Local => Ok(Backend::Local(Local::open(config, artifacts, program)?)),
+            config::Backend::Kubernetes => {
+                anyhow::bail!("`runs.backend`: `kubernetes` is not built yet; use `local`")
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::git::mirror::Mirrors;
 use crate::github::client::GitHub;
 use crate::github::error::ApiError;
 use crate::github::place::Place;
+use crate::images::Images;
 use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub struct Rooms {
     pub runs: Backend,
     /// Serving.
     pub releases: Target,
+    /// Images, where a registry is configured.
+    pub images: Option<Images>,
     /// Texts.
     pub texts: Texts,
     /// Where snapshots lie until a stage or release has taken them.

@@ -1,0 +1,39 @@
+//! `[chatops]`: how commands are understood, everywhere and in single repositories.
+
+use super::read::Reader;
+use super::{Chatops, Compatibility};
+use bowsprit_core::name::RepoName;
+
+/// Reads the section. What is wrong is the reader's to tell.
+pub(super) fn chatops(reader: &mut Reader) -> Chatops {
+    let mut chatops = Chatops::default();
+    if let Some(text) = reader.text("chatops.compatibility") {
+        chatops.compatibility = compatibility(reader, "chatops.compatibility", &text);
+    }
+    for key in reader.keys_below("chatops.repositories.") {
+        let Some(text) = reader.text(&key) else {
+            continue;
+        };
+        let name = key.trim_start_matches("chatops.repositories.");
+        let value = compatibility(reader, &key, &text);
+        match RepoName::parse(name) {
+            Ok(name) => {
+                let name = name.as_str().to_ascii_lowercase();
+                chatops.repositories.insert(name, value);
+            }
+            Err(error) => reader.complain(&key, error.to_string()),
+        }
+    }
+    chatops
+}
+
+fn compatibility(reader: &mut Reader, key: &str, text: &str) -> Compatibility {
+    match text {
+        "own" => Compatibility::Own,
+        "prow" => Compatibility::Prow,
+        other => {
+            reader.complain(key, format!("`{other}` is neither `own` nor `prow`"));
+            Compatibility::Own
+        }
+    }
+}
