@@ -4,7 +4,7 @@
 
 use crate::artifacts::Artifacts;
 use crate::cluster::Cluster;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::github::client::{GitHub, Settings};
@@ -104,6 +104,7 @@ async fn rooms(
     let github = github(config)?;
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
+    let cluster = cluster(config).await?;
     Ok(Rooms {
         mirrors: Mirrors::new(mirror::Settings {
             dir: config.state_dir.join("mirrors"),
@@ -111,9 +112,9 @@ async fn rooms(
             ca_file: config.github.ca_file.clone(),
             limits: FetchLimits::default(),
         })?,
-        runs: Backend::open(config, artifacts.clone(), program.clone())?,
+        runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
         releases: Target::open(config, artifacts.clone(), program)?,
-        images: images(config).await?,
+        images: images(config, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
@@ -125,13 +126,25 @@ async fn rooms(
     })
 }
 
-async fn images(config: &Config) -> anyhow::Result<Option<Images>> {
-    match &config.images {
-        Some(settings) => {
-            let cluster = Cluster::open(&config.cluster).await?;
-            Ok(Some(Images::open(config, settings, cluster)?))
+fn images(config: &Config, cluster: Option<&Cluster>) -> anyhow::Result<Option<Images>> {
+    match (&config.images, cluster) {
+        (Some(settings), Some(cluster)) => {
+            Images::open(config, settings, cluster.clone()).map(Some)
         }
-        None => Ok(None),
+        (Some(_), None) => anyhow::bail!(
+            "`images.registry` is for a cluster: set `runs.backend` or `releases.backend` to `kubernetes`, or leave `[images]` out"
+        ),
+        (None, _) => Ok(None),
+    }
+}
+
+/// The way to the cluster, where anything is to happen there.
+async fn cluster(config: &Config) -> anyhow::Result<Option<Cluster>> {
+    match (config.runs.backend, config.releases.backend) {
+        (config::Backend::Local, config::Backend::Local) => Ok(None),
+        (config::Backend::Kubernetes, _) | (_, config::Backend::Kubernetes) => {
+            Cluster::open(&config.cluster).await.map(Some)
+        }
     }
 }
 
@@ -156,7 +169,7 @@ fn github(config: &Config) -> anyhow::Result<GitHub> {
 }
 
 /// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
-fn budget(limits: &crate::config::Limits) -> crate::github::budget::Limits {
+fn budget(limits: &config::Limits) -> crate::github::budget::Limits {
     let minute = u32::try_from(limits.github_writes_per_minute).unwrap_or(u32::MAX);
     crate::github::budget::Limits {
         write_burst: minute,

@@ -16,6 +16,7 @@ pub mod tree;
 
 mod diagnose;
 mod files;
+mod remote;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -56,6 +57,10 @@ struct Line {
 enum Verb {
     /// Execute the order in DIR/spec.json and leave DIR/result.json.
     Run {
+        /// A directory that leads to the order instead: `address`, `token`, perhaps `ca.crt` and `secrets/`. It is
+        /// fetched from the bot, and what is made is carried back.
+        #[arg(long)]
+        order: Option<PathBuf>,
         /// The run directory.
         #[arg(long)]
         dir: PathBuf,
@@ -91,7 +96,16 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
     };
     let me = SelfCommand::running(prefix);
     match line.verb {
-        Verb::Run { dir, contained } => run::main(&dir, me, contained),
+        Verb::Run {
+            order: Some(order),
+            dir,
+            contained,
+        } => remote::main(&order, &dir, me, contained),
+        Verb::Run {
+            order: None,
+            dir,
+            contained,
+        } => run::main(&dir, me, contained),
         Verb::Gateway { dir } => gateway::main(&dir, me),
         Verb::Step { plan, stage } => confine::step_main(plan.as_deref(), stage, &me),
     }

@@ -103,17 +103,21 @@ impl Cluster {
         applied.map_err(Trouble::of)
     }
 
+    /// Sends an object that must be new, and does not read it back.
+    ///
+    /// Errors: as [`Cluster::apply`]; `Exists` where there is one of that name.
+    pub async fn send<K: Kind>(&self, namespace: &str, object: &K) -> Result<(), Trouble> {
+        let created = self.all(namespace).create(&ours(), object).await;
+        created.map(|_| ()).map_err(Trouble::of)
+    }
+
     /// Creates an object once; one of that name that is there already is given back as it is, with `false`.
     ///
     /// Errors: as [`Cluster::apply`].
     pub async fn create<K: Kind>(&self, namespace: &str, object: &K) -> Result<(K, bool), Trouble> {
         let name = name_of(object)?.to_owned();
         let api = self.all(namespace);
-        let how = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        match api.create(&how, object).await.map_err(Trouble::of) {
+        match api.create(&ours(), object).await.map_err(Trouble::of) {
             Ok(created) => Ok((created, true)),
             Err(trouble) if trouble.kind == TroubleKind::Exists => {
                 let found = api.get(&name).await.map_err(Trouble::of)?;
@@ -136,6 +140,13 @@ impl Cluster {
                 trouble => Err(trouble),
             },
         }
+    }
+}
+
+fn ours() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
     }
 }
 

@@ -286,7 +286,7 @@ impl Follow {
         };
         match self.desk.rooms.runs.view(stage) {
             StageView::Done(_) => true,
-            StageView::Queued(_) | StageView::Running(_) => false,
+            StageView::Queued(_) | StageView::Waiting(_) | StageView::Running(_) => false,
             // The backend has forgotten it, or has not heard of it yet.
             StageView::Unknown => match self.desk.rooms.store.run(run).await {
                 Ok(found) => found.is_none_or(|run| run.phase.is_final()),

@@ -4,6 +4,7 @@
 //! What pages and API show is read from the store; what they move is a lever of the store or a wake of a subject.
 
 mod access;
+mod agent;
 mod answer;
 mod api;
 pub mod builds;
@@ -80,6 +81,10 @@ pub fn router(front: Front<'_>) -> Router {
         readiness,
     };
     let images = rooms.images.clone();
+    let agents = match rooms.runs.intake() {
+        Some(intake) => agent::router(intake.clone()),
+        None => Router::new(),
+    };
     let desk = Arc::new(Desk {
         web_url: config.github.web_url.clone(),
         is_open: config.open_reading && config.listen.ip().is_loopback(),
@@ -91,6 +96,7 @@ pub fn router(front: Front<'_>) -> Router {
     });
     webhook::router(door)
         .merge(health::router(health))
+        .merge(agents)
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
         .merge(images.map(builds::router).unwrap_or_default())

@@ -70,6 +70,7 @@ fn stage_state(view: &StageView, is_done: bool) -> Result<(&'static str, Value),
         StageView::Unknown if is_done => ("done", Value::Null),
         StageView::Unknown => ("unknown", Value::Null),
         StageView::Queued(place) => ("queued", json!({"place": place})),
+        StageView::Waiting(why) => ("waiting", json!({"reason": why})),
         StageView::Running(status) => ("running", value(status)?),
         StageView::Done(result) => (
             "done",

@@ -67,6 +67,7 @@ fn a_python_runtime_begins_with_the_configured_image() {
     let given = plan(
         &RuntimeSpec::Image {
             image: image.clone(),
+            origin: None,
         },
         Trust::Untrusted,
     );

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use bowsprit_core::effect::{DeployPlan, ServePlan};
 use bowsprit_core::name::{Digest, RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, SAMPLES_MAX, Source, Trust};
+use bowsprit_core::training::spec::{ModelInput, RuntimeSpec, SAMPLES_MAX, Source, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -72,8 +72,7 @@ impl Local {
         plan: &DeployPlan,
         snapshot: Source,
     ) -> Result<(), StartError> {
-        hands::refuse_image(plan.runtime.as_ref())
-            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
+        hands::refuse(&snapshot, plan.runtime.as_ref(), RuntimeSpec::local_refusal)?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
         let digests = plan
             .models

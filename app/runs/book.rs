@@ -1,28 +1,27 @@
-//! Every stage that this backend knows, and how each goes on: queued, running, collecting, done.
+//! Every stage that a backend knows, and how each goes on: queued, running, collecting, done.
 //!
 //! Read from the directories when the bot starts; afterwards this process alone changes what stands here.
 
+use super::crew::{Crew, Standing};
 use super::desk::{Desk, Meta, Started};
 use super::fair::{self, Share, Waiting};
 use super::ingest;
 use crate::files::Stamp;
-use crate::hands::{self, Hands};
 use bowsprit_core::name::RepoId;
 use bowsprit_core::subject::ask::StageView;
-use bowsprit_core::training::spec::{Outcome, Phase, RunResult};
+use bowsprit_core::training::spec::{FailureKind, Outcome, Phase, RunResult};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Child;
 use std::time::Instant;
 
 /// How often an agent is started that never gets as far as its lock.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// The stages by id.
-#[derive(Default)]
+/// The stages by id, and who does their work.
 pub(super) struct Book {
     /// Each stage.
     pub(super) entries: BTreeMap<String, Entry>,
+    crew: Box<dyn Crew>,
     last_turns: BTreeMap<RepoId, u64>,
     last_seq: u64,
 }
@@ -34,7 +33,8 @@ pub(super) struct Entry {
     pub(super) desk: Desk,
     /// How it stands.
     pub(super) state: State,
-    child: Option<Child>,
+    /// Why its agent does not work yet, or not any more for now.
+    waits: Option<String>,
     told: Option<Seen>,
 }
 
@@ -62,10 +62,11 @@ pub(super) struct Collecting {
 }
 
 /// What was told of a stage, as far as it can be compared cheaply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     Queued(usize),
     Running(Option<Stamp>),
+    Waiting(String),
     Collecting,
     Done,
 }
@@ -83,8 +84,13 @@ impl Collecting {
 
 impl Book {
     /// Reads every stage's directory below `dir`; one without an order was never taken.
-    pub(super) fn load(dir: &Path) -> std::io::Result<Book> {
-        let mut book = Book::default();
+    pub(super) fn load(dir: &Path, crew: Box<dyn Crew>) -> std::io::Result<Book> {
+        let mut book = Book {
+            entries: BTreeMap::new(),
+            crew,
+            last_turns: BTreeMap::new(),
+            last_seq: 0,
+        };
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             let Ok(stage) = entry.file_name().into_string() else {
@@ -128,7 +134,7 @@ impl Book {
             meta,
             desk,
             state,
-            child: None,
+            waits: None,
             told: is_old.then_some(Seen::Done),
         };
         self.entries.insert(stage, entry);
@@ -146,16 +152,17 @@ impl Book {
             meta,
             desk,
             state: State::Queued,
-            child: None,
+            waits: None,
             told: None,
         };
         self.entries.insert(stage, entry);
     }
 
     /// Notes what has ended, ends what was cancelled, and gives free slots to whose turn it is.
-    pub(super) fn advance(&mut self, agent: &Hands, slots: usize, now_ms: i64) {
+    pub(super) fn advance(&mut self, slots: usize, now_ms: i64) {
+        let crew = self.crew.as_mut();
         for (stage, entry) in &mut self.entries {
-            if let Err(error) = entry.advance(agent, now_ms) {
+            if let Err(error) = entry.advance(stage, crew, now_ms) {
                 tracing::warn!(run.stage = %stage, "stage `{stage}` will be looked at again: {error:#}");
             }
         }
@@ -170,7 +177,7 @@ impl Book {
             let Some(entry) = self.entries.get_mut(&stage) else {
                 continue;
             };
-            match entry.begin(agent, seq, now_ms) {
+            match entry.begin(&stage, self.crew.as_mut(), seq, now_ms) {
                 Ok(()) => {
                     self.last_turns.insert(entry.meta.repo, seq);
                     tracing::info!(run.stage = %stage, "stage `{stage}` is started");
@@ -211,11 +218,14 @@ impl Book {
         for (stage, entry) in &mut self.entries {
             let seen = match &entry.state {
                 State::Queued => Seen::Queued(places.get(stage.as_str()).copied().unwrap_or(0)),
-                State::Running(_) => Seen::Running(entry.desk.status_stamp()),
+                State::Running(_) => match &entry.waits {
+                    Some(why) => Seen::Waiting(why.clone()),
+                    None => Seen::Running(entry.desk.status_stamp()),
+                },
                 State::Collecting(_) => Seen::Collecting,
                 State::Done => Seen::Done,
             };
-            if entry.told != Some(seen) {
+            if entry.told.as_ref() != Some(&seen) {
                 entry.told = Some(seen);
                 changed.push(stage.clone());
             }
@@ -235,6 +245,9 @@ impl Book {
                 StageView::Queued(place.map_or(1, |index| index + 1))
             }
             State::Running(started) => {
+                if let Some(why) = &entry.waits {
+                    return StageView::Waiting(why.clone());
+                }
                 let status = entry.desk.status();
                 StageView::Running(Box::new(
                     status.unwrap_or_else(|| ingest::status(Phase::Fetching, started.at_ms)),
@@ -275,13 +288,7 @@ impl Entry {
         status
     }
 
-    fn advance(&mut self, agent: &Hands, now_ms: i64) -> anyhow::Result<()> {
-        // A child that is never asked how it ended stays in the process table.
-        if let Some(child) = &mut self.child
-            && child.try_wait()?.is_some()
-        {
-            self.child = None;
-        }
+    fn advance(&mut self, stage: &str, crew: &mut dyn Crew, now_ms: i64) -> anyhow::Result<()> {
         match &self.state {
             State::Queued if self.desk.is_cancelled() => self.cancel(),
             State::Running(_) if self.desk.has_result() => {
@@ -289,21 +296,53 @@ impl Entry {
                 self.state = State::Collecting(Collecting::now());
                 Ok(())
             }
-            State::Running(started) if !self.is_alive(started) => {
+            State::Running(started) => {
                 let started = started.clone();
-                self.bury(agent, &started, now_ms)
+                let standing = crew.look(stage, &self.desk, &started);
+                self.heed(stage, crew, &started, standing, now_ms)
             }
-            State::Queued | State::Running(_) | State::Collecting(_) | State::Done => Ok(()),
+            State::Done => {
+                crew.release(stage);
+                Ok(())
+            }
+            State::Queued | State::Collecting(_) => Ok(()),
         }
     }
 
-    fn is_alive(&self, started: &Started) -> bool {
-        let is_same = |pid: u32| started.born.is_some() && hands::born(pid) == started.born;
-        self.child.is_some() || started.pid.is_some_and(is_same) || self.desk.is_at_work()
+    /// Acts on how the agent stands: one that never began is sent for again, the stage of another is lost.
+    fn heed(
+        &mut self,
+        stage: &str,
+        crew: &mut dyn Crew,
+        started: &Started,
+        standing: Standing,
+        now_ms: i64,
+    ) -> anyhow::Result<()> {
+        self.waits = None;
+        match standing {
+            Standing::AtWork => Ok(()),
+            Standing::Waiting(why) => {
+                self.waits = Some(why);
+                Ok(())
+            }
+            Standing::NeverBegan(_)
+                if started.attempts < ATTEMPTS_MAX && !self.desk.is_cancelled() =>
+            {
+                self.begin(stage, crew, started.seq, now_ms)
+            }
+            Standing::NeverBegan(message) => self.bury(FailureKind::Lost, &message),
+            Standing::Lost(kind, message) => self.bury(kind, &message),
+        }
     }
 
-    /// Starts an agent and notes it, before and after.
-    fn begin(&mut self, agent: &Hands, seq: u64, now_ms: i64) -> anyhow::Result<()> {
+    /// Sends for an agent and notes it, before and after.
+    fn begin(
+        &mut self,
+        stage: &str,
+        crew: &mut dyn Crew,
+        seq: u64,
+        now_ms: i64,
+    ) -> anyhow::Result<()> {
         let before = match &self.state {
             State::Running(started) => started.attempts,
             State::Queued | State::Collecting(_) | State::Done => 0,
@@ -316,29 +355,19 @@ impl Entry {
             born: None,
         };
         self.desk.write_started(&started)?;
-        match agent.start("run", self.desk.dir()) {
-            Ok(child) => {
-                started.pid = Some(child.id());
-                started.born = hands::born(child.id());
-                self.child = Some(child);
-                // Without this note the agent is found by its lock.
-                if let Err(error) = self.desk.write_started(&started) {
-                    tracing::warn!("{error:#}");
-                }
-            }
-            // Looked at again with the next call, as an agent that ended at once.
-            Err(error) => tracing::error!("{error:#}"),
+        crew.begin(stage, &self.desk, &mut started);
+        // Without this note a process is found by its lock.
+        if started.pid.is_some()
+            && let Err(error) = self.desk.write_started(&started)
+        {
+            tracing::warn!("{error:#}");
         }
         self.state = State::Running(started);
         Ok(())
     }
 
-    /// An agent is gone without a result: one that never began is started again, the stage of another is lost.
-    fn bury(&mut self, agent: &Hands, started: &Started, now_ms: i64) -> anyhow::Result<()> {
-        let has_begun = self.desk.has_begun();
-        if !has_begun && started.attempts < ATTEMPTS_MAX {
-            return self.begin(agent, started.seq, now_ms);
-        }
+    /// An agent is gone without a result, and its stage with it.
+    fn bury(&mut self, kind: FailureKind, message: &str) -> anyhow::Result<()> {
         let Some(_lock) = self.desk.take_lock() else {
             return Ok(());
         };
@@ -346,14 +375,9 @@ impl Entry {
             return Ok(());
         }
         let spec = self.desk.spec()?;
-        let message = if has_begun {
-            "the agent ended without a result: it was killed, or the machine was restarted; run it again"
-        } else {
-            "no agent could be started for this stage; the server's log says why"
-        };
         let result = match self.desk.is_cancelled() {
             true => ingest::ended(&spec.id, Outcome::Cancelled, None),
-            false => ingest::lost(&spec.id, self.desk.status(), message),
+            false => ingest::lost(&spec.id, self.desk.status(), kind, message),
         };
         self.leave(&result)
     }

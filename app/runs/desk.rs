@@ -56,6 +56,15 @@ pub(super) struct Started {
     pub(super) born: Option<u64>,
 }
 
+/// Which agent in a pod works on the stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    /// The pod's name.
+    pub(super) name: String,
+    /// The log's length when it began. Units: bytes.
+    pub(super) log_offset: u64,
+}
+
 /// The directory of one stage.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
@@ -115,6 +124,21 @@ impl Desk {
     /// Notes that an agent is started.
     pub(super) fn write_started(&self, started: &Started) -> anyhow::Result<()> {
         files::write(&self.path("started.json"), started, Readers::Usual)
+    }
+
+    /// The agent in a pod that began last.
+    pub(super) fn attempt(&self) -> anyhow::Result<Option<Attempt>> {
+        files::read(&self.path("attempt.json"), NOTE_BYTES_MAX)
+    }
+
+    /// Notes that an agent in a pod began.
+    pub(super) fn write_attempt(&self, attempt: &Attempt) -> anyhow::Result<()> {
+        files::write(&self.path("attempt.json"), attempt, Readers::Usual)
+    }
+
+    /// Takes a live word of an agent in a pod.
+    pub(super) fn write_status(&self, status: &Status) -> anyhow::Result<()> {
+        files::write(&self.path("status.json"), status, Readers::Usual)
     }
 
     /// Whether the agent has ever had its lock, and so may have begun.

@@ -54,11 +54,16 @@ pub(super) fn ended(stage: &str, outcome: Outcome, failure: Option<Failure>) -> 
     }
 }
 
-/// The result of a stage whose agent vanished, after its last word.
-pub(super) fn lost(stage: &str, last: Option<Status>, message: &str) -> RunResult {
+/// The result of a stage whose agent left none, after its last word.
+pub(super) fn lost(
+    stage: &str,
+    last: Option<Status>,
+    kind: FailureKind,
+    message: &str,
+) -> RunResult {
     let at = last.as_ref().and_then(|status| status.step.as_deref());
     let failure = Failure {
-        kind: FailureKind::Lost,
+        kind,
         step: cut(at.unwrap_or("prepare")),
         message: message.to_owned(),
     };

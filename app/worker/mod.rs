@@ -8,6 +8,7 @@ mod git_answer;
 mod inbox;
 mod looking;
 mod outbox;
+mod software;
 mod steps;
 mod tick;
 mod watch;
@@ -101,6 +102,9 @@ enum Trouble {
     /// GitHub said something else than an answer.
     #[error("GitHub: {0}")]
     Api(#[from] ApiError),
+    /// Something is being made first, which is nobody's failure: what.
+    #[error("{0}")]
+    Waiting(String),
     /// Anything else.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -108,6 +112,8 @@ enum Trouble {
 
 /// Least wait after a passing trouble. Units: milliseconds.
 const RETRY_MS: i64 = 1_000;
+/// What is being made is looked at again after this. Units: milliseconds.
+const WAITING_MS: i64 = 2_000;
 
 impl Trouble {
     /// When to try again, if GitHub said so or the fault passes. Units: milliseconds from now.
@@ -118,6 +124,7 @@ impl Trouble {
                 after_ms: Some(after),
                 ..
             }) => (*after).max(RETRY_MS),
+            Trouble::Waiting(_) => WAITING_MS,
             Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Other(_) => own,
         }
     }

@@ -74,7 +74,7 @@ async fn a_lock_becomes_an_image_once_for_every_bot() {
     let code =
         "import bowsprit_greeting, os, sys; print(bowsprit_greeting.WORD, os.getuid(), sys.prefix)";
     let said = house.say(&image, code).await;
-    assert_eq!(said, "ahoy 10001 /opt/bowsprit/venv\n");
+    assert_eq!(said, "ahoy 10001 /opt/bowsprit-runtime/venv\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

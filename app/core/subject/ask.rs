@@ -371,6 +371,8 @@ pub enum StageView {
     Unknown,
     /// Waiting for a slot; 1 is next.
     Queued(usize),
+    /// It has its turn, and what executes it cannot begin, or must begin again: why.
+    Waiting(String),
     /// At work.
     Running(Box<Status>),
     /// Ended.

@@ -1,8 +1,10 @@
 //! A stage as a Kubernetes Job: one pod that passes the restricted Pod Security standard.
 //!
-//! The order itself travels in a ConfigMap named like the Job, key `spec.json`: nothing that a contract or a person
-//! wrote stands in the Job, so that no text of theirs can become a field, a label or an environment variable.
+//! The pod is given an address and a token, as a Secret, and asks the bot for its order: nothing that a contract or a
+//! person wrote stands in the Job, so that no text of theirs can become a field, a label or an environment variable.
 
+pub mod phase;
+mod pod;
 mod restricted;
 #[cfg(test)]
 mod tests;
@@ -13,17 +15,12 @@ use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
-use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, KeyToPath,
-    PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
-    SecurityContext, Volume, VolumeMount,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// What of the cluster a Job is made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JobContext {
     /// The namespace; trusted and untrusted stages have one each.
     pub namespace: String,
@@ -41,7 +38,36 @@ pub struct JobContext {
     pub priority_class: Option<String>,
     /// The runtime class of untrusted stages (gVisor, Kata), where the cluster has one.
     pub sandbox_class: Option<String>,
+    /// The Secret with the bot's address, the one-run token and the named secrets: which keys it has, beside the paths
+    /// below [`ORDER_DIR`] that they are mounted at.
+    pub order: OrderSecret,
+    /// Secrets by which nodes pull the images.
+    pub pull_secrets: Vec<String>,
+    /// Nodes must carry these labels.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that the pod bears.
+    pub tolerations: Vec<Toleration>,
+    /// The resource name of a GPU.
+    pub gpu_resource: String,
+    /// Kueue's queue: the Job begins suspended, and Kueue lets it go on.
+    pub queue: Option<String>,
 }
+
+/// The Secret that leads a pod to its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSecret {
+    /// Its name.
+    pub name: String,
+    /// Its keys, each with its path below [`ORDER_DIR`].
+    pub items: BTreeMap<String, String>,
+}
+
+/// Where the Secret of a pod's order is mounted.
+pub const ORDER_DIR: &str = "/run/order";
+/// Where the agent of a pod keeps what it works on.
+pub const RUN_DIR: &str = "/run/bowsprit";
+/// Kueue's label. Source: Kueue, "Run a Kubernetes Job".
+pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 
 /// The label by which everything of ours is found.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -54,8 +80,6 @@ pub const TRUST_LABEL: &str = "bowsprit.dev/trust";
 
 /// The container that runs the agent.
 const AGENT: &str = "agent";
-/// The user and group of every process in the pod.
-const USER: i64 = 10_001;
 /// How often a pod is tried again when the cluster, not the code, made it fail.
 const RETRIES: i32 = 2;
 /// Exit statuses that another try would not change: the agent's own and those of sysexits.h. Source: sysexits(3).
@@ -64,29 +88,20 @@ const FINAL_EXITS: std::ops::RangeInclusive<i32> = 64..=78;
 const USER_EXIT: i32 = 42;
 /// What pulling images, fetching, probing and uploading may take beside the steps. Units: seconds.
 const SLACK_S: u64 = 900;
-/// An ended agent is given this long to end its steps. Units: seconds.
-const GRACE_S: i64 = 60;
-/// The least memory of a pod, for the agent and installers. Units: bytes.
-const MEMORY_BYTES_MIN: u64 = 512 << 20;
-/// The least CPU of a pod. Units: thousandths of a core.
-const CPU_MILLIS_MIN: u32 = 250;
-/// Room for temporary files. Units: bytes.
-const TMP_BYTES: u64 = 2 << 30;
-/// Room for the agent's binary. Units: bytes.
-const BIN_BYTES: u64 = 256 << 20;
 /// Longest name of a Job and value of a label. Source: Kubernetes, "Object Names and IDs".
 const NAME_CHARS_MAX: usize = 63;
 /// Digits of the digest in a name that had to be cut or changed.
 const HASH_CHARS: usize = 12;
 
-/// The Job of a stage. The ConfigMap of the same name must hold the order.
+/// The Job of a stage. The Secret of its order may come after it: the pod waits until it is there.
 pub fn job(spec: &RunSpec, context: &JobContext) -> Job {
     let name = job_name(&spec.id);
     let labels = labels(spec, context);
     let metadata = ObjectMeta {
         name: Some(name.clone()),
         namespace: Some(context.namespace.clone()),
-        labels: Some(labels.clone()),
+        labels: Some(with_queue(labels.clone(), context)),
+        annotations: Some([(STAGE_LABEL.to_owned(), stage_text(&spec.id))].into()),
         ..ObjectMeta::default()
     };
     let deadline_s = deadline_s(spec);
@@ -95,11 +110,13 @@ pub fn job(spec: &RunSpec, context: &JobContext) -> Job {
             labels: Some(labels),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(spec, context, &name, deadline_s)),
+        spec: Some(pod::pod(spec, context, deadline_s)),
     };
     Job {
         metadata,
         spec: Some(JobSpec {
+            // Where Kueue is asked, it decides when the Job begins; one that it does not know would wait for ever.
+            suspend: context.queue.as_ref().map(|_| true),
             completions: Some(1),
             parallelism: Some(1),
             backoff_limit: Some(RETRIES),
@@ -173,6 +190,29 @@ fn labels(spec: &RunSpec, context: &JobContext) -> BTreeMap<String, String> {
         .collect()
 }
 
+fn with_queue(
+    mut labels: BTreeMap<String, String>,
+    context: &JobContext,
+) -> BTreeMap<String, String> {
+    if let Some(queue) = &context.queue
+        && restricted::is_label_value(queue)
+    {
+        labels.insert(QUEUE_LABEL.to_owned(), queue.clone());
+    }
+    labels
+}
+
+/// The stage's id as it stands in an annotation: of ids that are none, nothing.
+fn stage_text(stage: &str) -> String {
+    let is_id = stage
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match is_id && stage.len() <= 2 * NAME_CHARS_MAX {
+        true => stage.to_owned(),
+        false => String::new(),
+    }
+}
+
 fn trust(trust: Trust) -> &'static str {
     match trust {
         Trust::Trusted => "trusted",
@@ -216,199 +256,4 @@ fn failure_policy() -> PodFailurePolicy {
     PodFailurePolicy {
         rules: vec![disrupted, ended],
     }
-}
-
-fn pod(spec: &RunSpec, context: &JobContext, name: &str, deadline_s: i64) -> PodSpec {
-    let sandbox = match spec.trust {
-        Trust::Trusted => None,
-        Trust::Untrusted => context.sandbox_class.clone(),
-    };
-    PodSpec {
-        restart_policy: Some("Never".to_owned()),
-        active_deadline_seconds: Some(deadline_s),
-        termination_grace_period_seconds: Some(GRACE_S),
-        service_account_name: Some(context.service_account.clone()),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        host_users: context.has_user_namespaces.then_some(false),
-        priority_class_name: context.priority_class.clone(),
-        runtime_class_name: sandbox,
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(seccomp()),
-            ..PodSecurityContext::default()
-        }),
-        init_containers: Some(vec![install(context)]),
-        containers: vec![agent(spec, context)],
-        volumes: Some(volumes(spec, name)),
-        ..PodSpec::default()
-    }
-}
-
-/// Brings the agent into an image that does not have it.
-fn install(context: &JobContext) -> Container {
-    Container {
-        name: "install".to_owned(),
-        image: Some(context.agent_image.clone()),
-        command: Some(words(&[
-            "cp",
-            "/bowsprit-agent",
-            "/opt/bowsprit/bowsprit-agent",
-        ])),
-        resources: Some(resources(CPU_MILLIS_MIN, MEMORY_BYTES_MIN, BIN_BYTES)),
-        security_context: Some(locked()),
-        volume_mounts: Some(vec![mount("bin", "/opt/bowsprit", false)]),
-        ..Container::default()
-    }
-}
-
-fn agent(spec: &RunSpec, context: &JobContext) -> Container {
-    let env = [("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8")];
-    let order = VolumeMount {
-        sub_path: Some("spec.json".to_owned()),
-        ..mount("order", "/run/bowsprit/spec.json", true)
-    };
-    Container {
-        name: AGENT.to_owned(),
-        image: Some(context.image.clone()),
-        command: Some(words(&[
-            "/opt/bowsprit/bowsprit-agent",
-            "run",
-            "--dir",
-            "/run/bowsprit",
-            "--contained",
-        ])),
-        env: Some(env.map(|(name, value)| variable(name, value)).to_vec()),
-        resources: Some(resources(
-            cpu_millis(spec),
-            memory_bytes(spec),
-            disk_bytes(spec),
-        )),
-        security_context: Some(locked()),
-        volume_mounts: Some(vec![
-            mount("bin", "/opt/bowsprit", true),
-            mount("run", "/run/bowsprit", false),
-            order,
-            mount("tmp", "/tmp", false),
-        ]),
-        working_dir: Some("/run/bowsprit".to_owned()),
-        ..Container::default()
-    }
-}
-
-fn volumes(spec: &RunSpec, name: &str) -> Vec<Volume> {
-    let empty = |name: &str, bytes: u64| Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(bytes.to_string())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
-    let order = Volume {
-        name: "order".to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: name.to_owned(),
-            default_mode: Some(0o444),
-            items: Some(vec![KeyToPath {
-                key: "spec.json".to_owned(),
-                path: "spec.json".to_owned(),
-                mode: None,
-            }]),
-            optional: None,
-        }),
-        ..Volume::default()
-    };
-    vec![
-        empty("bin", BIN_BYTES),
-        empty("run", run_bytes(spec)),
-        order,
-        empty("tmp", TMP_BYTES),
-    ]
-}
-
-fn cpu_millis(spec: &RunSpec) -> u32 {
-    let steps = spec.steps.iter().map(|step| step.cpu_millis);
-    let all = steps.chain(spec.serve.as_ref().map(|serve| serve.cpu_millis));
-    all.fold(CPU_MILLIS_MIN, u32::max)
-}
-
-fn memory_bytes(spec: &RunSpec) -> u64 {
-    let steps = spec.steps.iter().map(|step| step.memory_bytes);
-    let all = steps.chain(spec.serve.as_ref().map(|serve| serve.memory_bytes));
-    quantity(all.fold(MEMORY_BYTES_MIN, u64::max))
-}
-
-fn run_bytes(spec: &RunSpec) -> u64 {
-    quantity(spec.limits.disk_bytes.saturating_add(spec.limits.log_bytes))
-}
-
-fn disk_bytes(spec: &RunSpec) -> u64 {
-    quantity(run_bytes(spec).saturating_add(TMP_BYTES + BIN_BYTES))
-}
-
-/// Kubernetes counts in 63 bits.
-fn quantity(value: u64) -> u64 {
-    value.min(i64::MAX.unsigned_abs())
-}
-
-/// CPU is asked for and not capped: a capped process waits while cores are idle. What cannot be taken back is capped.
-fn resources(cpu_millis: u32, memory_bytes: u64, disk_bytes: u64) -> ResourceRequirements {
-    let hard = [("memory", memory_bytes), ("ephemeral-storage", disk_bytes)];
-    let hard: BTreeMap<String, Quantity> = hard
-        .map(|(name, bytes)| (name.to_owned(), Quantity(bytes.to_string())))
-        .into();
-    let mut requests = hard.clone();
-    requests.insert("cpu".to_owned(), Quantity(format!("{cpu_millis}m")));
-    ResourceRequirements {
-        requests: Some(requests),
-        limits: Some(hard),
-        ..ResourceRequirements::default()
-    }
-}
-
-fn locked() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        privileged: Some(false),
-        read_only_root_filesystem: Some(true),
-        run_as_non_root: Some(true),
-        capabilities: Some(Capabilities {
-            drop: Some(words(&["ALL"])),
-            add: None,
-        }),
-        seccomp_profile: Some(seccomp()),
-        ..SecurityContext::default()
-    }
-}
-
-fn seccomp() -> SeccompProfile {
-    SeccompProfile {
-        type_: "RuntimeDefault".to_owned(),
-        localhost_profile: None,
-    }
-}
-
-fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: Some(is_read_only),
-        ..VolumeMount::default()
-    }
-}
-
-fn variable(name: &str, value: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        value_from: None,
-    }
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }

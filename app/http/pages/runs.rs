@@ -117,6 +117,7 @@ fn stages(run: &Run, shown: &Value, chosen: Option<&str>) -> Value {
         );
         let word = match state {
             "queued" => format!("waits for a slot, number {}", status["place"]),
+            "waiting" => format!("waits: {}", status["reason"].as_str().unwrap_or("")),
             "running" => {
                 let step = status["step"]
                     .as_str()

@@ -292,7 +292,7 @@ fn rooms(config: &Config, store: Store) -> Rooms {
     };
     Rooms {
         mirrors: Mirrors::new(mirrors).unwrap(),
-        runs: Backend::open(config, artifacts.clone(), program.clone()).unwrap(),
+        runs: Backend::open(config, artifacts.clone(), program.clone(), None).unwrap(),
         releases: Target::open(config, artifacts.clone(), program).unwrap(),
         images: None,
         texts: Texts::load(None).unwrap(),

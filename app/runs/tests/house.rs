@@ -164,7 +164,7 @@ fn open(dir: &Path, artifacts: &Artifacts, slots: usize) -> Backend {
     let secrets = [("KEY".to_owned(), "the value".into())];
     let of = "octo/digits-training".to_owned();
     config.secrets.insert(of, secrets.into());
-    Backend::open(&config, artifacts.clone(), program).unwrap()
+    Backend::open(&config, artifacts.clone(), program, None).unwrap()
 }
 
 pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
@@ -186,6 +186,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
             timeout_s: 60,
             cpu_millis: 1_000,
             memory_bytes: 1 << 28,
+            gpu: 0,
             secrets: Vec::new(),
             network: false,
             model: None,

@@ -82,6 +82,7 @@ impl Order {
             timeout_s: 60,
             cpu_millis: 1_500,
             memory_bytes: 1 << 30,
+            gpu: 0,
             secrets: Vec::new(),
             network: false,
             model: None,

@@ -232,9 +232,11 @@ fn ended(
         {
             Ok(go_on(run, *result))
         }
-        StageView::Done(_) | StageView::Unknown | StageView::Queued(_) | StageView::Running(_) => {
-            Err(found)
-        }
+        StageView::Done(_)
+        | StageView::Unknown
+        | StageView::Queued(_)
+        | StageView::Waiting(_)
+        | StageView::Running(_) => Err(found),
     })
 }
 

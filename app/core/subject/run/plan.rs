@@ -196,6 +196,7 @@ fn step_spec(name: &str, run: &[String], resources: &Resources, timeout_s: u64) 
         timeout_s,
         cpu_millis: resources.cpu_millis,
         memory_bytes: resources.memory_bytes,
+        gpu: resources.gpu,
         secrets: Vec::new(),
         network: false,
         model: None,

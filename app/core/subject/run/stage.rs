@@ -73,6 +73,12 @@ pub(super) fn stage(
             };
             Err(going(vec![start()], word, None, Vec::new()))
         }
+        StageView::Waiting(why) => Err(going(
+            Vec::new(),
+            format!("{name}: {why}"),
+            None,
+            Vec::new(),
+        )),
         StageView::Running(status) => {
             let doing = status
                 .step

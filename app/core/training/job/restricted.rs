@@ -297,17 +297,17 @@ fn check_volume(volume: &Volume, found: &mut Vec<String>) {
         .empty_dir
         .as_ref()
         .map(|dir| dir.size_limit.is_some());
-    let is_ours = limited.unwrap_or(volume.config_map.is_some());
+    let is_ours = limited.unwrap_or(volume.secret.is_some());
     let only = Volume {
         name: volume.name.clone(),
         empty_dir: volume.empty_dir.clone(),
-        config_map: volume.config_map.clone(),
+        secret: volume.secret.clone(),
         ..Volume::default()
     };
     must(
         is_ours && *volume == only,
         &format!(
-            "volume `{}`: must be a ConfigMap or a bounded emptyDir",
+            "volume `{}`: must be the order's Secret or a bounded emptyDir",
             volume.name
         ),
         found,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::training::spec::{Limits, ServeProbe, Source, StepSpec};
 use expect_test::expect_file;
+use k8s_openapi::api::core::v1::PodSpec;
 use proptest::prelude::*;
 
 fn context() -> JobContext {
@@ -24,6 +25,25 @@ fn context() -> JobContext {
         has_user_namespaces: true,
         priority_class: Some("training".to_owned()),
         sandbox_class: Some("gvisor".to_owned()),
+        order: OrderSecret {
+            name: "bowsprit-r0123456789ab-train-1".to_owned(),
+            items: [
+                ("address", "address"),
+                ("token", "token"),
+                ("secret.KEY", "secrets/KEY"),
+            ]
+            .map(|(key, path)| (key.to_owned(), path.to_owned()))
+            .into(),
+        },
+        pull_secrets: vec!["registry".to_owned()],
+        node_selector: [("pool".to_owned(), "train".to_owned())].into(),
+        tolerations: vec![Toleration {
+            key: Some("gpu".to_owned()),
+            operator: Some("Exists".to_owned()),
+            ..Toleration::default()
+        }],
+        gpu_resource: "nvidia.com/gpu".to_owned(),
+        queue: None,
     }
 }
 
@@ -57,6 +77,7 @@ fn step(run: &str, value: &str, timeout_s: u64, cpu_millis: u32, memory_bytes: u
         timeout_s,
         cpu_millis,
         memory_bytes,
+        gpu: 0,
         secrets: Vec::new(),
         network: false,
         model: None,
@@ -93,6 +114,41 @@ fn an_untrusted_stage_is_sandboxed() {
     assert_eq!(class(&untrusted).as_deref(), Some("gvisor"));
     assert_eq!(class(&job(&spec(), &context())), None);
     assert_eq!(untrusted.metadata.labels.unwrap()[TRUST_LABEL], "untrusted");
+}
+
+#[test]
+fn a_job_of_a_queue_begins_when_the_queue_says_so() {
+    let queued = JobContext {
+        queue: Some("team".to_owned()),
+        ..context()
+    };
+    let queued = job(&spec(), &queued);
+    assert_eq!(queued.metadata.labels.unwrap()[QUEUE_LABEL], "team");
+    assert_eq!(queued.spec.unwrap().suspend, Some(true));
+    let plain = job(&spec(), &context());
+    assert!(!plain.metadata.labels.unwrap().contains_key(QUEUE_LABEL));
+    assert_eq!(plain.spec.unwrap().suspend, None);
+}
+
+#[test]
+fn devices_are_asked_for_by_the_step_that_needs_most() {
+    let mut with_gpus = spec();
+    with_gpus.steps[0].gpu = 1;
+    with_gpus.steps[1].gpu = 2;
+    let asked = |spec: &RunSpec| {
+        let pod = job(spec, &context()).spec.unwrap().template.spec.unwrap();
+        let resources = pod.containers[0].resources.clone().unwrap();
+        let of = |list: Option<BTreeMap<String, _>>| {
+            list.unwrap()
+                .get("nvidia.com/gpu")
+                .cloned()
+                .map(|quantity: k8s_openapi::apimachinery::pkg::api::resource::Quantity| quantity.0)
+        };
+        (of(resources.requests), of(resources.limits))
+    };
+    let two = Some("2".to_owned());
+    assert_eq!(asked(&with_gpus), (two.clone(), two));
+    assert_eq!(asked(&spec()), (None, None));
 }
 
 #[test]

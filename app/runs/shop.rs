@@ -1,16 +1,17 @@
-//! The `local` backend: agents as processes of this machine, one directory each.
+//! What every backend does alike: takes orders, gives slots, checks results, sweeps.
 //!
-//! What is known stands in the directories; memory only saves reading them again. Agents outlive the bot: a later one
-//! finds them by their locks. Nothing here may start a stage twice at the same time or report one over too early.
+//! What is known stands in the directories, one a stage; memory only saves reading them again.
+//! Nothing here may start a stage twice at the same time or report one over too early.
 
 use super::book::{Book, Collecting, State};
+use super::crew::Crew;
 use super::desk::{Desk, Meta};
 use super::ingest;
 use super::vault;
 use crate::artifacts::Artifacts;
 use crate::config::{Config, Secrets};
 use crate::files;
-use crate::hands::{self, Hands, StartError};
+use crate::hands::{self, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::{ServePlan, StagePlan};
 use bowsprit_core::name::RepoId;
@@ -18,7 +19,6 @@ use bowsprit_core::subject::ask::StageView;
 use bowsprit_core::training::spec::{
     Limits, ModelInput, RunResult, RunSpec, SAMPLES_MAX, ServeProbe, Source,
 };
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -32,16 +32,15 @@ const COLLECT_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Nothing of a stage is kept longer than this.
 const KEPT_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// The backend; clones share it.
+/// What a backend has beside its crew; clones share it.
 #[derive(Clone)]
-pub struct Local {
-    shop: Arc<Shop>,
+pub struct Shop {
+    inner: Arc<Inner>,
 }
 
-struct Shop {
+struct Inner {
     dir: PathBuf,
     cache_dir: String,
-    agent: Hands,
     slots: usize,
     limits: Limits,
     secrets: Secrets,
@@ -49,19 +48,20 @@ struct Shop {
     book: Mutex<Book>,
 }
 
-impl Local {
-    /// Opens `runs/` of the state directory and takes up what is there.
+impl Shop {
+    /// Opens `runs/` of the state directory and takes up what is there. Agents find runtimes in `cache_dir`.
     pub(super) fn open(
         config: &Config,
         artifacts: Artifacts,
-        program: Vec<OsString>,
-    ) -> anyhow::Result<Local> {
+        cache_dir: String,
+        crew: Box<dyn Crew>,
+    ) -> anyhow::Result<Shop> {
         let dir = hands::directory(&config.state_dir, "runs")?;
-        let book = Book::load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
-        Ok(Local {
-            shop: Arc::new(Shop {
-                cache_dir: hands::text_of(&hands::directory(&config.state_dir, "runtimes")?)?,
-                agent: Hands::new(program)?,
+        let book =
+            Book::load(&dir, crew).with_context(|| format!("cannot read `{}`", dir.display()))?;
+        Ok(Shop {
+            inner: Arc::new(Inner {
+                cache_dir,
                 slots: config.runs.slots,
                 limits: Limits {
                     disk_bytes: config.limits.run_disk_bytes,
@@ -83,39 +83,37 @@ impl Local {
                 plan.stage.chars().take(STAGE_CHARS_MAX).collect::<String>()
             )));
         }
-        if self.shop.book().entries.contains_key(&plan.stage) {
+        if self.inner.book().entries.contains_key(&plan.stage) {
             hands::drop_snapshot(&snapshot);
             return Ok(());
         }
-        hands::refuse_image(plan.runtime.as_ref())
+        let secrets = vault::values(&self.inner.secrets, plan)
             .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
-        let secrets = vault::values(&self.shop.secrets, plan)
-            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
-        let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
-        let spec = self.shop.spec(plan, snapshot, models);
-        let (shop, repo) = (Arc::clone(&self.shop), plan.repo.id);
+        let models = hands::model_inputs(&self.inner.artifacts, &plan.models).await?;
+        let spec = self.inner.spec(plan, snapshot, models);
+        let (shop, repo) = (Arc::clone(&self.inner), plan.repo.id);
         let taken = tokio::task::spawn_blocking(move || shop.take(repo, spec, &secrets)).await;
         Ok(taken.context("cannot take the stage")??)
     }
 
     /// See [`super::Backend::view`].
     pub(super) fn view(&self, stage: &str) -> StageView {
-        self.shop.book().view(stage)
+        self.inner.book().view(stage)
     }
 
     /// See [`super::Backend::cancel`].
     pub(super) async fn cancel(&self, stage: &str) -> anyhow::Result<()> {
-        let (shop, stage) = (Arc::clone(&self.shop), stage.to_owned());
+        let (shop, stage) = (Arc::clone(&self.inner), stage.to_owned());
         let cancelled = tokio::task::spawn_blocking(move || shop.cancel(&stage)).await;
         cancelled.context("cannot cancel the stage")?
     }
 
     /// See [`super::Backend::tend`].
     pub(super) async fn tend(&self) -> Vec<String> {
-        let shop = Arc::clone(&self.shop);
+        let shop = Arc::clone(&self.inner);
         let tended = tokio::task::spawn_blocking(move || {
             let mut book = shop.book();
-            book.advance(&shop.agent, shop.slots, now_ms());
+            book.advance(shop.slots, now_ms());
             (uncollected(&mut book), book.changed())
         });
         let (collect, changed) = match tended.await {
@@ -126,7 +124,7 @@ impl Local {
             }
         };
         for (stage, desk, tries) in collect {
-            tokio::spawn(collect_one(Arc::clone(&self.shop), stage, desk, tries));
+            tokio::spawn(collect_one(Arc::clone(&self.inner), stage, desk, tries));
         }
         changed
     }
@@ -135,12 +133,12 @@ impl Local {
     pub(super) fn log_path(&self, stage: &str) -> PathBuf {
         // A name that is no id leads nowhere, least of all out of the directory.
         let name = if is_stage_id(stage) { stage } else { "-" };
-        self.shop.dir.join(name).join("log.txt")
+        self.inner.dir.join(name).join("log.txt")
     }
 
     /// See [`super::Backend::sweep`].
     pub(super) async fn sweep(&self, older_than: Duration) {
-        let shop = Arc::clone(&self.shop);
+        let shop = Arc::clone(&self.inner);
         let swept = tokio::task::spawn_blocking(move || shop.sweep(older_than)).await;
         if let Err(error) = swept {
             tracing::error!("cannot sweep stages: {error}");
@@ -148,7 +146,7 @@ impl Local {
     }
 }
 
-impl Shop {
+impl Inner {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,7 +267,7 @@ fn uncollected(book: &mut Book) -> Vec<(String, Desk, u32)> {
 }
 
 /// Checks a result and stores its outputs; tried again when the artifact store fails.
-async fn collect_one(shop: Arc<Shop>, stage: String, desk: Desk, tries: u32) {
+async fn collect_one(shop: Arc<Inner>, stage: String, desk: Desk, tries: u32) {
     let state = match collected(&shop, &desk).await {
         Ok(()) => State::Done,
         Err(error) if tries + 1 < COLLECT_TRIES_MAX => {
@@ -291,7 +289,7 @@ async fn collect_one(shop: Arc<Shop>, stage: String, desk: Desk, tries: u32) {
     }
 }
 
-async fn collected(shop: &Shop, desk: &Desk) -> anyhow::Result<()> {
+async fn collected(shop: &Inner, desk: &Desk) -> anyhow::Result<()> {
     let result = ingest::ingest(desk, &desk.spec()?, &shop.artifacts).await?;
     keep(desk.clone(), result).await
 }

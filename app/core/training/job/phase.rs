@@ -1,0 +1,301 @@
+//! How a stage stands, from its Job, the pods of it, and what the cluster's controllers said.
+//!
+//! A pod that the cluster itself ended is not a failure: the Job starts another. Only what waiting cannot change is one.
+//! Source: Kubernetes, "Jobs", "Pod Lifecycle", "Pod failure policy", "Pod disruption conditions".
+
+mod ended;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use super::{AGENT, QUEUE_LABEL};
+use crate::cluster::{Refused, short};
+use crate::training::spec::FailureKind;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+pub use queue::{Queued, queued};
+
+/// How long an image may fail to be pulled before the stage does: registries come back. Units: milliseconds.
+const PULL_WAIT_MS: i64 = 10 * 60 * 1_000;
+
+/// What is known of a stage in the cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Scene {
+    /// Its Job.
+    pub job: Job,
+    /// The pods of that Job.
+    pub pods: Vec<Pod>,
+    /// What was said of the Job and its pods lately; may be incomplete.
+    pub events: Vec<Event>,
+    /// How it stands in Kueue's queue, where it waits in one.
+    pub queued: Option<Queued>,
+    /// Units: milliseconds since 1970, UTC.
+    pub now_ms: i64,
+}
+
+/// How a stage stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobPhase {
+    /// It cannot begin yet, or must begin again: why, for a person.
+    Waiting(String),
+    /// The agent is at work.
+    Running,
+    /// The Job is complete.
+    Complete,
+    /// The Job failed, or can only fail: why, for a person.
+    Failed(FailureKind, String),
+}
+
+/// How a stage stands.
+pub fn phase(scene: &Scene) -> JobPhase {
+    if has(scene, "Complete") {
+        return JobPhase::Complete;
+    }
+    if let Some(failed) = ended::failed(scene) {
+        return failed;
+    }
+    if let Some(out_of_memory) = ended::out_of_memory(scene) {
+        return out_of_memory;
+    }
+    if is_suspended(scene) {
+        return JobPhase::Waiting(suspended(scene));
+    }
+    match present(scene) {
+        Some(pod) => of_pod(scene, pod),
+        None => JobPhase::Waiting(without_pod(scene)),
+    }
+}
+
+/// Whether the Job is over for good, so that no pod of it can begin any more.
+pub fn is_over(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| &status.conditions);
+    conditions.flatten().any(|condition| {
+        matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True"
+    })
+}
+
+fn has(scene: &Scene, kind: &str) -> bool {
+    let status = scene.job.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+fn is_suspended(scene: &Scene) -> bool {
+    let spec = scene.job.spec.as_ref();
+    spec.and_then(|spec| spec.suspend).unwrap_or(false)
+}
+
+fn suspended(scene: &Scene) -> String {
+    let labels = scene.job.metadata.labels.as_ref();
+    match labels.and_then(|labels| labels.get(QUEUE_LABEL)) {
+        Some(queue) => match &scene.queued {
+            Some(queued) => queued.in_words(queue),
+            None => format!("waits in queue `{queue}`, of which Kueue has said nothing yet"),
+        },
+        None => {
+            let name = scene.job.metadata.name.as_deref().unwrap_or_default();
+            format!("its Job `{name}` is suspended by somebody; it goes on when that is taken back")
+        }
+    }
+}
+
+/// The newest pod that may still do the work.
+fn present(scene: &Scene) -> Option<&Pod> {
+    let pods = scene.pods.iter().filter(|pod| !is_ended(pod));
+    pods.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(millis))
+}
+
+fn is_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn without_pod(scene: &Scene) -> String {
+    // Of several events the last one counts: a quota may have been raised since.
+    let refused = newest(scene, "FailedCreate");
+    let created = newest(scene, "SuccessfulCreate");
+    if let Some((at, message)) = refused
+        && created.is_none_or(|(created, _)| created < at)
+    {
+        return match Refused::of(message) {
+            Refused::Rule(rule) => format!("the cluster does not take its pod: {rule}"),
+            refused => format!("waits for room: {refused}"),
+        };
+    }
+    match ended::last_end(scene) {
+        Some(why) => format!("{why}; it is started again"),
+        None => "waits for its pod to be made".to_owned(),
+    }
+}
+
+/// When something was said last, and how.
+fn newest<'a>(scene: &'a Scene, reason: &str) -> Option<(i64, &'a str)> {
+    let events = scene.events.iter();
+    let said = events.filter(|event| event.reason.as_deref() == Some(reason));
+    said.filter_map(|event| Some((moment(event), event.message.as_deref()?)))
+        .max_by_key(|(at, _)| *at)
+}
+
+fn moment(event: &Event) -> i64 {
+    let series = event.series.as_ref();
+    let seen = series.and_then(|series| series.last_observed_time.as_ref());
+    seen.or(event.event_time.as_ref())
+        .map(|time| time.0.as_millisecond())
+        .or(event.last_timestamp.as_ref().map(millis))
+        .or(event.metadata.creation_timestamp.as_ref().map(millis))
+        .unwrap_or(0)
+}
+
+fn millis(time: &Time) -> i64 {
+    time.0.as_millisecond()
+}
+
+fn of_pod(scene: &Scene, pod: &Pod) -> JobPhase {
+    let status = pod.status.clone().unwrap_or_default();
+    let node = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.as_deref())
+        .unwrap_or("?");
+    if pod.metadata.deletion_timestamp.is_some() {
+        let why = ended::disruption(pod).unwrap_or_else(|| "its pod is being deleted".to_owned());
+        return JobPhase::Waiting(format!("{why}; it is started again"));
+    }
+    match status.phase.as_deref() {
+        Some("Running") if is_unheard(pod) => JobPhase::Waiting(format!(
+            "node `{node}` does not answer; when it stays silent, the cluster starts the stage elsewhere"
+        )),
+        Some("Running") => JobPhase::Running,
+        Some("Unknown") => JobPhase::Waiting(format!("node `{node}` does not answer")),
+        _ => match unscheduled(pod) {
+            Some(why) => JobPhase::Waiting(why),
+            None => starting(scene, pod, node),
+        },
+    }
+}
+
+/// The node controller takes readiness from the pods of a node that it does not hear of; their containers keep theirs.
+fn is_unheard(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else {
+        return false;
+    };
+    let is_unready = condition(pod, "Ready").is_some_and(|(status, _, _)| status == "False");
+    let agent = containers(pod).find(|container| container.name == AGENT);
+    let is_up = agent.is_some_and(|agent| {
+        let state = agent.state.as_ref();
+        agent.ready && state.is_some_and(|state| state.running.is_some())
+    });
+    (is_unready && is_up) || status.reason.as_deref() == Some("NodeLost")
+}
+
+/// A condition of a pod: its status, reason and message.
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)?;
+    Some((
+        found.status.as_str(),
+        found.reason.as_deref().unwrap_or_default(),
+        found.message.as_deref().unwrap_or_default(),
+    ))
+}
+
+fn unscheduled(pod: &Pod) -> Option<String> {
+    let (status, reason, message) = condition(pod, "PodScheduled")?;
+    match (status, reason) {
+        ("False", "SchedulingGated") => {
+            Some("is held back by a gate that somebody must open".to_owned())
+        }
+        ("False", _) => Some(format!("no node takes it: {}", short(message))),
+        _ => None,
+    }
+}
+
+fn starting(scene: &Scene, pod: &Pod, node: &str) -> JobPhase {
+    let waits = containers(pod).find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref()?;
+        (!matches!(reason, "ContainerCreating" | "PodInitializing"))
+            .then_some((container, waiting, reason))
+    });
+    if let Some((container, waiting, reason)) = waits {
+        return held_up(scene, pod, container, waiting, reason);
+    }
+    if let Some((at, message)) = newest(scene, "FailedMount")
+        && newest(scene, "Started").is_none_or(|(started, _)| started < at)
+    {
+        return JobPhase::Waiting(format!("its order is not there yet: {}", short(message)));
+    }
+    let pulling = newest(scene, "Pulling");
+    let pulled = newest(scene, "Pulled");
+    match pulling {
+        Some((at, message)) if pulled.is_none_or(|(pulled, _)| pulled < at) => {
+            let image = message.split('"').nth(1).unwrap_or("its image");
+            JobPhase::Waiting(format!("node `{node}` pulls `{}`", short(image)))
+        }
+        Some(_) | None => JobPhase::Waiting(format!("starts on node `{node}`")),
+    }
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.as_ref();
+    let early = status.and_then(|status| status.init_container_statuses.as_ref());
+    let late = status.and_then(|status| status.container_statuses.as_ref());
+    early
+        .into_iter()
+        .flatten()
+        .chain(late.into_iter().flatten())
+}
+
+fn held_up(
+    scene: &Scene,
+    pod: &Pod,
+    container: &ContainerStatus,
+    waiting: &ContainerStateWaiting,
+    reason: &str,
+) -> JobPhase {
+    let message = waiting.message.as_deref().unwrap_or_default();
+    let is_image = matches!(
+        reason,
+        "ErrImagePull"
+            | "ImagePullBackOff"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
+    );
+    if !is_image {
+        return JobPhase::Waiting(format!(
+            "its container cannot be started ({reason}): {}",
+            short(message)
+        ));
+    }
+    // While it waits between two tries, the reason of the last stands in an event only.
+    let cause = newest(scene, "Failed").filter(|(_, text)| text.starts_with("Failed to pull"));
+    let message = cause.map_or(message, |(_, text)| text);
+    let what = format!(
+        "image `{}` cannot be pulled: {}",
+        short(&container.image),
+        short(message)
+    );
+    let since = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.start_time.as_ref());
+    match since {
+        Some(since) if scene.now_ms - millis(since) > PULL_WAIT_MS => JobPhase::Failed(
+            FailureKind::Agent,
+            format!("{what}; it was tried for {} min", PULL_WAIT_MS / 60_000),
+        ),
+        Some(_) | None => JobPhase::Waiting(format!("{what}; it is tried again")),
+    }
+}

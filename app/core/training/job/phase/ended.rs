@@ -1,0 +1,172 @@
+//! What ended a pod, and what ended a Job.
+
+use super::super::AGENT;
+use super::{JobPhase, Scene, condition, containers, is_ended, millis};
+use crate::cluster::short;
+use crate::training::spec::FailureKind;
+use k8s_openapi::api::batch::v1::JobCondition;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+
+/// Why the Job failed; `None` while it has not. `FailureTarget` is not the end yet: pods of it still run.
+pub(super) fn failed(scene: &Scene) -> Option<JobPhase> {
+    let conditions = scene.job.status.as_ref()?.conditions.as_ref()?;
+    let is_failed =
+        |condition: &&JobCondition| condition.type_ == "Failed" && condition.status == "True";
+    let condition = conditions.iter().find(is_failed)?;
+    let message = condition.message.as_deref().unwrap_or_default();
+    if condition.reason.as_deref() == Some("DeadlineExceeded") {
+        let spec = scene.job.spec.as_ref();
+        let deadline = spec.and_then(|spec| spec.active_deadline_seconds);
+        return Some(JobPhase::Failed(
+            FailureKind::Timeout,
+            format!(
+                "waiting and working together took longer than {} s; raise `timeout` of its steps, or look why it waited",
+                deadline.unwrap_or(0)
+            ),
+        ));
+    }
+    let cause = newest_ended(scene).and_then(cause);
+    let (kind, why) =
+        cause.unwrap_or_else(|| (FailureKind::Lost, "its last pod is gone".to_owned()));
+    Some(JobPhase::Failed(
+        kind,
+        match condition.reason.as_deref() {
+            Some("BackoffLimitExceeded") => format!("{why}; it was tried several times"),
+            Some("PodFailurePolicy") | None => why,
+            Some(_) => format!("{why} ({})", short(message)),
+        },
+    ))
+}
+
+/// A pod that ran out of memory does so again: nobody has to wait for the next.
+pub(super) fn out_of_memory(scene: &Scene) -> Option<JobPhase> {
+    let pod = newest_ended(scene)?;
+    match cause(pod)? {
+        (FailureKind::OutOfMemory, why) => Some(JobPhase::Failed(FailureKind::OutOfMemory, why)),
+        _ => None,
+    }
+}
+
+/// Why the last pod ended, as a clause; `None` where none has.
+pub(super) fn last_end(scene: &Scene) -> Option<String> {
+    let pod = newest_ended(scene)?;
+    disruption(pod).or_else(|| Some(cause(pod)?.1))
+}
+
+/// Why the cluster itself ends or ended a pod.
+pub(super) fn disruption(pod: &Pod) -> Option<String> {
+    let (status, reason, message) = condition(pod, "DisruptionTarget")?;
+    if status != "True" {
+        return None;
+    }
+    let why = match reason {
+        "PreemptionByScheduler" => "its pod made room for one of higher priority".to_owned(),
+        "DeletionByTaintManager" => "its node was lost or must not be used any more".to_owned(),
+        "EvictionByEvictionAPI" => "its pod was evicted, as when a node is drained".to_owned(),
+        "DeletionByPodGC" => "its node is gone".to_owned(),
+        "TerminationByKubelet" => "its node was short of room or is being shut down".to_owned(),
+        other => format!("its pod was disrupted ({other})"),
+    };
+    Some(match message {
+        "" => why,
+        message => format!("{why} ({})", short(message)),
+    })
+}
+
+fn newest_ended(scene: &Scene) -> Option<&Pod> {
+    let ended = scene.pods.iter().filter(|pod| is_ended(pod));
+    ended.max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(millis))
+}
+
+/// The class and the words of what ended a pod.
+fn cause(pod: &Pod) -> Option<(FailureKind, String)> {
+    if let Some(why) = disruption(pod) {
+        return Some((FailureKind::Lost, why));
+    }
+    let status = pod.status.as_ref()?;
+    match status.reason.as_deref() {
+        Some("DeadlineExceeded") => {
+            let deadline = pod
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.active_deadline_seconds);
+            return Some((
+                FailureKind::Timeout,
+                format!(
+                    "it took longer than {} s; raise `timeout` of its steps",
+                    deadline.unwrap_or(0)
+                ),
+            ));
+        }
+        Some("Evicted") => {
+            let message = status.message.as_deref().unwrap_or_default();
+            // A pod that filled its own room does so again; the node's need is nobody's failure.
+            let kind = match message.contains("ephemeral") || message.contains("emptyDir") {
+                true => FailureKind::DiskQuota,
+                false => FailureKind::Lost,
+            };
+            return Some((kind, format!("its pod was evicted: {}", short(message))));
+        }
+        Some("NodeLost" | "UnexpectedAdmissionError" | "NodeShutdown" | "Terminated") => {
+            let message = status.message.as_deref().unwrap_or_default();
+            return Some((
+                FailureKind::Lost,
+                format!("its node gave it up: {}", short(message)),
+            ));
+        }
+        Some(_) | None => {}
+    }
+    let ends = containers(pod).filter_map(|container| {
+        let end = container.state.as_ref()?.terminated.as_ref()?;
+        (end.exit_code != 0).then_some((container.name.as_str(), end))
+    });
+    // The agent's end tells more than that of what brought it.
+    let ends: Vec<_> = ends.collect();
+    let (name, end) = ends
+        .iter()
+        .find(|(name, _)| *name == AGENT)
+        .or(ends.first())?;
+    Some(of_container(pod, name, end))
+}
+
+fn of_container(pod: &Pod, name: &str, end: &ContainerStateTerminated) -> (FailureKind, String) {
+    if end.reason.as_deref() == Some("OOMKilled") {
+        let limit = memory(pod, name).unwrap_or_else(|| "its limit".to_owned());
+        return (
+            FailureKind::OutOfMemory,
+            format!(
+                "it needed more memory than {limit}; raise `memory` in `resources`, or use less"
+            ),
+        );
+    }
+    let said = match end.message.as_deref().map(short) {
+        Some(said) if !said.is_empty() => format!(": {said}"),
+        Some(_) | None => String::new(),
+    };
+    match end.exit_code {
+        137 => (
+            FailureKind::Lost,
+            format!("its pod was killed from outside{said}"),
+        ),
+        143 => (
+            FailureKind::Lost,
+            format!("its pod was ended from outside{said}"),
+        ),
+        code => (
+            FailureKind::Agent,
+            format!("container `{name}` ended with status {code}{said}"),
+        ),
+    }
+}
+
+/// The cap of a container, in MiB where it is one.
+fn memory(pod: &Pod, name: &str) -> Option<String> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let container = containers.iter().find(|container| container.name == name)?;
+    let limits = container.resources.as_ref()?.limits.as_ref()?;
+    let limit = &limits.get("memory")?.0;
+    Some(match limit.parse::<u64>() {
+        Ok(bytes) => format!("{} MiB", bytes >> 20),
+        Err(_) => limit.clone(),
+    })
+}

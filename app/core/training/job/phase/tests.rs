@@ -1,0 +1,1 @@
+//! What real clusters showed, and the words that it is told in.

@@ -1,0 +1,147 @@
+//! The `kubernetes` backend: an agent in a pod for each stage, one Job each.
+//!
+//! The desk of a stage is the same as for a process of this machine: what the agent in the pod says comes over HTTP and is
+//! laid there (`intake.rs`), so that books, pages and checks of results need not know where a stage runs.
+
+mod board;
+mod crew;
+mod intake;
+mod order;
+mod watch;
+mod work;
+
+use super::shop::Shop;
+use crate::artifacts::Artifacts;
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::hands::{self, StartError};
+use anyhow::Context as _;
+use board::Board;
+use bowsprit_core::effect::StagePlan;
+use bowsprit_core::subject::ask::StageView;
+use bowsprit_core::training::job::RUN_DIR;
+use bowsprit_core::training::spec::Source;
+use crew::Pods;
+use order::Orders;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use work::Hands;
+
+pub use intake::{Guest, Intake, Turned};
+
+/// How often Jobs are looked for that may go.
+const LET_GO_EVERY: Duration = Duration::from_secs(5);
+
+/// The backend; clones share it.
+#[derive(Clone)]
+pub struct Jobs {
+    shop: Shop,
+    hands: Arc<Hands>,
+    intake: Intake,
+    last_let_go: Arc<Mutex<Instant>>,
+    /// Ends the watches and the loop with the last clone.
+    _stop: Arc<DropGuard>,
+}
+
+impl Jobs {
+    /// Takes up what is there, as soon as the cluster answers; hears of it until the last clone is gone.
+    ///
+    /// Errors: the state directory cannot be read, or an image is not named.
+    pub(super) fn open(
+        config: &Config,
+        artifacts: Artifacts,
+        cluster: &Cluster,
+    ) -> anyhow::Result<Jobs> {
+        let stop = CancellationToken::new();
+        let orders = Arc::new(Orders::open(&config.cluster, &config.state_dir)?);
+        let wake = Arc::new(Notify::new());
+        let names = [
+            &config.cluster.namespace,
+            &config.cluster.untrusted_namespace,
+        ];
+        let namespaces = names.map(|name| {
+            let namespace = watch::namespace(cluster, name, &wake, &stop);
+            (name.clone(), namespace)
+        });
+        let board = Arc::new(Board::new(namespaces.into(), wake));
+        let crew = Pods::new(Arc::clone(&board), Arc::clone(&orders));
+        let cache_dir = format!("{RUN_DIR}/cache");
+        let shop = Shop::open(config, artifacts, cache_dir, Box::new(crew))
+            .context("cannot take up stages")?;
+        let dir = hands::directory(&config.state_dir, "runs")?;
+        let hands = Arc::new(Hands {
+            cluster: cluster.clone(),
+            board,
+            orders: Arc::clone(&orders),
+            dir: dir.clone(),
+        });
+        let work = Arc::clone(&hands).work();
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(work).await });
+        Ok(Jobs {
+            intake: Intake::new(shop.clone(), orders, dir),
+            shop,
+            hands,
+            last_let_go: Arc::new(Mutex::new(Instant::now())),
+            _stop: Arc::new(stop.drop_guard()),
+        })
+    }
+
+    /// See [`super::Backend::start`].
+    pub(super) async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
+        self.shop.start(plan, snapshot).await
+    }
+
+    /// See [`super::Backend::view`].
+    pub(super) fn view(&self, stage: &str) -> StageView {
+        self.shop.view(stage)
+    }
+
+    /// See [`super::Backend::cancel`].
+    pub(super) async fn cancel(&self, stage: &str) -> anyhow::Result<()> {
+        self.shop.cancel(stage).await
+    }
+
+    /// See [`super::Backend::tend`].
+    pub(super) async fn tend(&self) -> Vec<String> {
+        let changed = self.shop.tend().await;
+        if self.is_time_to_let_go() {
+            let (hands, shop) = (Arc::clone(&self.hands), self.shop.clone());
+            tokio::spawn(async move {
+                let is_over = |stage: &str| matches!(shop.view(stage), StageView::Done(_));
+                hands.let_go(is_over).await;
+            });
+        }
+        changed
+    }
+
+    /// See [`super::Backend::log_path`].
+    pub(super) fn log_path(&self, stage: &str) -> PathBuf {
+        self.shop.log_path(stage)
+    }
+
+    /// See [`super::Backend::sweep`].
+    pub(super) async fn sweep(&self, older_than: Duration) {
+        self.shop.sweep(older_than).await;
+    }
+
+    /// Where agents in pods are received.
+    pub(super) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    fn is_time_to_let_go(&self) -> bool {
+        let mut last = self
+            .last_let_go
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.elapsed() >= LET_GO_EVERY;
+        if is_time {
+            *last = Instant::now();
+        }
+        is_time
+    }
+}
