@@ -1,6 +1,7 @@
 //! Images, from a contract to a pod that runs in one.
 
 mod house;
+mod registry;
 
 use bowsprit::artifacts::Artifacts;
 use bowsprit::images::{Ensured, ServiceWish, Software, Wanted};
@@ -10,6 +11,7 @@ use bowsprit_core::image::reference::{Pinned, Place};
 use bowsprit_core::name::{CommitSha, Digest, RepoPath};
 use bowsprit_core::training::spec::{RuntimeSpec, Source, Trust};
 use house::House;
+use registry::Registry;
 
 const LOCK: &str = "requirements.lock";
 
@@ -132,6 +134,38 @@ async fn an_untrusted_head_never_writes_where_trusted_images_are() {
     let trusted = house.wanted(&fork, &snapshot, Trust::Trusted);
     assert_ne!(trusted.recipe.key(), wanted.recipe.key());
     assert!(!house.is_kept("trusted/runtime", &trusted).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_registry_is_read_and_the_own_one_is_written_with_its_password() {
+    let Some(house) = House::open("auth").await else {
+        return;
+    };
+    let Some(own) = Registry::start(house.dir.path(), &House::address()).await else {
+        return;
+    };
+    let wanted = house.locked(&house.lock(), Trust::Trusted);
+    let (shared, _) = house.ready(&house.images, &wanted).await;
+    let bot = house.with_registry(&own.host, "robot:secret").await;
+    let found = (shared, "found in the shared registry".to_owned());
+    assert_eq!(house.ready(&bot, &wanted).await, found);
+
+    let other = RuntimeSpec::Base {
+        image: house.base.clone(),
+        steps: vec![words(&["true"])],
+        requirements: None,
+        gpu: None,
+    };
+    let other = house.wanted(&other, &house.snapshot(&[]), Trust::Trusted);
+    let (image, found) = house.ready(&bot, &other).await;
+    assert!(found.starts_with("built in "), "{found}");
+    assert_eq!(image.place.registry(), own.host);
+    let again = (image, "found in the project's registry".to_owned());
+    assert_eq!(house.ready(&bot, &other).await, again);
+
+    let stranger = house.with_registry(&own.host, "robot:wrong").await;
+    let error = format!("{:#}", stranger.ensure(&other).await.unwrap_err());
+    assert!(error.contains("images.auth_file"), "{error}");
 }
 
 fn model(artifacts: &[u8]) -> ModelFiles {

@@ -70,7 +70,7 @@ impl House {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        let host = setting("KTB_HOST_IP", "10.87.255.1");
+        let host = House::address();
         let listener = tokio::net::TcpListener::bind((host.as_str(), 0))
             .await
             .unwrap();
@@ -115,6 +115,34 @@ impl House {
     /// Another bot of the same project, with a disk of its own.
     pub(super) async fn twin(&self) -> Images {
         bot(&self.dir, "twin", &self.config).await
+    }
+
+    /// A bot whose project has a registry of its own with this account, and for which the usual one is shared.
+    pub(super) async fn with_registry(&self, host: &str, account: &str) -> Images {
+        let name = Digest::of(account.as_bytes()).short().to_owned();
+        let path = self.dir.path().join(format!("{name}.json"));
+        let auth = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, account);
+        let text = json!({"auths": {host: {"auth": auth}}}).to_string();
+        std::fs::write(&path, text).unwrap();
+        let usual = registry_host();
+        let config = self
+            .config
+            .replace(
+                &format!("\nregistry = \"{usual}\""),
+                &format!(
+                    "\nregistry = \"{host}\"\nshared_registry = \"{usual}\"\nauth_file = {path:?}"
+                ),
+            )
+            .replace(
+                &format!("insecure_registries = \"{usual}\""),
+                &format!("insecure_registries = \"{usual}, {host}\""),
+            );
+        bot(&self.dir, &name, &config).await
+    }
+
+    /// Where servers of a test listen, so that pods reach them.
+    pub(super) fn address() -> String {
+        setting("KTB_HOST_IP", "10.87.255.1")
     }
 
     /// Asks until there is an end.
