@@ -67,3 +67,46 @@ fn refusal(recipe: &Recipe, reason: &str) -> String {
     };
     format!("the software of this run is not there: {reason}\n({hint}; `/retest` builds it again)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bowsprit_core::image::recipe::{DockerfileImage, Platform, RuntimeImage};
+    use bowsprit_core::image::reference::Pinned;
+    use bowsprit_core::name::{Digest, RepoPath};
+    use bowsprit_core::training::spec::Trust;
+
+    #[test]
+    fn a_person_reads_why_and_where_to_look() {
+        let digest = Digest::of(b"x");
+        let platform = Platform::parse("linux/amd64").unwrap();
+        let locked = RuntimeImage {
+            base: Pinned::parse(&format!("r.example/python@{digest}")).unwrap(),
+            steps: Vec::new(),
+            lock: Some("x==9\n".to_owned()),
+            platform: platform.clone(),
+            trust: Trust::Trusted,
+            python: None,
+            gpu: None,
+        };
+        let bare = RuntimeImage {
+            lock: None,
+            ..locked.clone()
+        };
+        let own = DockerfileImage {
+            file: RepoPath::parse("Dockerfile").unwrap(),
+            snapshot: digest,
+            platform,
+            trust: Trust::Trusted,
+        };
+        for (recipe, hint) in [
+            (Recipe::Runtime(locked), "the lock file"),
+            (Recipe::Runtime(bare), "the contract's `runtime`"),
+            (Recipe::Dockerfile(own), "the Dockerfile"),
+        ] {
+            let told = refusal(&recipe, "the image could not be built:\nERROR: no x==9");
+            assert!(told.contains("ERROR: no x==9\n(look at"), "{told}");
+            assert!(told.contains(hint) && told.contains("`/retest`"), "{told}");
+        }
+    }
+}

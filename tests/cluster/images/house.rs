@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// A build, with everything that it pulls, on a machine that is busy.
 const BUILD_MAX: Duration = Duration::from_secs(600);
@@ -70,11 +71,8 @@ impl House {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        let host = House::address();
-        let listener = tokio::net::TcpListener::bind((host.as_str(), 0))
-            .await
-            .unwrap();
-        let bot_url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = listen().await;
+        let index_url = url_of(&listener);
         let registry = Client::new(Credentials::default(), vec![registry_host()]).unwrap();
         let base = pinned(&registry, "library/python:3.11-slim", "images base").await;
         let what = "images build bowsprit/builder images/builder";
@@ -83,7 +81,7 @@ impl House {
         let namespace = format!("images-{name}-{unique}");
         let prefix = format!("test/{namespace}");
         let config = format!(
-            "public_url = \"{bot_url}\"\n[github]\napp_id = 7\nprivate_key_file = \"{0}/key.pem\"\nwebhook_secret_files = [\"{0}/secret\"]\n\
+            "[github]\napp_id = 7\nprivate_key_file = \"{0}/key.pem\"\nwebhook_secret_files = [\"{0}/secret\"]\n\
              [cluster]\nbuild_namespace = \"{namespace}\"\nservice_account = \"builds\"\nbase_image = \"{base}\"\n\
              [images]\nregistry = \"{1}\"\nrepository_prefix = \"{prefix}\"\nbuilder_image = \"{builder}\"\n\
              insecure_registries = \"{1}\"\nbuild_settings = \"build-settings\"\n",
@@ -94,9 +92,10 @@ impl House {
         std::fs::write(dir.path().join("key.pem"), pem).unwrap();
         std::fs::write(dir.path().join("secret"), "0123456789abcdef").unwrap();
         let client = kube::Client::try_default().await.unwrap();
-        furnish(&client, &namespace, &bot_url).await;
+        furnish(&client, &namespace, &index_url).await;
         let (wheel, index) = index(dir.path());
-        let house = House {
+        tokio::spawn(async move { axum::serve(listener, index).await });
+        Some(House {
             images: bot(&dir, "state", &config).await,
             registry,
             base,
@@ -106,10 +105,7 @@ impl House {
             namespace,
             prefix,
             config,
-        };
-        let router = index.merge(builds::router(house.images.clone()));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Some(house)
+        })
     }
 
     /// Another bot of the same project, with a disk of its own.
@@ -262,13 +258,29 @@ impl Drop for House {
     }
 }
 
+/// A bot with a disk and a door of its own.
 async fn bot(dir: &TempDir, state: &str, config: &str) -> Images {
+    let listener = listen().await;
+    let door = format!("[cluster]\nbot_url = \"{}\"\n", url_of(&listener));
+    let config = config.replace("[cluster]\n", &door);
     let path = dir.path().join(format!("{state}.toml"));
     let state = dir.path().join(state);
     std::fs::write(&path, format!("state_dir = {state:?}\n{config}")).unwrap();
     let config = Config::load(Some(&path), std::iter::empty()).unwrap();
     let cluster = Cluster::open(&config.cluster).await.unwrap();
-    Images::open(&config, config.images.as_ref().unwrap(), cluster).unwrap()
+    let images = Images::open(&config, config.images.as_ref().unwrap(), cluster).unwrap();
+    let router = builds::router(images.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    images
+}
+
+async fn listen() -> TcpListener {
+    let address = House::address();
+    TcpListener::bind((address.as_str(), 0)).await.unwrap()
+}
+
+fn url_of(listener: &TcpListener) -> String {
+    format!("http://{}", listener.local_addr().unwrap())
 }
 
 async fn pinned(registry: &Client, name: &str, made_by: &str) -> Pinned {
