@@ -68,6 +68,11 @@ enum Verb {
         #[arg(long)]
         contained: bool,
     },
+    /// Copy this program to PATH, for a container that does not have it.
+    Install {
+        /// Where to.
+        path: PathBuf,
+    },
     /// Stand before the servers that DIR describes.
     Gateway {
         /// The gateway's directory.
@@ -106,6 +111,13 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
             dir,
             contained,
         } => run::main(&dir, me, contained),
+        Verb::Install { path } => match std::fs::copy(&me.program, &path) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cannot write {}: {error}", path.display());
+                ExitCode::FAILURE
+            }
+        },
         Verb::Gateway { dir } => gateway::main(&dir, me),
         Verb::Step { plan, stage } => confine::step_main(plan.as_deref(), stage, &me),
     }

@@ -3,6 +3,7 @@
 mod house;
 mod registry;
 
+use crate::place::run_with_images;
 use bowsprit::artifacts::Artifacts;
 use bowsprit::images::{Ensured, ServiceWish, Software, Wanted};
 use bowsprit_core::artifact::{self, File};
@@ -11,6 +12,7 @@ use bowsprit_core::image::reference::{Pinned, Place};
 use bowsprit_core::name::{CommitSha, Digest, RepoPath};
 use bowsprit_core::training::spec::{RuntimeSpec, Source, Trust};
 use house::House;
+pub(crate) use house::section;
 use registry::Registry;
 
 const LOCK: &str = "requirements.lock";
@@ -78,6 +80,42 @@ async fn a_lock_becomes_an_image_once_for_every_bot() {
         "import bowsprit_greeting, os, sys; print(bowsprit_greeting.WORD, os.getuid(), sys.prefix)";
     let said = house.say(&image, code).await;
     assert_eq!(said, "ahoy 10001 /opt/bowsprit-runtime/venv\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_trains_in_an_image_of_its_runtime() {
+    run_with_images("a_push_trains_in_an_image", async |t, _| {
+        let files = [("note.txt", "1\n")];
+        let sha = t
+            .push(
+                "tiny-training",
+                "linus",
+                "main",
+                "Train in an image",
+                &files,
+            )
+            .await;
+        t.settle().await;
+        let check = t
+            .check("tiny-training", &sha, "train")
+            .await
+            .expect("a check run");
+        assert_eq!(check["conclusion"], "success", "{}", check["output"]);
+        let logs = t.bot().rooms.runs.log_path("x");
+        let runs = logs.parent().and_then(std::path::Path::parent);
+        let mut said = String::new();
+        for entry in std::fs::read_dir(runs.expect("the runs"))
+            .unwrap()
+            .flatten()
+        {
+            said += &std::fs::read_to_string(entry.path().join("log.txt")).unwrap_or_default();
+        }
+        // Built for the training, and there for the evaluation.
+        assert!(said.contains("/trusted/runtime@sha256:"), "{said}");
+        assert!(said.contains(": built in "), "{said}");
+        assert!(said.contains(": found in the project's registry"), "{said}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

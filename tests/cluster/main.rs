@@ -1,5 +1,24 @@
-//! Stories on a real cluster, the one that KUBECONFIG describes.
+//! The stories on a real Kubernetes: the same hub, the same pair, and stages as Jobs.
 //!
-//! Each makes a namespace of its own. Without KUBECONFIG they are skipped, and say so; `tests/cluster/bed/up` starts a cluster.
+//! `tests/cluster/run.sh` brings a cluster up, makes the images and runs them. On any other cluster: set `KUBECONFIG` and
+//! what `place.rs` names. Without `KUBECONFIG` every story says loudly that it was not told.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a story is told from its beginning to its end"
+)]
+mod crash;
+mod disruption;
+#[path = "../it/harness.rs"]
+#[expect(dead_code, reason = "the other stories use all of it, these some")]
+mod harness;
 mod images;
+mod passage;
+mod place;
+#[path = "../it/crash/reaper.rs"]
+#[expect(dead_code, reason = "the other stories use all of it, these some")]
+mod reaper;
+mod training;
+#[path = "../it/unrest.rs"]
+mod unrest;
+mod waiting;

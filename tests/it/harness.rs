@@ -35,6 +35,28 @@ pub(crate) struct World {
     pub(crate) client: Client<HttpConnector, Full<Bytes>>,
     pub(crate) config_file: PathBuf,
     pub(crate) tune: fn(&mut Config),
+    pub(crate) patience: Duration,
+}
+
+/// Where a story plays.
+pub(crate) struct Place {
+    /// The address that the bot listens on.
+    pub(crate) host: String,
+    /// The bot's configuration, after the usual one was written.
+    pub(crate) amend: Box<dyn Fn(String, &str) -> String>,
+    /// How long the story waits for anything.
+    pub(crate) patience: Duration,
+}
+
+impl Place {
+    /// This machine, and nothing else.
+    pub(crate) fn here() -> Place {
+        Place {
+            host: "127.0.0.1".to_owned(),
+            amend: Box::new(|text, _| text),
+            patience: PATIENCE,
+        }
+    }
 }
 
 fn key() -> &'static bowsprit_hub::key::KeyPair {
@@ -49,6 +71,15 @@ pub(crate) async fn run_test(story: impl AsyncFnOnce(&mut World)) {
 
 /// As [`run_test`], with another configuration.
 pub(crate) async fn run_test_with(tune: fn(&mut Config), story: impl AsyncFnOnce(&mut World)) {
+    run_test_at(Place::here(), tune, story).await;
+}
+
+/// As [`run_test_with`], elsewhere.
+pub(crate) async fn run_test_at(
+    place: Place,
+    tune: fn(&mut Config),
+    story: impl AsyncFnOnce(&mut World),
+) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOWSPRIT_LOG")
         .unwrap_or_else(|_| "error".into());
     // Another story of this process may have started the log already.
@@ -56,7 +87,7 @@ pub(crate) async fn run_test_with(tune: fn(&mut Config), story: impl AsyncFnOnce
         .with_env_filter(filter)
         .with_test_writer()
         .try_init();
-    let mut world = World::new(tune).await;
+    let mut world = World::new(place, tune).await;
     story(&mut world).await;
     world.settle().await;
     let unknown = world.admin("GET", "/_hub/unknown", None).await;
@@ -72,14 +103,15 @@ pub(crate) async fn run_test_with(tune: fn(&mut Config), story: impl AsyncFnOnce
 }
 
 impl World {
-    async fn new(tune: fn(&mut Config)) -> World {
+    async fn new(place: Place, tune: fn(&mut Config)) -> World {
         let dir = TempDir::new().expect("a directory");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = TcpListener::bind((place.host.as_str(), 0)).await;
+        let listener = listener.expect("a port");
         let bot = listener.local_addr().expect("an address");
         let hub = bowsprit_hub::start(hub_config(dir.path(), &format!("http://{bot}")))
             .await
             .expect("a hub");
-        let config_file = write_config(dir.path(), &hub.url, &format!("{bot}"));
+        let config_file = write_config(dir.path(), &hub.url, &format!("{bot}"), &place.amend);
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut world = World {
             hub,
@@ -88,6 +120,7 @@ impl World {
             client,
             config_file,
             tune,
+            patience: place.patience,
         };
         for repo in ["tiny-service", "tiny-training"] {
             world.create(repo).await;
@@ -156,7 +189,7 @@ impl World {
         let mut quiet = 0;
         while quiet < 4 {
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < self.patience,
                 "the world does not become quiet: {}",
                 self.unrest().await
             );
@@ -188,7 +221,7 @@ impl World {
                 return found;
             }
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < self.patience,
                 "waited in vain for {what}: {}",
                 self.unrest().await
             );
@@ -514,7 +547,12 @@ fn record_file() -> Option<PathBuf> {
     Some(dir.join(format!("{story}.jsonl")))
 }
 
-fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
+fn write_config(
+    dir: &Path,
+    hub: &str,
+    bot: &str,
+    amend: &dyn Fn(String, &str) -> String,
+) -> PathBuf {
     std::fs::write(dir.join("app.pem"), &key().private_pem).expect("a file");
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
@@ -524,6 +562,6 @@ fn write_config(dir: &Path, hub: &str, bot: &str) -> PathBuf {
         dir.join("app.pem"),
         dir.join("secret"),
     );
-    std::fs::write(&file, text).expect("a file");
+    std::fs::write(&file, amend(text, bot)).expect("a file");
     file
 }

@@ -4,6 +4,7 @@
     clippy::too_many_lines,
     reason = "a story is told from its beginning to its end"
 )]
+mod agents;
 mod approval;
 mod comments;
 mod crash;

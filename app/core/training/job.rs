@@ -26,7 +26,7 @@ pub struct JobContext {
     pub namespace: String,
     /// The image that the steps run in, by digest.
     pub image: String,
-    /// An image with the static binary `/bowsprit-agent` and a `cp`, by digest.
+    /// An image with the static binary `/bowsprit-agent`, by digest.
     pub agent_image: String,
     /// A service account without rights.
     pub service_account: String,

@@ -63,6 +63,20 @@ fn registry_host() -> String {
     setting("KTB_REGISTRY_IN_PODS", "10.87.255.1:5000")
 }
 
+/// The base image, and an `[images]` for a bot whose builds are in this namespace; it belongs after `[cluster]`.
+pub(crate) async fn section(namespace: &str) -> (String, String) {
+    let registry = Client::new(Credentials::default(), vec![registry_host()]).unwrap();
+    let base = pinned(&registry, "library/python:3.11-slim", "images base").await;
+    let what = "images build bowsprit/builder images/builder";
+    let builder = pinned(&registry, "bowsprit/builder:latest", what).await;
+    let section = format!(
+        "build_namespace = \"{namespace}\"\n[images]\nregistry = \"{0}\"\nrepository_prefix = \"test/{namespace}\"\n\
+         builder_image = \"{builder}\"\ninsecure_registries = \"{0}\"\n",
+        registry_host()
+    );
+    (base.to_string(), section)
+}
+
 impl House {
     /// `None`, and a loud word, where there is no cluster.
     pub(super) async fn open(name: &str) -> Option<House> {

@@ -13,7 +13,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 const REST: Duration = Duration::from_millis(100);
 
 /// The bot as a process that is killed and started again.
-pub(super) struct Mortal {
+pub(crate) struct Mortal {
     config_file: PathBuf,
     log: PathBuf,
 }
@@ -31,7 +31,7 @@ impl Drop for Life {
 
 impl Mortal {
     /// On the state of the world, with the hub at another address.
-    pub(super) fn new(t: &World, hub: &str) -> Mortal {
+    pub(crate) fn new(t: &World, hub: &str) -> Mortal {
         let text = std::fs::read_to_string(&t.config_file).expect("a configuration");
         let (old, new) = (
             format!("api_url = \"{}\"", t.hub.url),
@@ -45,7 +45,7 @@ impl Mortal {
     }
 
     /// Kills the bot whenever `moment` comes, until the story has ended; says how often.
-    pub(super) async fn lives(
+    pub(crate) async fn lives(
         &self,
         story: impl Future<Output = ()>,
         mut moment: impl AsyncFnMut(),
@@ -86,7 +86,7 @@ impl Mortal {
 }
 
 /// Returns when the store's journal was written `count` times, and `then` a little later.
-pub(super) async fn writes_of_store(journal: &Path, count: u64, then: Duration) {
+pub(crate) async fn writes_of_store(journal: &Path, count: u64, then: Duration) {
     let look = || {
         let about = std::fs::metadata(journal).ok()?;
         Some((about.len(), about.modified().ok()?))
@@ -103,7 +103,7 @@ pub(super) async fn writes_of_store(journal: &Path, count: u64, then: Duration) 
 }
 
 /// Returns when the store's journal has not been written for a while: all but what is held has come to rest.
-pub(super) async fn rest_of_store(journal: &Path) {
+pub(crate) async fn rest_of_store(journal: &Path) {
     let rest = async {
         while tokio::time::timeout(REST, writes_of_store(journal, 1, Duration::ZERO))
             .await
@@ -115,10 +115,10 @@ pub(super) async fn rest_of_store(journal: &Path) {
 }
 
 /// Numbers that look like chance and are the same in every run. SplitMix64.
-pub(super) struct Chance(pub(super) u64);
+pub(crate) struct Chance(pub(super) u64);
 
 impl Chance {
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -20,6 +20,9 @@ pub use queue::{Queued, queued};
 /// How long an image may fail to be pulled before the stage does: registries come back. Units: milliseconds.
 const PULL_WAIT_MS: i64 = 10 * 60 * 1_000;
 
+/// So many causes at the end of a chain are told.
+const LAST_CAUSES: usize = 2;
+
 /// What is known of a stage in the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
@@ -56,8 +59,8 @@ pub fn phase(scene: &Scene) -> JobPhase {
     if let Some(failed) = ended::failed(scene) {
         return failed;
     }
-    if let Some(out_of_memory) = ended::out_of_memory(scene) {
-        return out_of_memory;
+    if let Some(hopeless) = ended::hopeless(scene) {
+        return hopeless;
     }
     if is_suspended(scene) {
         return JobPhase::Waiting(suspended(scene));
@@ -246,6 +249,13 @@ fn starting(scene: &Scene, pod: &Pod, node: &str) -> JobPhase {
     }
 }
 
+/// The end of a chain of causes, which tells most: runtimes put what they were doing before it, each time with the image's name.
+fn last_words(message: &str) -> String {
+    let causes: Vec<&str> = message.split(": ").collect();
+    let first = causes.len().saturating_sub(LAST_CAUSES);
+    causes[first..].join(": ")
+}
+
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
     let early = status.and_then(|status| status.init_container_statuses.as_ref());
@@ -285,7 +295,7 @@ fn held_up(
     let what = format!(
         "image `{}` cannot be pulled: {}",
         short(&container.image),
-        short(message)
+        short(&last_words(message))
     );
     let since = pod
         .status

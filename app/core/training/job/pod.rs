@@ -68,8 +68,8 @@ fn install(context: &JobContext) -> Container {
         name: "install".to_owned(),
         image: Some(context.agent_image.clone()),
         command: Some(words(&[
-            "cp",
             "/bowsprit-agent",
+            "install",
             "/opt/bowsprit/bowsprit-agent",
         ])),
         resources: Some(resources(CPU_MILLIS_MIN, MEMORY_BYTES_MIN, BIN_BYTES)),

@@ -38,13 +38,11 @@ pub(super) fn failed(scene: &Scene) -> Option<JobPhase> {
     ))
 }
 
-/// A pod that ran out of memory does so again: nobody has to wait for the next.
-pub(super) fn out_of_memory(scene: &Scene) -> Option<JobPhase> {
-    let pod = newest_ended(scene)?;
-    match cause(pod)? {
-        (FailureKind::OutOfMemory, why) => Some(JobPhase::Failed(FailureKind::OutOfMemory, why)),
-        _ => None,
-    }
+/// A pod that ran out of memory or of room does so again: nobody has to wait for the next.
+pub(super) fn hopeless(scene: &Scene) -> Option<JobPhase> {
+    let (kind, why) = cause(newest_ended(scene)?)?;
+    matches!(kind, FailureKind::OutOfMemory | FailureKind::DiskQuota)
+        .then_some(JobPhase::Failed(kind, why))
 }
 
 /// Why the last pod ended, as a clause; `None` where none has.

@@ -1,0 +1,354 @@
+//! The cluster of the stories: namespaces of their own, restricted, and a bot that may do what its Role says and no more.
+//!
+//! Read from the environment: `KUBECONFIG`, an administrator's; `BOWSPRIT_TEST_PYTHON_IMAGE` and
+//! `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest; `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach.
+
+use crate::harness::{Place, World, run_test_at};
+use crate::images;
+use crate::passage::Passage;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::time::Duration;
+
+/// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Who the bot is in the cluster.
+const BOT: &str = "bowsprit";
+
+/// The cluster of one story.
+pub(crate) struct Cluster {
+    client: kube::Client,
+    /// The namespace of trusted stages.
+    pub(crate) namespace: String,
+    /// That of the others.
+    pub(crate) untrusted: String,
+    /// What stands between the bot and the API server.
+    pub(crate) passage: Passage,
+    /// The directory of the bot's kubeconfig.
+    dir: tempfile::TempDir,
+}
+
+/// Plays a story on the cluster, or says loudly that it did not.
+pub(crate) async fn run_on_cluster(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    play(name, false, story).await;
+}
+
+/// The same with runtimes that become images.
+pub(crate) async fn run_with_images(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    play(name, true, story).await;
+}
+
+async fn play(name: &str, has_images: bool, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    if std::env::var_os("KUBECONFIG").is_none() {
+        // Past the capture of the test runner: this must be seen.
+        let mut loud = std::io::stderr();
+        let _ = writeln!(
+            loud,
+            "SKIPPED cluster story `{name}`: KUBECONFIG is not set; tests/cluster/run.sh runs it"
+        );
+        return;
+    }
+    let cluster = Cluster::new().await;
+    let kubeconfig = cluster.dir.path().join("kubeconfig");
+    let (namespace, untrusted) = (cluster.namespace.clone(), cluster.untrusted.clone());
+    let (python, agent) = (
+        wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
+        wanted("BOWSPRIT_TEST_AGENT_IMAGE"),
+    );
+    let (python, images) = match has_images {
+        true => {
+            let builds = format!("{namespace}-builds");
+            cluster.create_build_namespace(&builds).await;
+            images::section(&builds).await
+        }
+        false => (python, String::new()),
+    };
+    let amend = move |text: String, bot: &str| {
+        let text = text.replace(
+            "[runs]\nslots = 2\n",
+            "[runs]\nbackend = \"kubernetes\"\nslots = 60\n",
+        );
+        format!(
+            "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{images}"
+        )
+    };
+    let place = Place {
+        host: wanted("BOWSPRIT_TEST_HOST"),
+        amend: Box::new(amend),
+        patience: PATIENCE,
+    };
+    run_test_at(
+        place,
+        |_| {},
+        async |t| {
+            story(t, &cluster).await;
+            t.settle().await;
+            cluster.check(t).await;
+        },
+    )
+    .await;
+    cluster.remove().await;
+}
+
+fn wanted(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("set {name}: tests/cluster/place.rs says to what"))
+}
+
+fn object<K: DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).expect("an object of Kubernetes")
+}
+
+impl Cluster {
+    async fn new() -> Cluster {
+        let client = kube::Client::try_default().await.expect("a cluster");
+        let own = format!("{:x}", uuid::Uuid::new_v4().as_fields().0);
+        let mut cluster = Cluster {
+            namespace: format!("jobs-{own}"),
+            untrusted: format!("jobs-{own}-untrusted"),
+            passage: Passage::open().await,
+            dir: tempfile::tempdir().expect("a directory"),
+            client,
+        };
+        for name in [cluster.namespace.clone(), cluster.untrusted.clone()] {
+            cluster.create_namespace(&name).await;
+        }
+        cluster.introduce_bot().await;
+        cluster
+    }
+
+    async fn create_namespace(&self, name: &str) {
+        let mut labels = json!({});
+        for mode in ["enforce", "audit", "warn"] {
+            labels[format!("pod-security.kubernetes.io/{mode}")] = "restricted".into();
+        }
+        self.whole::<Namespace>()
+            .create(
+                &PostParams::default(),
+                &object(json!({"metadata": {"name": name, "labels": labels}})),
+            )
+            .await
+            .expect("a namespace");
+        let account =
+            json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
+        self.create::<ServiceAccount>(name, account).await;
+        // What reliability asks of the bot's Role, and nothing else.
+        let rules = json!([
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        ]);
+        self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
+            .await;
+        let binding = json!({
+            "metadata": {"name": BOT},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
+            "subjects": [{"kind": "ServiceAccount", "name": BOT, "namespace": self.namespace}],
+        });
+        self.create::<RoleBinding>(name, binding).await;
+    }
+
+    /// Rootless builds need user namespaces, so this one is not restricted; the bot may do there what builds need.
+    async fn create_build_namespace(&self, name: &str) {
+        let made = json!({"metadata": {"name": name,
+            "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+        self.whole::<Namespace>()
+            .create(&PostParams::default(), &object(made))
+            .await
+            .expect("a namespace");
+        let account = json!({"metadata": {"name": "bowsprit-stage"}});
+        self.create::<ServiceAccount>(name, account).await;
+        let rules = json!([
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        ]);
+        self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
+            .await;
+        let binding = json!({
+            "metadata": {"name": BOT},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
+            "subjects": [{"kind": "ServiceAccount", "name": BOT, "namespace": self.namespace}],
+        });
+        self.create::<RoleBinding>(name, binding).await;
+    }
+
+    /// The bot gets an account, and a kubeconfig that leads through the passage.
+    async fn introduce_bot(&mut self) {
+        let accounts: Api<ServiceAccount> = self.all(&self.namespace);
+        let account = json!({"metadata": {"name": BOT}});
+        self.create::<ServiceAccount>(&self.namespace, account)
+            .await;
+        let asked = TokenRequest {
+            metadata: ObjectMeta::default(),
+            spec: TokenRequestSpec {
+                audiences: Vec::new(),
+                expiration_seconds: Some(3_600),
+                bound_object_ref: None,
+            },
+            status: None,
+        };
+        let token = accounts
+            .create_token_request(BOT, &PostParams::default(), &asked)
+            .await
+            .expect("a token");
+        let token = token.status.expect("a token").token;
+        let whole = kube::config::Kubeconfig::read().expect("a kubeconfig");
+        let of = whole.clusters[0].cluster.as_ref().expect("a cluster");
+        let server = of.server.clone().expect("an address");
+        let ca = of
+            .certificate_authority_data
+            .clone()
+            .expect("a certificate in the kubeconfig");
+        let local = self.passage.lead_to(&server);
+        let host = url::Url::parse(&server).expect("an address");
+        let text = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "story",
+            "clusters": [{"name": "story", "cluster": {"server": local, "certificate-authority-data": ca,
+                "tls-server-name": host.host_str().expect("a host")}}],
+            "users": [{"name": "story", "user": {"token": token}}],
+            "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
+        });
+        std::fs::write(self.dir.path().join("kubeconfig"), text.to_string()).expect("a file");
+    }
+
+    fn whole<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// Objects of a kind in a namespace.
+    pub(crate) fn all<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Creates an object as the administrator.
+    pub(crate) async fn create<K>(&self, namespace: &str, value: Value)
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + serde::Serialize,
+    {
+        let created = self
+            .all::<K>(namespace)
+            .create(&PostParams::default(), &object(value))
+            .await;
+        created.expect("it is created");
+    }
+
+    /// The Jobs of trusted stages.
+    pub(crate) async fn jobs(&self) -> Vec<Job> {
+        let jobs: Api<Job> = self.all(&self.namespace);
+        jobs.list(&ListParams::default())
+            .await
+            .expect("a list")
+            .items
+    }
+
+    /// The same, once the cluster says of each how it ended: that may come after the bot knows.
+    pub(crate) async fn jobs_that_are_over(&self, t: &World) -> Vec<Job> {
+        t.until("the end of all Jobs", async |_| {
+            let jobs = self.jobs().await;
+            jobs.iter()
+                .all(bowsprit_core::training::job::phase::is_over)
+                .then_some(jobs)
+        })
+        .await
+    }
+
+    /// Their pods.
+    pub(crate) async fn pods(&self) -> Vec<Pod> {
+        let pods: Api<Pod> = self.all(&self.namespace);
+        pods.list(&ListParams::default())
+            .await
+            .expect("a list")
+            .items
+    }
+
+    /// The name of the pod of a stage that is at work.
+    pub(crate) async fn running_pod(&self) -> Option<String> {
+        let pods = self.pods().await;
+        let running = pods.into_iter().find(|pod| {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+        });
+        running.and_then(|pod| pod.metadata.name)
+    }
+
+    /// Marks every node as one that takes no new pods, or takes the mark away.
+    pub(crate) async fn cordon(&self, is_cordoned: bool) {
+        let nodes = self.whole::<k8s_openapi::api::core::v1::Node>();
+        for node in nodes.list(&ListParams::default()).await.expect("a list") {
+            let name = node.metadata.name.expect("a name");
+            let patch = json!({"spec": {"unschedulable": is_cordoned}});
+            nodes
+                .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+                .expect("it is patched");
+        }
+    }
+
+    /// Holds what must be so after every story: no stage had a second Job, and every Job that is over may go.
+    async fn check(&self, t: &World) {
+        let began = std::time::Instant::now();
+        loop {
+            let jobs = self.jobs().await;
+            let kept: Vec<_> = jobs
+                .iter()
+                .filter(|job| {
+                    let spec = job.spec.as_ref();
+                    spec.and_then(|spec| spec.ttl_seconds_after_finished)
+                        .is_none()
+                })
+                .filter_map(|job| job.metadata.name.clone())
+                .collect();
+            if kept.is_empty() {
+                break;
+            }
+            assert!(
+                began.elapsed() < t.patience,
+                "these are not let go: {kept:?}"
+            );
+            tokio::time::sleep(crate::harness::POLL).await;
+        }
+        let secrets: Api<Secret> = self.all(&self.namespace);
+        for secret in secrets.list(&ListParams::default()).await.expect("a list") {
+            let owners = secret.metadata.owner_references.unwrap_or_default();
+            assert!(owners.iter().any(|owner| owner.kind == "Job"), "{owners:?}");
+        }
+    }
+
+    async fn remove(self) {
+        for name in [&self.namespace, &self.untrusted] {
+            let removed = self
+                .whole::<Namespace>()
+                .delete(name, &DeleteParams::default())
+                .await;
+            removed.expect("it is removed");
+        }
+        let builds = format!("{}-builds", self.namespace);
+        // Only stories with images have one.
+        let _removed = self
+            .whole::<Namespace>()
+            .delete(&builds, &DeleteParams::default())
+            .await;
+    }
+}

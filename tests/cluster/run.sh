@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# The stories on a real Kubernetes: brings the bed up, makes the agent's image, runs `tests/cluster`, takes the bed down.
+#
+#   tests/cluster/run.sh [STORY]     all stories, or those whose names hold STORY
+#
+# With KUBECONFIG set, that cluster is used and left alone; then set what tests/cluster/place.rs names as well.
+# Without: root on Linux and the Debian packages below, which are installed. Binaries of Kubernetes, base images and
+# the like stay in KTB_DIR (default: $XDG_CACHE_HOME/ktb), so that a second run is fast.
+# A machine where the bed cannot run is told so; with CI=true that is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+packages=(containerd runc containernetworking-plugins buildah docker-registry catatonit mmdebstrap iptables conntrack
+    socat ethtool iproute2 openssl curl python3 musl-tools)
+target=x86_64-unknown-linux-musl
+
+cannot() {
+    printf 'NOT RUN: the stories on a cluster: %s\n' "$1" >&2
+    [ "${CI:-}" != true ] || exit 1
+    exit 0
+}
+
+install() {
+    local missing=()
+    for package in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    # Debian starts some of them; the bed brings its own, on the same port.
+    for service in containerd docker-registry; do
+        if command -v systemctl >/dev/null; then systemctl stop "$service" 2>/dev/null || true; fi
+    done
+}
+
+# The digest that the registry has of an image.
+digest() {
+    curl -fsSI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+        -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+        "http://$registry/v2/$1/manifests/$2" | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p'
+}
+
+# The agent alone: a static binary on nothing.
+agent_image() {
+    rustup target add "$target" >/dev/null
+    cargo build -q -p bowsprit-agent --bin bowsprit-agent --target "$target" --target-dir target/musl-agent
+    local dir
+    dir=$(mktemp -d)
+    cp "target/musl-agent/$target/debug/bowsprit-agent" "$dir/"
+    strip "$dir/bowsprit-agent"
+    printf 'FROM scratch\nCOPY bowsprit-agent /bowsprit-agent\nENTRYPOINT ["/bowsprit-agent"]\n' >"$dir/Dockerfile"
+    "$bed/images" build bowsprit/agent:test "$dir" >/dev/null
+    rm -r "$dir"
+}
+
+if [ -z "${KUBECONFIG:-}" ]; then
+    bed=tests/cluster/bed
+    [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] || cannot 'the bed needs root on Linux; set KUBECONFIG to use another cluster'
+    command -v apt-get >/dev/null || cannot 'the bed needs packages of Debian'
+    PATH=$PATH:/usr/local/go/bin
+    install
+    command -v go >/dev/null || cannot 'the bed needs Go 1.24 or newer, from https://go.dev/dl'
+    if [ "${KTB_KEEP:-}" != 1 ]; then trap '"$bed/down" --wipe' EXIT; fi
+    env=$("$bed/up")
+    eval "$env"
+    "$bed/images" base
+    # shellcheck source=bed/lib.sh
+    registry=$(. "$bed/lib.sh" && printf '%s' "$REGISTRY")
+    # shellcheck source=bed/lib.sh
+    BOWSPRIT_TEST_HOST=$(. "$bed/lib.sh" && printf '%s' "$KTB_HOST_IP")
+    agent_image
+    "$bed/images" build bowsprit/builder images/builder >/dev/null
+    python=$(digest library/python 3.11-slim)
+    agent=$(digest bowsprit/agent test)
+    export BOWSPRIT_TEST_HOST
+    export BOWSPRIT_TEST_PYTHON_IMAGE=$registry/library/python@$python
+    export BOWSPRIT_TEST_AGENT_IMAGE=$registry/bowsprit/agent@$agent
+fi
+# One after another: a story may close the node to all of them.
+cargo test --test cluster -- --test-threads=1 "$@"
