@@ -12,6 +12,7 @@ use crate::http;
 use crate::http::connections::{self, Limits};
 use crate::http::disk::{Disk, Keep};
 use crate::http::health::Readiness;
+use crate::images::Images;
 use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
@@ -113,6 +114,7 @@ async fn rooms(
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
         releases: Target::open(config, artifacts.clone(), program, cluster.as_ref())?,
+        images: images(config, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),
@@ -123,6 +125,18 @@ async fn rooms(
         store,
         bot,
     })
+}
+
+fn images(config: &Config, cluster: Option<&Cluster>) -> anyhow::Result<Option<Images>> {
+    match (&config.images, cluster) {
+        (Some(settings), Some(cluster)) => {
+            Images::open(config, settings, cluster.clone()).map(Some)
+        }
+        (Some(_), None) => anyhow::bail!(
+            "`images.registry` is for a cluster: set `runs.backend` or `releases.backend` to `kubernetes`, or leave `[images]` out"
+        ),
+        (None, _) => Ok(None),
+    }
 }
 
 /// The way to the cluster, where anything is to happen there.

@@ -3,7 +3,9 @@
 //! Strict: an unknown key is an error, and all problems are told at once, each with its key and line.
 //! Secrets are read from files here and wrapped, so that nothing prints them by accident.
 
+mod chatops;
 mod cluster;
+mod images;
 mod read;
 pub mod reference;
 mod secrets;
@@ -11,6 +13,7 @@ mod serving;
 
 use bowsprit_core::habits::Compatibility;
 pub use cluster::{Cluster, Toleration};
+pub use images::Images;
 use read::Reader;
 use secrecy::SecretString;
 pub use serving::Serving;
@@ -38,6 +41,8 @@ pub struct Config {
     pub releases: Releases,
     /// The Kubernetes that either may happen on.
     pub cluster: Cluster,
+    /// Images that are built and kept; `None` where no registry is configured.
+    pub images: Option<Images>,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
     /// Values of the secrets that steps may name.
@@ -239,10 +244,14 @@ fn config(reader: &mut Reader) -> Option<Config> {
         Some(url) => cluster::cluster(reader, url, is_used),
         None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
     };
+    let base = cluster
+        .as_ref()
+        .and_then(|cluster| cluster.base_image.as_deref());
+    let images = images::images(reader, base);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
     let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
-    let chatops = chatops(reader);
+    let chatops = chatops::chatops(reader);
     let limits = limits(reader);
     let open_reading = open_reading(reader, listen);
     Some(Config {
@@ -253,6 +262,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         runs: runs?,
         releases: releases?,
         cluster: cluster?,
+        images: images?,
         reconcile_every: every?,
         secrets,
         store_url: store_url?,
@@ -409,44 +419,6 @@ fn store_url(reader: &mut Reader, state_dir: &Path) -> Option<String> {
         return None;
     }
     Some(url)
-}
-
-fn chatops(reader: &mut Reader) -> Chatops {
-    let mut chatops = Chatops::default();
-    if let Some(text) = reader.text("chatops.compatibility") {
-        chatops.compatibility = compatibility(reader, "chatops.compatibility", &text);
-    }
-    for key in reader.keys_below("chatops.repositories.") {
-        let Some(text) = reader.text(&key) else {
-            continue;
-        };
-        let name = key.trim_start_matches("chatops.repositories.");
-        let value = compatibility(reader, &key, &text);
-        // An owner alone stands for all repositories of that owner.
-        let parsed = match name.contains('/') {
-            true => bowsprit_core::name::RepoName::parse(name).map(|name| name.to_string()),
-            false => bowsprit_core::name::Login::parse(name).map(|owner| owner.to_string()),
-        };
-        match parsed {
-            Ok(name) => {
-                let name = name.to_ascii_lowercase();
-                chatops.repositories.insert(name, value);
-            }
-            Err(error) => reader.complain(&key, error.to_string()),
-        }
-    }
-    chatops
-}
-
-fn compatibility(reader: &mut Reader, key: &str, text: &str) -> Compatibility {
-    match text {
-        "own" => Compatibility::Own,
-        "prow" => Compatibility::Prow,
-        other => {
-            reader.complain(key, format!("`{other}` is neither `own` nor `prow`"));
-            Compatibility::Own
-        }
-    }
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

@@ -106,10 +106,17 @@ pub(crate) fn born(pid: u32) -> Option<u64> {
     (state != "Z").then_some(start)
 }
 
-/// Errors: `Refused`, where the software is an image, which processes of this machine do not run in.
-pub(crate) fn refuse_image(runtime: Option<&RuntimeSpec>) -> Result<(), StartError> {
-    match runtime.and_then(RuntimeSpec::local_refusal) {
-        Some(reason) => Err(StartError::Refused(reason)),
+/// Errors: `Refused`, with what `why` says of the software; the snapshot is dropped then.
+pub(crate) fn refuse(
+    snapshot: &Source,
+    runtime: Option<&RuntimeSpec>,
+    why: fn(&RuntimeSpec) -> Option<String>,
+) -> Result<(), StartError> {
+    match runtime.and_then(why) {
+        Some(reason) => {
+            drop_snapshot(snapshot);
+            Err(StartError::Refused(reason))
+        }
         None => Ok(()),
     }
 }
@@ -225,6 +232,7 @@ pub(crate) mod tests {
                 },
             },
             cluster: config::Cluster::unused(),
+            images: None,
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),
             store_url: String::new(),

@@ -65,12 +65,13 @@ const ROOMS: [&str; 8] = [
 ];
 
 /// Who knows another room all the same, and why.
-const NEIGHBOURS: [(&str, &str, &str); 5] = [
+const NEIGHBOURS: [(&str, &str, &str); 6] = [
     (
         "images",
         "artifacts",
         "a service image is made of a model's files",
     ),
+    ("images", "cluster", "images are built by Jobs"),
     ("runs", "artifacts", "a stage's outputs become artifacts"),
     (
         "releases",

@@ -63,6 +63,15 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller.";
     "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
     "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
+    "images.registry" "none" "The project's registry, `host` or `host:port`: runtimes become images that are kept there. Without it steps run in `cluster.base_image`, and the agent installs what they need each time.";
+    "images.shared_registry" "none" "A registry that is read where the project's has nothing; it is never written.";
+    "images.repository_prefix" "bowsprit" "First parts of the path of every image: `<prefix>/trusted/…` and `<prefix>/untrusted/…`.";
+    "images.auth_file" "none" "The credential of registries, as `podman login --authfile` writes it. It must be able to read and write below the prefix.";
+    "images.untrusted_auth_file" "none" "The same for builds of untrusted heads; it should be able to write below `<prefix>/untrusted` alone.";
+    "images.builder_image" "none" "The image that builds, by digest, made from `helm/builder`. Needed with `images.registry`.";
+    "images.insecure_registries" "none" "Registries that speak plain HTTP, separated by commas.";
+    "images.platform" "linux/amd64" "What images run on.";
+    "images.build_settings" "none" "A ConfigMap in `cluster.build_namespace` with what builds need in this network and images must not keep: `pip.conf`, `ca-certificates.crt`, `registries.conf`, `sources.list`, `apt.conf`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
     "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";

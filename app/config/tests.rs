@@ -142,6 +142,51 @@ fn what_a_cluster_would_refuse_is_told_before() {
 }
 
 #[test]
+fn images_are_kept_where_a_registry_is_named() {
+    let dir = home();
+    assert_eq!(load(&dir, &good(&dir), &[]).unwrap().images, None);
+    let digest = "5".repeat(64);
+    let base = format!("[cluster]\nbase_image = \"r.example/python@sha256:{digest}\"\n");
+    let with = |lines: &str| format!("{}{base}[images]\n{lines}", good(&dir));
+    let builder = format!("builder_image = \"r.example/builder@sha256:{digest}\"\n");
+    let text = with(&format!(
+        "registry = \"10.0.0.1:5000\"\n{builder}insecure_registries = \"10.0.0.1:5000, other:80\"\n"
+    ));
+    let images = load(&dir, &text, &[]).unwrap().images.unwrap();
+    assert_eq!(images.insecure, ["10.0.0.1:5000", "other:80"]);
+    assert_eq!(images.prefix, "bowsprit");
+    assert_eq!(images.base.place.registry(), "r.example");
+    for (lines, told) in [
+        (
+            "registry = \"https://r.example\"\n".to_owned(),
+            "is not a registry",
+        ),
+        (
+            "registry = \"r.example\"\n".to_owned(),
+            "`images.builder_image`: is missing",
+        ),
+        (
+            format!("registry = \"r.example\"\nrepository_prefix = \"A b\"\n{builder}"),
+            "`images.repository_prefix`",
+        ),
+        (
+            format!("registry = \"r.example\"\nplatform = \"arm\"\n{builder}"),
+            "`images.platform`",
+        ),
+        (
+            "registry = \"r.example\"\nbuilder_image = \"r.example/b:1\"\n".to_owned(),
+            "write the digest",
+        ),
+    ] {
+        let problems = load(&dir, &with(&lines), &[]).unwrap_err();
+        assert!(
+            problems.len() == 1 && problems[0].contains(told),
+            "{told}: {problems:?}"
+        );
+    }
+}
+
+#[test]
 fn secrets_are_one_or_two() {
     let dir = home();
     let text = good(&dir);

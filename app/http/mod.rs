@@ -7,6 +7,7 @@ mod access;
 mod agent;
 mod answer;
 mod api;
+pub mod builds;
 pub mod connections;
 pub mod disk;
 pub mod health;
@@ -80,6 +81,7 @@ pub fn router(front: Front<'_>) -> Router {
         store: rooms.store.clone(),
         readiness,
     };
+    let images = rooms.images.clone();
     let agents = match rooms.runs.intake() {
         Some(intake) => agent::router(intake.clone()),
         None => Router::new(),
@@ -99,4 +101,5 @@ pub fn router(front: Front<'_>) -> Router {
         .merge(api::router(&desk))
         .merge(pages::router(&desk))
         .merge(shelf::router(&desk))
+        .merge(images.map(builds::router).unwrap_or_default())
 }

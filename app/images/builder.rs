@@ -1,5 +1,6 @@
 //! Builds in a cluster: a Job for each, found again by its name.
 
+use crate::cluster::{Cluster, Trouble, TroubleKind};
 use anyhow::Context as _;
 use bowsprit_core::image::build::{self, Build};
 use bowsprit_core::image::job::{self, AUTH_KEY, BuildContext, BuildOrder, TOKEN_KEY};
@@ -8,22 +9,16 @@ use bowsprit_core::training::job::MANAGED_BY;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{ListParams, PostParams};
 use std::collections::BTreeMap;
 
 /// Pods of one Job that are looked at.
 const PODS_MAX: u32 = 20;
-/// Status of the API for something that is there already.
-const CONFLICT: u16 = 409;
-/// Status of the API for something that is not there.
-const NOT_FOUND: u16 = 404;
 
 /// The namespace of builds.
 #[derive(Clone)]
 pub(super) struct Builder {
-    jobs: Api<Job>,
-    pods: Api<Pod>,
-    secrets: Api<Secret>,
+    cluster: Cluster,
     context: BuildContext,
 }
 
@@ -36,27 +31,21 @@ pub(super) struct Confided {
 }
 
 impl Builder {
-    pub(super) fn new(client: kube::Client, context: BuildContext) -> Builder {
-        let namespace = context.namespace.as_str();
-        Builder {
-            jobs: Api::namespaced(client.clone(), namespace),
-            pods: Api::namespaced(client.clone(), namespace),
-            secrets: Api::namespaced(client, namespace),
-            context,
-        }
+    pub(super) fn new(cluster: Cluster, context: BuildContext) -> Builder {
+        Builder { cluster, context }
     }
 
     /// How the build of this key stands; `None` where there is none.
     pub(super) async fn see(&self, key: &Digest) -> anyhow::Result<Option<Build>> {
-        let name = job::job_name(key);
-        let found = self.jobs.get_opt(&name).await;
-        let Some(job) = found.with_context(|| format!("cannot look at Job `{name}`"))? else {
+        let Some(job) = self.job(key).await? else {
             return Ok(None);
         };
+        let name = job::job_name(key);
         let chosen = ListParams::default()
             .labels(&format!("batch.kubernetes.io/job-name={name}"))
             .limit(PODS_MAX);
-        let pods = self.pods.list(&chosen).await;
+        let pods = self.cluster.all::<Pod>(self.namespace());
+        let pods = pods.list(&chosen).await.map_err(Trouble::of);
         let pods = pods.with_context(|| format!("cannot look at the pods of Job `{name}`"))?;
         Ok(Some(build::build(&job, &pods.items)))
     }
@@ -72,15 +61,12 @@ impl Builder {
             ..self.context.clone()
         };
         let job = job::job(order, &context);
-        let name = job::job_name(&order.key);
-        match self.jobs.create(&PostParams::default(), &job).await {
-            Ok(made) => {
-                self.confide(&order.key, &made, confided).await?;
-                Ok(true)
-            }
-            Err(error) if is_status(&error, CONFLICT) => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("cannot create Job `{name}`")),
+        let made = self.cluster.create(self.namespace(), &job).await;
+        let (made, is_ours) = made.context("cannot create the Job of a build")?;
+        if is_ours {
+            self.confide(&made, confided).await?;
         }
+        Ok(is_ours)
     }
 
     /// Gives a build that this bot began its Secret, should the bot have been ended before it could.
@@ -89,17 +75,29 @@ impl Builder {
         key: &Digest,
         confided: Confided,
     ) -> anyhow::Result<()> {
-        let name = job::job_name(key);
-        let found = self.jobs.get_opt(&name).await;
-        match found.with_context(|| format!("cannot look at Job `{name}`"))? {
-            Some(job) => self.confide(key, &job, confided).await,
+        match self.job(key).await? {
+            Some(job) => self.confide(&job, confided).await,
             None => Ok(()),
         }
     }
 
-    /// The pod waits until its Secret is there; the Secret goes with the Job.
-    async fn confide(&self, key: &Digest, job: &Job, confided: Confided) -> anyhow::Result<()> {
+    /// Takes a build away with all that it made, so that the next wish for it builds again.
+    pub(super) async fn remove(&self, key: &Digest) -> anyhow::Result<()> {
         let name = job::job_name(key);
+        let removed = self.cluster.remove::<Job>(self.namespace(), &name).await;
+        removed.with_context(|| format!("cannot remove Job `{name}`"))
+    }
+
+    async fn job(&self, key: &Digest) -> anyhow::Result<Option<Job>> {
+        let name = job::job_name(key);
+        let jobs = self.cluster.all::<Job>(self.namespace());
+        let found = jobs.get_opt(&name).await.map_err(Trouble::of);
+        found.with_context(|| format!("cannot look at Job `{name}`"))
+    }
+
+    /// The pod waits until its Secret is there; the Secret goes with the Job.
+    async fn confide(&self, job: &Job, confided: Confided) -> anyhow::Result<()> {
+        let name = job.metadata.name.clone().unwrap_or_default();
         let mut texts: BTreeMap<String, String> = [(TOKEN_KEY.to_owned(), confided.token)].into();
         texts.extend(confided.auth.map(|auth| (AUTH_KEY.to_owned(), auth)));
         let owner = OwnerReference {
@@ -120,25 +118,17 @@ impl Builder {
             string_data: Some(texts),
             ..Secret::default()
         };
-        match self.secrets.create(&PostParams::default(), &secret).await {
+        // Created and never read: one that is there already is as good, and reading Secrets is no right of ours.
+        let how = PostParams::default();
+        let secrets = self.cluster.all::<Secret>(self.namespace());
+        match secrets.create(&how, &secret).await.map_err(Trouble::of) {
             Ok(_) => Ok(()),
-            Err(error) if is_status(&error, CONFLICT) => Ok(()),
-            // The error of the API does not show the Secret.
-            Err(error) => Err(error).with_context(|| format!("cannot create Secret `{name}`")),
+            Err(trouble) if trouble.kind == TroubleKind::Exists => Ok(()),
+            Err(trouble) => Err(trouble).with_context(|| format!("cannot create Secret `{name}`")),
         }
     }
 
-    /// Takes a build away with all that it made, so that the next wish for it builds again.
-    pub(super) async fn remove(&self, key: &Digest) -> anyhow::Result<()> {
-        let name = job::job_name(key);
-        match self.jobs.delete(&name, &DeleteParams::background()).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_status(&error, NOT_FOUND) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("cannot remove Job `{name}`")),
-        }
+    fn namespace(&self) -> &str {
+        &self.context.namespace
     }
-}
-
-fn is_status(error: &kube::Error, code: u16) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == code)
 }

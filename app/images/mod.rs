@@ -14,11 +14,13 @@ pub mod registry;
 mod tests;
 
 use crate::artifacts::Artifacts;
+use crate::cluster::{Cluster, Trouble};
+use crate::config::{self, Config};
 use crate::hands::StartError;
 use anyhow::Context as _;
 use bowsprit_core::image::build::Build;
 use bowsprit_core::image::job::{BuildContext, BuildOrder};
-use bowsprit_core::image::recipe::{Kind, Platform, Recipe, trust_name};
+use bowsprit_core::image::recipe::Recipe;
 use bowsprit_core::image::reference::{Pinned, Place, Tagged};
 use bowsprit_core::name::Digest;
 use bowsprit_core::training::spec::{RuntimeSpec, Source, Trust};
@@ -34,30 +36,6 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the room is told.
-pub struct Settings {
-    /// Where contexts lie while they are fetched.
-    pub state_dir: PathBuf,
-    /// Where builds run, and with what.
-    pub build: BuildContext,
-    /// How pods reach the bot, without a slash at the end.
-    pub bot_url: String,
-    /// The project's registry.
-    pub registry: String,
-    /// A registry that is read where the project's has nothing.
-    pub shared_registry: Option<String>,
-    /// First parts of the path of every image.
-    pub prefix: String,
-    /// Who we are at registries.
-    pub credentials: Credentials,
-    /// Who builds of untrusted heads are at registries; it should be able to write under `untrusted/` alone.
-    pub untrusted_credentials: Credentials,
-    /// What a Python runtime begins with.
-    pub base: Pinned,
-    /// What images run on.
-    pub platform: Platform,
-}
-
 /// The room; clones share it.
 #[derive(Clone)]
 pub struct Images {
@@ -65,7 +43,11 @@ pub struct Images {
 }
 
 struct Shop {
-    settings: Settings,
+    settings: config::Images,
+    /// How pods reach the bot, without a slash at the end.
+    bot_url: String,
+    credentials: Credentials,
+    untrusted_credentials: Credentials,
     planner: Planner,
     builder: Builder,
     registry: Client,
@@ -136,23 +118,45 @@ impl Ensured {
 }
 
 impl Images {
-    /// Opens the room. Errors: the state directory cannot be written, the system's certificates cannot be read.
-    pub fn open(settings: Settings, client: kube::Client) -> anyhow::Result<Images> {
+    /// Opens the room. Errors: a credential file or the state directory cannot be used.
+    pub fn open(
+        config: &Config,
+        settings: &config::Images,
+        cluster: Cluster,
+    ) -> anyhow::Result<Images> {
+        let of = |path: &Option<PathBuf>| match path {
+            Some(path) => Credentials::read(path),
+            None => Ok(Credentials::default()),
+        };
+        let credentials = of(&settings.auth_file).context("cannot use `images.auth_file`")?;
+        let untrusted_credentials =
+            of(&settings.untrusted_auth_file).context("cannot use `images.untrusted_auth_file`")?;
+        let build = BuildContext {
+            namespace: config.cluster.build_namespace.clone(),
+            builder: settings.builder.clone(),
+            service_account: config.cluster.service_account.clone(),
+            pull_secrets: config.cluster.pull_secrets.clone(),
+            has_auth: false,
+            insecure: settings.insecure.clone(),
+            settings: settings.build_settings.clone(),
+            sandbox_class: config.cluster.sandbox_class.clone(),
+        };
+        let shop = Shop {
+            planner: Planner {
+                base: settings.base.clone(),
+                platform: settings.platform.clone(),
+            },
+            builder: Builder::new(cluster, build),
+            registry: Client::new(credentials.clone(), settings.insecure.clone())?,
+            desk: Desk::open(&config.state_dir)?,
+            confided: Mutex::default(),
+            bot_url: config.cluster.bot_url.clone(),
+            credentials,
+            untrusted_credentials,
+            settings: settings.clone(),
+        };
         Ok(Images {
-            shop: Arc::new(Shop {
-                planner: Planner {
-                    base: settings.base.clone(),
-                    platform: settings.platform.clone(),
-                },
-                builder: Builder::new(client, settings.build.clone()),
-                registry: Client::new(
-                    settings.credentials.clone(),
-                    settings.build.insecure.clone(),
-                )?,
-                desk: Desk::open(&settings.state_dir)?,
-                confided: Mutex::default(),
-                settings,
-            }),
+            shop: Arc::new(shop),
         })
     }
 
@@ -223,12 +227,9 @@ impl Images {
 impl Shop {
     /// Where images of this kind and trust are kept in the project's registry.
     fn place(&self, recipe: &Recipe, trust: Trust) -> anyhow::Result<Place> {
-        place(
-            &self.settings.registry,
-            &self.settings.prefix,
-            recipe.kind(),
-            trust,
-        )
+        let settings = &self.settings;
+        let place = Place::of_ours(&settings.registry, &settings.prefix, recipe.kind(), trust);
+        Ok(place?)
     }
 
     /// The trusted image first, for everybody; then an untrusted head's own; then the shared registry's trusted one.
@@ -247,7 +248,7 @@ impl Shop {
         let Some(shared) = &self.settings.shared_registry else {
             return Ok(None);
         };
-        let shared = place(shared, &self.settings.prefix, recipe.kind(), Trust::Trusted)?;
+        let shared = Place::of_ours(shared, &self.settings.prefix, recipe.kind(), Trust::Trusted)?;
         match self.registry.find(&shared.tagged(&trusted)).await {
             Ok(found) => Ok(found.map(|image| Ensured::Ready {
                 image,
@@ -277,17 +278,27 @@ impl Shop {
             kind: wanted.recipe.kind(),
             trust,
             context: Source {
-                uri: format!("{}/builds/{}/context", self.settings.bot_url, key.hex()),
+                uri: format!("{}/builds/{}/context", self.bot_url, key.hex()),
                 sha256: context.sha256,
             },
             base: wanted.recipe.base().cloned(),
             target: self.place(&wanted.recipe, trust)?.tagged(key),
         };
-        if self.builder.begin(&order, confided).await? {
-            self.set_confided(key);
-            tracing::info!(image.key = %key, "image `{}` is being built", order.target);
-        } else {
-            self.desk.remove(key)?;
+        match self.builder.begin(&order, confided).await {
+            Ok(true) => {
+                self.set_confided(key);
+                tracing::info!(image.key = %key, "image `{}` is being built", order.target);
+            }
+            Ok(false) => self.desk.remove(key)?,
+            Err(error) => {
+                self.desk.remove(key)?;
+                return match error.downcast_ref::<Trouble>() {
+                    Some(trouble) if !trouble.is_passing() => Ok(Ensured::Failed {
+                        reason: format!("the cluster does not take the build: {trouble}"),
+                    }),
+                    Some(_) | None => Err(error),
+                };
+            }
         }
         Ok(Ensured::Building { waiting: None })
     }
@@ -306,8 +317,8 @@ impl Shop {
 
     fn confided(&self, key: &Digest, trust: Trust) -> anyhow::Result<Confided> {
         let credentials = match trust {
-            Trust::Trusted => &self.settings.credentials,
-            Trust::Untrusted => &self.settings.untrusted_credentials,
+            Trust::Trusted => &self.credentials,
+            Trust::Untrusted => &self.untrusted_credentials,
         };
         Ok(Confided {
             token: self.desk.new_token(key)?,
@@ -328,10 +339,4 @@ impl Shop {
         self.known().remove(key);
         self.desk.remove(key)
     }
-}
-
-/// `<registry>/<prefix>/<trusted|untrusted>/<kind>`.
-fn place(registry: &str, prefix: &str, kind: Kind, trust: Trust) -> anyhow::Result<Place> {
-    let path = format!("{prefix}/{}/{}", trust_name(trust), kind.word());
-    Ok(Place::new(registry, &path)?)
 }

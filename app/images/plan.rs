@@ -89,7 +89,7 @@ impl Planner {
         match runtime {
             None => Ok(Software::Base),
             Some(RuntimeSpec::Conda { .. }) => Ok(Software::ByAgent),
-            Some(RuntimeSpec::Image { image }) => Ok(Software::Given(image.clone())),
+            Some(RuntimeSpec::Image { image, .. }) => Ok(Software::Given(image.clone())),
             Some(RuntimeSpec::Python {
                 minimum,
                 requirements,

@@ -1,6 +1,7 @@
 //! What a contract comes to, and where images are kept.
 
 use super::*;
+use bowsprit_core::image::recipe::Platform;
 use bowsprit_core::name::RepoPath;
 use std::path::Path;
 
@@ -66,6 +67,7 @@ fn a_python_runtime_begins_with_the_configured_image() {
     let given = plan(
         &RuntimeSpec::Image {
             image: image.clone(),
+            origin: None,
         },
         Trust::Untrusted,
     );
@@ -115,23 +117,6 @@ fn a_dockerfile_brings_its_text_and_all_files() {
     assert_eq!(wanted.parts.first.as_deref(), Some("FROM x\n"));
     assert_eq!(wanted.parts.code, Some(PathBuf::from(&snapshot.uri)));
     assert_eq!(wanted.recipe.base(), None);
-}
-
-#[test]
-fn untrusted_images_are_kept_apart() {
-    let at = |kind, trust| {
-        place("registry.example", "bowsprit", kind, trust)
-            .unwrap()
-            .to_string()
-    };
-    assert_eq!(
-        at(Kind::Runtime, Trust::Trusted),
-        "registry.example/bowsprit/trusted/runtime"
-    );
-    assert_eq!(
-        at(Kind::Service, Trust::Untrusted),
-        "registry.example/bowsprit/untrusted/service"
-    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServerSpec};
-use bowsprit_core::training::spec::Source;
+use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -71,8 +71,7 @@ impl Local {
         plan: &DeployPlan,
         snapshot: Source,
     ) -> Result<(), StartError> {
-        hands::refuse_image(plan.runtime.as_ref())
-            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
+        hands::refuse(&snapshot, plan.runtime.as_ref(), RuntimeSpec::local_refusal)?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
         let cache_dir = self.shop.cache_dir.clone();
         let server = order::server(plan, (snapshot.clone(), models), cache_dir)?;

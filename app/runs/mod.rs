@@ -22,7 +22,7 @@ use crate::hands::{self, Hands, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::StagePlan;
 use bowsprit_core::subject::ask::StageView;
-use bowsprit_core::training::spec::Source;
+use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use kubernetes::Jobs;
 pub use kubernetes::{Guest, Intake, Turned};
 use processes::Processes;
@@ -66,15 +66,30 @@ impl Backend {
 
     /// Takes a stage; one that is known already is left as it is. The snapshot's file is taken over.
     ///
-    /// Errors: `Refused` when a model's bytes are missing or the id is no name; `Retry` when it may work later.
+    /// Errors: `Refused` when a model's bytes are missing, the id is no name, or the software is an image that this backend cannot have;
+    /// `Retry` when it may work later.
     pub async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
         match self {
             Backend::Local(shop) => {
-                hands::refuse_image(plan.runtime.as_ref())
-                    .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
+                hands::refuse(&snapshot, plan.runtime.as_ref(), RuntimeSpec::local_refusal)?;
                 shop.start(plan, snapshot).await
             }
-            Backend::Kubernetes(jobs) => jobs.start(plan, snapshot).await,
+            Backend::Kubernetes(jobs) => {
+                hands::refuse(
+                    &snapshot,
+                    plan.runtime.as_ref(),
+                    RuntimeSpec::unbuilt_refusal,
+                )?;
+                jobs.start(plan, snapshot).await
+            }
+        }
+    }
+
+    /// Whether stages run in images.
+    pub fn takes_images(&self) -> bool {
+        match self {
+            Backend::Local(_) => false,
+            Backend::Kubernetes(_) => true,
         }
     }
 

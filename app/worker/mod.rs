@@ -8,6 +8,7 @@ mod git_answer;
 mod inbox;
 mod looking;
 mod outbox;
+mod software;
 mod steps;
 mod tick;
 mod watch;
@@ -17,6 +18,7 @@ use crate::git::mirror::Mirrors;
 use crate::github::client::GitHub;
 use crate::github::error::ApiError;
 use crate::github::place::Place;
+use crate::images::Images;
 use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
@@ -43,6 +45,8 @@ pub struct Rooms {
     pub runs: Backend,
     /// Serving.
     pub releases: Target,
+    /// Images, where a registry is configured.
+    pub images: Option<Images>,
     /// Texts.
     pub texts: Texts,
     /// Where snapshots lie until a stage or release has taken them.
@@ -100,6 +104,9 @@ enum Trouble {
     /// GitHub said something else than an answer.
     #[error("GitHub: {0}")]
     Api(#[from] ApiError),
+    /// Something is being made first, which is nobody's failure: what.
+    #[error("{0}")]
+    Waiting(String),
     /// Anything else.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -107,6 +114,8 @@ enum Trouble {
 
 /// Least wait after a passing trouble. Units: milliseconds.
 const RETRY_MS: i64 = 1_000;
+/// What is being made is looked at again after this. Units: milliseconds.
+const WAITING_MS: i64 = 2_000;
 
 impl Trouble {
     /// When to try again, if GitHub said so or the fault passes. Units: milliseconds from now.
@@ -117,6 +126,7 @@ impl Trouble {
                 after_ms: Some(after),
                 ..
             }) => (*after).max(RETRY_MS),
+            Trouble::Waiting(_) => WAITING_MS,
             Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Other(_) => own,
         }
     }

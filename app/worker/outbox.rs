@@ -1,5 +1,6 @@
 //! Effects: tried by priority, looked for before they are repeated, their outcome noted.
 
+use super::software::{self, Resolved};
 use super::{Rooms, Trouble, now_ms, wait};
 use crate::github::apply;
 use crate::github::error::ApiError;
@@ -93,9 +94,16 @@ async fn failed(rooms: &Rooms, claim: &EffectClaim, trouble: Trouble) -> anyhow:
             .finish_effect(claim, EffectState::Refused, result)
             .await;
     }
-    // Waiting for the write budget is nobody's failure; it does not count as a try.
-    let counts = !matches!(&trouble, Trouble::Api(ApiError::Retry { .. }));
+    // Waiting for the write budget, or for an image, is nobody's failure; it does not count as a try.
+    let counts = !matches!(
+        &trouble,
+        Trouble::Api(ApiError::Retry { .. }) | Trouble::Waiting(_)
+    );
     let at_ms = now_ms() + trouble.retry_after_ms(claim.attempts);
+    if let Trouble::Waiting(_) = &trouble {
+        tracing::debug!(effect.key = %claim.key, "effect `{}` waits: {words}", claim.key);
+        return rooms.store.retry_effect(claim, &words, at_ms, counts).await;
+    }
     tracing::warn!(effect.key = %claim.key, "effect `{}` will be tried again: {words}", claim.key);
     rooms.store.retry_effect(claim, &words, at_ms, counts).await
 }
@@ -152,7 +160,19 @@ async fn at_github(
 
 async fn start_stage(rooms: &Rooms, plan: &StagePlan) -> Result<EffectResult, Trouble> {
     let snapshot = snapshot(rooms, &plan.repo, &plan.sha, &plan.leave_out, &plan.stage).await?;
-    Ok(started(rooms.runs.start(plan, snapshot).await)?)
+    match software::resolve(rooms, plan, &snapshot).await? {
+        Resolved::Ready(runtime) => {
+            let plan = StagePlan {
+                runtime,
+                ..plan.clone()
+            };
+            Ok(started(rooms.runs.start(&plan, snapshot).await)?)
+        }
+        Resolved::Refused(reason) => {
+            crate::hands::drop_snapshot(&snapshot);
+            Ok(EffectResult::Refused { reason })
+        }
+    }
 }
 
 async fn deploy(rooms: &Rooms, plan: &DeployPlan) -> Result<EffectResult, Trouble> {

@@ -12,6 +12,7 @@ mod disruption;
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
 mod harness;
+mod images;
 mod passage;
 mod place;
 mod queue;

@@ -4,6 +4,7 @@
 //! `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest; `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach.
 
 use crate::harness::{Place, World, run_test_at};
+use crate::images;
 use crate::passage::Passage;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
@@ -35,13 +36,26 @@ pub(crate) struct Cluster {
 
 /// Plays a story on the cluster, or says loudly that it did not.
 pub(crate) async fn run_on_cluster(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
-    run_on_cluster_with(name, "", story).await;
+    play(name, ("", false), story).await;
 }
 
-/// As [`run_on_cluster`], with more lines in `[cluster]` of the configuration.
+/// The same with more lines in `[cluster]` of the configuration.
 pub(crate) async fn run_on_cluster_with(
     name: &str,
     more: &'static str,
+    story: impl AsyncFnOnce(&mut World, &Cluster),
+) {
+    play(name, (more, false), story).await;
+}
+
+/// The same with runtimes that become images.
+pub(crate) async fn run_with_images(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    play(name, ("", true), story).await;
+}
+
+async fn play(
+    name: &str,
+    (more, has_images): (&'static str, bool),
     story: impl AsyncFnOnce(&mut World, &Cluster),
 ) {
     if std::env::var_os("KUBECONFIG").is_none() {
@@ -60,6 +74,14 @@ pub(crate) async fn run_on_cluster_with(
         wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
         wanted("BOWSPRIT_TEST_AGENT_IMAGE"),
     );
+    let (python, images) = match has_images {
+        true => {
+            let builds = format!("{namespace}-builds");
+            cluster.create_build_namespace(&builds).await;
+            images::section(&builds).await
+        }
+        false => (python, String::new()),
+    };
     let amend = move |text: String, bot: &str| {
         let text = text.replace(
             "[runs]\nslots = 2\n",
@@ -67,7 +89,7 @@ pub(crate) async fn run_on_cluster_with(
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{images}"
         )
     };
     let place = Place {
@@ -137,6 +159,31 @@ impl Cluster {
             {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
             {"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["list"]},
+        ]);
+        self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
+            .await;
+        let binding = json!({
+            "metadata": {"name": BOT},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
+            "subjects": [{"kind": "ServiceAccount", "name": BOT, "namespace": self.namespace}],
+        });
+        self.create::<RoleBinding>(name, binding).await;
+    }
+
+    /// Rootless builds need user namespaces, so this one is not restricted; the bot may do there what builds need.
+    async fn create_build_namespace(&self, name: &str) {
+        let made = json!({"metadata": {"name": name,
+            "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+        self.whole::<Namespace>()
+            .create(&PostParams::default(), &object(made))
+            .await
+            .expect("a namespace");
+        let account = json!({"metadata": {"name": "bowsprit-stage"}});
+        self.create::<ServiceAccount>(name, account).await;
+        let rules = json!([
+            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         ]);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
@@ -316,5 +363,11 @@ impl Cluster {
                 .await;
             removed.expect("it is removed");
         }
+        let builds = format!("{}-builds", self.namespace);
+        // Only stories with images have one.
+        let _removed = self
+            .whole::<Namespace>()
+            .delete(&builds, &DeleteParams::default())
+            .await;
     }
 }

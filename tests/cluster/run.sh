@@ -70,6 +70,7 @@ if [ -z "${KUBECONFIG:-}" ]; then
     # shellcheck source=bed/lib.sh
     BOWSPRIT_TEST_HOST=$(. "$bed/lib.sh" && printf '%s' "$KTB_HOST_IP")
     agent_image
+    "$bed/images" build bowsprit/builder helm/builder >/dev/null
     python=$(digest library/python 3.11-slim)
     agent=$(digest bowsprit/agent test)
     export BOWSPRIT_TEST_HOST

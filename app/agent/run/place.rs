@@ -196,6 +196,7 @@ impl Place {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .chain(threads)
+            .chain(prepared.map_or_else(BTreeMap::new, |prepared| prepared.env.clone()))
             .collect()
     }
 }

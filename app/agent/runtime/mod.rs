@@ -5,12 +5,14 @@
 //! run reads trusted ones and never writes them.
 
 mod conda;
+mod image;
 mod install;
 mod python;
 
 use bowsprit_core::name::{Digest, RepoPath};
 use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind, RuntimeSpec, Trust};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,6 +22,8 @@ use std::time::{Duration, SystemTime};
 pub struct Prepared {
     /// To stand first in `PATH`.
     pub bin_dir: Option<PathBuf>,
+    /// Variables that say where its software is, over those that every step has.
+    pub env: BTreeMap<String, String>,
     /// What a confined step must be able to read of it.
     pub readable: Vec<PathBuf>,
     /// What it is made of, by which it is cached.
@@ -64,7 +68,12 @@ pub async fn prepare(
             let wanted = conda::read(&read(snapshot_dir, file)?, file)?;
             (wanted.python, Some(lock(file, wanted.requirements, trust)?))
         }
-        RuntimeSpec::Image { .. } | RuntimeSpec::Dockerfile { .. } | RuntimeSpec::Base { .. } => {
+        RuntimeSpec::Image { image, origin } => {
+            let origin = origin.as_deref().unwrap_or("named by the contract");
+            log(&format!("image {image}: {origin}"));
+            return Ok(image::here(image));
+        }
+        RuntimeSpec::Dockerfile { .. } | RuntimeSpec::Base { .. } => {
             let refusal = runtime.local_refusal().unwrap_or_default();
             return Err(failure(FailureKind::Agent, refusal));
         }
@@ -205,6 +214,7 @@ fn prepared(parts: &Parts, venv: PathBuf, hash: Digest, cached: bool) -> Prepare
     }
     Prepared {
         bin_dir: Some(venv.join("bin")),
+        env: BTreeMap::new(),
         readable,
         hash,
         cached,

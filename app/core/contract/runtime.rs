@@ -59,7 +59,10 @@ pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<Ru
         "dockerfile" => path(problems).map(|file| RuntimeSpec::Dockerfile { file }),
         "image" => {
             let image = checked(node, "`image`", Pinned::parse, problems);
-            image.map(|image| RuntimeSpec::Image { image })
+            image.map(|image| RuntimeSpec::Image {
+                image,
+                origin: None,
+            })
         }
         _ => base(node, problems),
     }

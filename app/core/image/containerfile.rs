@@ -30,8 +30,8 @@ pub const MADE: &str = "localhost/made";
 
 /// The user and group of every process in the image.
 const USER: &str = "10001:10001";
-/// The virtual environment of a runtime image.
-const VENV: &str = "/opt/bowsprit/venv";
+/// The virtual environment of a runtime image; `/opt/bowsprit` is where the agent is brought.
+const VENV: &str = "/opt/bowsprit-runtime/venv";
 /// Where the code of a service lies in its image.
 const CODE: &str = "/srv/code";
 /// Where the models of a service lie in its image.
@@ -92,7 +92,10 @@ fn runtime(image: &RuntimeImage, key: &Digest) -> String {
         }
         venv.push(VENV);
         text.words("RUN", &venv);
-        text.words("COPY", &[LOCK_FILE, "/opt/bowsprit/requirements.lock"]);
+        text.words(
+            "COPY",
+            &[LOCK_FILE, "/opt/bowsprit-runtime/requirements.lock"],
+        );
         text.words("RUN", &installation(lock));
         text.line(&format!("ENV VIRTUAL_ENV={VENV} PATH={VENV}/bin:$PATH"));
     }
@@ -182,7 +185,7 @@ fn installation(lock: &str) -> Vec<String> {
         words.push("--require-hashes".to_owned());
     }
     words.push("-r".to_owned());
-    words.push("/opt/bowsprit/requirements.lock".to_owned());
+    words.push("/opt/bowsprit-runtime/requirements.lock".to_owned());
     words
 }
 

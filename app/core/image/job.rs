@@ -10,7 +10,7 @@
 mod tests;
 
 use super::recipe::{Kind, trust_name};
-use super::reference::{Pinned, Reference, Tagged};
+use super::reference::{Pinned, Tagged};
 use crate::name::Digest;
 use crate::training::job::{MANAGED_BY, TRUST_LABEL};
 use crate::training::spec::{Source, Trust};
@@ -20,8 +20,8 @@ use k8s_openapi::api::batch::v1::{
 };
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, KeyToPath,
-    PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -50,9 +50,11 @@ pub struct BuildContext {
     /// The namespace of builds; it must let `build` have user namespaces.
     pub namespace: String,
     /// An image with buildah, skopeo, curl and tar.
-    pub builder: Reference,
+    pub builder: Pinned,
     /// A service account without rights.
     pub service_account: String,
+    /// Secrets by which nodes pull the builder's image.
+    pub pull_secrets: Vec<String>,
     /// Whether the registry is given a credential, in the Secret named like the Job.
     pub has_auth: bool,
     /// Registries that speak plain HTTP.
@@ -216,6 +218,7 @@ fn pod(order: &BuildOrder, context: &BuildContext, name: &str) -> PodSpec {
         service_account_name: Some(context.service_account.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
+        image_pull_secrets: Some(pull_secrets(context)),
         runtime_class_name: sandbox,
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
@@ -230,6 +233,11 @@ fn pod(order: &BuildOrder, context: &BuildContext, name: &str) -> PodSpec {
         volumes: Some(volumes(context, name)),
         ..PodSpec::default()
     }
+}
+
+fn pull_secrets(context: &BuildContext) -> Vec<LocalObjectReference> {
+    let names = context.pull_secrets.iter().cloned();
+    names.map(|name| LocalObjectReference { name }).collect()
 }
 
 fn fetch(order: &BuildOrder, context: &BuildContext) -> Container {
@@ -275,6 +283,8 @@ fn build(order: &BuildOrder, context: &BuildContext) -> Container {
         mount("storage", "/work/storage", false),
         mount("out", "/work/out", false),
         mount("build-tmp", "/tmp", false),
+        // Archives pass through here, whatever TMPDIR says.
+        mount("build-tmp", "/var/tmp", false),
     ];
     mounts.extend(settings_mount(context));
     Container {
@@ -308,7 +318,6 @@ fn push(order: &BuildOrder, context: &BuildContext) -> Container {
             variable("TARGET_TLS", tls),
             variable("AUTH", &auth(context, "--dest-authfile")),
             variable("HOME", "/tmp"),
-            variable("TMPDIR", "/tmp"),
         ]),
         volume_mounts: Some(with_credential(
             vec![mount("out", "/work/out", true), mount("tmp", "/tmp", false)],

@@ -3,7 +3,9 @@
 //! Shorter names, which every tool completes in its own way, are refused: what is pulled is what was written.
 //! Source: distribution/reference, grammar of the package comment, v0.6; OCI Distribution 1.1, "Pulling manifests".
 
+use super::recipe::{Kind, trust_name};
 use crate::name::Digest;
+use crate::training::spec::Trust;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -79,6 +81,17 @@ impl Place {
             registry: registry.to_owned(),
             path: path.to_owned(),
         })
+    }
+
+    /// Where images of ours are kept: `<registry>/<prefix>/<trusted or untrusted>/<kind>`. Errors: as [`Place::new`].
+    pub fn of_ours(
+        registry: &str,
+        prefix: &str,
+        kind: Kind,
+        trust: Trust,
+    ) -> Result<Place, ReferenceError> {
+        let path = format!("{prefix}/{}/{}", trust_name(trust), kind.word());
+        Place::new(registry, &path)
     }
 
     /// `host` or `host:port`.
@@ -289,6 +302,19 @@ mod tests {
         assert_eq!(
             Pinned::parse(&both).unwrap().to_string(),
             both.replace(":3.11", "")
+        );
+    }
+
+    #[test]
+    fn untrusted_images_are_kept_apart() {
+        let at = |kind, trust| Place::of_ours("r.example", "bowsprit", kind, trust).unwrap();
+        assert_eq!(
+            at(Kind::Runtime, Trust::Trusted).to_string(),
+            "r.example/bowsprit/trusted/runtime"
+        );
+        assert_eq!(
+            at(Kind::Service, Trust::Untrusted).to_string(),
+            "r.example/bowsprit/untrusted/service"
         );
     }
 

@@ -99,10 +99,13 @@ pub enum RuntimeSpec {
         /// Path of the file in the snapshot.
         file: RepoPath,
     },
-    /// An image that has everything.
+    /// An image that has everything. In an order to an agent: the one that the agent runs in.
     Image {
         /// By its digest.
         image: Pinned,
+        /// How it came to be there, for the log of a stage; a contract does not say.
+        #[serde(default)]
+        origin: Option<String>,
     },
     /// The image that a Dockerfile of the repository makes.
     Dockerfile {
@@ -125,15 +128,28 @@ pub enum RuntimeSpec {
 impl RuntimeSpec {
     /// Why processes of this machine cannot have this software, with what would work; `None` where they can.
     pub fn local_refusal(&self) -> Option<String> {
-        let key = match self {
-            RuntimeSpec::Python { .. } | RuntimeSpec::Conda { .. } => return None,
-            RuntimeSpec::Image { .. } => "image",
-            RuntimeSpec::Dockerfile { .. } => "dockerfile",
-            RuntimeSpec::Base { .. } => "base",
-        };
+        let key = self.image_key()?;
         Some(format!(
             "the contract's `runtime.{key}` is an image, and processes of this machine run in none; a server with `backend = \"kubernetes\"` takes it, and here `runtime: {{python: \"3.11\", requirements: requirements.lock}}` works"
         ))
+    }
+
+    /// Why a cluster without a registry for images cannot have this software, with what would work; `None` where it can.
+    pub fn unbuilt_refusal(&self) -> Option<String> {
+        let key = self.image_key().filter(|key| *key != "image")?;
+        Some(format!(
+            "the contract's `runtime.{key}` is an image that must be built, and this server has no registry to keep it; set `images.registry` there, or name a finished image by `runtime: {{image: …@sha256:…}}`"
+        ))
+    }
+
+    /// The contract's key, where the software is an image.
+    fn image_key(&self) -> Option<&'static str> {
+        match self {
+            RuntimeSpec::Python { .. } | RuntimeSpec::Conda { .. } => None,
+            RuntimeSpec::Image { .. } => Some("image"),
+            RuntimeSpec::Dockerfile { .. } => Some("dockerfile"),
+            RuntimeSpec::Base { .. } => Some("base"),
+        }
     }
 }
 

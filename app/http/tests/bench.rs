@@ -294,6 +294,7 @@ fn rooms(config: &Config, store: Store) -> Rooms {
         mirrors: Mirrors::new(mirrors).unwrap(),
         runs: Backend::open(config, artifacts.clone(), program.clone(), None).unwrap(),
         releases: Target::open(config, artifacts.clone(), program, None).unwrap(),
+        images: None,
         texts: Texts::load(None).unwrap(),
         snapshots: config.state_dir.join("snapshots"),
         public_url: config.public_url.clone(),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bowsprit_core::name::Digest;
 use bowsprit_core::training::job::{self, JobContext, OrderSecret};
 use bowsprit_core::training::remote::{BASE, order_files};
-use bowsprit_core::training::spec::{RunSpec, Trust};
+use bowsprit_core::training::spec::{RunSpec, RuntimeSpec, Trust};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Secret, Toleration};
@@ -106,7 +106,7 @@ impl Orders {
                 items: self.items(&names(spec)),
             },
             namespace: place.namespace,
-            image: self.base_image.clone(),
+            image: self.image(spec),
             agent_image: self.agent_image.clone(),
             service_account: settings.service_account.clone(),
             labels: BTreeMap::new(),
@@ -120,6 +120,20 @@ impl Orders {
             queue: settings.queue.clone(),
         };
         job::job(spec, &context)
+    }
+
+    /// The image that the steps run in: the order's own, else the base image, in which the agent installs what they need.
+    fn image(&self, spec: &RunSpec) -> String {
+        match &spec.runtime {
+            Some(RuntimeSpec::Image { image, .. }) => image.to_string(),
+            Some(
+                RuntimeSpec::Python { .. }
+                | RuntimeSpec::Conda { .. }
+                | RuntimeSpec::Dockerfile { .. }
+                | RuntimeSpec::Base { .. },
+            )
+            | None => self.base_image.clone(),
+        }
     }
 
     fn items(&self, names: &BTreeSet<&str>) -> BTreeMap<String, String> {

@@ -21,7 +21,10 @@ fn image() -> Pinned {
 
 #[test]
 fn images_are_read_into_values() {
-    let written = Some(RuntimeSpec::Image { image: image() });
+    let written = Some(RuntimeSpec::Image {
+        image: image(),
+        origin: None,
+    });
     assert_eq!(runtime(&format!("image: \"{IMAGE}\"")), written);
     let file = path("docker/train.Dockerfile");
     assert_eq!(
@@ -130,6 +133,8 @@ fn processes_of_a_machine_take_no_image_and_say_who_does() {
         let refusal = refusal.expect("refused");
         assert!(refusal.contains(&format!("`runtime.{key}`")), "{refusal}");
         assert!(refusal.contains("backend = \"kubernetes\""), "{refusal}");
+        let unbuilt = runtime(&text).and_then(|runtime| runtime.unbuilt_refusal());
+        assert_eq!(unbuilt.is_some(), key != "image", "{unbuilt:?}");
     }
     for text in [PYTHON, "conda: environment.yml"] {
         assert_eq!(

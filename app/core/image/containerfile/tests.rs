@@ -60,10 +60,10 @@ fn a_runtime_has_steps_then_wheels_and_no_root() {
         FROM docker.io/library/python@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
         USER 0:0
         RUN ["apt-get","install","-y","libgomp1"]
-        RUN ["python3","-m","venv","--system-site-packages","/opt/bowsprit/venv"]
-        COPY ["requirements.lock","/opt/bowsprit/requirements.lock"]
-        RUN ["/opt/bowsprit/venv/bin/python","-I","-m","pip","install","--no-input","--no-cache-dir","--progress-bar=off","--disable-pip-version-check","--only-binary=:all:","--require-hashes","-r","/opt/bowsprit/requirements.lock"]
-        ENV VIRTUAL_ENV=/opt/bowsprit/venv PATH=/opt/bowsprit/venv/bin:$PATH
+        RUN ["python3","-m","venv","--system-site-packages","/opt/bowsprit-runtime/venv"]
+        COPY ["requirements.lock","/opt/bowsprit-runtime/requirements.lock"]
+        RUN ["/opt/bowsprit-runtime/venv/bin/python","-I","-m","pip","install","--no-input","--no-cache-dir","--progress-bar=off","--disable-pip-version-check","--only-binary=:all:","--require-hashes","-r","/opt/bowsprit-runtime/requirements.lock"]
+        ENV VIRTUAL_ENV=/opt/bowsprit-runtime/venv PATH=/opt/bowsprit-runtime/venv/bin:$PATH
         ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
         ENV NVIDIA_REQUIRE_CUDA="cuda>=12.4"
         LABEL "dev.bowsprit.key"="KEY" "dev.bowsprit.kind"="runtime" "dev.bowsprit.trust"="untrusted"
@@ -85,10 +85,10 @@ fn a_python_of_the_base_image_is_held_against_the_contract() {
         FROM docker.io/library/python@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
         USER 0:0
         RUN ["python3","-c","import sys; sys.version_info >= (3, 11) or sys.exit('the base image has Python %d.%d, the contract asks for 3.11 or newer' % sys.version_info[:2])"]
-        RUN ["python3","-m","venv","/opt/bowsprit/venv"]
-        COPY ["requirements.lock","/opt/bowsprit/requirements.lock"]
-        RUN ["/opt/bowsprit/venv/bin/python","-I","-m","pip","install","--no-input","--no-cache-dir","--progress-bar=off","--disable-pip-version-check","--only-binary=:all:","-r","/opt/bowsprit/requirements.lock"]
-        ENV VIRTUAL_ENV=/opt/bowsprit/venv PATH=/opt/bowsprit/venv/bin:$PATH
+        RUN ["python3","-m","venv","/opt/bowsprit-runtime/venv"]
+        COPY ["requirements.lock","/opt/bowsprit-runtime/requirements.lock"]
+        RUN ["/opt/bowsprit-runtime/venv/bin/python","-I","-m","pip","install","--no-input","--no-cache-dir","--progress-bar=off","--disable-pip-version-check","--only-binary=:all:","-r","/opt/bowsprit-runtime/requirements.lock"]
+        ENV VIRTUAL_ENV=/opt/bowsprit-runtime/venv PATH=/opt/bowsprit-runtime/venv/bin:$PATH
         LABEL "dev.bowsprit.key"="KEY" "dev.bowsprit.kind"="runtime" "dev.bowsprit.trust"="trusted"
         USER 10001:10001
     "#]].assert_eq(&shown(Recipe::Runtime(image)));

@@ -24,8 +24,9 @@ fn context() -> BuildContext {
     let builder = format!("registry.example:5000/builder@{}", Digest::of(b"builder"));
     BuildContext {
         namespace: "bowsprit-builds".to_owned(),
-        builder: Reference::parse(&builder).unwrap(),
+        builder: Pinned::parse(&builder).unwrap(),
         service_account: "bowsprit-build".to_owned(),
+        pull_secrets: vec!["registry".to_owned()],
         has_auth: true,
         insecure: vec!["registry.example:5000".to_owned()],
         settings: Some("build-settings".to_owned()),

@@ -115,8 +115,8 @@ fn install(context: &ServingContext) -> Container {
         name: "install".to_owned(),
         image: Some(context.agent_image.clone()),
         command: Some(words(&[
-            "cp",
             "/bowsprit-agent",
+            "install",
             "/opt/bowsprit/bowsprit-agent",
         ])),
         resources: Some(resources(cpu_millis, memory_bytes, BIN_BYTES)),
