@@ -147,9 +147,12 @@ async fn a_registry_that_refuses_says_what_would_work() {
     assert!(!error.contains("cm9ib3Q6c2VjcmV0"), "{error}");
 }
 
+/// How a hostile registry answers: by path, by method, by its own address.
+type Answering = fn(&str, &str, SocketAddr) -> Given;
+
 #[tokio::test]
 async fn hostile_answers_are_errors_and_soon() {
-    let answers: [(fn(&str, &str, SocketAddr) -> Given, &str); 8] = [
+    let answers: [(Answering, &str); 8] = [
         (|_, _, _| "not json".into_response(), "no manifest"),
         (
             |_, _, _| "{\"schemaVersion\": 1}".into_response(),

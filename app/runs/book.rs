@@ -297,9 +297,8 @@ impl Entry {
                 Ok(())
             }
             State::Running(started) => {
-                let started = started.clone();
-                let standing = crew.look(stage, &self.desk, &started);
-                self.heed(stage, crew, &started, standing, now_ms)
+                let standing = crew.look(stage, &self.desk, started);
+                self.heed(stage, crew, standing, now_ms)
             }
             State::Done => {
                 crew.release(stage);
@@ -314,21 +313,22 @@ impl Entry {
         &mut self,
         stage: &str,
         crew: &mut dyn Crew,
-        started: &Started,
         standing: Standing,
         now_ms: i64,
     ) -> anyhow::Result<()> {
         self.waits = None;
+        let State::Running(started) = &self.state else {
+            return Ok(());
+        };
+        let (attempts, seq) = (started.attempts, started.seq);
         match standing {
             Standing::AtWork => Ok(()),
             Standing::Waiting(why) => {
                 self.waits = Some(why);
                 Ok(())
             }
-            Standing::NeverBegan(_)
-                if started.attempts < ATTEMPTS_MAX && !self.desk.is_cancelled() =>
-            {
-                self.begin(stage, crew, started.seq, now_ms)
+            Standing::NeverBegan(_) if attempts < ATTEMPTS_MAX && !self.desk.is_cancelled() => {
+                self.begin(stage, crew, seq, now_ms)
             }
             Standing::NeverBegan(message) => self.bury(FailureKind::Lost, &message),
             Standing::Lost(kind, message) => self.bury(kind, &message),

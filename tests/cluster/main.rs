@@ -3,10 +3,6 @@
 //! `tests/cluster/run.sh` brings a cluster up, makes the images and runs them. On any other cluster: set `KUBECONFIG` and
 //! what `place.rs` names. Without `KUBECONFIG` every story says loudly that it was not told.
 
-#![expect(
-    clippy::too_many_lines,
-    reason = "a story is told from its beginning to its end"
-)]
 mod crash;
 mod disruption;
 #[path = "../it/harness.rs"]

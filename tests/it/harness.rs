@@ -38,12 +38,15 @@ pub(crate) struct World {
     pub(crate) patience: Duration,
 }
 
+/// Changes a configuration, given the address that the bot listens on.
+pub(crate) type Amend = dyn Fn(String, &str) -> String;
+
 /// Where a story plays.
 pub(crate) struct Place {
     /// The address that the bot listens on.
     pub(crate) host: String,
     /// The bot's configuration, after the usual one was written.
-    pub(crate) amend: Box<dyn Fn(String, &str) -> String>,
+    pub(crate) amend: Box<Amend>,
     /// How long the story waits for anything.
     pub(crate) patience: Duration,
 }
@@ -556,12 +559,7 @@ fn record_file() -> Option<PathBuf> {
 }
 
 /// Writes the bot's configuration, as amended, and its secrets; says where.
-pub(crate) fn write_config(
-    dir: &Path,
-    hub: &str,
-    bot: &str,
-    amend: &dyn Fn(String, &str) -> String,
-) -> PathBuf {
+pub(crate) fn write_config(dir: &Path, hub: &str, bot: &str, amend: &Amend) -> PathBuf {
     std::fs::write(dir.join("app.pem"), &key().private_pem).expect("a file");
     std::fs::write(dir.join("secret"), SECRET).expect("a file");
     let file = dir.join("bowsprit.toml");
