@@ -373,22 +373,7 @@ fn runs(reader: &mut Reader) -> Option<Runs> {
 
 fn releases(reader: &mut Reader) -> Option<Releases> {
     let backend = backend(reader, "releases.backend");
-    let ports = match reader.text("releases.ports") {
-        None => Some(None),
-        Some(text) => {
-            let range = text.split_once('-').and_then(|(first, last)| {
-                let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-                (first > 0 && first <= last).then_some(first..=last)
-            });
-            if range.is_none() {
-                reader.complain(
-                    "releases.ports",
-                    format!("`{text}` is not a range such as `20000-20999`"),
-                );
-            }
-            range.map(Some)
-        }
-    };
+    let ports = serving::ports(reader);
     let serving = serving::serving(reader);
     Some(Releases {
         serving: serving?,

@@ -1,8 +1,9 @@
-//! How environments are served in a cluster: keys of `[cluster]` that only `releases.backend = "kubernetes"` reads.
+//! Where environments are served: ports of this machine, and the keys of `[cluster]` that only serving reads.
 
 use super::cluster::{checked_name, is_name};
 use super::read::Reader;
 use bowsprit_core::serving::objects::Expose;
+use std::ops::RangeInclusive;
 
 /// Where environments live in the cluster, and how they are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,26 @@ pub struct Serving {
     pub expose: Expose,
     /// The host under which ports of nodes are reached.
     pub node_host: Option<String>,
+}
+
+/// Ports of this machine that environments may listen on; `None` inside for any.
+pub(super) fn ports(reader: &mut Reader) -> Option<Option<RangeInclusive<u16>>> {
+    match reader.text("releases.ports") {
+        None => Some(None),
+        Some(text) => {
+            let range = text.split_once('-').and_then(|(first, last)| {
+                let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+                (first > 0 && first <= last).then_some(first..=last)
+            });
+            if range.is_none() {
+                reader.complain(
+                    "releases.ports",
+                    format!("`{text}` is not a range such as `20000-20999`"),
+                );
+            }
+            range.map(Some)
+        }
+    }
 }
 
 /// Reads the keys.
