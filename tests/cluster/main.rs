@@ -3,6 +3,8 @@
 //! `tests/cluster/run.sh` brings a cluster up, makes the images and runs them. On any other cluster: set `KUBECONFIG` and
 //! what `place.rs` names. Without `KUBECONFIG` every story says loudly that it was not told.
 
+#[path = "../it/both.rs"]
+mod both;
 mod crash;
 mod disruption;
 #[path = "../it/harness.rs"]
@@ -11,6 +13,9 @@ mod harness;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod images;
 mod passage;
+#[path = "../it/people.rs"]
+#[expect(dead_code, reason = "the other stories use all of it, these some")]
+mod people;
 mod place;
 mod queue;
 #[path = "../it/crash/reaper.rs"]
@@ -22,3 +27,4 @@ mod training;
 #[path = "../it/unrest.rs"]
 mod unrest;
 mod waiting;
+mod whole;

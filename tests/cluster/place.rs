@@ -6,6 +6,7 @@
 use crate::harness::{Place, World, run_test_at};
 use crate::images;
 use crate::passage::Passage;
+use bowsprit_core::rbac;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
@@ -36,7 +37,7 @@ pub(crate) struct Cluster {
 
 /// Plays a story on the cluster, or says loudly that it did not.
 pub(crate) async fn run_on_cluster(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
-    play(name, ("", false), story).await;
+    play(name, Extent::default(), story).await;
 }
 
 /// The same with more lines in `[cluster]` of the configuration.
@@ -45,19 +46,41 @@ pub(crate) async fn run_on_cluster_with(
     more: &'static str,
     story: impl AsyncFnOnce(&mut World, &Cluster),
 ) {
-    play(name, (more, false), story).await;
+    let extent = Extent {
+        more,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
 }
 
 /// The same with runtimes that become images.
 pub(crate) async fn run_with_images(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
-    play(name, ("", true), story).await;
+    let extent = Extent {
+        has_images: true,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
 }
 
-async fn play(
-    name: &str,
-    (more, has_images): (&'static str, bool),
-    story: impl AsyncFnOnce(&mut World, &Cluster),
-) {
+/// The same with environments that are served there as well.
+pub(crate) async fn run_whole(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    let extent = Extent {
+        serves: true,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
+}
+
+/// What of the product happens in the cluster beside training.
+#[derive(Default)]
+struct Extent {
+    /// Lines of `[cluster]`.
+    more: &'static str,
+    has_images: bool,
+    serves: bool,
+}
+
+async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &Cluster)) {
     if std::env::var_os("KUBECONFIG").is_none() {
         // Past the capture of the test runner: this must be seen.
         let mut loud = std::io::stderr();
@@ -74,13 +97,26 @@ async fn play(
         wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
         wanted("BOWSPRIT_TEST_AGENT_IMAGE"),
     );
-    let (python, images) = match has_images {
+    let (python, images) = match extent.has_images {
         true => {
             let builds = format!("{namespace}-builds");
             cluster.create_build_namespace(&builds).await;
             images::section(&builds).await
         }
         false => (python, String::new()),
+    };
+    let more = extent.more;
+    let serving = match extent.serves {
+        true => {
+            let environments = format!("{namespace}-environments");
+            cluster
+                .create_namespace(&environments, rbac::Place::Environments)
+                .await;
+            format!(
+                "releases_namespace = \"{environments}\"\n[releases]\nbackend = \"kubernetes\"\n"
+            )
+        }
+        false => String::new(),
     };
     let amend = move |text: String, bot: &str| {
         let text = text.replace(
@@ -89,7 +125,7 @@ async fn play(
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{images}"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}"
         )
     };
     let place = Place {
@@ -119,6 +155,12 @@ fn object<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).expect("an object of Kubernetes")
 }
 
+/// What the bot may do in a namespace: what the chart grants there, and nothing else.
+fn rules(place: rbac::Place) -> Value {
+    let rule = |rule: &rbac::Rule| json!({"apiGroups": [rule.group], "resources": [rule.resource], "verbs": rule.verbs});
+    rbac::rules(place).map(rule).collect()
+}
+
 impl Cluster {
     async fn new() -> Cluster {
         let client = kube::Client::try_default().await.expect("a cluster");
@@ -131,13 +173,13 @@ impl Cluster {
             client,
         };
         for name in [cluster.namespace.clone(), cluster.untrusted.clone()] {
-            cluster.create_namespace(&name).await;
+            cluster.create_namespace(&name, rbac::Place::Runs).await;
         }
         cluster.introduce_bot().await;
         cluster
     }
 
-    async fn create_namespace(&self, name: &str) {
+    async fn create_namespace(&self, name: &str, place: rbac::Place) {
         let mut labels = json!({});
         for mode in ["enforce", "audit", "warn"] {
             labels[format!("pod-security.kubernetes.io/{mode}")] = "restricted".into();
@@ -152,14 +194,7 @@ impl Cluster {
         let account =
             json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
         self.create::<ServiceAccount>(name, account).await;
-        // What reliability asks of the bot's Role, and nothing else.
-        let rules = json!([
-            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "patch", "delete"]},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
-            {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-            {"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["list"]},
-        ]);
+        let rules = rules(place);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
         let binding = json!({
@@ -180,11 +215,7 @@ impl Cluster {
             .expect("a namespace");
         let account = json!({"metadata": {"name": "bowsprit-stage"}});
         self.create::<ServiceAccount>(name, account).await;
-        let rules = json!([
-            {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
-        ]);
+        let rules = rules(rbac::Place::Builds);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
         let binding = json!({
@@ -363,11 +394,11 @@ impl Cluster {
                 .await;
             removed.expect("it is removed");
         }
-        let builds = format!("{}-builds", self.namespace);
-        // Only stories with images have one.
-        let _removed = self
-            .whole::<Namespace>()
-            .delete(&builds, &DeleteParams::default())
-            .await;
+        // Only some stories have these.
+        for more in ["builds", "environments"] {
+            let name = format!("{}-{more}", self.namespace);
+            let all = self.whole::<Namespace>();
+            let _removed = all.delete(&name, &DeleteParams::default()).await;
+        }
     }
 }

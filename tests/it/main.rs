@@ -6,6 +6,7 @@
 )]
 mod agents;
 mod approval;
+mod both;
 mod calls;
 mod comments;
 mod crash;

@@ -1,59 +1,15 @@
 //! Versions one after the other, and releases that do not start.
 
+use crate::both::{self, land, train};
 use crate::harness::{World, run_test};
-use serde_json::{Value, json};
 
 const REPO: &str = "tiny-service";
-
-/// Pushes training data to `main`; says the `train` check once all is quiet.
-async fn train(t: &World, row: &str) -> Value {
-    let more = t.read("tiny-training", "data.csv") + row;
-    let sha = t
-        .push(
-            "tiny-training",
-            "linus",
-            "main",
-            &format!("Add {row:?}"),
-            &[("data.csv", &more)],
-        )
-        .await;
-    t.settle().await;
-    t.check("tiny-training", &sha, "train")
-        .await
-        .expect("a check")
-}
 
 async fn proposals(t: &World) -> Vec<String> {
     let all = t.proposals("bowsprit/tiny").await;
     all.iter()
         .map(|pull| pull["title"].as_str().unwrap_or_default().to_owned())
         .collect()
-}
-
-/// Agrees to the open proposal and, if wanted, to its promotion; says when `version` serves there.
-async fn land(t: &World, version: &str) {
-    let open = async |branch: &str| {
-        t.until(branch, async |t| {
-            let all = t.proposals(branch).await;
-            all.into_iter().find(|pull| pull["state"] == "open")?["number"].as_u64()
-        })
-        .await
-    };
-    let proposal = open("bowsprit/tiny").await;
-    t.say(REPO, "grace", proposal, "/lgtm").await;
-    t.say(REPO, "ada", proposal, "/approve").await;
-    t.until_merged(REPO, proposal).await;
-    let promotion = open("bowsprit/promote-production").await;
-    t.say(REPO, "rita", promotion, "/approve").await;
-    serves(t, version).await;
-}
-
-async fn serves(t: &World, version: &str) {
-    t.until(version, async |t| {
-        let production = t.find_environment("production").await?;
-        production.live.filter(|live| live.shown() == version)
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,53 +69,7 @@ async fn a_newer_version_takes_over_what_nobody_has_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_version_comes_back_and_goes_forward_again() {
-    run_test(async |t| {
-        train(t, "").await;
-        land(t, "v1").await;
-        let check = train(t, "2.0,small\n").await;
-        let told = check["output"].to_string();
-        assert!(told.contains("by the same judge in run"), "{check}");
-        land(t, "v2").await;
-        let body = json!({"title": "Odd answers"});
-        let issue = t
-            .api(
-                "rita",
-                "POST",
-                &format!("/repos/ada/{REPO}/issues"),
-                Some(body),
-            )
-            .await;
-        let issue = issue["number"].as_u64().expect("a number");
-        t.say(REPO, "rita", issue, "/rollback production 9").await;
-        t.settle().await;
-        assert_eq!(
-            t.told(REPO, issue, "there is no such release to go back to")
-                .await,
-            1
-        );
-        t.say(REPO, "rita", issue, "/rollback production 1").await;
-        serves(t, "v1").await;
-        t.say(REPO, "mallory", issue, "/promote production").await;
-        t.settle().await;
-        assert_eq!(t.told(REPO, issue, "`/promote` is for reviewers").await, 1);
-        t.say(REPO, "grace", issue, "/promote production").await;
-        let promotion = t
-            .until("the promotion", async |t| {
-                let all = t.proposals("bowsprit/promote-production").await;
-                all.into_iter().find(|pull| pull["state"] == "open")?["number"].as_u64()
-            })
-            .await;
-        t.say(REPO, "rita", promotion, "/approve").await;
-        t.say(REPO, "grace", promotion, "/unhold").await;
-        t.settle().await;
-        assert!(
-            !t.is_merged(REPO, promotion).await,
-            "it is for the approvers of production"
-        );
-        t.say(REPO, "rita", promotion, "/unhold").await;
-        serves(t, "v2").await;
-    })
-    .await;
+    run_test(async |t| both::a_named_version_comes_back_and_goes_forward_again(t).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

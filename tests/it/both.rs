@@ -1,0 +1,162 @@
+//! A story that is played wherever stages run and environments answer: on this machine, and in a cluster.
+
+use crate::harness::World;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const REPO: &str = "tiny-service";
+/// Pause between two requests of the traffic.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Traffic ends by itself after this long.
+const TRAFFIC_MAX: Duration = Duration::from_secs(1_200);
+
+/// Pushes training data to `main`; says the `train` check once all is quiet.
+pub(crate) async fn train(t: &World, row: &str) -> Value {
+    let more = t.read("tiny-training", "data.csv") + row;
+    let sha = t
+        .push(
+            "tiny-training",
+            "linus",
+            "main",
+            &format!("Add {row:?}"),
+            &[("data.csv", &more)],
+        )
+        .await;
+    t.settle().await;
+    t.check("tiny-training", &sha, "train")
+        .await
+        .expect("a check")
+}
+
+/// The open pull request of the bot's branch.
+async fn open(t: &World, branch: &str) -> u64 {
+    t.until(branch, async |t| {
+        let all = t.proposals(branch).await;
+        all.into_iter().find(|pull| pull["state"] == "open")?["number"].as_u64()
+    })
+    .await
+}
+
+/// Agrees to the open proposal and to its promotion; says when `version` serves there.
+pub(crate) async fn land(t: &World, version: &str) {
+    let proposal = open(t, "bowsprit/tiny").await;
+    t.say(REPO, "grace", proposal, "/lgtm").await;
+    t.say(REPO, "ada", proposal, "/approve").await;
+    t.until_merged(REPO, proposal).await;
+    let promotion = open(t, "bowsprit/promote-production").await;
+    t.say(REPO, "rita", promotion, "/approve").await;
+    serves(t, version).await;
+}
+
+/// Waits until production serves that.
+pub(crate) async fn serves(t: &World, version: &str) {
+    t.until(version, async |t| {
+        let production = t.find_environment("production").await?;
+        production.live.filter(|live| live.shown() == version)
+    })
+    .await;
+}
+
+/// Two versions, back by name to the first, and forward again, while requests come in all the time.
+pub(crate) async fn a_named_version_comes_back_and_goes_forward_again(t: &World) {
+    train(t, "").await;
+    land(t, "v1").await;
+    let traffic = Traffic::begin(t).await;
+    let check = train(t, "2.0,small\n").await;
+    let told = check["output"].to_string();
+    assert!(told.contains("by the same judge in run"), "{check}");
+    land(t, "v2").await;
+    let path = format!("/repos/ada/{REPO}/issues");
+    let body = json!({"title": "Odd answers"});
+    let issue = t.api("rita", "POST", &path, Some(body)).await["number"]
+        .as_u64()
+        .expect("a number");
+    t.say(REPO, "rita", issue, "/rollback production 9").await;
+    t.settle().await;
+    let told = t
+        .told(REPO, issue, "there is no such release to go back to")
+        .await;
+    assert_eq!(told, 1);
+    t.say(REPO, "rita", issue, "/rollback production 1").await;
+    serves(t, "v1").await;
+    t.say(REPO, "mallory", issue, "/promote production").await;
+    t.settle().await;
+    assert_eq!(t.told(REPO, issue, "`/promote` is for reviewers").await, 1);
+    t.say(REPO, "grace", issue, "/promote production").await;
+    let promotion = open(t, "bowsprit/promote-production").await;
+    t.say(REPO, "rita", promotion, "/approve").await;
+    t.say(REPO, "grace", promotion, "/unhold").await;
+    t.settle().await;
+    assert!(
+        !t.is_merged(REPO, promotion).await,
+        "it is for the approvers of production"
+    );
+    t.say(REPO, "rita", promotion, "/unhold").await;
+    serves(t, "v2").await;
+    let (answered, failed) = traffic.end().await;
+    assert!(answered > 50, "{answered} requests were answered");
+    assert_eq!(failed, Vec::<String>::new(), "of {answered}");
+}
+
+/// Requests to production, one after the other, until told to end.
+struct Traffic {
+    is_over: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    task: tokio::task::JoinHandle<Vec<String>>,
+}
+
+impl Traffic {
+    async fn begin(t: &World) -> Traffic {
+        let production = t.environment("production").await;
+        let keys = t
+            .bot()
+            .rooms
+            .releases
+            .keys(production.repo.id, &production.name)
+            .expect("keys");
+        let url = format!("{}/v1/predict", production.url.expect("an address"));
+        let key = format!("Bearer {}", keys.primary.expose_secret());
+        let (is_over, answered) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::<AtomicU64>::default(),
+        );
+        let (over, count, client) = (is_over.clone(), answered.clone(), t.client.clone());
+        let task = tokio::spawn(async move {
+            let (mut failed, began) = (Vec::new(), Instant::now());
+            while !over.load(Ordering::Relaxed) && began.elapsed() < TRAFFIC_MAX {
+                let request = http::Request::post(&url)
+                    .header("content-type", "application/json")
+                    .header("authorization", &key)
+                    .body(Full::new(Bytes::from(json!({"x": 1.0}).to_string())))
+                    .expect("a request");
+                match client.request(request).await {
+                    Ok(answer) if answer.status() == 200 => {
+                        // The body is read, so that the connection is used again.
+                        let _read = answer.into_body().collect().await;
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ok(answer) => failed.push(answer.status().to_string()),
+                    Err(error) => failed.push(format!("{error:?}")),
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            failed
+        });
+        Traffic {
+            is_over,
+            answered,
+            task,
+        }
+    }
+
+    async fn end(self) -> (u64, Vec<String>) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let failed = self.task.await.expect("traffic");
+        (self.answered.load(Ordering::Relaxed), failed)
+    }
+}
