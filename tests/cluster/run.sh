@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The stories on a real Kubernetes: brings the bed up, makes the agent's image, runs `tests/cluster`, takes the bed down.
+# The stories on a real Kubernetes: brings the bed up, makes our images, runs `tests/cluster`,
+# installs the chart, takes the bed down.
 #
-#   tests/cluster/run.sh [STORY]     all stories, or those whose names hold STORY
+#   tests/cluster/run.sh [STORY]     all of it, or only the stories whose names hold STORY
 #
 # With KUBECONFIG set, that cluster is used and left alone; then set what tests/cluster/place.rs names as well.
 # Without: root on Linux and the Debian packages below, which are installed. Binaries of Kubernetes, base images and
@@ -41,16 +42,16 @@ digest() {
         "http://$registry/v2/$1/manifests/$2" | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p'
 }
 
-# The agent alone: a static binary on nothing.
-agent_image() {
+# The images of the bot and of its agent, from static binaries.
+images() {
     rustup target add "$target" >/dev/null
-    cargo build -q -p bowsprit-agent --bin bowsprit-agent --target "$target" --target-dir target/musl-agent
-    local dir
+    cargo build -q --workspace --bins --target "$target" --target-dir target/musl
+    local dir one
     dir=$(mktemp -d)
-    cp "target/musl-agent/$target/debug/bowsprit-agent" "$dir/"
-    strip "$dir/bowsprit-agent"
-    printf 'FROM scratch\nCOPY bowsprit-agent /bowsprit-agent\nENTRYPOINT ["/bowsprit-agent"]\n' >"$dir/Dockerfile"
-    "$bed/images" build bowsprit/agent:test "$dir" >/dev/null
+    for one in bowsprit bowsprit-agent; do strip -o "$dir/$one" "target/musl/$target/debug/$one"; done
+    for one in bot agent; do
+        "$bed/images" build "bowsprit/$one:test" "$dir" -f "$PWD/helm/Dockerfile" --target "$one" --build-arg BINARIES=built >/dev/null
+    done
     rm -r "$dir"
 }
 
@@ -69,7 +70,7 @@ if [ -z "${KUBECONFIG:-}" ]; then
     registry=$(. "$bed/lib.sh" && printf '%s' "$REGISTRY")
     # shellcheck source=bed/lib.sh
     BOWSPRIT_TEST_HOST=$(. "$bed/lib.sh" && printf '%s' "$KTB_HOST_IP")
-    agent_image
+    images
     "$bed/images" build bowsprit/builder helm/builder >/dev/null
     python=$(digest library/python 3.11-slim)
     agent=$(digest bowsprit/agent test)
@@ -79,3 +80,9 @@ if [ -z "${KUBECONFIG:-}" ]; then
 fi
 # One after another: a story may close the node to all of them.
 cargo test --test cluster -- --test-threads=1 "$@"
+if [ $# = 0 ] && [ -n "${bed:-}" ]; then
+    # shellcheck source=bed/lib.sh
+    AUDIT_LOG=$(. "$bed/lib.sh" && printf '%s' "$AUDIT") HOST_ADDRESS=$BOWSPRIT_TEST_HOST \
+        tests/helm/install.sh "$PWD/target/musl/$target/debug/bowsprit" "$registry/bowsprit/bot:test" \
+        "$BOWSPRIT_TEST_AGENT_IMAGE" "$BOWSPRIT_TEST_PYTHON_IMAGE"
+fi

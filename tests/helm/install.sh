@@ -4,11 +4,13 @@
 # install.sh BOWSPRIT IMAGE AGENT_IMAGE BASE_IMAGE
 #   BOWSPRIT     the executable, for the GitHub stand-in on this machine
 #   IMAGE        the bot's image, name:tag; the other two by digest
-# HOST_ADDRESS is where pods reach this machine (default: KTB_HOST_IP). Needs helm, kubectl, openssl, socat, curl, python3.
+# HOST_ADDRESS is where pods reach this machine (default: KTB_HOST_IP). Needs go, kubectl, openssl, socat, curl, python3.
 set -euo pipefail
 bowsprit=$1 image=$2 agent_image=$3 base_image=$4
 host=${HOST_ADDRESS:-${KTB_HOST_IP:?}}
 cd "$(dirname "$0")"
+. ./tools.sh
+tools
 ns=${NAMESPACE:-chart-install}
 work=$(mktemp -d)
 pids=()

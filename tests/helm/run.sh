@@ -6,10 +6,8 @@
 # With KUBECONFIG set, what is rendered is also shown to that API server, which takes it as a dry run and keeps nothing.
 set -euo pipefail
 cd "$(dirname "$0")"
-HELM=v3.22.0 KUBECONFORM=v0.7.0 KUBERNETES=v1.34.4
+. ./tools.sh
 chart=../../helm
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/bowsprit-ci
-bin=$cache/helm-$HELM-kubeconform-$KUBECONFORM
 schemas=$cache/kubernetes-$KUBERNETES-schemas
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -20,18 +18,13 @@ bad() {
     failed=1
 }
 
-tools() {
-    mkdir -p "$bin"
-    [ -x "$bin/helm" ] || CGO_ENABLED=0 GOBIN=$bin go install "helm.sh/helm/v3/cmd/helm@$HELM"
-    [ -x "$bin/kubeconform" ] || GOBIN=$bin go install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM"
-    if [ ! -d "$schemas" ]; then
-        # Kubernetes' own module carries the description of its API.
-        local module
-        module=$(cd "$work" && go mod download -json "k8s.io/kubernetes@$KUBERNETES" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-        python3 schemas.py "$module/api/openapi-spec/swagger.json" "$schemas.new"
-        mv "$schemas.new" "$schemas"
-    fi
-    PATH=$bin:$PATH
+# Kubernetes' own module carries the description of its API.
+describe() {
+    [ ! -d "$schemas" ] || return 0
+    local module
+    module=$(cd "$work" && go mod download -json "k8s.io/kubernetes@$KUBERNETES" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+    python3 schemas.py "$module/api/openapi-spec/swagger.json" "$schemas.new"
+    mv "$schemas.new" "$schemas"
 }
 
 render() { # render VALUES: as release `bowsprit` in the namespace `bowsprit`
@@ -102,6 +95,7 @@ server() {
 }
 
 tools
+describe
 golden
 refusals
 toml || bad 'the configuration is TOML'
