@@ -247,7 +247,7 @@ fn fetch(order: &BuildOrder, context: &BuildContext) -> Container {
             variable("CONTEXT_SHA256", order.context.sha256.hex()),
         ]),
         volume_mounts: Some(vec![
-            mount("context", "/work/context", false),
+            mount("context", "/build/context", false),
             mount("token", "/run/bowsprit", true),
             mount("tmp", "/tmp", false),
         ]),
@@ -266,7 +266,7 @@ fn pull(base: &Pinned, context: &BuildContext) -> Container {
         ]),
         volume_mounts: Some(with_credential(
             vec![
-                mount("base", "/work/base", false),
+                mount("base", "/build/base", false),
                 mount("tmp", "/tmp", false),
             ],
             context,
@@ -278,10 +278,10 @@ fn pull(base: &Pinned, context: &BuildContext) -> Container {
 fn build(order: &BuildOrder, context: &BuildContext) -> Container {
     let base = order.base.as_ref().map(ToString::to_string);
     let mut mounts = vec![
-        mount("context", "/work/context", false),
-        mount("base", "/work/base", false),
-        mount("storage", "/work/storage", false),
-        mount("out", "/work/out", false),
+        mount("context", "/build/context", false),
+        mount("base", "/build/base", false),
+        mount("storage", "/build/storage", false),
+        mount("out", "/build/out", false),
         mount("build-tmp", "/tmp", false),
         // Archives pass through here, whatever TMPDIR says.
         mount("build-tmp", "/var/tmp", false),
@@ -320,7 +320,7 @@ fn push(order: &BuildOrder, context: &BuildContext) -> Container {
             variable("HOME", "/tmp"),
         ]),
         volume_mounts: Some(with_credential(
-            vec![mount("out", "/work/out", true), mount("tmp", "/tmp", false)],
+            vec![mount("out", "/build/out", true), mount("tmp", "/tmp", false)],
             context,
         )),
         ..container(PUSH, PUSH_SCRIPT, context)

@@ -1,17 +1,17 @@
 # shellcheck shell=sh
 # The last lines of this are the reason that a person reads.
 set -eu
-cd /work/context
-STORE="--root /work/storage --runroot /tmp/run"
+cd /build/context
+STORE="--root /build/storage --runroot /tmp/run"
 [ ! -f /etc/bowsprit/registries.conf ] || export CONTAINERS_REGISTRIES_CONF=/etc/bowsprit/registries.conf
 set -- --isolation chroot --network host --layers=false
 for pair in pip.conf:/etc/pip.conf ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt sources.list:/etc/apt/sources.list apt.conf:/etc/apt/apt.conf.d/99build; do
   [ ! -f "/etc/bowsprit/${pair%%:*}" ] || set -- "$@" --volume "/etc/bowsprit/${pair%%:*}:${pair#*:}:ro"
 done
-if [ -f /work/base/image.tar ]; then
-  id=$(buildah $STORE pull --quiet oci-archive:/work/base/image.tar)
+if [ -f /build/base/image.tar ]; then
+  id=$(buildah $STORE pull --quiet oci-archive:/build/base/image.tar)
   buildah $STORE tag "$id" localhost/base
-  rm /work/base/image.tar
+  rm /build/base/image.tar
 fi
 if [ -f Containerfile.first ]; then
   buildah $STORE build "$@" --file Containerfile.first --tag localhost/first code || exit 42
@@ -20,4 +20,4 @@ buildah $STORE build "$@" ${BASE:+--from localhost/base} --pull-never --file Con
 if [ -f Containerfile.test ]; then
   buildah $STORE build "$@" --pull-never --file Containerfile.test --tag localhost/tested . || exit 43
 fi
-buildah $STORE push --quiet localhost/made oci-archive:/work/out/image.tar
+buildah $STORE push --quiet localhost/made oci-archive:/build/out/image.tar

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The token goes by a file, the address and the digest by the environment: no argument list shows a token.
 set -eu
-cd /work/context
+cd /build/context
 printf 'header = "Authorization: Bearer %s"\n' "$(cat /run/bowsprit/token)" >/tmp/curl.conf
 curl -fsS --proto '=http,https' --retry 5 --retry-connrefused --max-time 1800 -K /tmp/curl.conf -o context.tar "$CONTEXT_URL"
 rm /tmp/curl.conf
