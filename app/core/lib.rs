@@ -15,6 +15,7 @@ pub mod habits;
 pub mod image;
 pub mod name;
 pub mod owners;
+mod pod;
 pub mod rbac;
 pub mod seen;
 pub mod serving;

@@ -12,6 +12,7 @@ mod tests;
 use super::recipe::{Kind, trust_name};
 use super::reference::{Pinned, Tagged};
 use crate::name::Digest;
+use crate::pod::{empty, locked, mount, nobody, pull_secrets, seccomp, variable};
 use crate::training::job::{MANAGED_BY, TRUST_LABEL};
 use crate::training::spec::{Source, Trust};
 use k8s_openapi::api::batch::v1::{
@@ -19,9 +20,8 @@ use k8s_openapi::api::batch::v1::{
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, KeyToPath,
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, KeyToPath, PodSpec, PodTemplateSpec,
+    ResourceRequirements, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -218,26 +218,14 @@ fn pod(order: &BuildOrder, context: &BuildContext, name: &str) -> PodSpec {
         service_account_name: Some(context.service_account.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        image_pull_secrets: Some(pull_secrets(context)),
+        image_pull_secrets: Some(pull_secrets(&context.pull_secrets)),
         runtime_class_name: sandbox,
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(seccomp("RuntimeDefault")),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(nobody(USER)),
         init_containers: Some(before.into_iter().flatten().collect()),
         containers: vec![push(order, context)],
         volumes: Some(volumes(context, name)),
         ..PodSpec::default()
     }
-}
-
-fn pull_secrets(context: &BuildContext) -> Vec<LocalObjectReference> {
-    let names = context.pull_secrets.iter().cloned();
-    names.map(|name| LocalObjectReference { name }).collect()
 }
 
 fn fetch(order: &BuildOrder, context: &BuildContext) -> Container {
@@ -320,7 +308,10 @@ fn push(order: &BuildOrder, context: &BuildContext) -> Container {
             variable("HOME", "/tmp"),
         ]),
         volume_mounts: Some(with_credential(
-            vec![mount("out", "/build/out", true), mount("tmp", "/tmp", false)],
+            vec![
+                mount("out", "/build/out", true),
+                mount("tmp", "/tmp", false),
+            ],
             context,
         )),
         ..container(PUSH, PUSH_SCRIPT, context)
@@ -341,14 +332,6 @@ fn container(name: &str, script: &str, context: &BuildContext) -> Container {
 }
 
 fn volumes(context: &BuildContext, name: &str) -> Vec<Volume> {
-    let empty = |name: &str| Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(WORK_BYTES.to_string())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
     let secret = |volume: &str, key: &str| Volume {
         name: volume.to_owned(),
         secret: Some(SecretVolumeSource {
@@ -364,7 +347,7 @@ fn volumes(context: &BuildContext, name: &str) -> Vec<Volume> {
         ..Volume::default()
     };
     let mut volumes: Vec<Volume> = ["context", "base", "storage", "out", "tmp", "build-tmp"]
-        .map(empty)
+        .map(|name| empty(name, WORK_BYTES))
         .into();
     volumes.push(secret("token", TOKEN_KEY));
     if context.has_auth {
@@ -425,44 +408,5 @@ fn resources(cpu_millis: u32, memory_bytes: u64) -> ResourceRequirements {
         requests: Some(requests.into()),
         limits: Some(limits),
         ..ResourceRequirements::default()
-    }
-}
-
-fn locked() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        privileged: Some(false),
-        read_only_root_filesystem: Some(true),
-        run_as_non_root: Some(true),
-        capabilities: Some(Capabilities {
-            drop: Some(vec!["ALL".to_owned()]),
-            add: None,
-        }),
-        seccomp_profile: Some(seccomp("RuntimeDefault")),
-        ..SecurityContext::default()
-    }
-}
-
-fn seccomp(kind: &str) -> SeccompProfile {
-    SeccompProfile {
-        type_: kind.to_owned(),
-        localhost_profile: None,
-    }
-}
-
-fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: Some(is_read_only),
-        ..VolumeMount::default()
-    }
-}
-
-fn variable(name: &str, value: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        value_from: None,
     }
 }

@@ -1,17 +1,17 @@
 //! The pod: the gateway supervises the server in one container, and is ready once the server has answered its samples.
 
 use super::{RELEASE_LABEL, Rollout, ServingContext, Site, release_label};
-use crate::training::job::pod::{
-    BIN_BYTES, TMP_BYTES, USER, locked, mount, resources, seccomp, variable, words,
+use crate::pod::{
+    BIN_BYTES, TMP_BYTES, empty, install, locked, mount, nobody, pull_secrets, quantity, resources,
+    variable, words,
 };
+use crate::training::job::pod::USER;
 use crate::training::job::{TRUST_LABEL, trust};
 use crate::training::spec::Trust;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, LocalObjectReference,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SecretVolumeSource,
+    Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, SecretVolumeSource,
     TopologySpreadConstraint, Volume,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -67,10 +67,7 @@ fn pod(site: &Site, rollout: &Rollout, context: &ServingContext) -> PodSpec {
         Trust::Trusted => None,
         Trust::Untrusted => context.sandbox_class.clone(),
     };
-    let pull = context.pull_secrets.iter();
-    let pull: Vec<LocalObjectReference> = pull
-        .map(|name| LocalObjectReference { name: name.clone() })
-        .collect();
+    let pull = pull_secrets(&context.pull_secrets);
     let grace_s = rollout.drain_timeout_s.saturating_add(2 * LEAVE_S);
     PodSpec {
         restart_policy: Some("Always".to_owned()),
@@ -81,16 +78,9 @@ fn pod(site: &Site, rollout: &Rollout, context: &ServingContext) -> PodSpec {
         host_users: context.has_user_namespaces.then_some(false),
         runtime_class_name: sandbox,
         image_pull_secrets: (!pull.is_empty()).then_some(pull),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(seccomp()),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(nobody(USER)),
         topology_spread_constraints: (rollout.replicas.max > 1).then(|| vec![spread(site)]),
-        init_containers: Some(vec![install(context)]),
+        init_containers: Some(vec![install(&context.agent_image, INSTALL)]),
         containers: vec![serve(site, rollout, context)],
         volumes: Some(volumes(site, rollout)),
         ..PodSpec::default()
@@ -105,24 +95,6 @@ fn spread(site: &Site) -> TopologySpreadConstraint {
         topology_key: "kubernetes.io/hostname".to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         ..TopologySpreadConstraint::default()
-    }
-}
-
-/// Brings the agent into an image that does not have it.
-fn install(context: &ServingContext) -> Container {
-    let (cpu_millis, memory_bytes) = INSTALL;
-    Container {
-        name: "install".to_owned(),
-        image: Some(context.agent_image.clone()),
-        command: Some(words(&[
-            "/bowsprit-agent",
-            "install",
-            "/opt/bowsprit/bowsprit-agent",
-        ])),
-        resources: Some(resources(cpu_millis, memory_bytes, BIN_BYTES)),
-        security_context: Some(locked()),
-        volume_mounts: Some(vec![mount("bin", "/opt/bowsprit", false)]),
-        ..Container::default()
     }
 }
 
@@ -168,8 +140,8 @@ fn serve(site: &Site, rollout: &Rollout, context: &ServingContext) -> Container 
         readiness_probe: Some(probe("/.bowsprit/health", READY_EVERY_S, 3)),
         resources: Some(resources(
             rollout.cpu_millis.saturating_add(GATEWAY_MILLIS),
-            bounded(rollout.memory_bytes.saturating_add(GATEWAY_BYTES)),
-            bounded(run_bytes(rollout).saturating_add(TMP_BYTES + BIN_BYTES)),
+            quantity(rollout.memory_bytes.saturating_add(GATEWAY_BYTES)),
+            quantity(run_bytes(rollout).saturating_add(TMP_BYTES + BIN_BYTES)),
         )),
         security_context: Some(locked()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
@@ -203,20 +175,7 @@ fn run_bytes(rollout: &Rollout) -> u64 {
     RUN_BYTES.saturating_add(rollout.model_bytes.saturating_mul(2))
 }
 
-/// Kubernetes counts in 63 bits.
-fn bounded(value: u64) -> u64 {
-    value.min(i64::MAX.unsigned_abs())
-}
-
 fn volumes(site: &Site, rollout: &Rollout) -> Vec<Volume> {
-    let empty = |name: &str, bytes: u64| Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(bytes.to_string())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
     let door = Volume {
         name: "door".to_owned(),
         secret: Some(SecretVolumeSource {
@@ -228,7 +187,7 @@ fn volumes(site: &Site, rollout: &Rollout) -> Vec<Volume> {
     };
     vec![
         empty("bin", BIN_BYTES),
-        empty("run", bounded(run_bytes(rollout))),
+        empty("run", quantity(run_bytes(rollout))),
         door,
         empty("tmp", TMP_BYTES),
     ]

@@ -1,12 +1,12 @@
 //! The pod of a stage: an agent in the image that the steps need, and nothing that could be turned against the cluster.
 
 use super::{AGENT, JobContext, ORDER_DIR, RUN_DIR};
-use crate::training::spec::{RunSpec, Trust};
-use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, KeyToPath, LocalObjectReference,
-    PodSecurityContext, PodSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext, Volume, VolumeMount,
+use crate::pod::{
+    BIN_BYTES, TMP_BYTES, empty, install, locked, mount, nobody, pull_secrets, quantity, resources,
+    variable, words,
 };
+use crate::training::spec::{RunSpec, Trust};
+use k8s_openapi::api::core::v1::{Container, KeyToPath, PodSpec, SecretVolumeSource, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
 
@@ -18,10 +18,6 @@ const GRACE_S: i64 = 60;
 const MEMORY_BYTES_MIN: u64 = 512 << 20;
 /// The least CPU of a pod. Units: thousandths of a core.
 const CPU_MILLIS_MIN: u32 = 250;
-/// Room for temporary files. Units: bytes.
-pub(crate) const TMP_BYTES: u64 = 2 << 30;
-/// Room for the agent's binary. Units: bytes.
-pub(crate) const BIN_BYTES: u64 = 256 << 20;
 /// Who may read the files of an order: the pod's group, and nobody changes them.
 const ORDER_MODE: i32 = 0o440;
 
@@ -41,17 +37,13 @@ pub(super) fn pod(spec: &RunSpec, context: &JobContext, deadline_s: i64) -> PodS
         host_users: context.has_user_namespaces.then_some(false),
         priority_class_name: context.priority_class.clone(),
         runtime_class_name: sandbox,
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            seccomp_profile: Some(seccomp()),
-            ..PodSecurityContext::default()
-        }),
-        init_containers: Some(vec![install(context)]),
+        security_context: Some(nobody(USER)),
+        init_containers: Some(vec![install(
+            &context.agent_image,
+            (CPU_MILLIS_MIN, MEMORY_BYTES_MIN),
+        )]),
         containers: vec![agent(spec, context)],
-        image_pull_secrets: some(pull_secrets(context)),
+        image_pull_secrets: some(pull_secrets(&context.pull_secrets)),
         node_selector: match context.node_selector.is_empty() {
             true => None,
             false => Some(context.node_selector.clone()),
@@ -59,23 +51,6 @@ pub(super) fn pod(spec: &RunSpec, context: &JobContext, deadline_s: i64) -> PodS
         tolerations: some(context.tolerations.clone()),
         volumes: Some(volumes(spec, context)),
         ..PodSpec::default()
-    }
-}
-
-/// Brings the agent into an image that does not have it.
-fn install(context: &JobContext) -> Container {
-    Container {
-        name: "install".to_owned(),
-        image: Some(context.agent_image.clone()),
-        command: Some(words(&[
-            "/bowsprit-agent",
-            "install",
-            "/opt/bowsprit/bowsprit-agent",
-        ])),
-        resources: Some(resources(CPU_MILLIS_MIN, MEMORY_BYTES_MIN, BIN_BYTES)),
-        security_context: Some(locked()),
-        volume_mounts: Some(vec![mount("bin", "/opt/bowsprit", false)]),
-        ..Container::default()
     }
 }
 
@@ -117,26 +92,11 @@ fn agent(spec: &RunSpec, context: &JobContext) -> Container {
     }
 }
 
-fn pull_secrets(context: &JobContext) -> Vec<LocalObjectReference> {
-    let names = context.pull_secrets.iter();
-    names
-        .map(|name| LocalObjectReference { name: name.clone() })
-        .collect()
-}
-
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
 fn volumes(spec: &RunSpec, context: &JobContext) -> Vec<Volume> {
-    let empty = |name: &str, bytes: u64| Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(bytes.to_string())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
     let items = context.order.items.iter().map(|(key, path)| KeyToPath {
         key: key.clone(),
         path: path.clone(),
@@ -178,71 +138,4 @@ fn run_bytes(spec: &RunSpec) -> u64 {
 
 fn disk_bytes(spec: &RunSpec) -> u64 {
     quantity(run_bytes(spec).saturating_add(TMP_BYTES + BIN_BYTES))
-}
-
-/// Kubernetes counts in 63 bits.
-fn quantity(value: u64) -> u64 {
-    value.min(i64::MAX.unsigned_abs())
-}
-
-/// CPU is asked for and not capped: a capped process waits while cores are idle. What cannot be taken back is capped.
-pub(crate) fn resources(
-    cpu_millis: u32,
-    memory_bytes: u64,
-    disk_bytes: u64,
-) -> ResourceRequirements {
-    let hard = [("memory", memory_bytes), ("ephemeral-storage", disk_bytes)];
-    let hard: BTreeMap<String, Quantity> = hard
-        .map(|(name, bytes)| (name.to_owned(), Quantity(bytes.to_string())))
-        .into();
-    let mut requests = hard.clone();
-    requests.insert("cpu".to_owned(), Quantity(format!("{cpu_millis}m")));
-    ResourceRequirements {
-        requests: Some(requests),
-        limits: Some(hard),
-        ..ResourceRequirements::default()
-    }
-}
-
-pub(crate) fn locked() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        privileged: Some(false),
-        read_only_root_filesystem: Some(true),
-        run_as_non_root: Some(true),
-        capabilities: Some(Capabilities {
-            drop: Some(words(&["ALL"])),
-            add: None,
-        }),
-        seccomp_profile: Some(seccomp()),
-        ..SecurityContext::default()
-    }
-}
-
-pub(crate) fn seccomp() -> SeccompProfile {
-    SeccompProfile {
-        type_: "RuntimeDefault".to_owned(),
-        localhost_profile: None,
-    }
-}
-
-pub(crate) fn mount(name: &str, path: &str, is_read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: Some(is_read_only),
-        ..VolumeMount::default()
-    }
-}
-
-pub(crate) fn variable(name: &str, value: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        value_from: None,
-    }
-}
-
-pub(crate) fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }
