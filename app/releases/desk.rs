@@ -3,9 +3,10 @@
 //! Ours: `keys.json`, `wanted.json`, `stop`, `snapshots/`, and the first `gateway.json`.
 //! The gateway's: `gateway.lock`, `live.json`, `kept.json`, `log.txt`, `releases/`, and the port in `gateway.json`.
 
-use super::keys::{Kept, Keys};
+use super::keys::{Kept, Keys, Which};
 use crate::files::{self, Readers, Stamp};
 use anyhow::Context as _;
+use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec};
 use bowsprit_core::training::spec::Source;
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,25 @@ impl Desk {
     pub(super) fn keys(&self) -> anyhow::Result<Option<Keys>> {
         let kept: Option<Kept> = files::read(&self.path("keys.json"), NOTE_BYTES_MAX)?;
         Ok(kept.map(Keys::from))
+    }
+
+    /// The keys, where they can be read; the log tells why they cannot.
+    pub(super) fn readable_keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
+        self.keys().unwrap_or_else(|error| {
+            tracing::error!(
+                "the keys of environment `{environment}` of repository {repo} are lost: {error:#}"
+            );
+            None
+        })
+    }
+
+    /// Gives one of the keys anew, and lets the order name it. Errors: there are none, or they cannot be written.
+    pub(super) fn rotate(&self, which: Which) -> anyhow::Result<Keys> {
+        let keys = self.keys()?.context("there is no such environment")?;
+        let keys = keys.rotated(which)?;
+        self.write_keys(&keys)?;
+        self.settle_keys()?;
+        Ok(keys)
     }
 
     /// Keeps the keys for this user alone.

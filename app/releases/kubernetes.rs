@@ -226,13 +226,8 @@ impl Kubernetes {
 
     /// See [`super::Target::keys`].
     pub(super) fn keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
-        let keys = self.post.papers(&(repo, environment.clone())).desk.keys();
-        keys.unwrap_or_else(|error| {
-            tracing::error!(
-                "the keys of environment `{environment}` of repository {repo} are lost: {error:#}"
-            );
-            None
-        })
+        let desk = self.post.papers(&(repo, environment.clone())).desk;
+        desk.readable_keys(repo, environment)
     }
 
     /// See [`super::Target::rotate`]. The cluster brings the new key to the pods within a minute or two.
@@ -245,11 +240,7 @@ impl Kubernetes {
         let found = self.post.book().get(&(repo, environment.clone())).cloned();
         let watched = found.context("there is no such environment")?;
         let _turn = watched.turn.lock().await;
-        let desk = &watched.papers.desk;
-        let keys = desk.keys()?.context("there is no such environment")?;
-        let keys = keys.rotated(which)?;
-        desk.write_keys(&keys)?;
-        desk.settle_keys()?;
+        let keys = watched.papers.desk.rotate(which)?;
         judge::apply_door(&self.post.yard, &watched.papers).await?;
         Ok(keys)
     }

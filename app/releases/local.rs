@@ -156,13 +156,8 @@ impl Local {
 
     /// See [`super::Target::keys`].
     pub(super) fn keys(&self, repo: RepoId, environment: &Slug) -> Option<Keys> {
-        let keys = self.shop.desk(repo, environment).keys();
-        keys.unwrap_or_else(|error| {
-            tracing::error!(
-                "the keys of environment `{environment}` of repository {repo} are lost: {error:#}"
-            );
-            None
-        })
+        let desk = self.shop.desk(repo, environment);
+        desk.readable_keys(repo, environment)
     }
 
     /// See [`super::Target::rotate`].
@@ -176,13 +171,7 @@ impl Local {
         let rotated = tokio::task::spawn_blocking(move || {
             // Held meanwhile, so that no order is written with the keys before.
             let _book = shop.book();
-            let keys = desk
-                .keys()?
-                .context("there is no such environment")?
-                .rotated(which)?;
-            desk.write_keys(&keys)?;
-            desk.settle_keys()?;
-            Ok(keys)
+            desk.rotate(which)
         });
         rotated.await.context("cannot replace a key")?
     }

@@ -100,7 +100,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
     let (python, images) = match extent.has_images {
         true => {
             let builds = format!("{namespace}-builds");
-            cluster.create_build_namespace(&builds).await;
+            cluster.create_namespace(&builds, rbac::Place::Builds).await;
             images::section(&builds).await
         }
         false => (python, String::new()),
@@ -179,10 +179,15 @@ impl Cluster {
         cluster
     }
 
+    /// Rootless builds need user namespaces, so only their namespace is not restricted.
     async fn create_namespace(&self, name: &str, place: rbac::Place) {
         let mut labels = json!({});
+        let standard = match place {
+            rbac::Place::Builds => "privileged",
+            rbac::Place::Runs | rbac::Place::Environments | rbac::Place::Cluster => "restricted",
+        };
         for mode in ["enforce", "audit", "warn"] {
-            labels[format!("pod-security.kubernetes.io/{mode}")] = "restricted".into();
+            labels[format!("pod-security.kubernetes.io/{mode}")] = standard.into();
         }
         self.whole::<Namespace>()
             .create(
@@ -195,27 +200,6 @@ impl Cluster {
             json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
         self.create::<ServiceAccount>(name, account).await;
         let rules = rules(place);
-        self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
-            .await;
-        let binding = json!({
-            "metadata": {"name": BOT},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
-            "subjects": [{"kind": "ServiceAccount", "name": BOT, "namespace": self.namespace}],
-        });
-        self.create::<RoleBinding>(name, binding).await;
-    }
-
-    /// Rootless builds need user namespaces, so this one is not restricted; the bot may do there what builds need.
-    async fn create_build_namespace(&self, name: &str) {
-        let made = json!({"metadata": {"name": name,
-            "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
-        self.whole::<Namespace>()
-            .create(&PostParams::default(), &object(made))
-            .await
-            .expect("a namespace");
-        let account = json!({"metadata": {"name": "bowsprit-stage"}});
-        self.create::<ServiceAccount>(name, account).await;
-        let rules = rules(rbac::Place::Builds);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
         let binding = json!({

@@ -3,6 +3,8 @@
 use crate::harness::World;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -103,6 +105,42 @@ pub(crate) async fn a_named_version_comes_back_and_goes_forward_again(t: &World)
     assert_eq!(failed, Vec::<String>::new(), "of {answered}");
 }
 
+/// Production as those reach it who have its key.
+pub(crate) struct Production {
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+    key: String,
+}
+
+impl Production {
+    pub(crate) async fn of(t: &World) -> Production {
+        let production = t.environment("production").await;
+        let releases = &t.bot().rooms.releases;
+        let keys = releases.keys(production.repo.id, &production.name);
+        let keys = keys.expect("keys");
+        Production {
+            client: t.client.clone(),
+            url: production.url.expect("an address"),
+            key: format!("Bearer {}", keys.primary.expose_secret()),
+        }
+    }
+
+    /// Status and answer.
+    pub(crate) async fn ask(&self, path: &str, x: f64) -> Result<(u16, Value), String> {
+        let request = http::Request::post(format!("{}{path}", self.url))
+            .header("content-type", "application/json")
+            .header("authorization", &self.key)
+            .body(Full::new(Bytes::from(json!({ "x": x }).to_string())))
+            .expect("a request");
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| format!("{error:?}"))?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await;
+        let bytes = body.map_err(|error| format!("{error:?}"))?.to_bytes();
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+}
+
 /// Requests to production, one after the other, until told to end.
 struct Traffic {
     is_over: Arc<AtomicBool>,
@@ -112,36 +150,21 @@ struct Traffic {
 
 impl Traffic {
     async fn begin(t: &World) -> Traffic {
-        let production = t.environment("production").await;
-        let keys = t
-            .bot()
-            .rooms
-            .releases
-            .keys(production.repo.id, &production.name)
-            .expect("keys");
-        let url = format!("{}/v1/predict", production.url.expect("an address"));
-        let key = format!("Bearer {}", keys.primary.expose_secret());
+        let production = Production::of(t).await;
         let (is_over, answered) = (
             Arc::new(AtomicBool::new(false)),
             Arc::<AtomicU64>::default(),
         );
-        let (over, count, client) = (is_over.clone(), answered.clone(), t.client.clone());
+        let (over, count) = (is_over.clone(), answered.clone());
         let task = tokio::spawn(async move {
             let (mut failed, began) = (Vec::new(), Instant::now());
             while !over.load(Ordering::Relaxed) && began.elapsed() < TRAFFIC_MAX {
-                let request = http::Request::post(&url)
-                    .header("content-type", "application/json")
-                    .header("authorization", &key)
-                    .body(Full::new(Bytes::from(json!({"x": 1.0}).to_string())))
-                    .expect("a request");
-                match client.request(request).await {
-                    Ok(answer) if answer.status() == 200 => {
-                        // The body is read, so that the connection is used again.
-                        let _read = answer.into_body().collect().await;
+                match production.ask("/v1/predict", 1.0).await {
+                    Ok((200, _)) => {
                         count.fetch_add(1, Ordering::Relaxed);
                     }
-                    Ok(answer) => failed.push(answer.status().to_string()),
-                    Err(error) => failed.push(format!("{error:?}")),
+                    Ok((status, _)) => failed.push(status.to_string()),
+                    Err(error) => failed.push(error),
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -1,9 +1,7 @@
 //! One service, two models: each is trained, judged, proposed and served with a version of its own.
 
+use crate::both::{Production, serves};
 use crate::harness::{World, run_test};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 const REPO: &str = "tiny-service";
@@ -69,41 +67,10 @@ async fn promote(t: &World, shown: &str) {
     t.until_merged(REPO, promotion).await;
 }
 
-async fn serves(t: &World, shown: &str) {
-    t.until(shown, async |t| {
-        let production = t.find_environment("production").await?;
-        production.live.filter(|live| live.shown() == shown)
-    })
-    .await;
-}
-
 /// What production answers.
 async fn asked(t: &World, path: &str, x: f64) -> (u16, Value) {
-    let production = t.environment("production").await;
-    let keys = t
-        .bot()
-        .rooms
-        .releases
-        .keys(production.repo.id, &production.name);
-    let request = http::Request::builder()
-        .method("POST")
-        .uri(format!("{}{path}", production.url.expect("an address")))
-        .header("content-type", "application/json")
-        .header(
-            "authorization",
-            format!("Bearer {}", keys.expect("keys").primary.expose_secret()),
-        )
-        .body(Full::new(Bytes::from(json!({ "x": x }).to_string())))
-        .expect("a request");
-    let answer = t.client.request(request).await.expect("an answer");
-    let status = answer.status().as_u16();
-    let body = answer
-        .into_body()
-        .collect()
-        .await
-        .expect("a body")
-        .to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    let answer = Production::of(t).await.ask(path, x).await;
+    answer.expect("an answer")
 }
 
 #[tokio::test(flavor = "multi_thread")]
