@@ -35,6 +35,8 @@ pub(crate) struct Hub {
     /// Deliveries queued or under way; they outlive a restart.
     pub(crate) waiting: Mutex<BTreeMap<u64, Outgoing>>,
     pub(crate) dirty: Notify,
+    /// Held while the state is saved; true once that was done for the last time.
+    pub(crate) is_closed: Mutex<bool>,
     /// Calls used in the running hour, and when it ends, by caller.
     pub(crate) used: Mutex<HashMap<String, (u32, i64)>>,
     pub(crate) snapshots: Mutex<Vec<(Instant, Arc<State>)>>,

@@ -39,7 +39,7 @@ impl Running {
             // An aborted task ends with a cancellation, which is what was asked for.
             let _ = task.await;
         }
-        store::save(&self.hub)
+        store::close(&self.hub)
     }
 }
 
@@ -51,7 +51,7 @@ impl Drop for Running {
         for task in &self.tasks {
             task.abort();
         }
-        if let Err(error) = store::save(&self.hub) {
+        if let Err(error) = store::close(&self.hub) {
             tracing::error!("cannot save the state: {error:#}");
         }
     }
@@ -97,6 +97,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         outbox,
         waiting: Mutex::new(BTreeMap::new()),
         dirty: Notify::new(),
+        is_closed: Mutex::new(false),
         used: Mutex::new(HashMap::new()),
         snapshots: Mutex::new(Vec::new()),
         pushing: Mutex::new(HashMap::new()),
@@ -155,5 +156,35 @@ async fn accept(hub: Arc<Hub>, listener: TcpListener) {
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::Outgoing;
+
+    #[tokio::test]
+    async fn a_saver_that_comes_after_the_end_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = serde_json::json!({"state_dir": dir.path(), "admin_token": "x"});
+        let running = start(serde_json::from_value(config).unwrap())
+            .await
+            .unwrap();
+        let hub = Arc::clone(&running.hub);
+        running.shutdown().await.unwrap();
+        let kept = std::fs::read(dir.path().join("state.json")).unwrap();
+        hub.queue(Outgoing {
+            key: 1,
+            guid: "late".to_owned(),
+            event: "push".to_owned(),
+            action: None,
+            installation_id: None,
+            repository_id: None,
+            payload: "{}".to_owned(),
+            is_redelivery: false,
+        });
+        store::save(&hub).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("state.json")).unwrap(), kept);
     }
 }

@@ -69,8 +69,21 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     }
 }
 
-/// Saves now.
+/// Saves now; writes nothing after [`close`].
 pub(crate) fn save(hub: &Hub) -> anyhow::Result<()> {
+    let is_closed = lock(&hub.is_closed);
+    if *is_closed { Ok(()) } else { write(hub) }
+}
+
+/// Saves for the last time. A saver at work is waited for, and one that comes late has nothing to say:
+/// the next server may have read what stands there.
+pub(crate) fn close(hub: &Hub) -> anyhow::Result<()> {
+    let mut is_closed = lock(&hub.is_closed);
+    *is_closed = true;
+    write(hub)
+}
+
+fn write(hub: &Hub) -> anyhow::Result<()> {
     let fresh = std::mem::take(&mut lock(&hub.deliveries).unsaved);
     append(&hub.config.state_dir, &fresh)?;
     let saved = Saved {
@@ -80,11 +93,7 @@ pub(crate) fn save(hub: &Hub) -> anyhow::Result<()> {
         waiting: lock(&hub.waiting).values().cloned().collect(),
     };
     let bytes = serde_json::to_vec(&saved).context("cannot write the state as JSON")?;
-    // Two savers may meet at shutdown, so each has its own file to rename.
-    let fresh = hub
-        .config
-        .state_dir
-        .join(format!("{STATE_FILE}.{}", uuid::Uuid::new_v4().simple()));
+    let fresh = hub.config.state_dir.join(format!("{STATE_FILE}.new"));
     std::fs::write(&fresh, bytes).with_context(|| format!("cannot write `{STATE_FILE}`"))?;
     std::fs::rename(&fresh, hub.config.state_dir.join(STATE_FILE))
         .with_context(|| format!("cannot replace `{STATE_FILE}`"))
