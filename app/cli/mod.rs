@@ -3,11 +3,15 @@
 //! Verbs that start something of ours run it in this process; all others are clients of the API and know nothing else.
 //! A token is taken from the environment or a file, never from an argument.
 
+mod catalogue;
 pub mod client;
 mod contract;
+mod create;
 pub mod demo;
 mod doctor;
 mod get;
+mod git;
+mod git_host;
 mod invoke;
 mod keys;
 mod logs;
@@ -73,6 +77,9 @@ enum Verb {
     /// Play the tour against a demo that runs
     #[command(hide = true)]
     Tour(demo::TourArgs),
+    /// Make new repositories from a quickstart
+    #[command(subcommand)]
+    Create(create::Create),
     /// Run the GitHub stand-in alone
     Hub(Passed),
     /// Run as the agent of a stage or environment (started by the bot)
@@ -204,6 +211,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
             )
         }
         Verb::Contract(verb) => contract::run(verb, is_json),
+        Verb::Create(verb) => wait(create::run(verb, is_json)),
         Verb::Commands => {
             out::text(&bowsprit_core::command::help_markdown());
             Ok(ExitCode::SUCCESS)
@@ -252,6 +260,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Agent(_)
         | Verb::Token(_)
         | Verb::Contract(_)
+        | Verb::Create(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 //! What must be known comes in as facts, what must happen goes out as effects.
 
 pub mod artifact;
+pub mod catalogue;
 pub mod chart;
 pub mod cluster;
 pub mod command;

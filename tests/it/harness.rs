@@ -321,6 +321,14 @@ impl World {
         self.push(repo, who, "main", message, &[]).await;
     }
 
+    /// Pushes the first commit of somebody's repository, of these files.
+    pub(crate) async fn push_new(&self, (owner, repo): (&str, &str), files: &[(&str, &str)]) {
+        std::fs::create_dir_all(self.copy(repo)).expect("a folder");
+        git(&self.copy(repo), &["init", "-q", "-b", "main"]);
+        self.push_to((owner, repo), owner, "main", "Start", files)
+            .await;
+    }
+
     /// Writes files, commits and pushes; says the commit.
     #[expect(
         clippy::too_many_arguments,

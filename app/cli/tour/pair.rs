@@ -4,17 +4,13 @@
 
 use super::Brief;
 use super::wire::{Caller, git, sign_in};
-use anyhow::Context as _;
+use crate::cli::catalogue;
 use http::Method;
-use rust_embed::Embed;
 use serde_json::json;
 use std::path::Path;
 
 /// The quickstart that the demo starts from.
-#[derive(Embed)]
-#[folder = "templates/quickstarts/digits"]
-#[exclude = "**/__pycache__/*"]
-struct Digits;
+const QUICKSTART: &str = "digits";
 
 /// Creates both repositories and pushes the quickstart into them, unless that was done before.
 /// `is_quiet`: the first commit trains nothing.
@@ -77,17 +73,12 @@ async fn first_push(brief: &Brief, half: &str, is_quiet: bool) -> anyhow::Result
 }
 
 fn lay_out(half: &str, into: &Path) -> anyhow::Result<()> {
-    let prefix = format!("{half}/");
-    for path in Digits::iter() {
-        let Some(inside) = path.strip_prefix(&prefix) else {
-            continue;
-        };
-        let target = into.join(inside);
+    for (path, bytes) in catalogue::files(&format!("{QUICKSTART}/{half}"))? {
+        let target = into.join(path);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        let file = Digits::get(&path).with_context(|| format!("cannot find {path}"))?;
-        std::fs::write(target, file.data)?;
+        std::fs::write(target, bytes)?;
     }
     Ok(())
 }

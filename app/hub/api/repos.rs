@@ -39,6 +39,36 @@ pub(crate) fn of_me(ctx: &mut Ctx<'_>) -> Reply {
     })
 }
 
+pub(crate) fn of_person(ctx: &mut Ctx<'_>) -> Reply {
+    let owner = ctx.state.account(ctx.param("login"));
+    let owner = owner.ok_or_else(Refusal::not_found)?.id;
+    of_account(ctx, owner)
+}
+
+pub(crate) fn of_org(ctx: &mut Ctx<'_>) -> Reply {
+    let owner = ctx
+        .state
+        .account(ctx.param("org"))
+        .filter(|account| account.kind == AccountKind::Organization)
+        .ok_or_else(Refusal::not_found)?
+        .id;
+    of_account(ctx, owner)
+}
+
+/// The repositories of one account that the caller sees.
+fn of_account(ctx: &mut Ctx<'_>, owner: u64) -> Reply {
+    let actor = &ctx.call.actor;
+    let found: Vec<&Repo> = ctx
+        .state
+        .repos
+        .values()
+        .filter(|repo| repo.owner == owner && actor.role(ctx.state, repo) != Role::None)
+        .collect();
+    ctx.paged(found, |repo| {
+        ctx.view().own_repo(repo, actor.role(ctx.state, repo))
+    })
+}
+
 pub(crate) fn create_mine(ctx: &mut Ctx<'_>) -> Reply {
     let owner = ctx.me()?;
     create(ctx, owner)

@@ -1,0 +1,114 @@
+//! What people may start from: the quickstarts within this program, and those of others.
+
+mod remote;
+
+pub(crate) use remote::completed;
+
+use super::git::Access;
+use super::git_host::GitHost;
+use anyhow::{Context as _, anyhow};
+use bowsprit_core::catalogue::{CARD_FILE, Card, Entry, Names, Source, filled, owned};
+use bowsprit_core::name::Login;
+use rust_embed::Embed;
+use std::borrow::Cow;
+use std::path::Path;
+
+/// The file whose people become the person who creates.
+const ALIASES_FILE: &str = "OWNERS_ALIASES";
+
+/// One folder is one quickstart: a card, and the folders `service` and `training`.
+#[derive(Embed)]
+#[folder = "templates/quickstarts"]
+#[exclude = "**/__pycache__/*"]
+#[exclude = "**/target/*"]
+struct Shipped;
+
+/// A file of a quickstart: its path within the repository, and its bytes.
+pub(crate) type File = (String, Cow<'static, [u8]>);
+
+/// What this program offers. Errors: a card among its own is wrong.
+pub(crate) fn shipped() -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for path in Shipped::iter() {
+        let Some(folder) = path.strip_suffix(&format!("/{CARD_FILE}")) else {
+            continue;
+        };
+        let card = Shipped::get(&path).with_context(|| format!("cannot find {path}"))?;
+        let card = Card::parse(std::str::from_utf8(&card.data)?)
+            .map_err(|error| anyhow!("{folder}: {error}"))?;
+        entries.extend(card.entries(folder));
+    }
+    Ok(entries)
+}
+
+/// What this program offers, and what `owners` of the git server do. Errors: the server does not know one.
+pub(crate) async fn offered(host: &GitHost, owners: &[String]) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = shipped()?;
+    for owner in owners {
+        entries.extend(remote::of_owner(host, owner).await?);
+    }
+    Ok(entries)
+}
+
+/// The files of one repository to be. Errors: they cannot be had.
+pub(crate) async fn source(
+    source: &Source,
+    host: &GitHost,
+    access: Option<&Access>,
+) -> anyhow::Result<Vec<File>> {
+    match source {
+        Source::Embedded(half) => files(half),
+        Source::Repository(repo) => remote::files(repo, host, access).await,
+    }
+}
+
+/// The files of one half, such as `digits/training`. Errors: there are none.
+pub(crate) fn files(half: &str) -> anyhow::Result<Vec<File>> {
+    let prefix = format!("{half}/");
+    let found: Vec<File> = Shipped::iter()
+        .filter_map(|path| {
+            let inside = path.strip_prefix(&prefix)?.to_owned();
+            Some((inside, Shipped::get(&path)?.data))
+        })
+        .collect();
+    anyhow::ensure!(!found.is_empty(), "this program has no quickstart {half}");
+    Ok(found)
+}
+
+/// Writes files into a folder under the new names, owned by `person`; what stands there already is kept.
+/// Returns the paths that were kept. Errors: the folder cannot be written.
+pub(crate) fn lay(
+    files: &[File],
+    names: &Names<'_>,
+    person: &Login,
+    into: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let mut kept = Vec::new();
+    for (path, bytes) in files {
+        let path = filled(path, names);
+        let target = into.join(&path);
+        if target.symlink_metadata().is_ok() {
+            kept.push(path);
+            continue;
+        }
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        std::fs::write(&target, mine(&path, bytes, names, person).as_ref())
+            .with_context(|| format!("cannot write {}", target.display()))?;
+    }
+    Ok(kept)
+}
+
+/// A file's bytes with the new names; bytes that are no text stay as they are.
+fn mine<'b>(path: &str, bytes: &'b [u8], names: &Names<'_>, person: &Login) -> Cow<'b, [u8]> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Cow::Borrowed(bytes);
+    };
+    let text = match path {
+        ALIASES_FILE => owned(text, person).unwrap_or_else(|| filled(text, names)),
+        _ => filled(text, names),
+    };
+    Cow::Owned(text.into_bytes())
+}

@@ -1,0 +1,192 @@
+//! `bowsprit create`: new repositories from the catalogue.
+
+mod half;
+mod pick;
+mod report;
+
+use super::catalogue;
+use super::git_host::{GitHost, GitHostArgs};
+use anyhow::{anyhow, bail};
+use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
+use bowsprit_core::name::{Login, RepoName};
+use clap::{Args, Subcommand};
+use half::Half;
+use report::{Bar, Report};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Who owns files that no server knows.
+const NOBODY: &str = "you";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Create {
+    /// Make a pair of repositories, or one half, from a quickstart for machine learning
+    #[command(visible_alias = "mlqs")]
+    Mlquickstart(Box<Mlquickstart>),
+}
+
+/// Which quickstart, and what it becomes.
+#[derive(Debug, Args)]
+pub(super) struct Mlquickstart {
+    /// Only quickstarts with this in their name or framework; a whole name chooses it
+    #[arg(short, long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only quickstarts of this framework
+    #[arg(long)]
+    framework: Option<String>,
+    /// Only quickstarts in this programming language
+    #[arg(short, long)]
+    language: Option<String>,
+    /// Only quickstarts that this owner offers
+    #[arg(long)]
+    owner: Option<String>,
+    /// Offer the quickstarts of these organisations of the git server as well
+    #[arg(
+        short = 'g',
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        visible_alias = "organisation"
+    )]
+    organisations: Vec<String>,
+    /// What the names begin with: `demo` makes `demo-service` and `demo-training`
+    #[arg(short, long, value_name = "NAME")]
+    root: Option<String>,
+    /// The folder in which the new ones are made
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output_dir: PathBuf,
+    /// The organisation or person to own the new repositories; you unless given
+    #[arg(long, value_name = "NAME")]
+    git_owner: Option<String>,
+    /// Make private repositories
+    #[arg(long)]
+    private: bool,
+    /// Make the folders and their first commits, and nothing on any server
+    #[arg(long)]
+    no_push: bool,
+    /// Ask nothing: what is not given must be clear, or is an error
+    #[arg(short, long)]
+    batch: bool,
+    #[command(flatten)]
+    host: GitHostArgs,
+}
+
+/// Does what was asked. Errors: what stands in the way, and what would work.
+pub(super) async fn run(create: Create, is_json: bool) -> anyhow::Result<ExitCode> {
+    match create {
+        Create::Mlquickstart(args) => mlquickstart(*args, is_json).await,
+    }
+}
+
+async fn mlquickstart(args: Mlquickstart, is_json: bool) -> anyhow::Result<ExitCode> {
+    let is_asked = !args.batch && !is_json && std::io::stdin().is_terminal();
+    let host = args.host.open()?;
+    let login = match args.no_push {
+        true => Login::parse(NOBODY)?,
+        false => host.login().await?,
+    };
+    let entries = catalogue::offered(&host, &args.organisations).await?;
+    let entry = chosen(&args, &entries, is_asked)?.clone();
+    let entry = catalogue::completed(entry, &host, &login).await?;
+    let root = rooted(&args, is_asked)?;
+    let owner = args.git_owner.as_deref().unwrap_or(login.as_str());
+    let halves: Vec<Half> = entry
+        .makes
+        .iter()
+        .map(|made| Half::new(&entry, made, &root, owner, &args.output_dir))
+        .collect::<anyhow::Result<_>>()?;
+    let mut bar = Bar::start(&halves, args.no_push, is_json);
+    let made = make(&args, &host, &login, &halves, &mut bar).await;
+    bar.end();
+    let report = Report {
+        entry: &entry,
+        root: &root,
+        halves: &halves,
+        made: made.map_err(|error| again(error, &root))?,
+        is_pushed: !args.no_push,
+    };
+    report.tell(&host, is_json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn again(error: anyhow::Error, root: &Root) -> anyhow::Error {
+    error.context(format!(
+        "{} is not whole yet; when the cause is away, the same command goes on from here",
+        root.as_str()
+    ))
+}
+
+fn chosen<'e>(
+    args: &Mlquickstart,
+    entries: &'e [Entry],
+    is_asked: bool,
+) -> anyhow::Result<&'e Entry> {
+    let wish = Wish {
+        text: args.filter.clone(),
+        owner: args.owner.clone(),
+        language: args.language.clone(),
+        framework: args.framework.clone(),
+    };
+    match only(entries, &wish) {
+        Ok(entry) if !is_asked => Ok(entry),
+        Err(unclear) if !is_asked => bail!("{unclear} (with --filter)"),
+        Err(unclear @ bowsprit_core::catalogue::Unclear::Nothing(_)) => bail!("{unclear}"),
+        _ => pick::entry(listed(entries, &wish)),
+    }
+}
+
+fn rooted(args: &Mlquickstart, is_asked: bool) -> anyhow::Result<Root> {
+    match &args.root {
+        Some(root) => Root::parse(root).map_err(|error| anyhow!(error)),
+        None if is_asked => pick::root(),
+        None => bail!(
+            "say what the new names begin with: --root demo makes demo-service and demo-training"
+        ),
+    }
+}
+
+/// Everything is looked at before anything is made; all that is local is made before anything on a server.
+async fn make(
+    args: &Mlquickstart,
+    host: &GitHost,
+    login: &Login,
+    halves: &[Half],
+    bar: &mut Bar,
+) -> anyhow::Result<Vec<half::Standing>> {
+    for half in halves {
+        half.check(host, !args.no_push).await?;
+    }
+    let access = match args.no_push {
+        true => None,
+        false => host.access(login)?,
+    };
+    let mut standing = Vec::new();
+    for half in halves {
+        bar.step(&format!("writing {}", half.name()));
+        let commit = half.lay(host, login, access.as_ref()).await?;
+        standing.push(half::Standing {
+            commit,
+            check: None,
+        });
+    }
+    if args.no_push {
+        return Ok(standing);
+    }
+    for half in halves {
+        bar.step(&format!("making {} on {}", half.repo(), host.host()));
+        half.create(host, login, args.private).await?;
+        bar.step(&format!("pushing {}", half.name()));
+        half.push(host, access.as_ref()).await?;
+    }
+    for (half, stands) in halves.iter().zip(&mut standing) {
+        bar.step(&format!("waiting for the App to see {}", half.name()));
+        stands.check = report::first_check(host, half.repo(), &stands.commit).await;
+    }
+    Ok(standing)
+}
+
+/// A repository's name from its parts.
+fn repo_name(owner: &str, name: &str) -> anyhow::Result<RepoName> {
+    RepoName::parse(&format!("{owner}/{name}")).map_err(Into::into)
+}

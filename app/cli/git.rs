@@ -1,0 +1,97 @@
+//! The system's git in a person's working copies, as that person has set it up.
+
+use anyhow::{Context as _, bail};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use tempfile::TempDir;
+
+/// A person's way into one git server: a file that only this program and its git read, gone when this is dropped.
+pub(super) struct Access {
+    dir: TempDir,
+}
+
+impl Access {
+    /// Writes the file. Errors: there is no room for temporary files, or `git_url` is no address.
+    pub(super) fn new(git_url: &str, login: &str, token: &SecretString) -> anyhow::Result<Access> {
+        let mut url = url::Url::parse(git_url)
+            .with_context(|| format!("`{git_url}` is not an address such as https://github.com"))?;
+        let set = url.set_username(login).is_ok()
+            && url.set_password(Some(token.expose_secret())).is_ok();
+        anyhow::ensure!(set, "`{git_url}` takes no login; use an https address");
+        url.set_path("");
+        let dir = TempDir::new().context("cannot make a temporary folder")?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(dir.path().join("credentials"))
+            .context("cannot write the credentials")?;
+        writeln!(file, "{}", url.as_str().trim_end_matches('/'))
+            .context("cannot write the credentials")?;
+        Ok(Access { dir })
+    }
+
+    /// Configuration by environment: it names the file alone, and nobody else's helper keeps the token.
+    fn env(&self) -> Vec<(String, String)> {
+        let file = self.dir.path().join("credentials");
+        let helper = format!("store --file='{}'", file.display());
+        [
+            ("credential.helper", String::new()),
+            ("credential.helper", helper),
+        ]
+        .into_iter()
+        .enumerate()
+        .flat_map(|(at, (key, value))| {
+            [
+                (format!("GIT_CONFIG_KEY_{at}"), key.to_owned()),
+                (format!("GIT_CONFIG_VALUE_{at}"), value),
+            ]
+        })
+        .chain([("GIT_CONFIG_COUNT".to_owned(), "2".to_owned())])
+        .collect()
+    }
+}
+
+/// Runs git in `dir` and gives what it printed. Errors: it is missing or failed, with its last words.
+pub(super) async fn git(
+    dir: &Path,
+    words: &[&str],
+    access: Option<&Access>,
+) -> anyhow::Result<String> {
+    let output = tokio::process::Command::new("git")
+        .args(words)
+        .current_dir(dir)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .envs(access.map(Access::env).unwrap_or_default())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cannot run git; is it installed?")?;
+    if !output.status.success() {
+        bail!(
+            "git {} failed: {}",
+            words.first().unwrap_or(&""),
+            bowsprit_core::text::clean_line(String::from_utf8_lossy(&output.stderr).trim())
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Commits everything in `dir`; `login` stands for a person whose git knows no name. Errors: git failed.
+pub(super) async fn commit_all(dir: &Path, login: &str, message: &str) -> anyhow::Result<String> {
+    git(dir, &["add", "-A"], None).await?;
+    let name = format!("user.name={login}");
+    let email = format!("user.email={login}@users.noreply.github.com");
+    let mut words = Vec::new();
+    if git(dir, &["config", "user.email"], None).await.is_err() {
+        words.extend(["-c", name.as_str(), "-c", email.as_str()]);
+    }
+    words.extend(["commit", "-q", "-m", message]);
+    git(dir, &words, None).await?;
+    git(dir, &["rev-parse", "HEAD"], None).await
+}

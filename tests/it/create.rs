@@ -1,0 +1,310 @@
+//! `bowsprit create mlquickstart`: from the catalogue to a proposal, and what can be in the way.
+
+use crate::harness::{World, run_test, run_test_with};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::process::Command;
+
+/// Packages are installed in these stories, on busy machines, too.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// What came of a call of the program.
+struct Ended {
+    is_good: bool,
+    out: String,
+    said: String,
+}
+
+async fn create(t: &World, who: &str, into: &Path, words: &[&str]) -> Ended {
+    create_at(&t.hub.url, who, into, words).await
+}
+
+async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
+        .args(["create", "mlquickstart", "--batch"])
+        .args(words)
+        .arg("--output-dir")
+        .arg(into)
+        .env("BOWSPRIT_GITHUB__API_URL", hub)
+        .env("BOWSPRIT_GITHUB__GIT_URL", hub)
+        .env("GITHUB_TOKEN", format!("{who}-token"))
+        .output()
+        .await
+        .expect("it ends");
+    Ended {
+        is_good: output.status.success(),
+        out: String::from_utf8(output.stdout).expect("text"),
+        said: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+fn folder(t: &World) -> PathBuf {
+    t.dir.path().join("new")
+}
+
+/// The pair of a quickstart goes from one command to its first proposal.
+async fn goes_to_a_proposal(quickstart: &str, model: &str) {
+    let tune = |_: &mut bowsprit::config::Config| {};
+    run_test_with(tune, async |t| {
+        t.patience = PATIENCE;
+        let words = ["--filter", quickstart, "--root", "demo", "--json"];
+        let ended = create(t, "ada", &folder(t), &words).await;
+        assert!(ended.is_good, "{}", ended.said);
+        let told: Value = serde_json::from_str(&ended.out).expect("JSON alone");
+        assert_eq!(told["quickstart"], quickstart);
+        let names: Vec<&str> = told["parts"]
+            .as_array()
+            .expect("parts")
+            .iter()
+            .filter_map(|part| part["name"].as_str())
+            .collect();
+        assert_eq!(names, ["demo-service", "demo-training"]);
+        assert_eq!(told["parts"][1]["check"]["name"], "train", "{told:#}");
+        for half in names {
+            let linted = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
+                .args(["contract", "lint"])
+                .arg(folder(t).join(half))
+                .status();
+            assert!(linted.await.expect("it ends").success(), "{half}");
+        }
+        let pulls = "/repos/ada/demo-service/pulls?state=all";
+        let pull = t
+            .until("the proposal", async |t| {
+                let pulls = t.api("ada", "GET", pulls, None).await;
+                pulls.as_array()?.first().cloned()
+            })
+            .await;
+        assert_eq!(pull["head"]["ref"], format!("bowsprit/{model}"));
+        t.settle().await;
+        // Who created is who may approve.
+        let pull = pull["number"].as_u64().expect("a number");
+        t.say("demo-service", "ada", pull, "/lgtm\n/approve").await;
+        t.until_merged("demo-service", pull).await;
+        t.settle().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn digits_go_to_a_proposal() {
+    goes_to_a_proposal("ML-python-sklearn-digits-cpu", "digits").await;
+}
+
+#[tokio::test]
+async fn what_fails_half_way_is_gone_on_with() {
+    run_test(async |t| {
+        // The first repository is made, the second is not.
+        t.fault(json!({
+            "kind": "status", "code": 502, "count": 1, "skip": 1,
+            "match": {"method": "POST", "path_contains": "/user/repos"},
+        }))
+        .await;
+        let words = ["--filter", "ML-python-sklearn-digits-cpu", "--root", "demo"];
+        let ended = create(t, "linus", &folder(t), &words).await;
+        assert!(!ended.is_good);
+        assert!(
+            ended.said.contains("demo is not whole yet")
+                && ended.said.contains("the same command goes on"),
+            "{}",
+            ended.said
+        );
+        t.heal().await;
+        let ended = create(t, "linus", &folder(t), &words).await;
+        assert!(ended.is_good, "{}", ended.said);
+        assert!(
+            ended.out.contains("install the Bowsprit App"),
+            "{}",
+            ended.out
+        );
+        for half in ["demo-service", "demo-training"] {
+            let branches = format!("/repos/linus/{half}/branches");
+            let branches = t.api("linus", "GET", &branches, None).await;
+            assert_eq!(branches[0]["name"], "main", "{half}");
+            let contract = folder(t).join(half).join("bowsprit.yaml");
+            let contract = std::fs::read_to_string(contract).expect("a contract");
+            assert!(!contract.contains("digits-"), "{contract}");
+            let aliases = folder(t).join(half).join("OWNERS_ALIASES");
+            let aliases = std::fs::read_to_string(aliases).expect("aliases");
+            assert!(
+                aliases.contains("linus") && !aliases.contains("grace"),
+                "{aliases}"
+            );
+            let config = folder(t).join(half).join(".git/config");
+            let config = std::fs::read_to_string(config).expect("git's configuration");
+            assert!(!config.contains("token"), "{config}");
+        }
+        // Once more changes nothing.
+        assert!(create(t, "linus", &folder(t), &words).await.is_good);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_told_before_anything_is_made() {
+    run_test(async |t| {
+        let digits = "ML-python-sklearn-digits-cpu";
+        let here = folder(t);
+        std::fs::create_dir_all(here.join("mine-service")).expect("a folder");
+        for (words, says) in [
+            (
+                &["--filter", "fortran", "--root", "demo"][..],
+                "no quickstart fits; there are: ",
+            ),
+            (
+                &["--filter", digits][..],
+                "--root demo makes demo-service and demo-training",
+            ),
+            (
+                &["--filter", digits, "--root", "Demo"],
+                "lower-case letters",
+            ),
+            (
+                &["--filter", digits, "--root", "mine"],
+                "mine-service is there already, and not from this",
+            ),
+            (
+                &["--filter", digits, "--root", "tiny"],
+                "ada/tiny-service is there already on 127.0.0.1",
+            ),
+            (
+                &[
+                    "--filter",
+                    digits,
+                    "--root",
+                    "demo",
+                    "--git-owner",
+                    "nobody",
+                ],
+                "no organisation nobody where you may make repositories",
+            ),
+            (
+                &["--filter", digits, "--root", "demo", "-g", "nobody"],
+                "list the repositories of nobody",
+            ),
+            (
+                &[
+                    "--filter",
+                    digits,
+                    "--root",
+                    "demo",
+                    "--api-url",
+                    "https://gitlab.com/api/v4",
+                ],
+                "gitlab.com is not GitHub",
+            ),
+            (
+                &[
+                    "--filter",
+                    digits,
+                    "--root",
+                    "demo",
+                    "--api-url",
+                    "http://127.0.0.1:1",
+                ],
+                "cannot reach http://127.0.0.1:1",
+            ),
+        ] {
+            let ended = create(t, "ada", &here, words).await;
+            assert!(!ended.is_good, "{words:?}");
+            assert!(ended.said.contains(says), "{words:?}: {}", ended.said);
+        }
+        let ended = create(t, "stranger", &here, &["--filter", digits, "--root", "x"]).await;
+        assert!(
+            ended.said.contains("does not know this token"),
+            "{}",
+            ended.said
+        );
+        let mine = t.api("ada", "GET", "/user/repos", None).await;
+        assert_eq!(mine.as_array().map(Vec::len), Some(2), "{mine}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn quickstarts_of_others_are_offered_and_one_half_is_enough() {
+    run_test(async |t| {
+        for (repo, files) in [
+            (
+                "ML-python-mean-cpu",
+                &[(
+                    "projectset",
+                    r#"[{"Repo": "ML-python-mean-cpu-training", "Tail": "-training"}]"#,
+                )][..],
+            ),
+            (
+                "ML-python-mean-cpu-training",
+                &[
+                    ("README.md", "REPLACE_ME_APP_NAME of REPLACE_ME_ORG\n"),
+                    ("REPLACE_ME_APP_NAME/x.txt", "x"),
+                ],
+            ),
+            ("WIP-ML-python-other-cpu", &[("README.md", "not yet")]),
+        ] {
+            t.api(
+                "grace",
+                "POST",
+                "/user/repos",
+                Some(json!({"name": repo, "private": false})),
+            )
+            .await;
+            t.push_new(("grace", repo), files).await;
+        }
+        let here = folder(t);
+        let ended = create(
+            t,
+            "ada",
+            &here,
+            &["-g", "grace", "-f", "mean", "-r", "demo", "--no-push"],
+        )
+        .await;
+        assert!(ended.is_good, "{}", ended.said);
+        let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap_or_default();
+        assert_eq!(read("demo-training/README.md"), "demo-training of you\n");
+        assert_eq!(read("demo-training/demo-training/x.txt"), "x");
+        let ended = create(
+            t,
+            "ada",
+            &here,
+            &["-g", "grace", "-f", "WIP-", "-r", "other", "--no-push"],
+        )
+        .await;
+        assert!(ended.said.contains("no quickstart fits"), "{}", ended.said);
+        // One half alone, of this program.
+        let half = "ML-python-sklearn-digits-cpu-service";
+        let ended = create(t, "ada", &here, &["-f", half, "-r", "one", "--no-push"]).await;
+        assert!(ended.is_good, "{}", ended.said);
+        assert!(
+            ended
+                .out
+                .contains("--filter ML-python-sklearn-digits-cpu-training --root one")
+        );
+        assert!(here.join("one-service/bowsprit.yaml").is_file());
+        assert!(!here.join("one-training").exists());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_server_the_folders_are_made() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let words = [
+        "--filter",
+        "ML-python-sklearn-digits-cpu",
+        "--root",
+        "demo",
+        "--no-push",
+    ];
+    let ended = create_at("http://127.0.0.1:1", "ada", dir.path(), &words).await;
+    assert!(ended.is_good, "{}", ended.said);
+    let log = std::process::Command::new("git")
+        .args(["log", "--format=%s %an"])
+        .current_dir(dir.path().join("demo-training"))
+        .output()
+        .expect("git");
+    let log = String::from_utf8(log.stdout).expect("text");
+    assert!(
+        log.starts_with("Start from ML-python-sklearn-digits-cpu "),
+        "{log}"
+    );
+}
