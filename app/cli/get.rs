@@ -1,44 +1,88 @@
 //! `bowsprit get`: lists.
 
 use super::place::{query, repo};
+use super::quickstarts::Quickstarts;
 use super::table::table;
-use super::{Remote, out};
+use super::{Remote, locations, out, quickstarts};
 use bowsprit_core::name::RepoName;
 use bowsprit_core::text::duration;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::Value;
+use std::process::ExitCode;
 
+/// What the names of previews begin with.
+const PREVIEW: &str = "pr-";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Get {
+    /// Runs, newest first
+    Runs {
+        /// Only of this repository
+        #[arg(long, value_parser = repo)]
+        repo: Option<RepoName>,
+        /// Only in this phase
+        #[arg(long)]
+        phase: Option<String>,
+        /// Only of this model
+        #[arg(long)]
+        model: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Models, with their newest versions
+    Models(Page),
+    /// Environments, previews too
+    Environments(Page),
+    /// Previews of open pull requests
+    Previews(Page),
+    /// Services, with what each of their environments serves
+    Applications(Page),
+    /// Deliveries of GitHub
+    Deliveries(InState),
+    /// Effects at the far ends
+    Effects(InState),
+    /// What happened, newest first
+    #[command(visible_alias = "activity")]
+    Events {
+        /// Only of this subject, such as run/r0123456789ab
+        #[arg(long)]
+        subject: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// What new repositories can start from; asks no server of ours
+    Quickstarts(Box<Quickstarts>),
+    /// Whose quickstarts are offered
+    #[command(visible_alias = "qsloc")]
+    Quickstartlocations,
+}
+
+/// How much of a list.
 #[derive(Debug, Args)]
-pub(super) struct Get {
-    /// Of what
-    #[arg(value_enum)]
-    what: What,
-    /// Only of this repository, for runs
-    #[arg(long, value_parser = repo)]
-    repo: Option<RepoName>,
-    /// Only in this phase, for runs
-    #[arg(long)]
-    phase: Option<String>,
-    /// Only of this model, for runs
-    #[arg(long)]
-    model: Option<String>,
-    /// Only in this state, for deliveries and effects
-    #[arg(long)]
-    state: Option<String>,
-    /// Only of this subject, for events, such as run/r0123456789ab
-    #[arg(long)]
-    subject: Option<String>,
+pub(super) struct Page {
     /// Rows at most
     #[arg(long, default_value_t = 30)]
     limit: u16,
 }
 
-/// What can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Part of a queue.
+#[derive(Debug, Args)]
+pub(super) struct InState {
+    /// Only in this state
+    #[arg(long)]
+    state: Option<String>,
+    #[command(flatten)]
+    page: Page,
+}
+
+/// What the server lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Runs,
     Models,
     Environments,
+    Previews,
+    Applications,
     Deliveries,
     Effects,
     Events,
@@ -49,24 +93,62 @@ impl What {
         match self {
             What::Runs => "/api/v1/runs",
             What::Models => "/api/v1/models",
-            What::Environments => "/api/v1/environments",
+            What::Environments | What::Previews | What::Applications => "/api/v1/environments",
             What::Deliveries => "/api/v1/deliveries",
             What::Effects => "/api/v1/effects",
             What::Events => "/api/v1/events",
         }
     }
+
+    /// Whether a row of the answer belongs to it.
+    fn takes(self, item: &Value) -> bool {
+        let is_preview = item["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with(PREVIEW));
+        match self {
+            What::Previews => is_preview,
+            What::Applications => !is_preview,
+            _ => true,
+        }
+    }
 }
 
-pub(super) async fn run(args: Get, remote: &Remote) -> anyhow::Result<()> {
-    let query = query(&[
-        ("repo", args.repo.map(|repo| repo.to_string())),
-        ("phase", args.phase),
-        ("model", args.model),
-        ("state", args.state),
-        ("subject", args.subject),
-        ("limit", Some(args.limit.to_string())),
-    ]);
-    list(args.what, &query, remote).await
+pub(super) async fn run(get: Get, remote: &Remote) -> anyhow::Result<ExitCode> {
+    let limit = |page: &Page| ("limit", Some(page.limit.to_string()));
+    let (what, query) = match get {
+        Get::Quickstarts(args) => return quickstarts::list(*args, remote).await,
+        Get::Quickstartlocations => return locations::list(remote).await,
+        Get::Runs {
+            repo,
+            phase,
+            model,
+            page,
+        } => {
+            let repo = repo.map(|repo| repo.to_string());
+            let of = [
+                ("repo", repo),
+                ("phase", phase),
+                ("model", model),
+                limit(&page),
+            ];
+            (What::Runs, query(&of))
+        }
+        Get::Models(page) => (What::Models, query(&[limit(&page)])),
+        Get::Environments(page) => (What::Environments, query(&[limit(&page)])),
+        Get::Previews(page) => (What::Previews, query(&[limit(&page)])),
+        Get::Applications(page) => (What::Applications, query(&[limit(&page)])),
+        Get::Deliveries(InState { state, page }) => {
+            (What::Deliveries, query(&[("state", state), limit(&page)]))
+        }
+        Get::Effects(InState { state, page }) => {
+            (What::Effects, query(&[("state", state), limit(&page)]))
+        }
+        Get::Events { subject, page } => {
+            (What::Events, query(&[("subject", subject), limit(&page)]))
+        }
+    };
+    list(what, &query, remote).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Lists one kind of thing.
@@ -75,15 +157,13 @@ pub(super) async fn list(what: What, query: &str, remote: &Remote) -> anyhow::Re
         .client
         .get(&format!("{}{query}", what.path()))
         .await?;
+    let items = answer["items"].as_array().into_iter().flatten();
+    let items: Vec<Value> = items.filter(|item| what.takes(item)).cloned().collect();
     if remote.is_json {
-        out::json(&answer["items"]);
+        out::json(&items.into());
         return Ok(());
     }
-    let items = answer["items"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    out::line(&shown(what, items));
+    out::line(&shown(what, &items));
     if let Some(next) = answer["next"].as_str() {
         out::note(&format!("more: --limit, or the API with before={next}"));
     }
@@ -112,7 +192,11 @@ fn shown(what: What, items: &[Value]) -> String {
             &["model", "version#", "digest", "made", "run"],
             rows(of_model),
         ),
-        What::Environments => table(
+        What::Applications => table(
+            &["application", "environment", "version", "phase", "address"],
+            rows(of_application),
+        ),
+        What::Environments | What::Previews => table(
             &["environment", "live", "phase", "since", "address"],
             rows(of_environment),
         ),
@@ -164,6 +248,16 @@ fn of_environment(environment: &Value, now_ms: i64) -> Vec<String> {
         versions(&environment["live"]),
         text(&environment["phase"]),
         ago(&environment["live_since_ms"], now_ms),
+        text(&environment["url"]),
+    ]
+}
+
+fn of_application(environment: &Value, _: i64) -> Vec<String> {
+    vec![
+        text(&environment["repo"]["name"]),
+        text(&environment["name"]),
+        versions(&environment["live"]),
+        text(&environment["phase"]),
         text(&environment["url"]),
     ]
 }

@@ -92,6 +92,26 @@ impl GitHostArgs {
 }
 
 impl GitHost {
+    /// Another server, where this person is nobody: a token is for the server that it was given for.
+    /// Errors: `url` is no address.
+    pub(super) fn elsewhere(url: &str) -> anyhow::Result<GitHost> {
+        let api_url = match url {
+            "https://github.com" => "https://api.github.com".to_owned(),
+            enterprise => format!("{enterprise}/api/v3"),
+        };
+        Ok(GitHost {
+            api: Client::new(&api_url, None)?,
+            api_url,
+            git_url: url.to_owned(),
+            token: None,
+        })
+    }
+
+    /// Whether `url` is this server; an empty one always is.
+    pub(super) fn is_at(&self, url: &str) -> bool {
+        url.is_empty() || url == self.git_url
+    }
+
     /// The host's name, such as `github.com`.
     pub(super) fn host(&self) -> String {
         url::Url::parse(&self.git_url)
@@ -170,6 +190,24 @@ impl GitHost {
             ),
             _ => Err(self.refused(&answer, &format!("make {repo}"))),
         }
+    }
+
+    /// Opens an issue; says its address. Errors: the server's no.
+    pub(super) async fn open_issue(
+        &self,
+        repo: &RepoName,
+        title: &str,
+        body: &str,
+    ) -> anyhow::Result<String> {
+        let body = json!({"title": title, "body": body});
+        let path = format!("/repos/{repo}/issues");
+        let answer = self.call(Method::POST, &path, Some(&body)).await?;
+        if answer.status != StatusCode::CREATED {
+            return Err(self.refused(&answer, &format!("open an issue on {repo}")));
+        }
+        Ok(clean_line(
+            answer.json()["html_url"].as_str().unwrap_or_default(),
+        ))
     }
 
     /// The check runs of a commit: name, state, address.

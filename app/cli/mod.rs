@@ -14,11 +14,13 @@ mod git;
 mod git_host;
 mod invoke;
 mod keys;
+mod locations;
 mod logs;
 pub(crate) mod out;
 mod pause;
 mod place;
 mod queues;
+mod quickstarts;
 mod run;
 pub(crate) mod server;
 mod show;
@@ -85,7 +87,8 @@ enum Verb {
     /// Run as the agent of a stage or environment (started by the bot)
     #[command(hide = true)]
     Agent(Passed),
-    /// List runs, models, environments, deliveries, effects or events
+    /// List runs, models, environments, quickstarts and what else there is
+    #[command(subcommand)]
     Get(get::Get),
     /// Show one run, model, environment or pull request
     Show(show::Show),
@@ -118,6 +121,9 @@ enum Verb {
     /// Tokens of the API
     #[command(subcommand)]
     Token(token::Verb),
+    /// Look after quickstarts for others
+    #[command(subcommand)]
+    Quickstart(quickstarts::Verb),
     /// Check a contract, or print its schema
     #[command(subcommand)]
     Contract(contract::Verb),
@@ -136,6 +142,8 @@ struct Passed {
 /// What a client verb works with.
 struct Remote {
     client: Client,
+    /// Whether a server knows this caller: a token was given.
+    is_known: bool,
     is_json: bool,
 }
 
@@ -211,7 +219,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
             )
         }
         Verb::Contract(verb) => contract::run(verb, is_json),
-        Verb::Create(verb) => wait(create::run(verb, is_json)),
+        Verb::Quickstart(verb) => wait(quickstarts::run(verb, is_json)),
         Verb::Commands => {
             out::text(&bowsprit_core::command::help_markdown());
             Ok(ExitCode::SUCCESS)
@@ -229,7 +237,8 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         | Verb::Resume
         | Verb::Delete(_)
         | Verb::Deliveries(_)
-        | Verb::Effects(_) => {
+        | Verb::Effects(_)
+        | Verb::Create(_) => {
             let remote = remote.open(is_json)?;
             wait(ask(verb, remote))
         }
@@ -239,7 +248,8 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
 /// The verbs that only ask a server.
 async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Get(args) => get::run(args, &remote).await?,
+        Verb::Get(args) => return get::run(args, &remote).await,
+        Verb::Create(verb) => return create::run(verb, &remote).await,
         Verb::Show(args) => show::run(args, &remote).await?,
         Verb::Logs(args) => logs::run(args, &remote).await?,
         Verb::Start(verb) => run::start(verb, &remote).await?,
@@ -249,7 +259,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         Verb::Keys(args) => keys::run(args, &remote).await?,
         Verb::Pause(args) => pause::pause(args, &remote).await?,
         Verb::Resume => pause::resume(&remote).await?,
-        Verb::Delete(verb) => run::delete(verb, &remote).await?,
+        Verb::Delete(verb) => return run::delete(verb, &remote).await,
         Verb::Deliveries(verb) => queues::run(queues::Queue::Deliveries, verb, &remote).await?,
         Verb::Effects(verb) => queues::run(queues::Queue::Effects, verb, &remote).await?,
         Verb::Server(_)
@@ -260,7 +270,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Agent(_)
         | Verb::Token(_)
         | Verb::Contract(_)
-        | Verb::Create(_)
+        | Verb::Quickstart(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -276,8 +286,13 @@ impl RemoteArgs {
         let token = token
             .map(|text| text.trim().to_owned())
             .filter(|text| !text.is_empty());
+        let is_known = token.is_some();
         let client = Client::new(&self.server, token.map(Into::into))?;
-        Ok(Remote { client, is_json })
+        Ok(Remote {
+            client,
+            is_known,
+            is_json,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verbs that ask for something to happen: `start`, `cancel`, `update`, `delete`.
 
 use super::get::text;
+use super::locations::{self, OldLocation};
 use super::logs::{self, Logs};
 use super::place::{Named, part, repo};
 use super::{Remote, out};
@@ -8,6 +9,7 @@ use bowsprit_core::name::RepoName;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
+use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Start {
@@ -52,6 +54,9 @@ pub(super) enum Delete {
         /// OWNER/REPO/NAME
         environment: Named,
     },
+    /// A place whose quickstarts are offered
+    #[command(visible_alias = "qsloc")]
+    Quickstartlocation(OldLocation),
 }
 
 pub(super) async fn start(verb: Start, remote: &Remote) -> anyhow::Result<()> {
@@ -124,12 +129,14 @@ pub(super) async fn update(args: Update, remote: &Remote) -> anyhow::Result<()> 
     .await
 }
 
-pub(super) async fn delete(verb: Delete, remote: &Remote) -> anyhow::Result<()> {
+pub(super) async fn delete(verb: Delete, remote: &Remote) -> anyhow::Result<ExitCode> {
     let path = match verb {
         Delete::Model { model } => model.path("models"),
         Delete::Environment { environment } => environment.path("environments"),
+        Delete::Quickstartlocation(old) => return locations::delete(old, remote).await,
     };
-    ask(remote, Method::DELETE, &path).await
+    ask(remote, Method::DELETE, &path).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks, and tells what will be done.

@@ -42,7 +42,7 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
 }
 
 /// The terminal's width, where there is one. Units: characters.
-fn width() -> Option<u16> {
+pub(super) fn width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }

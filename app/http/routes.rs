@@ -1,6 +1,8 @@
 //! The routes of the API: one table that the router and the OpenAPI document are made from.
 
-use super::api::{environments, models, pause, pulls, queues, runs, start, status, tokens};
+use super::api::{
+    environments, locations, models, pause, pulls, queues, runs, start, status, tokens,
+};
 use super::{Desk, logs};
 use crate::store::Scope;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -74,6 +76,10 @@ const LOG: Query = &[
         "Id or name of the stage; the last one where absent.",
     ),
     ("offset", "Begin at this byte."),
+];
+const OF_OWNER: Query = &[
+    ("owner", "The organisation or person."),
+    ("url", "The server, where the location has one."),
 ];
 const LOG_OF_ENVIRONMENT: Query = &[("offset", "Begin at this byte.")];
 
@@ -339,6 +345,31 @@ pub(super) const ROUTES: &[Route] = &[
     gone("/pause", Gives::One("Paused"), "Ends the pause.", || {
         delete(pause::end)
     }),
+    read(
+        "/quickstartlocations",
+        Gives::List("QuickstartLocation"),
+        "Whose quickstarts the team is offered.",
+        || get(locations::list),
+    ),
+    Route {
+        body: Some("QuickstartLocation"),
+        gives: Gives::One("QuickstartLocation"),
+        ..act(
+            "/quickstartlocations",
+            Scope::Admin,
+            "Offers the quickstarts of one more owner; a location of the same owner and server is replaced.",
+            || post(locations::put),
+        )
+    },
+    Route {
+        query: OF_OWNER,
+        ..gone(
+            "/quickstartlocations",
+            Gives::One("QuickstartLocation"),
+            "No longer offers the quickstarts of an owner.",
+            || delete(locations::remove),
+        )
+    },
     Route {
         scope: Scope::Admin,
         ..read(

@@ -7,6 +7,7 @@
 mod accounts;
 mod inbox;
 mod lists;
+mod locations;
 mod outbox;
 mod pause;
 mod queues;

@@ -29,6 +29,7 @@ async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
         .env("BOWSPRIT_GITHUB__API_URL", hub)
         .env("BOWSPRIT_GITHUB__GIT_URL", hub)
         .env("GITHUB_TOKEN", format!("{who}-token"))
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .output()
         .await
         .expect("it ends");
@@ -100,7 +101,15 @@ async fn what_fails_half_way_is_gone_on_with() {
             "match": {"method": "POST", "path_contains": "/user/repos"},
         }))
         .await;
-        let words = ["--filter", "ML-python-sklearn-digits-cpu", "--root", "demo"];
+        // Nobody installed the App for linus: nothing is waited for.
+        let words = [
+            "--filter",
+            "ML-python-sklearn-digits-cpu",
+            "--root",
+            "demo",
+            "--wait",
+            "0",
+        ];
         let ended = create(t, "linus", &folder(t), &words).await;
         assert!(!ended.is_good);
         assert!(
@@ -260,7 +269,10 @@ async fn quickstarts_of_others_are_offered_and_one_half_is_enough() {
         .await;
         assert!(ended.is_good, "{}", ended.said);
         let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap_or_default();
-        assert_eq!(read("demo-training/README.md"), "demo-training of you\n");
+        assert_eq!(
+            read("demo-training/README.md"),
+            "demo-training of _set_your_login\n"
+        );
         assert_eq!(read("demo-training/demo-training/x.txt"), "x");
         let ended = create(
             t,
@@ -281,6 +293,78 @@ async fn quickstarts_of_others_are_offered_and_one_half_is_enough() {
         );
         assert!(here.join("one-service/bowsprit.yaml").is_file());
         assert!(!here.join("one-training").exists());
+    })
+    .await;
+}
+
+/// A call of any verb, with a home of its own.
+async fn bowsprit(t: &World, words: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
+        .args(words)
+        .env("BOWSPRIT_GITHUB__API_URL", &t.hub.url)
+        .env("BOWSPRIT_GITHUB__GIT_URL", &t.hub.url)
+        .env("GITHUB_TOKEN", "ada-token")
+        .env("XDG_CONFIG_HOME", t.dir.path().join("home"))
+        .output()
+        .await
+        .expect("it ends");
+    Ended {
+        is_good: output.status.success(),
+        out: String::from_utf8(output.stdout).expect("text"),
+        said: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+#[tokio::test]
+async fn locations_are_kept_and_forgotten() {
+    run_test(async |t| {
+        for repo in ["DL-python-mean-cpu-training", "ML-python-mean-cpu-training"] {
+            t.api("grace", "POST", "/user/repos", Some(json!({"name": repo})))
+                .await;
+        }
+        let names = async |t: &World| -> Vec<String> {
+            let listed = bowsprit(t, &["get", "quickstarts", "-f", "mean", "--json"]).await;
+            assert!(listed.is_good, "{}", listed.said);
+            let rows: Vec<Value> = serde_json::from_str(&listed.out).expect("JSON");
+            rows.iter()
+                .map(|row| row["name"].as_str().expect("a name").to_owned())
+                .collect()
+        };
+        assert_eq!(names(t).await, [""; 0]);
+        let grace = ["create", "qsloc", "--owner", "grace", "--includes", "DL-*"];
+        assert!(bowsprit(t, &grace).await.is_good);
+        assert_eq!(names(t).await, ["DL-python-mean-cpu-training"]);
+        let listed = bowsprit(t, &["get", "quickstartlocations"]).await;
+        assert!(
+            listed.out.contains("grace") && listed.out.contains("DL-*"),
+            "{}",
+            listed.out
+        );
+        let gone = ["delete", "quickstartlocation", "--owner", "grace"];
+        assert!(bowsprit(t, &gone).await.is_good);
+        assert_eq!(names(t).await, [""; 0]);
+        let again = bowsprit(t, &gone).await;
+        assert!(
+            again.said.contains("there is no location of grace"),
+            "{}",
+            again.said
+        );
+        // A name that tells too little is not proposed; a good one becomes an issue.
+        let propose =
+            |name: &'static str| ["quickstart", "propose", name, "--to", "ada/tiny-service"];
+        let refused = bowsprit(t, &propose("grace/DL-python-mean-cpu-training")).await;
+        assert!(
+            refused.said.contains("does not start with `ML-`"),
+            "{}",
+            refused.said
+        );
+        let proposed = bowsprit(t, &propose("grace/ML-python-mean-cpu-training")).await;
+        assert!(proposed.is_good, "{}", proposed.said);
+        assert!(
+            proposed.out.contains("/ada/tiny-service/issues/"),
+            "{}",
+            proposed.out
+        );
     })
     .await;
 }

@@ -7,7 +7,7 @@ pub(crate) use remote::completed;
 use super::git::Access;
 use super::git_host::GitHost;
 use anyhow::{Context as _, anyhow};
-use bowsprit_core::catalogue::{CARD_FILE, Card, Entry, Names, Source, filled, owned};
+use bowsprit_core::catalogue::{CARD_FILE, Card, Entry, Location, Names, Source, filled, owned};
 use bowsprit_core::name::Login;
 use rust_embed::Embed;
 use std::borrow::Cow;
@@ -41,11 +41,11 @@ pub(crate) fn shipped() -> anyhow::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What this program offers, and what `owners` of the git server do. Errors: the server does not know one.
-pub(crate) async fn offered(host: &GitHost, owners: &[String]) -> anyhow::Result<Vec<Entry>> {
+/// What this program offers, and what `locations` do. Errors: a server does not know an owner.
+pub(crate) async fn offered(host: &GitHost, locations: &[Location]) -> anyhow::Result<Vec<Entry>> {
     let mut entries = shipped()?;
-    for owner in owners {
-        entries.extend(remote::of_owner(host, owner).await?);
+    for location in locations {
+        entries.extend(remote::of_location(host, location).await?);
     }
     Ok(entries)
 }
@@ -58,7 +58,7 @@ pub(crate) async fn source(
 ) -> anyhow::Result<Vec<File>> {
     match source {
         Source::Embedded(half) => files(half),
-        Source::Repository(repo) => remote::files(repo, host, access).await,
+        Source::Repository { server, name } => remote::files((server, name), host, access).await,
     }
 }
 

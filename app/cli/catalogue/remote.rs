@@ -17,17 +17,16 @@ const FILES_MAX: usize = 5_000;
 /// Bytes that a quickstart may have.
 const BYTES_MAX: u64 = 200 << 20;
 
-/// What an organisation offers. Errors: the server does not know it.
-pub(super) async fn of_owner(host: &GitHost, owner: &str) -> anyhow::Result<Vec<Entry>> {
-    let location = Location {
-        url: String::new(),
-        owner: owner.to_owned(),
-        includes: Vec::new(),
-        excludes: Vec::new(),
+/// What a location offers. Errors: its server does not know the owner.
+pub(super) async fn of_location(host: &GitHost, location: &Location) -> anyhow::Result<Vec<Entry>> {
+    let seen: Vec<Sight> = match host.is_at(&location.url) {
+        true => host.repositories(&location.owner).await?,
+        false => {
+            let other = GitHost::elsewhere(&location.url)?;
+            other.repositories(&location.owner).await?
+        }
     };
-    let location = location.checked().map_err(|error| anyhow!(error))?;
-    let seen: Vec<Sight> = host.repositories(owner).await?;
-    Ok(sets(&location, &seen))
+    Ok(sets(location, &seen))
 }
 
 /// The entry with all that it makes: a set tells that in its `projectset`. Errors: there is none, or it is wrong.
@@ -41,7 +40,7 @@ pub(crate) async fn completed(
     }
     let repo = RepoName::parse(&format!("{}/{}", entry.owner, entry.name))?;
     let access = host.access(login)?;
-    let copy = cloned(&repo, host, access.as_ref()).await?;
+    let copy = cloned((&entry.server, &repo), host, access.as_ref()).await?;
     let cap = PROJECTSET_BYTES_MAX as u64;
     let text = crate::files::read_bytes(&copy.path().join(PROJECTSET_FILE), cap)?
         .with_context(|| {
@@ -49,7 +48,8 @@ pub(crate) async fn completed(
         })?;
     let text =
         String::from_utf8(text).map_err(|_| anyhow!("{PROJECTSET_FILE} of {repo} is not UTF-8"))?;
-    entry.makes = projectset(&text, &entry.owner).map_err(|error| anyhow!("in {repo}: {error}"))?;
+    entry.makes = projectset(&text, &entry.owner, &entry.server)
+        .map_err(|error| anyhow!("in {repo}: {error}"))?;
     Ok(entry)
 }
 
@@ -57,11 +57,11 @@ pub(crate) async fn completed(
 ///
 /// Errors: it cannot be cloned, or is larger than a quickstart may be.
 pub(super) async fn files(
-    repo: &RepoName,
+    (server, repo): (&str, &RepoName),
     host: &GitHost,
     access: Option<&Access>,
 ) -> anyhow::Result<Vec<File>> {
-    let copy = cloned(repo, host, access).await?;
+    let copy = cloned((server, repo), host, access).await?;
     let mut found = Vec::new();
     let mut room = BYTES_MAX;
     walk(copy.path(), copy.path(), &mut found, &mut room)
@@ -73,12 +73,15 @@ pub(super) async fn files(
 }
 
 async fn cloned(
-    repo: &RepoName,
+    (server, repo): (&str, &RepoName),
     host: &GitHost,
     access: Option<&Access>,
 ) -> anyhow::Result<TempDir> {
     let dir = TempDir::new().context("cannot make a temporary folder")?;
-    let url = host.git_url(repo);
+    let (url, access) = match host.is_at(server) {
+        true => (host.git_url(repo), access),
+        false => (GitHost::elsewhere(server)?.git_url(repo), None),
+    };
     let words = [
         "clone",
         "-q",

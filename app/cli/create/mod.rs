@@ -4,8 +4,8 @@ mod half;
 mod pick;
 mod report;
 
-use super::catalogue;
 use super::git_host::{GitHost, GitHostArgs};
+use super::{Remote, catalogue, locations};
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
 use bowsprit_core::name::{Login, RepoName};
@@ -15,15 +15,19 @@ use report::{Bar, Report};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-/// Who owns files that no server knows.
-const NOBODY: &str = "you";
+/// Who owns what no server knows of: no GitHub login can begin with `_`, so that nobody is given rights by chance.
+const NOBODY: &str = "_set_your_login";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Create {
     /// Make a pair of repositories, or one half, from a quickstart for machine learning
     #[command(visible_alias = "mlqs")]
     Mlquickstart(Box<Mlquickstart>),
+    /// Offer the quickstarts of an organisation from now on
+    #[command(visible_alias = "qsloc")]
+    Quickstartlocation(locations::NewLocation),
 }
 
 /// Which quickstart, and what it becomes.
@@ -68,25 +72,32 @@ pub(super) struct Mlquickstart {
     /// Ask nothing: what is not given must be clear, or is an error
     #[arg(short, long)]
     batch: bool,
+    /// How long the App's first checks are waited for
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    wait: u64,
     #[command(flatten)]
     host: GitHostArgs,
 }
 
 /// Does what was asked. Errors: what stands in the way, and what would work.
-pub(super) async fn run(create: Create, is_json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(create: Create, remote: &Remote) -> anyhow::Result<ExitCode> {
     match create {
-        Create::Mlquickstart(args) => mlquickstart(*args, is_json).await,
+        Create::Mlquickstart(args) => mlquickstart(*args, remote).await,
+        Create::Quickstartlocation(args) => locations::create(args, remote).await,
     }
 }
 
-async fn mlquickstart(args: Mlquickstart, is_json: bool) -> anyhow::Result<ExitCode> {
+async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<ExitCode> {
+    let is_json = remote.is_json;
     let is_asked = !args.batch && !is_json && std::io::stdin().is_terminal();
     let host = args.host.open()?;
-    let login = match args.no_push {
-        true => Login::parse(NOBODY)?,
-        false => host.login().await?,
+    let login = match (args.no_push, &args.git_owner) {
+        (false, _) => host.login().await?,
+        (true, Some(owner)) => Login::parse(owner)?,
+        (true, None) => Login::parse(NOBODY)?,
     };
-    let entries = catalogue::offered(&host, &args.organisations).await?;
+    let locations = locations::all(&args.organisations, remote).await?;
+    let entries = catalogue::offered(&host, &locations).await?;
     let entry = chosen(&args, &entries, is_asked)?.clone();
     let entry = catalogue::completed(entry, &host, &login).await?;
     let root = rooted(&args, is_asked)?;
@@ -179,9 +190,10 @@ async fn make(
         bar.step(&format!("pushing {}", half.name()));
         half.push(host, access.as_ref()).await?;
     }
+    let until = Instant::now() + Duration::from_secs(args.wait);
     for (half, stands) in halves.iter().zip(&mut standing) {
         bar.step(&format!("waiting for the App to see {}", half.name()));
-        stands.check = report::first_check(host, half.repo(), &stands.commit).await;
+        stands.check = report::first_check(host, (half.repo(), &stands.commit), until).await;
     }
     Ok(standing)
 }

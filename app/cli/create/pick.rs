@@ -1,5 +1,6 @@
 //! Asking a person at a terminal: arrows, typing to filter, enter.
 
+use super::super::table;
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Part, Root};
 use inquire::validator::Validation;
@@ -13,6 +14,8 @@ const PAGE: usize = 12;
 struct Line<'e> {
     entry: &'e Entry,
     width: usize,
+    /// What fits one line of the terminal.
+    columns: usize,
 }
 
 impl fmt::Display for Line<'_> {
@@ -25,7 +28,9 @@ impl fmt::Display for Line<'_> {
             Part::Service => "  only the half that serves",
             Part::Training => "  only the half that trains",
         };
-        write!(f, "{name:width$}  {owner}  {about}", width = self.width)
+        let line = format!("{name:width$}  {owner}  {about}", width = self.width);
+        let line: String = line.chars().take(self.columns).collect();
+        f.write_str(line.trim_end())
     }
 }
 
@@ -36,9 +41,16 @@ pub(super) fn entry(entries: Vec<&Entry>) -> anyhow::Result<&Entry> {
         .map(|entry| entry.name.len())
         .max()
         .unwrap_or(0);
+    let columns = table::width().map_or(usize::MAX, usize::from);
+    // The cursor and a blank stand before each line.
+    let columns = columns.saturating_sub(3);
     let lines: Vec<Line<'_>> = entries
         .into_iter()
-        .map(|entry| Line { entry, width })
+        .map(|entry| Line {
+            entry,
+            width,
+            columns,
+        })
         .collect();
     let chosen = Select::new("Which quickstart?", lines)
         .with_page_size(PAGE)

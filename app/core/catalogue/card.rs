@@ -56,6 +56,7 @@ impl Card {
                 name: format!("{}{}", self.name, part.tail()),
                 part,
                 owner: OWN.to_owned(),
+                server: String::new(),
                 language: self.language.to_lowercase(),
                 framework: self.framework.to_lowercase(),
                 hardware: self.hardware.to_lowercase(),

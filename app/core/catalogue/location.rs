@@ -13,6 +13,9 @@ const PATTERNS_MAX: usize = 50;
 /// Longest pattern. Units: bytes.
 const PATTERN_BYTES_MAX: usize = 100;
 
+/// Locations that are kept for one person or team.
+pub const LOCATIONS_MAX: usize = 100;
+
 /// Whose repositories are offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,11 @@ pub struct Sight {
 }
 
 impl Location {
+    /// Whether both mean the repositories of the same owner on the same server.
+    pub fn is_same(&self, other: &Location) -> bool {
+        self.url == other.url && self.owner.eq_ignore_ascii_case(&other.owner)
+    }
+
     /// Checks and completes what somebody gave. Errors: a sentence that says what is wrong.
     pub fn checked(mut self) -> Result<Location, String> {
         if RepoName::parse(&format!("{}/x", self.owner)).is_err() {
@@ -50,15 +58,16 @@ impl Location {
                 self.owner
             ));
         }
-        if !self.url.is_empty()
-            && !(self.url.starts_with("https://") || self.url.starts_with("http://"))
-        {
+        let is_address = ["https://", "http://"]
+            .iter()
+            .any(|scheme| self.url.starts_with(scheme));
+        if !self.url.is_empty() && !is_address {
             return Err(format!(
                 "`{}` is no address: write it like https://github.com",
                 self.url
             ));
         }
-        self.url = self.url.trim_end_matches('/').to_owned();
+        self.url = self.url.trim_end_matches('/').to_lowercase();
         for patterns in [&self.includes, &self.excludes] {
             if patterns.len() > PATTERNS_MAX
                 || patterns
@@ -122,6 +131,7 @@ pub fn sets(location: &Location, seen: &[Sight]) -> Vec<Entry> {
                 name: name.to_owned(),
                 part,
                 owner: sight.name.owner().to_owned(),
+                server: location.url.clone(),
                 language: if sight.language.is_empty() {
                     word(1)
                 } else {
@@ -138,7 +148,10 @@ pub fn sets(location: &Location, seen: &[Sight]) -> Vec<Entry> {
                     Part::Set => Vec::new(),
                     half => vec![Made {
                         tail: Tail::of(half),
-                        source: Source::Repository(sight.name.clone()),
+                        source: Source::Repository {
+                            server: location.url.clone(),
+                            name: sight.name.clone(),
+                        },
                     }],
                 },
             }

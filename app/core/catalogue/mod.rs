@@ -15,8 +15,8 @@ pub use card::{CARD_BYTES_MAX, CARD_FILE, Card};
 pub use choose::{Unclear, Wish, listed, only};
 pub use fill::{Names, Root, Tail, filled, owned};
 pub use lint::lint;
-pub use location::{Location, Sight, sets};
-pub use projectset::{Member, PROJECTSET_BYTES_MAX, PROJECTSET_FILE, projectset};
+pub use location::{LOCATIONS_MAX, Location, Sight, sets};
+pub use projectset::{PROJECTSET_BYTES_MAX, PROJECTSET_FILE, projectset};
 
 use crate::name::RepoName;
 use serde::Serialize;
@@ -69,7 +69,12 @@ pub enum Source {
     /// A folder of this program's own quickstarts, such as `digits/training`.
     Embedded(String),
     /// A repository of a location, at the head of its default branch.
-    Repository(RepoName),
+    Repository {
+        /// The location's server; empty for the one that the person works with.
+        server: String,
+        /// The repository.
+        name: RepoName,
+    },
 }
 
 /// One repository that an entry makes.
@@ -90,6 +95,8 @@ pub struct Entry {
     pub part: Part,
     /// Who offers it; [`OWN`] for those within this program.
     pub owner: String,
+    /// The server of its location; empty for the one that the person works with.
+    pub server: String,
     /// The programming language, in lower case; empty where it is not told.
     pub language: String,
     /// The machine-learning framework, in lower case; empty where it is not told.

@@ -15,7 +15,7 @@ const MEMBERS_MAX: usize = 8;
 
 /// One line of the file.
 #[derive(Debug, Deserialize)]
-pub struct Member {
+struct Member {
     /// The repository that holds the files: a name of the same owner, `owner/name`, or an address that ends so.
     #[serde(rename = "Repo", alias = "repo")]
     repo: String,
@@ -24,8 +24,8 @@ pub struct Member {
     tail: String,
 }
 
-/// What a set of `owner` makes, the service first. Errors: a sentence that says what is wrong.
-pub fn projectset(text: &str, owner: &str) -> Result<Vec<Made>, String> {
+/// What a set of `owner` on `server` makes, the service first. Errors: a sentence that says what is wrong.
+pub fn projectset(text: &str, owner: &str, server: &str) -> Result<Vec<Made>, String> {
     if text.len() > PROJECTSET_BYTES_MAX {
         return Err(format!(
             "{PROJECTSET_FILE} is larger than {PROJECTSET_BYTES_MAX} bytes"
@@ -48,7 +48,10 @@ pub fn projectset(text: &str, owner: &str) -> Result<Vec<Made>, String> {
         .map(|member| {
             Ok(Made {
                 tail: Tail::parse(&member.tail)?,
-                source: Source::Repository(repository(&member.repo, owner)?),
+                source: Source::Repository {
+                    server: server.to_owned(),
+                    name: repository(&member.repo, owner)?,
+                },
             })
         })
         .collect::<Result<Vec<Made>, String>>()?;

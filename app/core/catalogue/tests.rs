@@ -206,11 +206,11 @@ fn a_projectset_is_read_in_both_spellings() {
     let json = r#"[{"Repo": "ML-x-training", "Tail": "-training"}, {"Repo": "ML-x-service", "Tail": "-service"}]"#;
     let yaml = "- repo: https://github.com/acme/ML-x-training.git\n  tail: -training\n- {repo: acme/ML-x-service, tail: -service}\n";
     for text in [json, yaml] {
-        let made = projectset(text, "acme").expect("a set");
+        let made = projectset(text, "acme", "").expect("a set");
         let told: Vec<String> = made
             .iter()
             .map(|made| match &made.source {
-                Source::Repository(name) => format!("{} {name}", made.tail.as_str()),
+                Source::Repository { name, .. } => format!("{} {name}", made.tail.as_str()),
                 Source::Embedded(_) => "embedded".to_owned(),
             })
             .collect();
@@ -227,7 +227,7 @@ fn a_projectset_is_read_in_both_spellings() {
         r#"[{"Repo": "a/../b", "Tail": "-t"}, {"Repo": "a", "Tail": "-t"}]"#,
         r#"[{"Repo": "a", "Tail": "/../x"}]"#,
     ] {
-        assert!(projectset(bad, "acme").is_err(), "{bad}");
+        assert!(projectset(bad, "acme", "").is_err(), "{bad}");
     }
 }
 
@@ -283,7 +283,7 @@ fn aliases_are_kept_and_their_people_replaced() {
 proptest::proptest! {
     #[test]
     fn no_text_breaks_the_readers(text in ".{0,200}") {
-        let _ = projectset(&text, "acme");
+        let _ = projectset(&text, "acme", "");
         let _ = Card::parse(&text);
         let _ = lint(&text);
         let _ = Root::parse(&text);

@@ -1,6 +1,7 @@
 //! The JSON API: every route checks its caller's scope and its parameters before its handler runs.
 
 pub(super) mod environments;
+pub(super) mod locations;
 pub(super) mod models;
 pub(super) mod pause;
 pub(super) mod pulls;

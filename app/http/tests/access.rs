@@ -409,3 +409,46 @@ async fn a_pause_is_begun_and_ended_by_those_who_may() {
         assert_eq!(got.status, StatusCode::BAD_REQUEST);
     }
 }
+
+#[tokio::test]
+async fn quickstart_locations_are_kept_by_those_who_may() {
+    let bench = Bench::empty(false).await;
+    let path = "/api/v1/quickstartlocations";
+    let acme = r#"{"owner": "acme", "includes": ["ML-*", "DL-*"]}"#;
+    let refused = bench.ask("POST", path, Some(Scope::Run), acme).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let admin = Some(Scope::Admin);
+    for body in [r#"{"owner": "acme"}"#, r#"{"owner": "other"}"#, acme] {
+        assert_eq!(
+            bench.ask("POST", path, admin, body).await.status,
+            StatusCode::OK
+        );
+    }
+    let listed = bench.ask("GET", path, Some(Scope::Read), "").await.json();
+    let items = listed["items"].as_array().expect("a list");
+    // The same owner on the same server is one location.
+    assert_eq!(items.len(), 2, "{listed}");
+    assert_eq!(items[1]["includes"][1], "DL-*");
+    for bad in [
+        r#"{"owner": "a b"}"#,
+        r#"{"owner": "acme", "url": "ftp://x"}"#,
+        r#"{"owner": "acme", "color": 1}"#,
+    ] {
+        let got = bench.ask("POST", path, admin, bad).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let gone = format!("{path}?owner=ACME");
+    assert_eq!(
+        bench.ask("DELETE", &gone, admin, "").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        bench.ask("DELETE", &gone, admin, "").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let events = bench.ask("GET", "/api/v1/events", admin, "").await.json();
+    assert_eq!(
+        events["items"][0]["what"],
+        "quickstarts of acme no longer offered"
+    );
+}

@@ -1,0 +1,229 @@
+//! Quickstart locations: kept for one person in a file, or for the team on the server.
+
+use super::place::query;
+use super::table::table;
+use super::{Remote, out};
+use anyhow::{Context as _, anyhow, bail};
+use bowsprit_core::catalogue::{LOCATIONS_MAX, Location};
+use clap::Args;
+use http::Method;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the API keeps the team's.
+const PATH: &str = "/api/v1/quickstartlocations";
+/// Largest file of one person's. Units: bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A location to be kept.
+#[derive(Debug, Args)]
+pub(super) struct NewLocation {
+    /// The organisation or person whose repositories are offered
+    #[arg(long)]
+    owner: String,
+    /// The server, such as https://github.com; the one that you work with unless given
+    #[arg(long, default_value = "", hide_default_value = true)]
+    url: String,
+    /// Names that are offered, `*` for any text; ML-* unless given
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    includes: Vec<String>,
+    /// Names that are left out of these; WIP-* unless given
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    excludes: Vec<String>,
+    /// Keep it on the server, for the whole team
+    #[arg(long)]
+    team: bool,
+}
+
+/// A location to be forgotten.
+#[derive(Debug, Args)]
+pub(super) struct OldLocation {
+    /// The organisation or person
+    #[arg(long)]
+    owner: String,
+    /// The server, as it was given
+    #[arg(long, default_value = "", hide_default_value = true)]
+    url: String,
+    /// The team's, on the server
+    #[arg(long)]
+    team: bool,
+}
+
+/// Keeps a location; one of the same owner on the same server is replaced.
+pub(super) async fn create(args: NewLocation, remote: &Remote) -> anyhow::Result<ExitCode> {
+    let location = Location {
+        url: args.url,
+        owner: args.owner,
+        includes: args.includes,
+        excludes: args.excludes,
+    };
+    let location = location.checked().map_err(|error| anyhow!(error))?;
+    if args.team {
+        let body = serde_json::to_value(&location)?;
+        remote.client.send(Method::POST, PATH, Some(&body)).await?;
+    } else {
+        let mut mine = mine()?;
+        mine.retain(|old| !old.is_same(&location));
+        mine.push(location.clone());
+        keep(&mine)?;
+    }
+    said(
+        remote,
+        &format!("the quickstarts of {} are offered", location.owner),
+    )
+}
+
+/// Forgets a location.
+pub(super) async fn delete(args: OldLocation, remote: &Remote) -> anyhow::Result<ExitCode> {
+    let (owner, url) = (args.owner, args.url);
+    if args.team {
+        let query = query(&[("owner", Some(owner.clone())), ("url", Some(url))]);
+        let path = format!("{PATH}{query}");
+        remote.client.send(Method::DELETE, &path, None).await?;
+    } else {
+        let old = Location {
+            url,
+            owner: owner.clone(),
+            includes: Vec::new(),
+            excludes: Vec::new(),
+        };
+        let old = old.checked().map_err(|error| anyhow!(error))?;
+        let mut mine = mine()?;
+        let before = mine.len();
+        mine.retain(|kept| !kept.is_same(&old));
+        if mine.len() == before {
+            bail!("there is no location of {owner}; `bowsprit get quickstartlocations` lists them");
+        }
+        keep(&mine)?;
+    }
+    said(
+        remote,
+        &format!("the quickstarts of {owner} are no longer offered"),
+    )
+}
+
+/// Lists this person's locations and the team's.
+pub(super) async fn list(remote: &Remote) -> anyhow::Result<ExitCode> {
+    let row = |location: &Location, kept: &str| {
+        json!({
+            "owner": location.owner, "url": location.url, "kept": kept,
+            "includes": location.includes, "excludes": location.excludes,
+        })
+    };
+    let mut rows: Vec<_> = mine()?
+        .iter()
+        .map(|location| row(location, "here"))
+        .collect();
+    rows.extend(
+        team(remote)
+            .await
+            .iter()
+            .map(|location| row(location, "team")),
+    );
+    if remote.is_json {
+        out::json(&rows.into());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cells = rows.iter().map(|row| {
+        let names = |key: &str, default: &str| {
+            let names = row[key].as_array().into_iter().flatten();
+            let names: Vec<&str> = names.filter_map(|name| name.as_str()).collect();
+            match names.is_empty() {
+                true => default.to_owned(),
+                false => names.join(", "),
+            }
+        };
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        vec![
+            text("owner"),
+            text("url"),
+            names("includes", "ML-*"),
+            names("excludes", "WIP-*"),
+            text("kept"),
+        ]
+    });
+    out::line(&table(
+        &["owner", "server", "includes", "excludes", "kept"],
+        cells,
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All that this person is offered: named now, kept here, kept for the team; each owner once.
+pub(super) async fn all(named: &[String], remote: &Remote) -> anyhow::Result<Vec<Location>> {
+    let mut found: Vec<Location> = Vec::new();
+    let now = named.iter().map(|owner| Location {
+        url: String::new(),
+        owner: owner.clone(),
+        includes: Vec::new(),
+        excludes: Vec::new(),
+    });
+    for location in now.chain(mine()?).chain(team(remote).await) {
+        let location = location.checked().map_err(|error| anyhow!(error))?;
+        if !found.iter().any(|known| known.is_same(&location)) {
+            found.push(location);
+        }
+    }
+    Ok(found)
+}
+
+/// The team's locations; none, with a note, where a server is named that does not tell them.
+async fn team(remote: &Remote) -> Vec<Location> {
+    if !remote.is_known {
+        return Vec::new();
+    }
+    let told = async {
+        let answer = remote.client.get(PATH).await?;
+        serde_json::from_value(answer["items"].clone()).context("cannot understand the server")
+    };
+    told.await.unwrap_or_else(|error: anyhow::Error| {
+        out::note(&format!(
+            "without the team's quickstart locations: {error:#}"
+        ));
+        Vec::new()
+    })
+}
+
+fn file() -> anyhow::Result<PathBuf> {
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    Ok(config
+        .context("neither XDG_CONFIG_HOME nor HOME is set")?
+        .join("bowsprit/quickstartlocations.json"))
+}
+
+fn mine() -> anyhow::Result<Vec<Location>> {
+    let file = file()?;
+    let kept = crate::files::read(&file, FILE_BYTES_MAX);
+    Ok(kept
+        .with_context(|| format!("{} cannot be read; mend it or take it away", file.display()))?
+        .unwrap_or_default())
+}
+
+fn keep(locations: &[Location]) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        locations.len() <= LOCATIONS_MAX,
+        "{LOCATIONS_MAX} locations are kept at most; delete one first"
+    );
+    let file = file()?;
+    let shown = file.display();
+    let dir = file.parent().context("no folder")?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let mut new = tempfile::NamedTempFile::new_in(dir)
+        .with_context(|| format!("cannot write in {}", dir.display()))?;
+    serde_json::to_writer_pretty(&mut new, locations)?;
+    new.persist(&file)
+        .with_context(|| format!("cannot write {shown}"))?;
+    Ok(())
+}
+
+fn said(remote: &Remote, what: &str) -> anyhow::Result<ExitCode> {
+    match remote.is_json {
+        true => out::json(&json!({"said": what})),
+        false => out::line(what),
+    }
+    Ok(ExitCode::SUCCESS)
+}
