@@ -102,6 +102,8 @@ impl Looking<'_> {
             | Query::RepositoryNamed(_)
             | Query::Head(..)
             | Query::Pull(..)
+            | Query::KeptPull(..)
+            | Query::KeptComments(..)
             | Query::OpenPull(..)
             | Query::Comments(..)
             | Query::DiffComments(..)

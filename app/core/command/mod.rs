@@ -102,6 +102,11 @@ pub enum OnChange {
         /// What replaces the contract's variables.
         params: BTreeMap<String, String>,
     },
+    /// Say which checks there are.
+    Tests {
+        /// What was wrong with the command; nothing where only this was asked.
+        why: Option<String>,
+    },
     /// Stop the runs of this pull request.
     Cancel,
     /// Take the newest waiting version into this proposal.

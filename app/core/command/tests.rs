@@ -163,11 +163,8 @@ fn tests_are_named_in_lower_case_words() {
         "/test bowsprit/service",
         &["1: Test { names: [\"bowsprit/service\"] }"],
     );
-    check(
-        "/test",
-        &["1: ? `/test` needs the name of a check, or `all`"],
-    );
-    check("/test ?", &["1: ? `?` is not the name of a check"]);
+    check("/test", &["1: Tests { why: None }"]);
+    check("/test ?", &["1: Tests { why: None }"]);
     check(
         "/test `unit`",
         &["1: ? `'unit'` is not the name of a check"],
@@ -186,7 +183,7 @@ fn tests_are_named_in_lower_case_words() {
     );
     check(
         "/retest unit",
-        &["1: ? `/retest` takes no argument; `/test <name>` runs one check"],
+        &["1: Tests { why: Some(\"`/retest` takes no argument; `/test <name>` runs one check\") }"],
     );
     check(
         "/ok-to-test\n/ok-to-test abcdef1",

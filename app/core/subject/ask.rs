@@ -31,12 +31,16 @@ pub enum Query {
     Head(RepoId, BranchName),
     /// A pull request or issue now.
     Pull(RepoId, PrNumber),
+    /// A pull request or issue as it was read last, where nothing says that it changed since.
+    KeptPull(RepoId, PrNumber),
     /// The open pull request from this branch of ours.
     OpenPull(RepoId, BranchName),
     /// What a change changes against its merge base.
     Changes(RepoId, CommitSha, CommitSha),
     /// All comments.
     Comments(RepoId, PrNumber),
+    /// All comments as they were read last and told of since, where nothing says that they changed otherwise.
+    KeptComments(RepoId, PrNumber),
     /// All comments on lines of the change.
     DiffComments(RepoId, PrNumber),
     /// All reviews.
@@ -446,12 +450,16 @@ impl Ask {
         head(id: RepoId, branch: &BranchName) -> Option<CommitSha> = Query::Head(id, branch.clone()), Head;
         /// Answers [`Query::Pull`].
         pull(id: RepoId, pr: PrNumber) -> Option<PullView> = Query::Pull(id, pr), Pull;
+        /// Answers [`Query::KeptPull`].
+        kept_pull(id: RepoId, pr: PrNumber) -> Option<PullView> = Query::KeptPull(id, pr), Pull;
         /// Answers [`Query::OpenPull`].
         open_pull(id: RepoId, branch: &BranchName) -> Option<PullView> = Query::OpenPull(id, branch.clone()), Pull;
         /// Answers [`Query::Changes`].
         changes(id: RepoId, base: &CommitSha, head: &CommitSha) -> Changes = Query::Changes(id, base.clone(), head.clone()), Changes;
         /// Answers [`Query::Comments`].
         comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::Comments(id, pr), Comments;
+        /// Answers [`Query::KeptComments`].
+        kept_comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::KeptComments(id, pr), Comments;
         /// Answers [`Query::DiffComments`].
         diff_comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::DiffComments(id, pr), Comments;
         /// Answers [`Query::Reviews`].

@@ -8,7 +8,7 @@ use super::reviewers::{auto_cc, cc};
 use super::run_acts::{Again, cancel, ok_to_test, retest, train};
 use super::step::Seen;
 use super::telling::compare;
-use super::{ACT_AGE_MAX_MS, Pull};
+use super::{ACT_AGE_MAX_MS, Pull, checks_told};
 use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
 use crate::effect::{Edit, Text};
 use crate::habits::Habits;
@@ -252,6 +252,10 @@ fn on_open(
         OnChange::Retest { required_only } => {
             let required_only = *required_only;
             again(act, Again::Failed { required_only })?
+        }
+        OnChange::Tests { why } => {
+            checks_told::tell(act, seen, comment, why.as_deref(), ask)?;
+            Done::Passed
         }
         OnChange::Test { names } => again(act, Again::Named(names))?,
         OnChange::TestByHand => again(act, Again::ByHand)?,

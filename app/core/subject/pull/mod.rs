@@ -3,7 +3,9 @@
 mod acts;
 mod answer;
 mod by_hand;
+mod checks_told;
 mod edits;
+mod failures;
 mod labels;
 mod landing;
 mod lgtm;
@@ -26,6 +28,7 @@ mod tests;
 
 pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
+pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
@@ -58,6 +61,12 @@ pub struct Pull {
     /// Contexts that count as green, newest last, at most [`OVERRIDES_MAX`].
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// Whether our list of checks stands on it.
+    #[serde(default)]
+    pub has_checks_told: bool,
+    /// Checks whose newest result is red, of earlier heads too, at most [`FAILURES_MAX`].
+    #[serde(default)]
+    pub failures: Vec<Failure>,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -123,6 +132,8 @@ impl Pull {
             doing: Vec::new(),
             by_hand: Vec::new(),
             overrides: Vec::new(),
+            has_checks_told: false,
+            failures: Vec::new(),
             tries: 0,
             refused_ms: None,
             judged_tree: None,

@@ -43,6 +43,7 @@ pub(super) fn tell(
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
+        "failures": act.state.failures,
         "preview": preview(act, seen, ask)?,
         "environments": environment::strip(&ask.environments(repo.id)?),
         "public_url": given.public_url,

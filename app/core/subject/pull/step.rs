@@ -6,7 +6,7 @@ use super::talk::Talk;
 use super::words::{self, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    landing, promotion, status, talk, wanted,
+    failures, landing, promotion, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
@@ -75,7 +75,7 @@ fn advance(
     let Some(repo) = ask.repository(id)? else {
         return Some(None);
     };
-    let Some(view) = ask.pull(id, number)? else {
+    let Some(view) = ask.kept_pull(id, number)? else {
         return Some(None);
     };
     let mut pull = given
@@ -88,6 +88,15 @@ fn advance(
     pull.is_open = view.is_open;
     let mut act = Act::keep(pull);
     let talk = talk::talk(&mut act.state, &view, given, ask)?;
+    let view = match talk::is_about_the_head(&act.state, &talk) {
+        // Whoever says this is told about the head that is there now, whatever delivery was lost.
+        true => ask.pull(id, number)?,
+        false => Some(view),
+    };
+    let Some(view) = view else {
+        return Some(None);
+    };
+    act.state.is_open = view.is_open;
     edits::settle(&mut act, given);
     by_hand::learn(&mut act.state, &view, given);
     let Some(change) = view.change.clone() else {
@@ -119,11 +128,26 @@ fn advance(
     let Some(seen) = look(&mut act.state, view, change, talk, ask)? else {
         return Some(Some(trim(act)));
     };
+    let before = act.clone();
+    if seen.change.is_draft {
+        // Those under way look again: they end with a conversion to a draft.
+        let active = seen.runs.iter().filter(|run| !run.phase.is_final());
+        act.wakes.extend(active.map(|run| Wake {
+            subject: SubjectKey::Run(run.id.clone()),
+            hint: None,
+        }));
+    }
     let waiting = acts::on_change(&mut act, &seen, given, ask)?;
-    wanted::runs(&mut act, &seen, given, ask)?;
+    wanted::runs(&mut act, &seen, ask)?;
     wanted::preview(&mut act, &seen, ask)?;
+    failures::learn(&mut act.state, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
-    landing::land(&mut act, &seen, &rules, given, ask)?;
+    if !landing::land(&mut act, &seen, &rules, given, ask)? {
+        // Something was said or pushed that no delivery told of: nothing is answered before it is known.
+        act = before;
+        act.look_by(given.now_ms);
+        return Some(Some(trim(act)));
+    }
     status::tell(&mut act, &seen, &rules, given, ask)?;
     answer::answer_words(&mut act, &seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();

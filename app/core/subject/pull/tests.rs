@@ -5,6 +5,7 @@ mod dating;
 mod editing;
 mod following;
 mod landing;
+mod naming;
 mod overriding;
 mod promoting;
 mod ruling;
