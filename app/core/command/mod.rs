@@ -63,6 +63,8 @@ pub enum Say {
     Approve {
         /// The head that is meant: 7 to 40 lower-case hex digits.
         sha: Option<String>,
+        /// Whether no issue is needed for it.
+        no_issue: bool,
     },
     /// It may not, after all.
     ApproveCancel,

@@ -1,7 +1,9 @@
 //! A pull request (or an issue with a command on it): who has said what, what is missing, and when it lands.
 
 mod acts;
+mod agreed;
 mod answer;
+mod approved;
 mod by_hand;
 mod checks_told;
 mod edits;
@@ -67,6 +69,9 @@ pub struct Pull {
     /// Checks whose newest result is red, of earlier heads too, at most [`FAILURES_MAX`].
     #[serde(default)]
     pub failures: Vec<Failure>,
+    /// Whether reviewers were asked of our own accord.
+    #[serde(default)]
+    pub has_asked: bool,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -133,6 +138,7 @@ impl Pull {
             by_hand: Vec::new(),
             overrides: Vec::new(),
             has_checks_told: false,
+            has_asked: false,
             failures: Vec::new(),
             tries: 0,
             refused_ms: None,

@@ -13,6 +13,9 @@ use crate::text::code_span;
 use std::collections::BTreeMap;
 
 pub(super) fn ok_to_test(seen: &Seen, sha: Option<&str>) -> Done {
+    if seen.habits.has(Switch::IgnoreOkToTest) {
+        return Done::No("`/ok-to-test` has no power in this repository; say `/test <name>` for what you have looked at".to_owned());
+    }
     if seen.habits.has(Switch::StickyOkToTest) {
         return Done::Yes;
     }

@@ -3,10 +3,10 @@
 use super::edits::{self, Thread};
 use super::rules::{self, Rule};
 use super::talk::Talk;
-use super::words::{self, Words};
+use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    failures, landing, promotion, status, talk, wanted,
+    failures, landing, promotion, reviewers, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
@@ -138,6 +138,7 @@ fn advance(
         }));
     }
     let waiting = acts::on_change(&mut act, &seen, given, ask)?;
+    reviewers::ask_once(&mut act, &seen, given);
     wanted::runs(&mut act, &seen, ask)?;
     wanted::preview(&mut act, &seen, ask)?;
     failures::learn(&mut act.state, &seen, ask)?;
@@ -328,11 +329,16 @@ fn look(
     let habits = habits(id, contract.as_ref(), ask)?;
     let kind = kind(&changes, &change, id, &contract);
     // What names a model's bytes is approved as it is, whatever the habits.
-    let is_sticky = habits.has(Switch::StickyApprove) && kind == Kind::Code;
-    let said_to = (&change_id, is_sticky);
+    let is_code = kind == Kind::Code;
+    let sticky = Sticky {
+        approve: habits.has(Switch::StickyApprove) && is_code,
+        lgtm: is_code && habits.chatops.sticky_lgtm.contains(&view.author.lower()),
+    };
+    let said_to = (&change_id, sticky);
     let words = words::words(pull, said_to, &talk, &habits, &may_lift);
     let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?
         || (habits.has(Switch::StickyOkToTest)
+            && !habits.has(Switch::IgnoreOkToTest)
             && by_hand::counts(pull, &habits, by_hand::OK_TO_TEST));
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
     Some(Some(Seen {

@@ -1,6 +1,7 @@
 //! A small pull request, and what one look at it says.
 
 mod acting;
+mod asking;
 mod dating;
 mod editing;
 mod following;

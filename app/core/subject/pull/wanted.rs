@@ -6,7 +6,7 @@ use super::{Kind, Pull};
 use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
 use crate::habits::{Habits, Switch};
-use crate::name::RepoId;
+use crate::name::{Login, RepoId};
 use crate::subject::ask::{Ask, ChangeView, ContractAt, Permission, PullView};
 use crate::subject::run::{Cause, DRAFT, Phase, READY, Trigger, What};
 use crate::subject::{Act, SubjectKey, environment};
@@ -26,6 +26,14 @@ pub(super) fn is_trusted(
     }
     if !view.author.is_bot() && ask.permission(id, &view.author)? >= Permission::Write {
         return Some(true);
+    }
+    let app = view.author.as_str().strip_suffix("[bot]");
+    let app = app.and_then(|name| Login::parse(name).ok());
+    if app.is_some_and(|app| habits.chatops.trusted_apps.contains(&app.lower())) {
+        return Some(true);
+    }
+    if habits.has(Switch::IgnoreOkToTest) {
+        return Some(false);
     }
     let is_sticky = habits.has(Switch::StickyOkToTest);
     let mut is_trusted = false;

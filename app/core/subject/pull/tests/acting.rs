@@ -217,7 +217,7 @@ fn a_comment_has_one_answer() {
     let state = check(
         &wrong,
         expect![[r#"
-            reply on #7: `/aprove` is not a command, did you mean `/approve`? Usage: `/approve [<commit>|cancel]`
+            reply on #7: `/aprove` is not a command, did you mean `/approve`? Usage: `/approve [<commit>|no-issue|cancel]`
 
             an author cannot lgtm their own change"#]],
     );
