@@ -102,6 +102,7 @@ impl Looking<'_> {
             | Query::Models(..)
             | Query::ServiceTree(..)
             | Query::MergeTree(..)
+            | Query::Picked(..)
             | Query::IsAncestor(..)
             | Query::JudgeDigest(..)
             | Query::Versions(..) => self.git_answer(query).await?,

@@ -21,6 +21,7 @@ mod injection;
 mod judge;
 mod models;
 mod people;
+mod picks;
 mod promotion;
 mod rebuild;
 mod secrets;

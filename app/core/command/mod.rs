@@ -8,6 +8,7 @@ mod assign;
 mod auto_cc;
 mod cancel;
 mod cc;
+mod cherrypick;
 mod close;
 mod compare;
 mod hear;
@@ -38,7 +39,7 @@ pub use hear::{BODY_BYTES_MAX, COMMANDS_MAX, hear};
 pub use help::{help, help_markdown};
 
 use crate::habits::Switch;
-use crate::name::{Login, Slug, VersionRef};
+use crate::name::{BranchName, Login, Slug, VersionRef};
 use std::collections::BTreeMap;
 
 /// What somebody wants done; which of the three decides where and when it is carried out.
@@ -206,6 +207,11 @@ pub enum OnThread {
         /// Newcomers too.
         is_first: bool,
     },
+    /// The merged change comes to other branches, one after the other.
+    Cherrypick {
+        /// Which.
+        branches: Vec<BranchName>,
+    },
     /// It belongs to a milestone.
     Milestone {
         /// Its title; none takes it off.
@@ -332,6 +338,7 @@ const TABLE: &[&Entry] = &[
     &label::ENTRY,
     &lifecycle::ENTRY,
     &milestone::ENTRY,
+    &cherrypick::ENTRY,
     &retitle::ENTRY,
     &close::CLOSE,
     &close::REOPEN,

@@ -200,7 +200,7 @@ fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
 }
 
 /// A title that cannot forge trailers or commands.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

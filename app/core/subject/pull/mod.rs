@@ -12,6 +12,7 @@ mod labels;
 mod landing;
 mod lgtm;
 mod overrides;
+mod picks;
 mod promotion;
 mod release_acts;
 mod reviewers;
@@ -32,6 +33,7 @@ pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
 pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
+pub use picks::{PICKS_MAX, Pick};
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
@@ -72,6 +74,9 @@ pub struct Pull {
     /// Whether reviewers were asked of our own accord.
     #[serde(default)]
     pub has_asked: bool,
+    /// Branches that it is to come to as well, at most [`PICKS_MAX`].
+    #[serde(default)]
+    pub picks: Vec<Pick>,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -139,6 +144,7 @@ impl Pull {
             overrides: Vec::new(),
             has_checks_told: false,
             has_asked: false,
+            picks: Vec::new(),
             failures: Vec::new(),
             tries: 0,
             refused_ms: None,

@@ -6,7 +6,7 @@ use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    failures, landing, promotion, reviewers, status, talk, wanted,
+    failures, landing, picks, promotion, reviewers, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
@@ -120,7 +120,9 @@ fn advance(
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
         outside(&mut act, (&view, &change.base), &talk, given, ask)?;
+        picks::go_on(&mut act, (&view, &change), was_open, given, ask)?;
         if was_open || given.state.is_none() {
+            act.wakes.extend(picks::source(id, &change));
             closed(&mut act, &change, ask)?;
         }
         return Some(Some(trim(act)));

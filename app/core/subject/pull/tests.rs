@@ -8,6 +8,7 @@ mod following;
 mod landing;
 mod naming;
 mod overriding;
+mod picking;
 mod promoting;
 mod ruling;
 mod talking;
