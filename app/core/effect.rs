@@ -108,6 +108,17 @@ pub enum Effect {
         /// The answer.
         text: Text,
     },
+    /// The last comment of ours by this name says this, and is the newest on the page; or there is none.
+    Note {
+        /// Where.
+        repo: Repo,
+        /// The issue or pull request.
+        pr: PrNumber,
+        /// Its name.
+        name: String,
+        /// The text; `None` takes it away.
+        text: Option<Text>,
+    },
     /// Something of an issue or pull request is as a person wants it.
     Edit {
         /// Where.

@@ -34,11 +34,25 @@ pub enum Switch {
     ApproveWithWords,
     /// The label `approved`, put on by hand, approves.
     LabelsByHand,
+    /// Approval needs an issue that the description names, or that an approver waives.
+    RequireIssue,
+    /// The author's approval is not implied.
+    RequireSelfApproval,
+    /// An lgtm is an approval, too.
+    LgtmActsAsApprove,
+    /// An lgtm counts from people in OWNERS only.
+    SkipCollaborators,
+    /// Required reviewers keep a change from merging until they agree.
+    RequiredReviewersBlock,
+    /// Nobody can make code of strangers run by itself.
+    IgnoreOkToTest,
+    /// A title that starts with WIP keeps a change from merging.
+    WipTitles,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 8] = [
+    pub const ALL: [Switch; 15] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -47,6 +61,13 @@ impl Switch {
         Switch::FixedOrder,
         Switch::ApproveWithWords,
         Switch::LabelsByHand,
+        Switch::RequireIssue,
+        Switch::RequireSelfApproval,
+        Switch::LgtmActsAsApprove,
+        Switch::SkipCollaborators,
+        Switch::RequiredReviewersBlock,
+        Switch::IgnoreOkToTest,
+        Switch::WipTitles,
     ];
 
     /// Its key in the contract.
@@ -60,6 +81,13 @@ impl Switch {
             Switch::FixedOrder => "fixed_order",
             Switch::ApproveWithWords => "approve_with_words",
             Switch::LabelsByHand => "labels_by_hand",
+            Switch::RequireIssue => "require_issue",
+            Switch::RequireSelfApproval => "require_self_approval",
+            Switch::LgtmActsAsApprove => "lgtm_acts_as_approve",
+            Switch::SkipCollaborators => "skip_collaborators",
+            Switch::RequiredReviewersBlock => "required_reviewers_block",
+            Switch::IgnoreOkToTest => "ignore_ok_to_test",
+            Switch::WipTitles => "wip_titles",
         }
     }
 
@@ -90,6 +118,27 @@ impl Switch {
             Switch::LabelsByHand => {
                 "The labels `approved`, `lgtm` (until a push) and `ok-to-test` (with `sticky_ok_to_test`), put on by a person, count."
             }
+            Switch::RequireIssue => {
+                "Approval of code also needs an issue: named in the description (`#7` or its address), or waived by an approver's `/approve no-issue`."
+            }
+            Switch::RequireSelfApproval => {
+                "An author does not approve by opening the pull request; an approver who is the author says `/approve`."
+            }
+            Switch::LgtmActsAsApprove => {
+                "`/lgtm` is an approval of whoever gave it, too; `/lgtm cancel` takes it back."
+            }
+            Switch::SkipCollaborators => {
+                "`/lgtm` counts from reviewers and approvers in OWNERS of a changed file only, not from everybody who may write here."
+            }
+            Switch::RequiredReviewersBlock => {
+                "Everybody in `required_reviewers` of a changed file gives an lgtm or an approval before a merge; else they are only shown."
+            }
+            Switch::IgnoreOkToTest => {
+                "`/ok-to-test` and the label `ok-to-test` have no power; people who may write here can still `/test`."
+            }
+            Switch::WipTitles => {
+                "A title that starts with `WIP` keeps a pull request from merging, as a draft does."
+            }
         }
     }
 
@@ -98,7 +147,20 @@ impl Switch {
         match (self, preset) {
             (Switch::ReviewActsAsLgtm, Compatibility::Own) => true,
             (Switch::ReviewActsAsLgtm, Compatibility::Prow) => false,
-            (Switch::ReviewActsAsApprove, Compatibility::Own | Compatibility::Prow) => true,
+            (
+                Switch::ReviewActsAsApprove | Switch::WipTitles,
+                Compatibility::Own | Compatibility::Prow,
+            ) => true,
+            // Plugins and options that a team chooses, there as here.
+            (
+                Switch::RequireIssue
+                | Switch::RequireSelfApproval
+                | Switch::LgtmActsAsApprove
+                | Switch::SkipCollaborators
+                | Switch::RequiredReviewersBlock
+                | Switch::IgnoreOkToTest,
+                Compatibility::Own | Compatibility::Prow,
+            ) => false,
             (
                 Switch::RawText
                 | Switch::StickyApprove
@@ -125,6 +187,39 @@ pub struct Chatops {
     pub restricted: BTreeMap<String, BTreeSet<Login>>,
     /// Commands that another bot carries out here, with their slash.
     pub not_ours: BTreeSet<String>,
+    /// Authors whose pull requests keep an lgtm over a push, in lower case.
+    pub sticky_lgtm: BTreeSet<Login>,
+    /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
+    pub trusted_apps: BTreeSet<Login>,
+    /// How reviewers are asked when a pull request is opened; not at all where absent.
+    pub ask_reviewers: Option<AskReviewers>,
+}
+
+/// How many reviewers are asked, and when not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskReviewers {
+    /// So many are asked where OWNERS names as many.
+    pub count: u32,
+    /// Never more, even where a change touches more folders.
+    pub max: u32,
+    /// Whether approvers do not stand in for reviewers.
+    pub exclude_approvers: bool,
+    /// Whether a draft waits until it is ready.
+    pub ignore_drafts: bool,
+    /// Authors for whom nobody is asked, in lower case.
+    pub ignore_authors: BTreeSet<Login>,
+}
+
+impl Default for AskReviewers {
+    fn default() -> AskReviewers {
+        AskReviewers {
+            count: 2,
+            max: 5,
+            exclude_approvers: false,
+            ignore_drafts: true,
+            ignore_authors: BTreeSet::new(),
+        }
+    }
 }
 
 /// How words are taken in one repository.
@@ -171,8 +266,8 @@ mod tests {
 
     #[test]
     fn the_contract_goes_before_the_server_and_a_switch_before_its_preset() {
-        let own = "review_acts_as_lgtm review_acts_as_approve";
-        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand";
+        let own = "review_acts_as_lgtm review_acts_as_approve wip_titles";
+        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand wip_titles";
         assert_eq!(on(&Habits::of(Compatibility::Own)), own);
         assert_eq!(on(&Habits::of(Compatibility::Prow)), prow);
         let mut chatops = Chatops {
@@ -184,7 +279,7 @@ mod tests {
         chatops.switches.insert(Switch::StickyOkToTest, true);
         assert_eq!(
             on(&Habits::new(Compatibility::Prow, &chatops)),
-            "review_acts_as_approve sticky_ok_to_test"
+            "review_acts_as_approve sticky_ok_to_test wip_titles"
         );
     }
 }

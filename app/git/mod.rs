@@ -7,6 +7,7 @@
 pub mod fetch;
 mod ignore;
 pub mod mirror;
+mod pick;
 pub mod read;
 pub mod snapshot;
 pub mod tree;

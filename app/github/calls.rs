@@ -49,6 +49,7 @@ pub const CALLS: &[Called] = calls! {
     "PATCH" "/repos/{}/{}/git/refs/{}" Some("contents"), "write";
     "POST" "/repos/{}/{}/git/trees" Some("contents"), "write";
     "PATCH" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
+    "DELETE" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/comments/{}/reactions" Some("issues"), "write";
     "GET" "/repos/{}/{}/issues/{}" Some("issues"), "read";
     "PATCH" "/repos/{}/{}/issues/{}" Some("issues"), "write";

@@ -7,6 +7,7 @@ use crate::github::auth::{AppKey, Token, TokenKey, Tokens};
 use crate::github::budget::{Budget, Limits};
 use crate::github::cache::Cache;
 use crate::github::error::{ApiError, PERSON_WAIT_MS, classify};
+use crate::github::memory::Memory;
 use crate::github::place::Place;
 use crate::github::transport::Transport;
 use crate::github::wire::{self, next_link};
@@ -51,6 +52,7 @@ struct Inner {
     cache: Mutex<Cache>,
     budgets: Mutex<HashMap<u64, Arc<Budget>>>,
     app: OnceCell<App>,
+    memory: Memory,
 }
 
 impl fmt::Debug for GitHub {
@@ -136,6 +138,7 @@ impl GitHub {
                 tokens: Tokens::default(),
                 budgets: Mutex::default(),
                 app: OnceCell::new(),
+                memory: Memory::default(),
             }),
         })
     }
@@ -143,6 +146,11 @@ impl GitHub {
     /// A repository as an installation sees it.
     pub fn at(&self, installation: u64, repo: Repo) -> Place {
         Place::new(self.clone(), installation, repo)
+    }
+
+    /// What need not be asked again.
+    pub fn memory(&self) -> &Memory {
+        &self.inner.memory
     }
 
     /// Our App, read once. Errors: as of any call.

@@ -12,6 +12,8 @@ pub mod calls;
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod heard;
+pub mod memory;
 pub mod own;
 pub mod place;
 pub mod read;

@@ -127,6 +127,26 @@ impl Place {
 
     /// A pull request or issue. Errors: as of any call.
     pub async fn pull(&self, number: PrNumber) -> Result<Option<PullView>, ApiError> {
+        let (memory, key) = (self.github().memory(), (self.repo().id, number));
+        let began = memory.moment(key);
+        let view = self.read_pull(number).await?;
+        memory.keep_pull(key, began, view.as_ref(), now_ms());
+        Ok(view)
+    }
+
+    /// A pull request as it was read last, where nothing says that it changed since. Errors: as of any call.
+    pub async fn kept_pull(&self, number: PrNumber) -> Result<Option<PullView>, ApiError> {
+        match self
+            .github()
+            .memory()
+            .pull((self.repo().id, number), now_ms())
+        {
+            Some(view) => Ok(Some(view)),
+            None => self.pull(number).await,
+        }
+    }
+
+    async fn read_pull(&self, number: PrNumber) -> Result<Option<PullView>, ApiError> {
         if let Some(pull) = self.get::<wire::Pull>(&format!("/pulls/{number}")).await? {
             return pull_view(&pull).map(Some);
         }
@@ -155,9 +175,22 @@ impl Place {
 
     /// All comments of an issue or pull request, oldest first. Errors: as of any call.
     pub async fn comments(&self, number: PrNumber) -> Result<Vec<Comment>, ApiError> {
+        let (memory, key) = (self.github().memory(), (self.repo().id, number));
+        let began = memory.moment(key);
         let path = format!("/issues/{number}/comments?per_page=100");
         let found: Vec<wire::Comment> = self.list(&path, None).await?;
-        Ok(found.into_iter().map(comment).collect())
+        let comments: Vec<Comment> = found.into_iter().map(comment).collect();
+        memory.keep_comments(key, began, &comments);
+        Ok(comments)
+    }
+
+    /// All comments as they were read last and told of since, where nothing says that they changed otherwise.
+    /// Errors: as of any call.
+    pub async fn kept_comments(&self, number: PrNumber) -> Result<Vec<Comment>, ApiError> {
+        match self.github().memory().comments((self.repo().id, number)) {
+            Some(comments) => Ok(comments),
+            None => self.comments(number).await,
+        }
     }
 
     /// All comments on lines of the change, oldest first. Errors: as of any call.
@@ -221,7 +254,7 @@ impl Place {
             ((run.name.clone(), is_ours), (run_state(run), true))
         });
         let of_statuses = statuses.iter().map(|status| {
-            let is_ours = is_ours(status.creator.as_ref(), &app.login);
+            let is_ours = wire::is_ours(status.creator.as_ref(), &app.login);
             (
                 (status.context.clone(), is_ours),
                 (status_state(&status.state), false),
@@ -302,9 +335,8 @@ impl Place {
     }
 }
 
-/// Whether the account is our App's.
-pub(crate) fn is_ours(account: Option<&wire::Account>, ours: &Login) -> bool {
-    account.is_some_and(|account| account.login.eq_ignore_ascii_case(ours.as_str()))
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 fn whole(is_cut: bool, what: &str) -> Result<(), ApiError> {
@@ -362,7 +394,7 @@ fn issue_view(issue: &wire::Issue, change: Option<ChangeView>) -> PullView {
     }
 }
 
-fn comment(found: wire::Comment) -> Comment {
+pub(crate) fn comment(found: wire::Comment) -> Comment {
     Comment {
         id: CommentId::Comment(found.id),
         author: wire::login(found.user.as_ref()),

@@ -328,6 +328,11 @@ pub(crate) fn is_bot(account: Option<&Account>) -> bool {
     account.is_some_and(|account| account.kind == "Bot" || account.login.ends_with("[bot]"))
 }
 
+/// Whether the account is our App's.
+pub(crate) fn is_ours(account: Option<&Account>, ours: &Login) -> bool {
+    account.is_some_and(|account| account.login.eq_ignore_ascii_case(ours.as_str()))
+}
+
 /// A branch name of somebody's choosing: one that cannot be named gets a name that no branch of ours has.
 pub(crate) fn branch(name: &str) -> BranchName {
     BranchName::parse(name).unwrap_or_else(|_| {

@@ -240,6 +240,7 @@ pub fn kind_of(effect: &Effect) -> &'static str {
         Effect::Labels { .. } => "labels",
         Effect::React { .. } => "react",
         Effect::Reply { .. } => "reply",
+        Effect::Note { .. } => "note",
         Effect::Edit { .. } => "edit",
         Effect::Status(_) => "status",
         Effect::Propose(_) => "propose",

@@ -26,11 +26,17 @@ impl Looking<'_> {
             ),
             Query::Head(id, branch) => Answer::Head(self.known(*id).await?.1.head(branch).await?),
             Query::Pull(id, number) => Answer::Pull(self.known(*id).await?.1.pull(*number).await?),
+            Query::KeptPull(id, number) => {
+                Answer::Pull(self.known(*id).await?.1.kept_pull(*number).await?)
+            }
             Query::OpenPull(id, branch) => {
                 Answer::Pull(self.known(*id).await?.1.open_pull(branch).await?)
             }
             Query::Comments(id, number) => {
                 Answer::Comments(self.known(*id).await?.1.comments(*number).await?)
+            }
+            Query::KeptComments(id, number) => {
+                Answer::Comments(self.known(*id).await?.1.kept_comments(*number).await?)
             }
             Query::DiffComments(id, number) => {
                 Answer::Comments(self.known(*id).await?.1.diff_comments(*number).await?)
@@ -96,6 +102,7 @@ impl Looking<'_> {
             | Query::Models(..)
             | Query::ServiceTree(..)
             | Query::MergeTree(..)
+            | Query::Picked(..)
             | Query::IsAncestor(..)
             | Query::JudgeDigest(..)
             | Query::Versions(..) => self.git_answer(query).await?,

@@ -85,6 +85,12 @@ impl Looking<'_> {
                     .merge_tree(*id, base, head)
                     .await?,
             ),
+            Query::Picked(id, commit, onto) => Answer::Picked(
+                self.git_with(*id, &[commit, onto])
+                    .await?
+                    .picked(*id, commit, onto)
+                    .await?,
+            ),
             Query::IsAncestor(id, old, new) => Answer::Flag(
                 self.git_with(*id, &[old, new])
                     .await?
@@ -102,6 +108,8 @@ impl Looking<'_> {
             | Query::RepositoryNamed(_)
             | Query::Head(..)
             | Query::Pull(..)
+            | Query::KeptPull(..)
+            | Query::KeptComments(..)
             | Query::OpenPull(..)
             | Query::Comments(..)
             | Query::DiffComments(..)

@@ -2,7 +2,7 @@
 
 use super::{Rooms, Trouble, now_ms, wait};
 use crate::git::tree::TextAt;
-use crate::github::event;
+use crate::github::{event, heard};
 use crate::store::Delivery;
 use bowsprit_core::contract::{self, Contract};
 use bowsprit_core::effect::Wake;
@@ -76,6 +76,9 @@ async fn understand(
     rooms: &Rooms,
     delivery: &Delivery,
 ) -> Result<(Vec<Wake>, Option<String>), Trouble> {
+    if let Some(heard) = heard::heard(&delivery.event, &delivery.body, &rooms.bot) {
+        rooms.github.memory().hear(heard, now_ms());
+    }
     let seen = match event::seen(&delivery.event, &delivery.body) {
         Ok(seen) => seen,
         // A body that cannot be read will not be readable the next time either.

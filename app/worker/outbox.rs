@@ -114,6 +114,7 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
         | Effect::Labels { repo, .. }
         | Effect::React { repo, .. }
         | Effect::Reply { repo, .. }
+        | Effect::Note { repo, .. }
         | Effect::Edit { repo, .. }
         | Effect::Merge { repo, .. } => at_github(rooms, claim, repo).await,
         Effect::Status(status) => at_github(rooms, claim, &status.repo).await,

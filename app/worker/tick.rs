@@ -33,6 +33,7 @@ async fn tick(rooms: &Rooms) -> Result<(), Trouble> {
     rooms.runs.sweep(KEPT).await;
     rooms.releases.sweep().await;
     repositories(rooms).await?;
+    rooms.github.memory().doubt_all();
     rooms.store.wake(everybody(rooms).await?).await?;
     redeliver(rooms).await
 }

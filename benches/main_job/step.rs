@@ -96,8 +96,10 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
             repo: repo(),
             default_branch: branch("main"),
         })),
-        Query::Pull(..) => Answer::Pull(Some(view())),
-        Query::Comments(..) => Answer::Comments((1..=COMMENTS).map(comment).collect()),
+        Query::Pull(..) | Query::KeptPull(..) => Answer::Pull(Some(view())),
+        Query::Comments(..) | Query::KeptComments(..) => {
+            Answer::Comments((1..=COMMENTS).map(comment).collect())
+        }
         Query::DiffComments(..) => Answer::Comments(Vec::new()),
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Head(..) => Answer::Head(Some(sha(1))),

@@ -23,6 +23,7 @@ mod judge;
 mod models;
 mod people;
 mod picker;
+mod picks;
 mod promotion;
 mod rebuild;
 mod secrets;

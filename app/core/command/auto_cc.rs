@@ -6,7 +6,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "/auto-cc",
     usage: "/auto-cc",
     who: "Anybody.",
-    what: "Asks two reviewers for a review whom OWNERS names for the changed files, those nearest to the files first.",
+    what: "Asks reviewers for a review whom OWNERS names for the changed files, those nearest to the files first; two, unless `chatops.ask_reviewers` says another number.",
     example: "/auto-cc",
     right: Right::Anybody,
     words: &["/auto-cc"],

@@ -16,15 +16,13 @@ const LINES_MAX: usize = 1_000;
 pub const BODY_BYTES_MAX: usize = 262_144;
 
 /// Words of other bots that live in the same comments; near a word of ours or not, they are not for us.
-const SILENT: [&str; 32] = [
+const SILENT: [&str; 30] = [
     "/bark",
     "/build",
     "/check",
     "/check-cla",
     "/check-dco",
     "/check-required-labels",
-    "/cherry-pick",
-    "/cherrypick",
     "/deploy",
     "/duplicate",
     "/easycla",

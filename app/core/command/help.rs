@@ -58,8 +58,20 @@ pub fn help_markdown() -> String {
             switch.what()
         );
     }
+    page.push_str(LISTS);
     page
 }
+
+/// What stands after it.
+const LISTS: &str = "\n\
+     Beside the switches stand lists and settings, under `chatops` of the contract as well:\n\n\
+     | key | what it says |\n|---|---|\n\
+     | `labels` | What `/label` may put on. |\n\
+     | `restricted_labels` | Labels that only the people named put on and take off. |\n\
+     | `not_ours` | Commands that another bot carries out here. |\n\
+     | `sticky_lgtm` | Authors whose pull requests of code keep an lgtm over a push. |\n\
+     | `trusted_apps` | Apps whose pull requests are trusted, without `[bot]`. |\n\
+     | `ask_reviewers` | Reviewers are asked when a pull request is opened or made ready: `count` (2) of those whom OWNERS names, one of each folder first and `max` (5) at most; approvers stand in unless `exclude_approvers`; not on drafts unless `ignore_drafts: false`; not for `ignore_authors`, nor where the description says `/cc`. `{}` is enough. |\n";
 
 /// What stands before the table of switches.
 const HABITS: &str = "\n## Habits of Prow\n\n\

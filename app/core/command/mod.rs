@@ -8,6 +8,7 @@ mod assign;
 mod auto_cc;
 mod cancel;
 mod cc;
+mod cherrypick;
 mod close;
 mod compare;
 mod hear;
@@ -38,7 +39,7 @@ pub use hear::{BODY_BYTES_MAX, COMMANDS_MAX, hear};
 pub use help::{help, help_markdown};
 
 use crate::habits::Switch;
-use crate::name::{Login, Slug, VersionRef};
+use crate::name::{BranchName, Login, Slug, VersionRef};
 use std::collections::BTreeMap;
 
 /// What somebody wants done; which of the three decides where and when it is carried out.
@@ -63,6 +64,8 @@ pub enum Say {
     Approve {
         /// The head that is meant: 7 to 40 lower-case hex digits.
         sha: Option<String>,
+        /// Whether no issue is needed for it.
+        no_issue: bool,
     },
     /// It may not, after all.
     ApproveCancel,
@@ -101,6 +104,11 @@ pub enum OnChange {
     Train {
         /// What replaces the contract's variables.
         params: BTreeMap<String, String>,
+    },
+    /// Say which checks there are.
+    Tests {
+        /// What was wrong with the command; nothing where only this was asked.
+        why: Option<String>,
     },
     /// Stop the runs of this pull request.
     Cancel,
@@ -198,6 +206,11 @@ pub enum OnThread {
         add: bool,
         /// Newcomers too.
         is_first: bool,
+    },
+    /// The merged change comes to other branches, one after the other.
+    Cherrypick {
+        /// Which.
+        branches: Vec<BranchName>,
     },
     /// It belongs to a milestone.
     Milestone {
@@ -325,6 +338,7 @@ const TABLE: &[&Entry] = &[
     &label::ENTRY,
     &lifecycle::ENTRY,
     &milestone::ENTRY,
+    &cherrypick::ENTRY,
     &retitle::ENTRY,
     &close::CLOSE,
     &close::REOPEN,

@@ -21,8 +21,7 @@ fn read(word: &str, rest: &str) -> Result<Command, String> {
         let required_only = word == "/retest-required";
         Ok(OnChange::Retest { required_only }.into())
     } else {
-        Err(format!(
-            "`{word}` takes no argument; `/test <name>` runs one check"
-        ))
+        let why = format!("`{word}` takes no argument; `/test <name>` runs one check");
+        Ok(OnChange::Tests { why: Some(why) }.into())
     }
 }

@@ -9,9 +9,9 @@ const NAME_BYTES_MAX: usize = 100;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/test",
-    usage: "/test <name>... | all | /test-manual-required",
+    usage: "/test <name>... | all | ? | /test-manual-required",
     who: "Trusted people: members and collaborators.",
-    what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for; a named one runs whatever the change is. `/test-manual-required` runs those with `always_run: false` that are not optional.",
+    what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for; a named one runs whatever the change is. `/test-manual-required` runs those with `always_run: false` that are not optional. `/test ?` lists the checks of this pull request.",
     example: "/test unit",
     right: Right::Writer,
     words: &["/test", "/test-manual-required"],
@@ -24,6 +24,9 @@ pub(super) const ENTRY: Entry = Entry {
 fn read(word: &str, rest: &str) -> Result<Command, String> {
     if word == "/test-manual-required" {
         return alone(word, rest, OnChange::TestByHand);
+    }
+    if matches!(rest, "" | "?") {
+        return Ok(OnChange::Tests { why: None }.into());
     }
     let mut names: Vec<String> = Vec::new();
     for name in rest
@@ -43,7 +46,7 @@ fn read(word: &str, rest: &str) -> Result<Command, String> {
         }
     }
     match names.len() {
-        0 => Err("`/test` needs the name of a check, or `all`".to_owned()),
+        0 => Ok(OnChange::Tests { why: None }.into()),
         1..=NAMES_MAX => Ok(OnChange::Test { names }.into()),
         _ => Err(format!("`/test` takes at most {NAMES_MAX} names")),
     }

@@ -29,7 +29,7 @@ fn commands_stand_at_the_start_of_a_line_of_plain_text() {
     check("/lgtm", &["1: Lgtm"]);
     check(
         "Looks good.\n/lgtm\n/approve",
-        &["2: Lgtm", "3: Approve { sha: None }"],
+        &["2: Lgtm", "3: Approve { sha: None, no_issue: false }"],
     );
     check(
         "Looks good.\r\n\r\n/lgtm \r\n/hold cancel\t\r\n",
@@ -110,11 +110,14 @@ fn lgtm_and_approve_take_what_they_say() {
     );
     check(
         "/Approve\n/approve no-issue",
-        &["1: Approve { sha: None }", "2: Approve { sha: None }"],
+        &[
+            "1: Approve { sha: None, no_issue: false }",
+            "2: Approve { sha: None, no_issue: true }",
+        ],
     );
     check(
         "/approve 4F2A91C",
-        &["1: Approve { sha: Some(\"4f2a91c\") }"],
+        &["1: Approve { sha: Some(\"4f2a91c\"), no_issue: false }"],
     );
     check(
         "/approve cancel\n/remove-approve",
@@ -163,11 +166,8 @@ fn tests_are_named_in_lower_case_words() {
         "/test bowsprit/service",
         &["1: Test { names: [\"bowsprit/service\"] }"],
     );
-    check(
-        "/test",
-        &["1: ? `/test` needs the name of a check, or `all`"],
-    );
-    check("/test ?", &["1: ? `?` is not the name of a check"]);
+    check("/test", &["1: Tests { why: None }"]);
+    check("/test ?", &["1: Tests { why: None }"]);
     check(
         "/test `unit`",
         &["1: ? `'unit'` is not the name of a check"],
@@ -186,7 +186,7 @@ fn tests_are_named_in_lower_case_words() {
     );
     check(
         "/retest unit",
-        &["1: ? `/retest` takes no argument; `/test <name>` runs one check"],
+        &["1: Tests { why: Some(\"`/retest` takes no argument; `/test <name>` runs one check\") }"],
     );
     check(
         "/ok-to-test\n/ok-to-test abcdef1",

@@ -1,8 +1,8 @@
 //! Reads what a contract says about commands.
 
-use super::reader::{Fields, Problems, boolean, checked, each, entries, list};
+use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Node, shown};
-use crate::habits::{Chatops, Compatibility, Switch};
+use crate::habits::{AskReviewers, Chatops, Compatibility, Switch};
 use crate::name::Login;
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const LABELS_MAX: usize = 200;
 const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 
-pub(crate) const KEYS: [&str; 12] = [
+pub(crate) const KEYS: [&str; 22] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -21,10 +21,31 @@ pub(crate) const KEYS: [&str; 12] = [
     "fixed_order",
     "approve_with_words",
     "labels_by_hand",
+    "require_issue",
+    "require_self_approval",
+    "lgtm_acts_as_approve",
+    "skip_collaborators",
+    "required_reviewers_block",
+    "ignore_ok_to_test",
+    "wip_titles",
     "labels",
     "restricted_labels",
     "not_ours",
+    "sticky_lgtm",
+    "trusted_apps",
+    "ask_reviewers",
 ];
+
+pub(crate) const ASK_KEYS: [&str; 5] = [
+    "count",
+    "max",
+    "exclude_approvers",
+    "ignore_drafts",
+    "ignore_authors",
+];
+
+/// GitHub asks no more people at once.
+const REVIEWERS_MAX: u32 = 15;
 
 /// What stands under `chatops`, or nothing.
 pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
@@ -64,13 +85,7 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
         .get("restricted_labels")
         .and_then(|node| entries(node, "`restricted_labels`", problems));
     for (name, people) in restricted.into_iter().flatten() {
-        let who = list(people, "people of a restricted label", PEOPLE_MAX, problems);
-        let who: BTreeSet<Login> = each(who.unwrap_or_default(), |one| {
-            let login = checked(one, "a person", Login::parse, problems)?;
-            Some(login.lower())
-        })
-        .into_iter()
-        .collect();
+        let who = logins(people, "people of a restricted label", problems);
         chatops.restricted.insert(name.text.to_lowercase(), who);
     }
     let command = |text: &str| {
@@ -86,7 +101,56 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
         .unwrap_or_default()
         .into_iter()
         .collect();
+    let mut people = |key: &str| {
+        let node = fields.get(key);
+        node.map(|node| logins(node, &format!("`{key}`"), problems))
+            .unwrap_or_default()
+    };
+    chatops.sticky_lgtm = people("sticky_lgtm");
+    chatops.trusted_apps = people("trusted_apps");
+    chatops.ask_reviewers = fields
+        .get("ask_reviewers")
+        .and_then(|node| ask_reviewers(node, problems));
     chatops
+}
+
+fn logins(node: &Node, what: &str, problems: &mut Problems) -> BTreeSet<Login> {
+    let people = list(node, what, PEOPLE_MAX, problems).unwrap_or_default();
+    let people = each(people, |one| {
+        let login = checked(one, "a person", Login::parse, problems)?;
+        Some(login.lower())
+    });
+    people.into_iter().collect()
+}
+
+fn ask_reviewers(node: &Node, problems: &mut Problems) -> Option<AskReviewers> {
+    let mut asked = AskReviewers::default();
+    let fields = Fields::of(node, "`ask_reviewers`", &ASK_KEYS, problems)?;
+    let mut number = |key: &str, default: u32| {
+        let node = fields.get(key);
+        node.and_then(|node| whole(node, &format!("`{key}`"), (1, REVIEWERS_MAX), problems))
+            .unwrap_or(default)
+    };
+    asked.count = number("count", asked.count);
+    asked.max = number("max", asked.max.max(asked.count));
+    let mut flag = |key: &str, default: bool| {
+        let node = fields.get(key);
+        node.and_then(|node| boolean(node, &format!("`{key}`"), problems))
+            .unwrap_or(default)
+    };
+    asked.exclude_approvers = flag("exclude_approvers", asked.exclude_approvers);
+    asked.ignore_drafts = flag("ignore_drafts", asked.ignore_drafts);
+    asked.ignore_authors = fields
+        .get("ignore_authors")
+        .map(|node| logins(node, "`ignore_authors`", problems))
+        .unwrap_or_default();
+    if asked.max < asked.count {
+        problems.add(
+            node.at,
+            "`max` of `ask_reviewers` is smaller than its `count`",
+        );
+    }
+    Some(asked)
 }
 
 fn label(node: &Node, problems: &mut Problems) -> Option<String> {

@@ -112,6 +112,27 @@ impl Owners {
         self.people(path, |people| &people.reviewers, "")
     }
 
+    /// Who is asked to review the file, those nearest to it first, in lower case.
+    pub fn reviewers_by_distance(&self, path: &RepoPath) -> Vec<BTreeSet<Login>> {
+        let mut levels = Vec::new();
+        for dir in ancestors(parent(path.as_str()), "") {
+            let Some(rules) = self.rules.get(dir) else {
+                continue;
+            };
+            let found: BTreeSet<Login> = rules
+                .matching(below(dir, path.as_str()))
+                .flat_map(|people| people.reviewers.iter().cloned())
+                .collect();
+            if !found.is_empty() {
+                levels.push(found);
+            }
+            if rules.no_parent_owners && !levels.is_empty() {
+                break;
+            }
+        }
+        levels
+    }
+
     /// Who is always asked to review the file, in lower case.
     pub fn required_reviewers(&self, path: &RepoPath) -> BTreeSet<Login> {
         self.people(path, |people| &people.required_reviewers, "")
@@ -166,8 +187,9 @@ impl Owners {
 
     /// Whom to ask so that everything pending is approved: the fewest people, those nearest to the files first.
     ///
-    /// `not` are left out, such as the author. The same question has the same answer.
-    pub fn suggest(&self, pending: &[Pending], not: &BTreeSet<Login>) -> Vec<Login> {
+    /// `not` are left out, such as the author. The same question has the same answer; of equals `seed` decides, so that
+    /// not everybody asks the first by name.
+    pub fn suggest(&self, pending: &[Pending], not: &BTreeSet<Login>, seed: u64) -> Vec<Login> {
         let not: BTreeSet<Login> = not
             .iter()
             .filter_map(|login| lower(login.as_str()))
@@ -185,13 +207,13 @@ impl Owners {
                     .filter(|(one, _)| one.approvers.contains(login))
                     .count()
             };
-            // The first of the heaviest: names in the order of the alphabet decide a tie.
-            let Some(best) = candidates
+            let most = candidates.iter().map(|login| weight(login)).max();
+            let equals: Vec<&Login> = candidates
                 .into_iter()
-                .rev()
-                .max_by_key(|login| weight(login))
-                .cloned()
-            else {
+                .filter(|login| Some(weight(login)) == most)
+                .collect();
+            let turn = usize::try_from(seed).unwrap_or(0) % equals.len().max(1);
+            let Some(best) = equals.get(turn).copied().cloned() else {
                 break;
             };
             open.retain(|(one, _)| !one.approvers.contains(&best));

@@ -337,7 +337,8 @@ fn environments_without_owners_are_approved_by_nobody() {
     assert_eq!(
         owners.suggest(
             &owners.pending(&paths(&["environments/a"]), &BTreeSet::new()),
-            &BTreeSet::new()
+            &BTreeSet::new(),
+            0
         ),
         []
     );
@@ -360,7 +361,7 @@ fn the_fewest_and_nearest_people_are_suggested() {
     let check = |files: &[&str], not: &[&str], expected: &[&str]| {
         let pending = owners.pending(&paths(files), &BTreeSet::new());
         let suggested: Vec<String> = owners
-            .suggest(&pending, &logins(not))
+            .suggest(&pending, &logins(not), 0)
             .into_iter()
             .map(String::from)
             .collect();
@@ -372,6 +373,10 @@ fn the_fewest_and_nearest_people_are_suggested() {
     check(&["model/a"], &["bob"], &["alice"]);
     check(&["a"], &[], &["alice"]);
     check(&["a"], &["alice", "root2"], &[]);
+    let pending = owners.pending(&paths(&["a"]), &BTreeSet::new());
+    let of = |seed| owners.suggest(&pending, &BTreeSet::new(), seed);
+    assert_eq!(of(4), of(4), "the same for one pull request");
+    assert_ne!(of(4), of(5), "another for the next");
 }
 
 #[test]
@@ -392,7 +397,7 @@ proptest! {
     fn reading_any_file_ends_without_panic(text in "[\\PC\n]{0,120}", dir in "[a-z/]{0,9}", file in "[a-zé]{1,4}(/[a-zé]{1,4}){0,3}") {
         let (owners, _) = Owners::parse(&[OwnersFile { dir: &dir, text: &text }], Some(&text));
         let pending = owners.pending(&[path(&file)], &BTreeSet::new());
-        let _ = owners.suggest(&pending, &BTreeSet::new());
+        let _ = owners.suggest(&pending, &BTreeSet::new(), 7);
     }
 
     #[test]
@@ -406,7 +411,7 @@ proptest! {
         ]);
         let files: Vec<RepoPath> = files.iter().map(|file| path(file)).collect();
         let pending = owners.pending(&files, &BTreeSet::new());
-        let suggested = owners.suggest(&pending, &BTreeSet::new()).into_iter().collect();
+        let suggested = owners.suggest(&pending, &BTreeSet::new(), 7).into_iter().collect();
         prop_assert_eq!(owners.pending(&files, &suggested), vec![]);
     }
 }

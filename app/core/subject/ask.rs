@@ -31,12 +31,16 @@ pub enum Query {
     Head(RepoId, BranchName),
     /// A pull request or issue now.
     Pull(RepoId, PrNumber),
+    /// A pull request or issue as it was read last, where nothing says that it changed since.
+    KeptPull(RepoId, PrNumber),
     /// The open pull request from this branch of ours.
     OpenPull(RepoId, BranchName),
     /// What a change changes against its merge base.
     Changes(RepoId, CommitSha, CommitSha),
     /// All comments.
     Comments(RepoId, PrNumber),
+    /// All comments as they were read last and told of since, where nothing says that they changed otherwise.
+    KeptComments(RepoId, PrNumber),
     /// All comments on lines of the change.
     DiffComments(RepoId, PrNumber),
     /// All reviews.
@@ -67,6 +71,8 @@ pub enum Query {
     ServiceTree(RepoId, CommitSha),
     /// Tree of a commit, and of the merge of the second into the first.
     MergeTree(RepoId, CommitSha, CommitSha),
+    /// What a commit changes, on top of another: the merged one, and the head that it is picked onto.
+    Picked(RepoId, CommitSha, CommitSha),
     /// Whether the first is an ancestor of the second, or equal.
     IsAncestor(RepoId, CommitSha, CommitSha),
     /// Digest over the files of the judge at a commit.
@@ -129,6 +135,7 @@ pub enum Answer {
     Models(Vec<ModelAt>),
     Digest(Digest),
     MergeTree(Option<CommitSha>),
+    Picked(Picked),
     Flag(bool),
     Stage(StageView),
     Samples(Vec<crate::training::spec::Sample>),
@@ -319,6 +326,17 @@ pub enum ContractAt {
     Good(Box<Contract>, Digest),
 }
 
+/// A change picked onto another branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picked {
+    /// The files that become other ones, and what they hold; `None` for those that go away.
+    Files(BTreeMap<RepoPath, Option<String>>),
+    /// It conflicts in these files.
+    Conflict(Vec<String>),
+    /// It cannot be picked: why.
+    Cannot(String),
+}
+
 /// A commit's first words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitView {
@@ -446,12 +464,16 @@ impl Ask {
         head(id: RepoId, branch: &BranchName) -> Option<CommitSha> = Query::Head(id, branch.clone()), Head;
         /// Answers [`Query::Pull`].
         pull(id: RepoId, pr: PrNumber) -> Option<PullView> = Query::Pull(id, pr), Pull;
+        /// Answers [`Query::KeptPull`].
+        kept_pull(id: RepoId, pr: PrNumber) -> Option<PullView> = Query::KeptPull(id, pr), Pull;
         /// Answers [`Query::OpenPull`].
         open_pull(id: RepoId, branch: &BranchName) -> Option<PullView> = Query::OpenPull(id, branch.clone()), Pull;
         /// Answers [`Query::Changes`].
         changes(id: RepoId, base: &CommitSha, head: &CommitSha) -> Changes = Query::Changes(id, base.clone(), head.clone()), Changes;
         /// Answers [`Query::Comments`].
         comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::Comments(id, pr), Comments;
+        /// Answers [`Query::KeptComments`].
+        kept_comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::KeptComments(id, pr), Comments;
         /// Answers [`Query::DiffComments`].
         diff_comments(id: RepoId, pr: PrNumber) -> Vec<Comment> = Query::DiffComments(id, pr), Comments;
         /// Answers [`Query::Reviews`].
@@ -482,6 +504,8 @@ impl Ask {
         service_tree(id: RepoId, sha: &CommitSha) -> Digest = Query::ServiceTree(id, sha.clone()), Digest;
         /// Answers [`Query::MergeTree`]; `None` inside when the two conflict.
         merge_tree(id: RepoId, base: &CommitSha, head: &CommitSha) -> Option<CommitSha> = Query::MergeTree(id, base.clone(), head.clone()), MergeTree;
+        /// Answers [`Query::Picked`].
+        picked(id: RepoId, commit: &CommitSha, onto: &CommitSha) -> Picked = Query::Picked(id, commit.clone(), onto.clone()), Picked;
         /// Answers [`Query::IsAncestor`].
         is_ancestor(id: RepoId, old: &CommitSha, new: &CommitSha) -> bool = Query::IsAncestor(id, old.clone(), new.clone()), Flag;
         /// Answers [`Query::JudgeDigest`].

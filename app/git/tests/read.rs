@@ -328,3 +328,50 @@ async fn snapshot_is_the_same_each_time_and_holds_only_what_it_may() {
         .collect();
     assert_eq!(found, want);
 }
+
+#[tokio::test]
+async fn a_merged_change_is_picked_or_told_why_not() {
+    use bowsprit_core::subject::ask::Picked;
+    let (fixture, start) = Fixture::with(&[("a", "1\n"), ("b", "2\n")]).await;
+    let old = fixture.commit(&[("a", "1\n"), ("b", "old\n"), ("c", "3\n")], &[&start]);
+    let head = fixture.commit(&[("a", "new\n"), ("d", "4\n")], &[&start]);
+    let merged = fixture.commit(&[("a", "new\n"), ("d", "4\n")], &[&start, &head]);
+    let squashed = fixture.commit(&[("a", "new\n"), ("b", "2\n")], &[&start]);
+    let tool = fixture.commit(&[("a", "1\n"), ("b", "2\n"), ("t", "+x\n")], &[&start]);
+    let all = [&start, &old, &merged, &squashed, &tool];
+    for (at, sha) in all.iter().enumerate() {
+        fixture.reference(&format!("refs/heads/r{at}"), sha);
+    }
+    fixture.ensure(&all).await.unwrap();
+    let pick = async |merged: &CommitSha, onto: &CommitSha| {
+        let picked = fixture.mirrors.picked(fixture.repo.id, merged, onto);
+        picked.await.unwrap()
+    };
+    // `b` goes away here and is another there.
+    assert_eq!(
+        pick(&merged, &old).await,
+        Picked::Conflict(vec!["b".to_owned()])
+    );
+    assert_eq!(
+        pick(&squashed, &old).await,
+        Picked::Files(BTreeMap::from([(path("a"), Some("new\n".to_owned()))]))
+    );
+    assert_eq!(
+        pick(&merged, &start).await,
+        Picked::Files(BTreeMap::from([
+            (path("a"), Some("new\n".to_owned())),
+            (path("b"), None),
+            (path("d"), Some("4\n".to_owned())),
+        ]))
+    );
+    for (merged, onto, why) in [
+        (&squashed, &squashed, "has all of it already"),
+        (&tool, &old, "`t` is executable"),
+        (&start, &old, "first commit"),
+    ] {
+        let Picked::Cannot(reason) = pick(merged, onto).await else {
+            panic!("picked: {why}")
+        };
+        assert!(reason.contains(why), "{reason}");
+    }
+}

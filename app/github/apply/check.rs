@@ -9,6 +9,7 @@ use crate::github::event::RERUN_BUTTON;
 use crate::github::place::Place;
 use crate::github::wire::{self, encoded};
 use bowsprit_core::effect::{CheckRun, CheckStatus, EffectResult};
+use bowsprit_core::name::Digest;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,13 +27,35 @@ const ANNOTATIONS_MAX: usize = 50;
 const MESSAGE_BYTES_MAX: usize = 4_096;
 
 /// A check run says this; made once, then changed.
+/// `may_trust`: it is there and says what we wrote last, as far as we remember.
 pub(super) async fn check_run(
     place: &Place,
     check: &CheckRun,
     summary: &str,
     public_url: &str,
+    may_trust: bool,
 ) -> Result<EffectResult, ApiError> {
     let mut body = wanted(check, summary, public_url);
+    let (memory, repo) = (place.github().memory(), place.repo().id);
+    let digest = Digest::of(body.to_string().as_bytes());
+    let keep = |id| memory.keep_check(repo, &check.external_id, Some((id, digest.clone())));
+    // Annotations go once: whether they did, only GitHub knows.
+    if let Some((id, last)) = memory.check(repo, &check.external_id)
+        && may_trust
+        && check.annotations.is_empty()
+    {
+        if last == digest {
+            return Ok(EffectResult::Nothing);
+        }
+        match amend(place, id, body.clone()).await {
+            Ok(()) => {
+                keep(id);
+                return Ok(EffectResult::Nothing);
+            }
+            Err(ApiError::NotFound) => memory.keep_check(repo, &check.external_id, None),
+            Err(error) => return Err(error),
+        }
+    }
     let found = find(place, check).await?;
     let shown = found.as_ref().map_or(0, |run| run.output.annotations_count);
     if shown == 0 && !check.annotations.is_empty() {
@@ -42,19 +65,27 @@ pub(super) async fn check_run(
     match found {
         None => {
             body["head_sha"] = json!(check.sha);
-            place
+            let answer = place
                 .write(Access::Writing, Method::POST, "/check-runs", Some(body))
                 .await?;
+            keep(answer.json::<wire::CheckRun>()?.id);
         }
-        Some(run) if says(&run, &body) => {}
         Some(run) => {
-            let path = format!("/check-runs/{}", run.id);
-            place
-                .write(Access::Writing, Method::PATCH, &path, Some(body))
-                .await?;
+            if !says(&run, &body) {
+                amend(place, run.id, body).await?;
+            }
+            keep(run.id);
         }
     }
     Ok(EffectResult::Nothing)
+}
+
+async fn amend(place: &Place, id: u64, body: Value) -> Result<(), ApiError> {
+    let path = format!("/check-runs/{id}");
+    place
+        .write(Access::Writing, Method::PATCH, &path, Some(body))
+        .await?;
+    Ok(())
 }
 
 async fn find(place: &Place, check: &CheckRun) -> Result<Option<wire::CheckRun>, ApiError> {

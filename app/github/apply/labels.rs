@@ -1,6 +1,7 @@
 //! Labels of a pull request: a view for people and for GitHub's own filters, never the truth.
 
 use crate::github::auth::Access;
+use crate::github::client::Response;
 use crate::github::error::ApiError;
 use crate::github::place::Place;
 use crate::github::wire::{self, encoded};
@@ -24,8 +25,12 @@ pub(super) async fn labels(
     found: Option<&BTreeSet<String>>,
 ) -> Result<EffectResult, ApiError> {
     let path = format!("/issues/{pr}/labels");
+    let (memory, key) = (place.github().memory(), (place.repo().id, pr));
     let on: Vec<String> = match found {
-        Some(found) => found.iter().cloned().collect(),
+        // What we changed ourselves since then is known better.
+        Some(found) => memory
+            .labels(key)
+            .unwrap_or_else(|| found.iter().cloned().collect()),
         None => {
             let all: Vec<wire::Label> = place.list(&format!("{path}?per_page=100"), None).await?;
             all.into_iter().map(|label| label.name).collect()
@@ -37,14 +42,15 @@ pub(super) async fn labels(
         ensure(place, name).await?;
     }
     if !missing.is_empty() {
-        place
-            .write(
-                Access::Writing,
-                Method::POST,
-                &path,
-                Some(json!({"labels": missing})),
-            )
-            .await?;
+        let body = json!({"labels": missing});
+        let put = place.write(Access::Writing, Method::POST, &path, Some(body));
+        let answer = put.await.inspect_err(|_| {
+            // It may be that one is gone from the repository.
+            for name in &missing {
+                memory.keep_label(place.repo().id, name, false);
+            }
+        })?;
+        keep(place, pr, &answer);
     }
     for name in managed.difference(set).filter(|name| is_on(name)) {
         let one = format!("{path}/{}", encoded(name));
@@ -52,17 +58,32 @@ pub(super) async fn labels(
             .write(Access::Writing, Method::DELETE, &one, None)
             .await
         {
-            Ok(_) | Err(ApiError::NotFound) => {}
+            Ok(answer) => keep(place, pr, &answer),
+            Err(ApiError::NotFound) => memory.drop_label(key, name),
             Err(error) => return Err(error),
         }
     }
     Ok(EffectResult::Nothing)
 }
 
+/// GitHub answers a change of labels with all that are on it now.
+fn keep(place: &Place, pr: PrNumber, answer: &Response) {
+    let (memory, key) = (place.github().memory(), (place.repo().id, pr));
+    match answer.json::<Vec<wire::Label>>() {
+        Ok(now) => memory.keep_labels(key, now.into_iter().map(|one| one.name).collect()),
+        Err(_) => memory.doubt(key),
+    }
+}
+
 /// The repository knows the label; whether putting on an unknown one makes it is told both ways of GitHub.
 async fn ensure(place: &Place, name: &str) -> Result<(), ApiError> {
+    let (memory, repo) = (place.github().memory(), place.repo().id);
+    if memory.has_label(repo, name) {
+        return Ok(());
+    }
     let path = format!("/labels/{}", encoded(name));
     if place.get::<wire::Label>(&path).await?.is_some() {
+        memory.keep_label(repo, name, true);
         return Ok(());
     }
     let is_stop = ["hold", "needs", "invalid", "blocked"]

@@ -54,11 +54,18 @@ async fn dispatch(
     match &intent.effect {
         Effect::StatusComment { pr, text, .. } => {
             let body = render(desk, text, json!({}))?;
-            talk::status_comment(place, *pr, &body).await
+            talk::status_comment(place, *pr, &body, intent.is_view).await
         }
         Effect::Reply { pr, text, .. } => {
             let body = render(desk, text, json!({}))?;
             talk::reply(place, *pr, &intent.key, &body).await
+        }
+        Effect::Note { pr, name, text, .. } => {
+            let body = text
+                .as_ref()
+                .map(|text| render(desk, text, json!({})))
+                .transpose()?;
+            talk::note(place, *pr, name, body.as_deref()).await
         }
         Effect::React {
             comment, content, ..
@@ -70,11 +77,15 @@ async fn dispatch(
             found,
             ..
         } => labels::labels(place, *pr, (set, managed), Some(found)).await,
-        Effect::Edit { pr, edit, .. } => edit::edit(place, *pr, edit).await,
+        Effect::Edit { pr, edit, .. } => {
+            let done = edit::edit(place, *pr, edit).await;
+            place.github().memory().doubt((place.repo().id, *pr));
+            done
+        }
         Effect::Status(status) => edit::status(place, status).await,
         Effect::CheckRun(check) => {
             let summary = render(desk, &check.summary, json!({}))?;
-            check::check_run(place, check, &summary, desk.public_url).await
+            check::check_run(place, check, &summary, desk.public_url, intent.is_view).await
         }
         Effect::Propose(propose) => propose::propose(place, &intent.key, propose, desk).await,
         Effect::Merge {

@@ -9,7 +9,6 @@ use super::{Desk, marker, refused, render};
 use crate::github::auth::Access;
 use crate::github::error::ApiError;
 use crate::github::place::{Place, sha};
-use crate::github::read::is_ours;
 use crate::github::wire::{self, encoded_path};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -157,7 +156,7 @@ impl Work<'_> {
         let ours = &self.place.github().app().await?.login;
         let is_it = |pull: &&wire::Pull| {
             let body = pull.issue.body.as_deref().unwrap_or_default();
-            is_ours(pull.issue.user.as_ref(), ours) && body.contains(&self.mark)
+            wire::is_ours(pull.issue.user.as_ref(), ours) && body.contains(&self.mark)
         };
         let Some(pull) = pulls.iter().find(is_it) else {
             return Ok(None);

@@ -8,7 +8,7 @@ use super::reviewers::{auto_cc, cc};
 use super::run_acts::{Again, cancel, ok_to_test, retest, train};
 use super::step::Seen;
 use super::telling::compare;
-use super::{ACT_AGE_MAX_MS, Pull};
+use super::{ACT_AGE_MAX_MS, Pull, checks_told, picks};
 use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
 use crate::effect::{Edit, Text};
 use crate::habits::Habits;
@@ -253,6 +253,10 @@ fn on_open(
             let required_only = *required_only;
             again(act, Again::Failed { required_only })?
         }
+        OnChange::Tests { why } => {
+            checks_told::tell(act, seen, comment, why.as_deref(), ask)?;
+            Done::Passed
+        }
         OnChange::Test { names } => again(act, Again::Named(names))?,
         OnChange::TestByHand => again(act, Again::ByHand)?,
         OnChange::Train { params } => train(act, seen, comment, params),
@@ -304,6 +308,7 @@ fn on_thread(
         OnThread::Invite { add, is_first } => {
             edits::invite(act, thread, comment, (*add, *is_first))
         }
+        OnThread::Cherrypick { branches } => picks::wish(act, thread, comment, branches),
         OnThread::Milestone { title } => edits::milestone(act, comment, title.as_deref(), ask)?,
         OnThread::Retitle { title } => edits::edit(act, comment, Edit::Title(title.clone())),
         OnThread::Close { not_planned } => edits::close(act, thread, comment, *not_planned, ask)?,

@@ -6,8 +6,8 @@ use super::{Kind, Pull};
 use crate::effect::{
     CheckStatus, Effect, EffectResult, EffectState, Intent, Priority, Record, Text,
 };
-use crate::name::CommitSha;
-use crate::subject::ask::Ask;
+use crate::name::{CommentId, CommitSha};
+use crate::subject::ask::{Ask, Comment};
 use crate::subject::{Act, Given};
 use serde_json::json;
 
@@ -120,14 +120,14 @@ pub(super) fn refusal(pull: &Pull, given: &Given<Pull>) -> Option<String> {
     }
 }
 
-/// Merges when every rule is met.
+/// Merges when every rule is met; `false` where GitHub shows something else than what was judged.
 pub(super) fn land(
     act: &mut Act<Pull>,
     seen: &Seen,
     rules: &[Rule],
     given: &Given<Pull>,
     ask: &mut Ask,
-) -> Option<()> {
+) -> Option<bool> {
     if rules.iter().any(|rule| rule.state == Standing::Waiting)
         && seen.change.is_mergeable.is_none()
     {
@@ -139,19 +139,22 @@ pub(super) fn land(
         (act.state.tries, act.state.refused_ms, act.state.judged_head) = (0, None, None);
     }
     if overall(rules) != CheckStatus::Success || act.state.landed.is_some() {
-        return Some(());
+        return Some(true);
     }
     if let Some(at_ms) = act.state.refused_ms {
         let again = at_ms + (BACK_OFF_MS << act.state.tries.min(TRIES_MAX));
         if act.state.tries >= TRIES_MAX {
-            return Some(());
+            return Some(true);
         }
         if given.now_ms < again {
             act.look_by(again);
-            return Some(());
+            return Some(true);
         }
         act.state.tries += 1;
         act.state.refused_ms = None;
+    }
+    if !is_current(seen, act, ask)? {
+        return Some(false);
     }
     act.state.judged_tree = ask.merge_tree(act.state.repo.id, &seen.base, &head)?;
     act.state.judged_head = Some(head.clone());
@@ -172,11 +175,32 @@ pub(super) fn land(
         priority: Priority::Merge,
         effect,
     });
-    Some(())
+    Some(true)
+}
+
+/// Whether GitHub still shows what was judged: what is kept may have missed a delivery.
+fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
+    let (id, number) = (act.state.repo.id, act.state.number);
+    let (view, comments) = (ask.pull(id, number), ask.comments(id, number));
+    let (view, comments) = (view?, comments?);
+    let is_same = view.is_some_and(|now| {
+        let then = &seen.view;
+        now.change == then.change
+            && (now.is_open, &now.title, &now.labels) == (then.is_open, &then.title, &then.labels)
+    });
+    // Others' words only: ours are no reason to wait.
+    let said = |all: &[Comment]| -> Vec<Comment> {
+        let words = all.iter().filter(|one| !one.is_bot);
+        let words = words.filter(|one| matches!(one.id, CommentId::Comment(_)));
+        let mut words: Vec<Comment> = words.cloned().collect();
+        words.sort_by_key(|one| one.id);
+        words
+    };
+    Some(is_same && said(&comments) == said(&seen.comments))
 }
 
 /// A title that cannot forge trailers or commands.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -4,6 +4,7 @@ use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
 use super::words::Covers;
 use super::{Pull, by_hand};
+use crate::habits::Switch;
 use crate::name::Login;
 use crate::subject::ask::{Ask, Permission};
 use std::collections::BTreeSet;
@@ -55,5 +56,8 @@ pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
 /// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.
 pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
     let is_named = seen.owners.may_lgtm(who, &seen.paths());
+    if seen.habits.has(Switch::SkipCollaborators) && !seen.owners.is_empty() {
+        return Some(is_named);
+    }
     Some(is_named || ask.permission(pull.repo.id, who)? >= Permission::Write)
 }

@@ -1,13 +1,18 @@
 //! A pull request (or an issue with a command on it): who has said what, what is missing, and when it lands.
 
 mod acts;
+mod agreed;
 mod answer;
+mod approved;
 mod by_hand;
+mod checks_told;
 mod edits;
+mod failures;
 mod labels;
 mod landing;
 mod lgtm;
 mod overrides;
+mod picks;
 mod promotion;
 mod release_acts;
 mod reviewers;
@@ -26,7 +31,9 @@ mod tests;
 
 pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
+pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
+pub use picks::{PICKS_MAX, Pick};
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
@@ -58,6 +65,18 @@ pub struct Pull {
     /// Contexts that count as green, newest last, at most [`OVERRIDES_MAX`].
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// Whether our list of checks stands on it.
+    #[serde(default)]
+    pub has_checks_told: bool,
+    /// Checks whose newest result is red, of earlier heads too, at most [`FAILURES_MAX`].
+    #[serde(default)]
+    pub failures: Vec<Failure>,
+    /// Whether reviewers were asked of our own accord.
+    #[serde(default)]
+    pub has_asked: bool,
+    /// Branches that it is to come to as well, at most [`PICKS_MAX`].
+    #[serde(default)]
+    pub picks: Vec<Pick>,
     /// Merges tried on the present head.
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
@@ -123,6 +142,10 @@ impl Pull {
             doing: Vec::new(),
             by_hand: Vec::new(),
             overrides: Vec::new(),
+            has_checks_told: false,
+            has_asked: false,
+            picks: Vec::new(),
+            failures: Vec::new(),
             tries: 0,
             refused_ms: None,
             judged_tree: None,

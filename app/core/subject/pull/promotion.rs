@@ -1,7 +1,8 @@
 //! The rules of a change of environments: what may come where, and who says so.
 
 use super::Pull;
-use super::rules::{Rule, Standing, WHO_SHOWN, approvers, join, void_word};
+use super::approved::approvers;
+use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
 use super::words::Covers;
 use crate::contract::{Role, Window};

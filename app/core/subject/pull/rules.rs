@@ -2,11 +2,12 @@
 
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, by_hand, lgtm, overrides, promotion, wanted};
+use super::{Kind, Pull, agreed, approved, lgtm, overrides, promotion, wanted};
 use crate::effect::CheckStatus;
-use crate::name::{Login, RepoPath, Slug};
+use crate::habits::Switch;
+use crate::name::Login;
 use crate::subject::Given;
-use crate::subject::ask::{Ask, ContextState, Permission};
+use crate::subject::ask::{Ask, ContextState};
 use crate::subject::environment::validate;
 use crate::subject::run::{Phase, check};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,9 @@ pub(super) fn evaluate(
         )),
         Kind::Code | Kind::Proposal => {
             rules.push(lgtm::lgtm(pull, seen, ask)?);
-            rules.extend(approved(pull, seen, ask)?);
+            rules.extend(approved::approved(pull, seen, ask)?);
+            rules.extend(agreed::issue(seen));
+            rules.extend(agreed::required_reviewers(seen));
         }
         Kind::Promotion => rules.extend(promotion::promotion(pull, seen, given, ask)?),
     }
@@ -99,8 +102,8 @@ pub(super) fn evaluate(
             format!("held by {by}{why}; `/unhold` lifts it"),
         ));
     }
-    if seen.change.is_draft {
-        rules.push(Rule::new("ready for review", false, "it is a draft"));
+    if let Some(why) = unready(seen) {
+        rules.push(Rule::new("ready for review", false, why));
     }
     match seen.change.is_mergeable {
         Some(true) => {}
@@ -116,10 +119,13 @@ pub(super) fn evaluate(
     }
     if !seen.is_trusted {
         let head = &seen.change.head;
-        let detail = format!(
-            "code of this head runs after `/ok-to-test {}` by somebody who may write here",
-            head.short()
-        );
+        let detail = match seen.habits.has(Switch::IgnoreOkToTest) {
+            true => "people who may write here can `/test` what they have looked at".to_owned(),
+            false => format!(
+                "code of this head runs after `/ok-to-test {}` by somebody who may write here",
+                head.short()
+            ),
+        };
         rules.push(Rule::new("trusted head", false, detail));
     } else {
         rules.extend(checks(pull, seen, ask)?);
@@ -127,6 +133,22 @@ pub(super) fn evaluate(
     rules.extend(required(pull, seen, ask)?);
     rules.extend(paused(&rules, ask)?);
     Some(rules)
+}
+
+/// Why it is not to be merged yet, by its author's own word.
+pub(super) fn unready(seen: &Seen) -> Option<&'static str> {
+    if seen.change.is_draft {
+        return Some("it is a draft");
+    }
+    let title = seen
+        .view
+        .title
+        .trim_start_matches(|c: char| !c.is_alphanumeric());
+    let is_wip = title
+        .get(..3)
+        .is_some_and(|word| word.eq_ignore_ascii_case("wip"))
+        && !title.chars().nth(3).is_some_and(char::is_alphanumeric);
+    (is_wip && seen.habits.has(Switch::WipTitles)).then_some("its title says `WIP`")
 }
 
 /// A pause of everything holds all but what is on record as the way past it.
@@ -155,148 +177,6 @@ pub(super) fn void_word(words: &[Word]) -> Option<String> {
             word.by
         )),
     })
-}
-
-/// Who has approved this change, the author of code included.
-pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
-    let mut by: BTreeSet<Login> = seen
-        .words
-        .approve
-        .iter()
-        .filter(|w| w.covers == Covers::Yes)
-        .map(|w| w.by.lower())
-        .collect();
-    let author = seen.view.author.lower();
-    if seen.kind == Kind::Code
-        && !seen
-            .words
-            .approve_cancelled
-            .iter()
-            .any(|login| login.is(&author))
-    {
-        by.insert(author);
-    }
-    by
-}
-
-fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
-    let by = approvers(seen);
-    if seen.kind == Kind::Code && by_hand::counts(pull, &seen.habits, by_hand::APPROVED) {
-        let detail = "the label was put on by hand";
-        return Some(vec![Rule::new("approved", true, detail)]);
-    }
-    if seen.owners.is_empty() {
-        for word in seen
-            .words
-            .approve
-            .iter()
-            .filter(|w| w.covers == Covers::Yes)
-        {
-            if ask.permission(pull.repo.id, &word.by)? >= Permission::Write {
-                return Some(vec![
-                    Rule::new(
-                        "approved",
-                        true,
-                        format!(
-                            "by {}, who may write here (there is no OWNERS file)",
-                            word.by
-                        ),
-                    )
-                    .by([word.by.clone()]),
-                ]);
-            }
-        }
-        return Some(vec![Rule::new(
-            "approved",
-            false,
-            "somebody who may write here says `/approve` (there is no OWNERS file)",
-        )]);
-    }
-    let paths = seen.paths();
-    if paths.is_empty() {
-        return Some(vec![Rule::new("approved", false, "it changes no file")]);
-    }
-    let pending = seen.owners.pending(&paths, &by);
-    if pending.is_empty() {
-        let entitled: BTreeSet<Login> = paths
-            .iter()
-            .flat_map(|path| seen.owners.approvers(path))
-            .filter(|login| by.contains(login))
-            .collect();
-        let mut rules = vec![
-            Rule::new("approved", true, format!("by {}", join(&entitled))).by(entitled.clone()),
-        ];
-        rules.extend(four_eyes(pull, seen, &entitled, ask)?);
-        return Some(rules);
-    }
-    let who = seen.owners.suggest(&pending, &by);
-    let folders: Vec<String> = pending
-        .iter()
-        .map(|p| {
-            if p.dir.is_empty() {
-                "the root".to_owned()
-            } else {
-                format!("`{}/`", p.dir)
-            }
-        })
-        .collect();
-    let detail = void_word(&seen.words.approve)
-        .unwrap_or_else(|| format!("an approver of {} says `/approve`", folders.join(", ")));
-    Some(vec![
-        Rule::new("approved", false, detail).by(who.into_iter().take(WHO_SHOWN)),
-    ])
-}
-
-/// Who pushed the training commit is not the only approver of its model, unless nobody else could be.
-fn four_eyes(
-    pull: &Pull,
-    seen: &Seen,
-    entitled: &BTreeSet<Login>,
-    ask: &mut Ask,
-) -> Option<Option<Rule>> {
-    let Some(model) = seen
-        .change
-        .branch
-        .as_str()
-        .strip_prefix("bowsprit/")
-        .and_then(|name| Slug::parse(name).ok())
-    else {
-        return Some(None);
-    };
-    if seen.kind != Kind::Proposal {
-        return Some(None);
-    }
-    let versions = ask.versions(pull.repo.id, &model)?;
-    // A version that superseded another in place has the same pull request: the newest is what it proposes.
-    let Some(pusher) = versions
-        .into_iter()
-        .filter(|v| v.pr == Some(pull.number))
-        .max_by_key(|v| v.version)
-        .and_then(|v| v.pushed_by)
-    else {
-        return Some(None);
-    };
-    if entitled.iter().any(|login| !login.is(&pusher)) {
-        return Some(None);
-    }
-    let path = RepoPath::parse(&format!("models/{model}/manifest.json")).ok()?;
-    let others: Vec<Login> = seen
-        .owners
-        .approvers(&path)
-        .into_iter()
-        .filter(|login| !login.is(&pusher))
-        .collect();
-    if others.is_empty() {
-        return Some(Some(Rule::new(
-            "a second pair of eyes",
-            true,
-            format!("{pusher} pushed the training commit and is the only approver there is"),
-        )));
-    }
-    let detail = format!("{pusher} pushed the training commit; somebody else approves too");
-    Some(Some(
-        Rule::new("a second pair of eyes", false, detail).by(others),
-    ))
 }
 
 pub(super) fn join(people: &BTreeSet<Login>) -> String {

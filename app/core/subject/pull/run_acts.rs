@@ -2,16 +2,20 @@
 
 use super::acts::Done;
 use super::step::Seen;
-use super::{Pull, wanted};
+use super::{Pull, checks_told, wanted};
 use crate::effect::{Hint, Wake};
 use crate::habits::Switch;
 use crate::name::Login;
 use crate::subject::ask::{Ask, Comment};
 use crate::subject::run::{Cause, Phase, Trigger, What};
 use crate::subject::{Act, SubjectKey};
+use crate::text::code_span;
 use std::collections::BTreeMap;
 
 pub(super) fn ok_to_test(seen: &Seen, sha: Option<&str>) -> Done {
+    if seen.habits.has(Switch::IgnoreOkToTest) {
+        return Done::No("`/ok-to-test` has no power in this repository; say `/test <name>` for what you have looked at".to_owned());
+    }
     if seen.habits.has(Switch::StickyOkToTest) {
         return Done::Yes;
     }
@@ -56,6 +60,9 @@ pub(super) fn retest(
             seen.change.head.short()
         )));
     }
+    if let Some(why) = wanted::conflict(seen) {
+        return Some(Done::No(why));
+    }
     let called_for = wanted::whats(seen, ask)?;
     let others = wanted::others(seen);
     let failed = |what: &What| {
@@ -85,30 +92,50 @@ pub(super) fn retest(
         }
         Again::ByHand => wanted::by_hand(seen),
     };
-    if chosen.is_empty() {
-        let known = called_for.iter().chain(&others);
-        let known: Vec<String> = known
-            .map(|(what, _)| format!("`{}`", what.check_name()))
-            .collect();
-        return Some(Done::No(nothing_chosen(again, &known)));
+    let known = called_for.iter().chain(&others);
+    let known: Vec<String> = known.map(|(what, _)| what.check_name()).collect();
+    let unknown = unknown(again, &known);
+    if chosen.is_empty() || !unknown.is_empty() {
+        let why = nothing_chosen(again, &unknown);
+        let is_about_names = matches!(again, Again::Named(_));
+        if !is_about_names {
+            return Some(Done::No(why));
+        }
+        checks_told::tell(act, seen, comment, Some(&why), ask)?;
+    } else {
+        checks_told::prune(act);
     }
+    let is_silent = chosen.is_empty();
     for what in chosen {
         start(act, seen, comment, what, BTreeMap::new());
     }
-    Some(Done::Yes)
+    Some(if is_silent { Done::Passed } else { Done::Yes })
 }
 
-fn nothing_chosen(again: &Again<'_>, known: &[String]) -> String {
+/// Names that no check has.
+fn unknown(again: &Again<'_>, known: &[String]) -> Vec<String> {
+    let Again::Named(names) = again else {
+        return Vec::new();
+    };
+    let is_known = |name: &str| {
+        let mut all = known.iter();
+        name == "all" || all.any(|one| one == name || one.replace("bowsprit/", "") == name)
+    };
+    let unknown = names.iter().filter(|name| !is_known(name));
+    unknown.map(|name| code_span(name)).collect()
+}
+
+fn nothing_chosen(again: &Again<'_>, unknown: &[String]) -> String {
     match again {
         Again::Failed { .. } => "nothing has failed; `/test all` runs everything again".to_owned(),
         Again::ByHand => {
             "no check here is required and has `always_run: false`; `/test <name>` runs any other"
                 .to_owned()
         }
-        Again::Named(_) if known.is_empty() => {
-            "no such check; this pull request has: none".to_owned()
+        Again::Named(_) if unknown.is_empty() => {
+            "this change calls for no check; each can be run by its name".to_owned()
         }
-        Again::Named(_) => format!("no such check; this pull request has: {}", known.join(", ")),
+        Again::Named(_) => format!("there is no check {}", unknown.join(", ")),
     }
 }
 
@@ -149,6 +176,9 @@ pub(super) fn train(
             "nothing of this head runs before `/ok-to-test {}`",
             seen.change.head.short()
         ));
+    }
+    if let Some(why) = wanted::conflict(seen) {
+        return Done::No(why);
     }
     start(act, seen, comment, What::Train, params.clone());
     Done::Yes

@@ -1,6 +1,6 @@
 //! The one status comment of a pull request, and the labels that show it.
 
-use super::rules::{Rule, Standing};
+use super::rules::{Rule, Standing, unready};
 use super::step::Seen;
 use super::{Kind, Pull, landing};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Labels that are ours to put on and take off.
-pub(super) const MANAGED: [&str; 5] = [
+pub(super) const MANAGED: [&str; 6] = [
     "lgtm",
     "approved",
     "do-not-merge/hold",
     "needs-ok-to-test",
     "do-not-merge/work-in-progress",
+    "needs-rebase",
 ];
 
 /// Writes comment, check and labels as views.
@@ -43,6 +44,8 @@ pub(super) fn tell(
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
+        "welcome": (!seen.is_trusted).then(|| seen.view.author.to_string()),
+        "failures": act.state.failures,
         "preview": preview(act, seen, ask)?,
         "environments": environment::strip(&ask.environments(repo.id)?),
         "public_url": given.public_url,
@@ -154,7 +157,8 @@ fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     put(is_met("approved"), "approved");
     put(seen.words.hold.is_some(), "do-not-merge/hold");
     put(!seen.is_trusted, "needs-ok-to-test");
-    put(seen.change.is_draft, "do-not-merge/work-in-progress");
+    put(unready(seen).is_some(), "do-not-merge/work-in-progress");
+    put(seen.change.is_mergeable == Some(false), "needs-rebase");
     let managed: BTreeSet<String> = MANAGED.iter().map(|label| (*label).to_owned()).collect();
     let labels = seen.view.labels.iter().map(|label| label.to_lowercase());
     let found = labels.filter(|label| managed.contains(label)).collect();

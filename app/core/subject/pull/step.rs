@@ -3,10 +3,10 @@
 use super::edits::{self, Thread};
 use super::rules::{self, Rule};
 use super::talk::Talk;
-use super::words::{self, Words};
+use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    landing, promotion, status, talk, wanted,
+    failures, landing, picks, promotion, reviewers, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
@@ -75,7 +75,7 @@ fn advance(
     let Some(repo) = ask.repository(id)? else {
         return Some(None);
     };
-    let Some(view) = ask.pull(id, number)? else {
+    let Some(view) = ask.kept_pull(id, number)? else {
         return Some(None);
     };
     let mut pull = given
@@ -88,6 +88,15 @@ fn advance(
     pull.is_open = view.is_open;
     let mut act = Act::keep(pull);
     let talk = talk::talk(&mut act.state, &view, given, ask)?;
+    let view = match talk::is_about_the_head(&act.state, &talk) {
+        // Whoever says this is told about the head that is there now, whatever delivery was lost.
+        true => ask.pull(id, number)?,
+        false => Some(view),
+    };
+    let Some(view) = view else {
+        return Some(None);
+    };
+    act.state.is_open = view.is_open;
     edits::settle(&mut act, given);
     by_hand::learn(&mut act.state, &view, given);
     let Some(change) = view.change.clone() else {
@@ -111,7 +120,9 @@ fn advance(
         status::close(&mut act, &change, given);
         act.state.rules = Vec::new();
         outside(&mut act, (&view, &change.base), &talk, given, ask)?;
+        picks::go_on(&mut act, (&view, &change), was_open, given, ask)?;
         if was_open || given.state.is_none() {
+            act.wakes.extend(picks::source(id, &change));
             closed(&mut act, &change, ask)?;
         }
         return Some(Some(trim(act)));
@@ -119,11 +130,27 @@ fn advance(
     let Some(seen) = look(&mut act.state, view, change, talk, ask)? else {
         return Some(Some(trim(act)));
     };
+    let before = act.clone();
+    if seen.change.is_draft {
+        // Those under way look again: they end with a conversion to a draft.
+        let active = seen.runs.iter().filter(|run| !run.phase.is_final());
+        act.wakes.extend(active.map(|run| Wake {
+            subject: SubjectKey::Run(run.id.clone()),
+            hint: None,
+        }));
+    }
     let waiting = acts::on_change(&mut act, &seen, given, ask)?;
-    wanted::runs(&mut act, &seen, given, ask)?;
+    reviewers::ask_once(&mut act, &seen, given);
+    wanted::runs(&mut act, &seen, ask)?;
     wanted::preview(&mut act, &seen, ask)?;
+    failures::learn(&mut act.state, &seen, ask)?;
     let rules = rules::evaluate(&act.state, &seen, given, ask)?;
-    landing::land(&mut act, &seen, &rules, given, ask)?;
+    if !landing::land(&mut act, &seen, &rules, given, ask)? {
+        // Something was said or pushed that no delivery told of: nothing is answered before it is known.
+        act = before;
+        act.look_by(given.now_ms);
+        return Some(Some(trim(act)));
+    }
     status::tell(&mut act, &seen, &rules, given, ask)?;
     answer::answer_words(&mut act, &seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
@@ -304,11 +331,16 @@ fn look(
     let habits = habits(id, contract.as_ref(), ask)?;
     let kind = kind(&changes, &change, id, &contract);
     // What names a model's bytes is approved as it is, whatever the habits.
-    let is_sticky = habits.has(Switch::StickyApprove) && kind == Kind::Code;
-    let said_to = (&change_id, is_sticky);
+    let is_code = kind == Kind::Code;
+    let sticky = Sticky {
+        approve: habits.has(Switch::StickyApprove) && is_code,
+        lgtm: is_code && habits.chatops.sticky_lgtm.contains(&view.author.lower()),
+    };
+    let said_to = (&change_id, sticky);
     let words = words::words(pull, said_to, &talk, &habits, &may_lift);
     let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?
         || (habits.has(Switch::StickyOkToTest)
+            && !habits.has(Switch::IgnoreOkToTest)
             && by_hand::counts(pull, &habits, by_hand::OK_TO_TEST));
     let runs = newest(ask.runs(id, &change.head)?, pull.number);
     Some(Some(Seen {

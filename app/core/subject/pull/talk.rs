@@ -39,7 +39,7 @@ pub(super) fn talk(
     ask: &mut Ask,
 ) -> Option<Talk> {
     let (id, number) = (pull.repo.id, pull.number);
-    let comments = ask.comments(id, number);
+    let comments = ask.kept_comments(id, number);
     let (diff, reviews) = match view.change {
         Some(_) => (ask.diff_comments(id, number), ask.reviews(id, number)),
         None => (Some(Vec::new()), Some(Vec::new())),
@@ -65,6 +65,20 @@ pub(super) fn talk(
     comments.extend(reviews.iter().filter_map(|review| words_of(pull, review)));
     comments.sort_by_key(|comment| (comment.created_ms, comment.id));
     Some(Talk { comments, reviews })
+}
+
+/// Whether a new comment may hold a word about the code itself: that it is good, or may run.
+pub(super) fn is_about_the_head(pull: &Pull, talk: &Talk) -> bool {
+    let is_word = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        ["/lgtm", "/approve", "/ok-to-test"]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    talk.comments.iter().any(|one| {
+        let is_new = !one.is_bot && !pull.acted.contains(&one.id);
+        is_new && one.body.lines().any(is_word)
+    })
 }
 
 /// What deliveries told of at the moment of writing.

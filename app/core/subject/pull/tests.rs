@@ -1,11 +1,14 @@
 //! A small pull request, and what one look at it says.
 
 mod acting;
+mod asking;
 mod dating;
 mod editing;
 mod following;
 mod landing;
+mod naming;
 mod overriding;
+mod picking;
 mod promoting;
 mod ruling;
 mod talking;

@@ -6,10 +6,10 @@ use super::{Kind, Pull};
 use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
 use crate::habits::{Habits, Switch};
-use crate::name::RepoId;
+use crate::name::{Login, RepoId};
 use crate::subject::ask::{Ask, ChangeView, ContractAt, Permission, PullView};
-use crate::subject::run::{Cause, Phase, Trigger, What};
-use crate::subject::{Act, Given, SubjectKey, environment};
+use crate::subject::run::{Cause, DRAFT, Phase, READY, Trigger, What};
+use crate::subject::{Act, SubjectKey, environment};
 use crate::training::spec::Trust;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,14 @@ pub(super) fn is_trusted(
     }
     if !view.author.is_bot() && ask.permission(id, &view.author)? >= Permission::Write {
         return Some(true);
+    }
+    let app = view.author.as_str().strip_suffix("[bot]");
+    let app = app.and_then(|name| Login::parse(name).ok());
+    if app.is_some_and(|app| habits.chatops.trusted_apps.contains(&app.lower())) {
+        return Some(true);
+    }
+    if habits.has(Switch::IgnoreOkToTest) {
+        return Some(false);
     }
     let is_sticky = habits.has(Switch::StickyOkToTest);
     let mut is_trusted = false;
@@ -107,15 +115,17 @@ pub(super) fn cause(pull: &Pull, seen: &Seen, what: What, trigger: Trigger) -> C
     }
 }
 
+/// Why nothing starts on this head: what would be tried could not be merged.
+pub(super) fn conflict(seen: &Seen) -> Option<String> {
+    let base = &seen.change.base;
+    (seen.change.is_mergeable == Some(false)).then(|| {
+        format!("nothing runs while this conflicts with `{base}`; merge or rebase, and it starts by itself")
+    })
+}
+
 /// Starts what has not run on this head yet.
-pub(super) fn runs(
-    act: &mut Act<Pull>,
-    seen: &Seen,
-    given: &Given<Pull>,
-    ask: &mut Ask,
-) -> Option<()> {
-    let _ = given;
-    if !seen.is_trusted || seen.change.is_draft {
+pub(super) fn runs(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<()> {
+    if !seen.is_trusted || seen.change.is_draft || conflict(seen).is_some() {
         return Some(());
     }
     let mut wants = whats(seen, ask)?;
@@ -130,12 +140,16 @@ pub(super) fn runs(
         }
     }
     for (what, _) in wants {
-        if seen.runs.iter().any(|run| run.cause.what == what) {
-            continue;
-        }
-        let trigger = Trigger::Pull {
-            pr: act.state.number,
-            base: seen.base.clone(),
+        let (pr, base) = (act.state.number, seen.base.clone());
+        let trigger = match seen.runs.iter().find(|run| run.cause.what == what) {
+            None => Trigger::Pull { pr, base },
+            // It ended because of the draft, which is none any more.
+            Some(run) if run.cancelled.as_deref() == Some(DRAFT) => Trigger::Again {
+                branch: None,
+                pr: Some((pr, base)),
+                nonce: format!("{READY}{}", run.id),
+            },
+            Some(_) => continue,
         };
         let cause = cause(&act.state, seen, what, trigger);
         act.wakes.push(Wake {

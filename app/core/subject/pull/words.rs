@@ -40,6 +40,8 @@ pub(super) struct Words {
     pub(super) approve: Vec<Word>,
     /// Who took an approval back that would otherwise be implied.
     pub(super) approve_cancelled: Vec<Login>,
+    /// Who said that no issue is needed; a later plain approval does not take it back.
+    pub(super) no_issue: Vec<Login>,
     /// Who holds it, and why.
     pub(super) hold: Option<(Login, Option<String>)>,
     /// Words about whether its code may run, oldest first.
@@ -57,6 +59,14 @@ pub(super) struct TrustWord {
     pub(super) is_cancel: bool,
 }
 
+/// Which words survive a push.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sticky {
+    pub(super) approve: bool,
+    pub(super) lgtm: bool,
+}
+
+#[derive(Clone)]
 struct Said {
     at_ms: i64,
     id: CommentId,
@@ -68,10 +78,9 @@ struct Said {
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
 /// A hold is lifted by those of whom `may_lift` says so.
-/// `is_sticky`: approval survives a push.
 pub(super) fn words(
     pull: &Pull,
-    (change, is_sticky): (&Digest, bool),
+    (change, sticky): (&Digest, Sticky),
     talk: &Talk,
     habits: &Habits,
     may_lift: &dyn Fn(&Login) -> bool,
@@ -91,7 +100,24 @@ pub(super) fn words(
         if matches!(one.say, Say::Unhold) && !may_lift(&one.by) {
             continue;
         }
-        take(&mut words, pull, (change, is_sticky), one);
+        if habits.has(Switch::LgtmActsAsApprove) {
+            let (sha, no_issue) = (None, false);
+            let also = match one.say {
+                Say::Lgtm => Some(Say::Approve { sha, no_issue }),
+                Say::LgtmCancel => Some(Say::ApproveCancel),
+                Say::Approve { .. }
+                | Say::ApproveCancel
+                | Say::Hold { .. }
+                | Say::Unhold
+                | Say::OkToTest { .. }
+                | Say::OkToTestCancel => None,
+            };
+            let also = also.map(|say| Said { say, ..one.clone() });
+            if let Some(also) = also {
+                take(&mut words, pull, (change, sticky), also);
+            }
+        }
+        take(&mut words, pull, (change, sticky), one);
     }
     words
 }
@@ -116,7 +142,10 @@ fn from_text(comment: &Comment, habits: &Habits) -> Vec<Said> {
 /// What GitHub's box counts as, as far as the habits let it count.
 fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
     let words = match review.state {
-        ReviewState::Approved => [Say::Lgtm, Say::Approve { sha: None }],
+        ReviewState::Approved => {
+            let (sha, no_issue) = (None, false);
+            [Say::Lgtm, Say::Approve { sha, no_issue }]
+        }
         ReviewState::ChangesRequested => [Say::LgtmCancel, Say::ApproveCancel],
         ReviewState::Commented | ReviewState::Dismissed => return Vec::new(),
     };
@@ -140,7 +169,7 @@ fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
         .collect()
 }
 
-fn take(words: &mut Words, pull: &Pull, (change, is_sticky): (&Digest, bool), one: Said) {
+fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one: Said) {
     let word = |named: Option<&str>| Word {
         by: one.by.clone(),
         comment: one.is_comment.then_some(one.id),
@@ -150,7 +179,11 @@ fn take(words: &mut Words, pull: &Pull, (change, is_sticky): (&Digest, bool), on
     match &one.say {
         Say::Lgtm => {
             words.lgtm.retain(|w| !w.by.is(&one.by));
-            words.lgtm.push(word(None));
+            let mut word = word(None);
+            if sticky.lgtm {
+                word.covers = Covers::Yes;
+            }
+            words.lgtm.push(word);
         }
         Say::LgtmCancel => {
             words.lgtm.retain(|w| !w.by.is(&one.by));
@@ -159,11 +192,14 @@ fn take(words: &mut Words, pull: &Pull, (change, is_sticky): (&Digest, bool), on
                 ..word(None)
             });
         }
-        Say::Approve { sha } => {
+        Say::Approve { sha, no_issue } => {
+            if *no_issue {
+                words.no_issue.push(one.by.clone());
+            }
             words.approve.retain(|w| !w.by.is(&one.by));
             words.approve_cancelled.retain(|by| !by.is(&one.by));
             let mut word = word(sha.as_deref());
-            if is_sticky && sha.is_none() {
+            if sticky.approve && sha.is_none() {
                 word.covers = Covers::Yes;
             }
             words.approve.push(word);
@@ -285,7 +321,9 @@ mod tests {
         };
         let habits = Habits::of(Compatibility::Own);
         let change = Digest::of(change.as_bytes());
-        let words = words(pull, (&change, false), &talk, &habits, &|_| true);
+        let words = words(pull, (&change, Sticky::default()), &talk, &habits, &|_| {
+            true
+        });
         words
             .approve
             .into_iter()

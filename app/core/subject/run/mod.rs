@@ -161,6 +161,12 @@ pub enum Trigger {
     },
 }
 
+/// Why a run ended that a draft needs no longer.
+pub const DRAFT: &str = "the pull request is a draft";
+
+/// What a run's nonce begins with that begins by itself once the draft is none any more.
+pub const READY: &str = "ready after ";
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

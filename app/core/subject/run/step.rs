@@ -3,10 +3,10 @@
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::train::{service_repo, train};
-use super::{Cause, Phase, Run, Trigger, What};
+use super::{Cause, DRAFT, Phase, READY, Run, Trigger, What};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
-use crate::subject::ask::{Ask, ContractAt};
+use crate::subject::ask::{Ask, ContractAt, PullView};
 use crate::subject::{Act, Given, Step, SubjectKey};
 use crate::training::spec::FailureKind;
 
@@ -114,8 +114,17 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
         | Trigger::Again {
             pr: Some((pr, _)), ..
         } => {
-            let view = ask.pull(repo, *pr)?;
-            match view {
+            let began_by_itself = match &run.cause.trigger {
+                Trigger::Again { nonce, .. } => nonce.starts_with(READY),
+                Trigger::Pull { .. } => true,
+                Trigger::Push { .. } | Trigger::Comment { .. } => false,
+            };
+            let is_draft = |view: &PullView| view.change.as_ref().is_some_and(|c| c.is_draft);
+            match ask.kept_pull(repo, *pr)? {
+                // What somebody asked for on a draft goes on.
+                Some(view) if is_draft(&view) && began_by_itself => {
+                    return Some(Some(DRAFT.to_owned()));
+                }
                 Some(view) if view.is_open => view.change.map(|change| change.head),
                 Some(_) | None => return Some(Some("the pull request is closed".to_owned())),
             }

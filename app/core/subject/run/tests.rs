@@ -226,6 +226,47 @@ fn a_broken_contract_fails_with_its_lines_and_a_missing_one_says_nothing() {
 }
 
 #[test]
+fn a_draft_ends_what_began_by_itself_and_not_what_somebody_asked_for() {
+    let again = |nonce: &str| Trigger::Again {
+        branch: None,
+        pr: Some((PrNumber(7), sha('a'))),
+        nonce: nonce.to_owned(),
+    };
+    let asked = Trigger::Comment {
+        pr: PrNumber(7),
+        comment: crate::name::CommentId::Comment(1),
+        base: sha('a'),
+    };
+    for (trigger, ends) in [
+        (None, true),
+        (Some(again("ready after r1")), true),
+        (Some(again("button")), false),
+        (Some(asked), false),
+    ] {
+        let (mut world, mut cause) = pulled();
+        cause.trigger = trigger.unwrap_or(cause.trigger);
+        for (is_draft, phase) in [
+            (false, Phase::Running),
+            (
+                true,
+                if ends {
+                    Phase::Cancelled
+                } else {
+                    Phase::Running
+                },
+            ),
+        ] {
+            let mut view = pull_view(TRAINING, 7, "topic", ('a', 'b'));
+            view.change.as_mut().expect("a change").is_draft = is_draft;
+            let query = Query::Pull(TRAINING, PrNumber(7));
+            world.tell(query, Answer::Pull(Some(view)));
+            let run = wanted(&world, &cause).state;
+            assert_eq!(run.phase, phase, "{:?} {is_draft}", cause.trigger);
+        }
+    }
+}
+
+#[test]
 fn a_newer_head_supersedes_and_an_older_answer_does_not() {
     let (mut world, cause) = pushed();
     world.head(TRAINING, "main", 'c');

@@ -105,8 +105,7 @@ fn retest_starts_what_failed_and_test_what_is_named() {
         wake unit at bbbbbbb
         wake lint at bbbbbbb"#]]
     .assert_eq(&with("/test all", "walt"));
-    expect!["reply on #7: no such check; this pull request has: `train`, `unit`, `lint`"]
-        .assert_eq(&with("/test nope", "walt"));
+    expect!["note tests on #7: there is no check `nope`"].assert_eq(&with("/test nope", "walt"));
     expect!["reply on #7: `/retest` is for people who may write in this repository"]
         .assert_eq(&with("/retest", "mallory"));
     expect![[r#"
@@ -218,7 +217,7 @@ fn a_comment_has_one_answer() {
     let state = check(
         &wrong,
         expect![[r#"
-            reply on #7: `/aprove` is not a command, did you mean `/approve`? Usage: `/approve [<commit>|cancel]`
+            reply on #7: `/aprove` is not a command, did you mean `/approve`? Usage: `/approve [<commit>|no-issue|cancel]`
 
             an author cannot lgtm their own change"#]],
     );

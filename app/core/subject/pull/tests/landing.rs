@@ -64,6 +64,73 @@ fn what_is_agreed_lands_with_those_who_agreed() {
     assert_eq!(title, "Merge #7: Fix  Approved-by: root");
 }
 
+/// A look at an agreed change of which something else is remembered than GitHub shows now.
+fn remembering(now: impl FnOnce(&mut Change)) -> Act<Pull> {
+    let then = agreed();
+    let mut change = agreed();
+    now(&mut change);
+    change.world.tell(
+        Query::KeptPull(change.id, PrNumber(7)),
+        Answer::Pull(Some(then.view.clone())),
+    );
+    change.world.tell(
+        Query::KeptComments(change.id, PrNumber(7)),
+        Answer::Comments(then.comments.clone()),
+    );
+    let runs = Query::Runs(change.id, sha('b'));
+    change.world.tell(runs, Answer::Runs(then.runs.clone()));
+    // Everything said was answered at an earlier look.
+    change.again(Some(then.look().state), vec![])
+}
+
+#[test]
+fn what_no_delivery_told_of_is_seen_before_a_merge() {
+    assert!(merge(&remembering(|_| {})).is_some());
+    let cases: [fn(&mut Change); 5] = [
+        |now| {
+            now.says("ada", "/hold");
+        },
+        |now| now.comments[0].is_edited = true,
+        |now| now.change().head = sha('c'),
+        |now| now.change().base = branch("other"),
+        |now| now.view.is_open = false,
+    ];
+    for (at, now) in cases.into_iter().enumerate() {
+        let act = remembering(now);
+        assert_eq!(act.intents, [], "nothing is done or answered: case {at}");
+        assert_eq!(act.look_again_ms, Some(NOW_MS), "case {at}");
+    }
+    // What a bot says is no word.
+    let act = remembering(|now| {
+        let mut other = comment(9, "other[bot]", "/hold");
+        other.is_bot = true;
+        now.comments.push(other);
+    });
+    assert!(merge(&act).is_some());
+}
+
+#[test]
+fn a_word_about_the_code_is_answered_with_the_head_of_now() {
+    for (body, is_read) in [("/approve", true), ("/LGTM", true), ("/hold", false)] {
+        let mut change = Change::code();
+        let state = change.look().state;
+        change.world.tell(
+            Query::KeptPull(change.id, PrNumber(7)),
+            Answer::Pull(Some(change.view.clone())),
+        );
+        change.change().head = sha('c');
+        let files = [("train.py", 'c')];
+        change.world.changes(TRAINING, ('a', 'c'), &files);
+        change.world.contract(TRAINING, 'c', TRAINING_TEXT);
+        let runs = Query::Runs(change.id, sha('b'));
+        change.world.tell(runs, Answer::Runs(change.runs.clone()));
+        change.says("root", body);
+        let act = change.again(Some(state), vec![]);
+        let knows_head = act.state.heads.last().map(|seen| &seen.sha) == Some(&sha('c'));
+        assert_eq!(knows_head, is_read, "{body}");
+    }
+}
+
 #[test]
 fn a_proposal_lands_with_its_digests() {
     let mut change = Change::proposal();

@@ -21,7 +21,7 @@ fn a_change_waits_for_lgtm_and_approval() {
     .assert_eq(&Change::code().rules());
     expect![[r#"
         Unmet lgtm: a reviewer says `/lgtm` [ada mia rita root]
-        Unmet approved: an approver of `models/` says `/approve` [ada]
+        Unmet approved: an approver of `models/` says `/approve` [mia]
         Met check `bowsprit/service`: tests passed"#]]
     .assert_eq(&Change::proposal().rules());
     let mut root = Change::code();
@@ -91,7 +91,7 @@ fn approval_is_counted_by_folder() {
     check(
         &stranger,
         "approved",
-        expect!["Unmet approved: an approver of `models/` says `/approve` [ada]"],
+        expect!["Unmet approved: an approver of `models/` says `/approve` [mia]"],
     );
 }
 
@@ -111,7 +111,7 @@ fn an_author_approves_code_without_a_word_and_may_take_it_back() {
     check(
         &own,
         "approved",
-        expect!["Unmet approved: an approver of `models/` says `/approve` [ada]"],
+        expect!["Unmet approved: an approver of `models/` says `/approve` [mia]"],
     );
 }
 
