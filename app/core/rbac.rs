@@ -83,8 +83,8 @@ pub const RULES: &[Rule] = rules! {
     [Environments, Cluster] "networking.k8s.io" "networkpolicies" [create, delete, list, patch] "who may call a server";
     [Environments, Cluster] "networking.k8s.io" "ingresses" [create, delete, list, patch] "the address outside";
     [Cluster] "" "namespaces" [create, delete, get, list, patch] "a namespace for each environment";
-    [Cluster] "" "configmaps" [list] "whether a namespace holds something of others before it goes";
-    [Cluster] "" "persistentvolumeclaims" [list] "the same";
+    [Environments, Cluster] "" "configmaps" [create, delete, get, list, patch] "those of a repository's own manifests";
+    [Cluster] "" "persistentvolumeclaims" [list] "whether a namespace holds something of others before it goes";
     [Runs, Builds, Environments] "" "namespaces" [get] "`bowsprit doctor`: the labels of Pod Security";
     [Runs, Builds, Environments] "" "resourcequotas" [list] "`bowsprit doctor`: how much room is left";
 };

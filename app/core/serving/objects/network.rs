@@ -85,6 +85,15 @@ pub(super) fn policy(
     }
 }
 
+/// Lets further ports of the pods be reached.
+pub(super) fn open(policy: &mut NetworkPolicy, ports: &[i32]) {
+    let rules = policy.spec.as_mut().and_then(|spec| spec.ingress.as_mut());
+    if let Some(rule) = rules.and_then(|rules| rules.first_mut()) {
+        let further = ports.iter().map(|number| port("TCP", *number));
+        rule.ports.get_or_insert_default().extend(further);
+    }
+}
+
 fn port(protocol: &str, port: i32) -> NetworkPolicyPort {
     NetworkPolicyPort {
         protocol: Some(protocol.to_owned()),
