@@ -172,7 +172,7 @@ fn what_leaves_the_environment_or_its_standard_is_refused() {
             "must be `${BOWSPRIT_NAME}-something`",
         ),
         (
-            config("name: \"${BOWSPRIT_NAME}-x\", namespace: kube-system"),
+            config("name: \"${BOWSPRIT_NAME}-x\", namespace: elsewhere"),
             "leave `namespace` out",
         ),
         (
