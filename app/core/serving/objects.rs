@@ -6,6 +6,7 @@
 
 mod network;
 mod pod;
+mod route;
 mod scale;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub(crate) use pod::SERVE;
 pub use pod::{CA_FILE, DOOR_FILE, PORT, TOKEN_FILE};
+pub use route::HttpRoute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -83,6 +85,15 @@ pub enum Expose {
         class: Option<String>,
         /// The Secret of a certificate for the domain's names; plain HTTP where absent.
         tls_secret: Option<String>,
+    },
+    /// By a name below a domain, by a Gateway of the cluster.
+    HttpRoute {
+        /// The domain, for example `models.example.org`.
+        domain: String,
+        /// Namespace and name of the Gateway.
+        gateway: (String, String),
+        /// Whether the Gateway speaks HTTPS for these names.
+        has_tls: bool,
     },
 }
 
@@ -156,6 +167,8 @@ pub struct Objects {
     pub budget: Option<PodDisruptionBudget>,
     /// The name outside, where the cluster has an ingress.
     pub ingress: Option<Ingress>,
+    /// The name outside, where the cluster has a Gateway.
+    pub route: Option<HttpRoute>,
     /// Further addresses, from the repository's own manifests.
     pub services: Vec<Service>,
     /// What pods may mount, from the same.
@@ -257,6 +270,7 @@ pub fn objects(
         scaler: rollout.and_then(|rollout| scale::scaler(site, rollout.replicas)),
         budget: rollout.and_then(|rollout| scale::budget(site, rollout.replicas)),
         ingress: network::ingress(site, &context.expose),
+        route: route::route(site, &context.expose, network::SERVICE_PORT),
         services: Vec::new(),
         config_maps: Vec::new(),
     };

@@ -240,6 +240,12 @@ impl Case<'_> {
                 };
                 format!("{scheme}://{}", self.site.host(domain))
             }
+            Expose::HttpRoute {
+                domain, has_tls, ..
+            } => {
+                let scheme = if *has_tls { "https" } else { "http" };
+                format!("{scheme}://{}", self.site.host(domain))
+            }
             Expose::NodePort => {
                 let ports = spec.and_then(|spec| spec.ports.as_ref());
                 let port = ports.and_then(|ports| ports.first()?.node_port);

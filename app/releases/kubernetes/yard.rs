@@ -4,7 +4,9 @@ use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
 use crate::config::Serving;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::manifests::Manifests;
-use bowsprit_core::serving::objects::{self, Door, Objects, Rollout, ServingContext, Site};
+use bowsprit_core::serving::objects::{
+    self, Door, HttpRoute, Objects, Rollout, ServingContext, Site,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
@@ -89,7 +91,21 @@ impl Yard {
         self.put_or_end(site, made.deployment.as_ref()).await?;
         self.put_or_end(site, made.scaler.as_ref()).await?;
         self.put_or_end(site, made.budget.as_ref()).await?;
-        self.put_or_end(site, made.ingress.as_ref()).await
+        self.put_or_end(site, made.ingress.as_ref()).await?;
+        match &made.route {
+            Some(route) => cluster.apply(namespace, route).await.map(drop),
+            None => self.end_route(site).await,
+        }
+    }
+
+    /// Ends the route, where the cluster knows such and lets us.
+    async fn end_route(&self, site: &Site) -> Result<(), Trouble> {
+        let selector = site.selector();
+        match self.end::<HttpRoute>(&site.namespace, &selector).await {
+            // An account from before there were routes has made none.
+            Err(trouble) if trouble.kind == TroubleKind::Forbidden => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Brings what a repository's manifests want beside the pods. Errors: as [`Yard::put`].
@@ -202,6 +218,7 @@ impl Yard {
     /// Ends everything that carries the environment's labels, and its namespace where that holds nothing else.
     pub(super) async fn clear(&self, site: &Site) -> Result<(), Trouble> {
         let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        self.end_route(site).await?;
         self.end::<Ingress>(namespace, &selector).await?;
         self.end::<HorizontalPodAutoscaler>(namespace, &selector)
             .await?;

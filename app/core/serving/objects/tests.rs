@@ -110,6 +110,28 @@ fn what_is_not_asked_for_is_not_there() {
 }
 
 #[test]
+fn a_gateway_of_the_cluster_leads_a_name_to_the_service() {
+    let gateway = ServingContext {
+        expose: Expose::HttpRoute {
+            domain: "models.example.org".to_owned(),
+            gateway: ("gateways".to_owned(), "public".to_owned()),
+            has_tls: true,
+        },
+        ..context()
+    };
+    let made = objects(&site(), None, &gateway, None, &Manifests::default());
+    assert_eq!(made.ingress, None);
+    assert_eq!(
+        made.service.spec.unwrap().type_.as_deref(),
+        Some("ClusterIP")
+    );
+    let route = serde_json::to_string_pretty(&made.route).unwrap() + "\n";
+    expect_file!["tests/route.json"].assert_eq(&route);
+    let plain = objects(&site(), None, &context(), None, &Manifests::default());
+    assert_eq!(plain.route, None);
+}
+
+#[test]
 fn a_number_that_follows_the_load_is_left_within_its_limits() {
     let replicas = |min, max, now| {
         let rollout = Rollout {
