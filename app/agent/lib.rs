@@ -79,7 +79,8 @@ enum Verb {
         /// The gateway's directory.
         #[arg(long)]
         dir: PathBuf,
-        /// In a pod: the address of the release, below which its order and files are fetched.
+        /// In a pod: the address of the release, below which its order and files are fetched; or the name of the
+        /// mounted file with the order, where the image has the files.
         #[arg(long, requires_all = ["secrets", "listen"])]
         order: Option<String>,
         /// In a pod: the directory of the mounted token and rules.
@@ -136,7 +137,7 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
         } => {
             let told = order.zip(secrets).zip(listen);
             let pod = told.map(|((order, secrets), listen)| gateway::pod::Pod {
-                order,
+                order: gateway::pod::OrderAt::read(order),
                 secrets,
                 listen,
             });

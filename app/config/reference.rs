@@ -58,9 +58,10 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.queue" "none" "Kueue's LocalQueue that stages wait in.";
     "cluster.releases_namespace" "one for each" "The namespace of all environments. Where absent each has its own, `<cluster.releases_prefix>-<service>-<environment>`, which the bot makes and removes.";
     "cluster.releases_prefix" "bowsprit" "What the names of those namespaces begin with.";
-    "cluster.expose" "cluster-ip" "How environments are reached: `cluster-ip`, `node-port` or `ingress`, the default where a domain is given.";
+    "cluster.expose" "cluster-ip" "How environments are reached: `cluster-ip`, `node-port`, `ingress`, the default where a domain is given, or `httproute`.";
+    "cluster.gateway" "none" "With `httproute`: the Gateway by which requests come, as `https://namespace/name`, or with `http` where it speaks no HTTPS; its listener must allow routes from the environments' namespaces.";
     "cluster.node_host" "none" "The name or address under which ports of nodes are reached; `node-port` needs it.";
-    "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller.";
+    "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller, or to its Gateway.";
     "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
     "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
     "images.registry" "none" "The project's registry, `host` or `host:port`: runtimes become images that are kept there. Without it steps run in `cluster.base_image`, and the agent installs what they need each time.";

@@ -61,14 +61,13 @@ fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
     let domain = reader.text("cluster.ingress_domain");
     let class = reader.text("cluster.ingress_class");
     let tls_secret = reader.text("cluster.ingress_tls_secret");
-    let text = reader.text_or(
-        key,
-        if domain.is_some() {
-            "ingress"
-        } else {
-            "cluster-ip"
-        },
-    );
+    let gateway = gateway(reader);
+    let usual = if domain.is_some() {
+        "ingress"
+    } else {
+        "cluster-ip"
+    };
+    let text = reader.text_or(key, usual);
     match (text.as_str(), domain) {
         ("cluster-ip", None) => return Some(Expose::ClusterIp),
         ("node-port", None) if has_node_host => return Some(Expose::NodePort),
@@ -76,29 +75,54 @@ fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
             key,
             "`node-port` needs `cluster.node_host`, the name or address of a node".to_owned(),
         ),
-        ("ingress", Some(domain)) if domain.split('.').all(is_name) => {
+        ("ingress" | "httproute", Some(domain)) if !domain.split('.').all(is_name) => reader
+            .complain(
+                "cluster.ingress_domain",
+                format!("`{domain}` is not a domain such as `models.example.org`"),
+            ),
+        ("ingress", Some(domain)) => {
             return Some(Expose::Ingress {
                 domain,
                 class,
                 tls_secret,
             });
         }
-        ("ingress", Some(domain)) => reader.complain(
-            "cluster.ingress_domain",
-            format!("`{domain}` is not a domain such as `models.example.org`"),
-        ),
-        ("ingress", None) => reader.complain(
+        ("httproute", Some(domain)) => match gateway {
+            Some((gateway, has_tls)) => {
+                return Some(Expose::HttpRoute {
+                    domain,
+                    gateway,
+                    has_tls,
+                });
+            }
+            None => reader.complain(
+                "cluster.gateway",
+                "`httproute` needs a Gateway, such as `https://gateways/public`: its namespace and its name"
+                    .to_owned(),
+            ),
+        },
+        ("ingress" | "httproute", None) => reader.complain(
             key,
-            "`ingress` needs `cluster.ingress_domain`, such as `models.example.org`".to_owned(),
+            format!("`{text}` needs `cluster.ingress_domain`, such as `models.example.org`"),
         ),
         ("cluster-ip" | "node-port", Some(_)) => reader.complain(
             "cluster.ingress_domain",
-            "is for `cluster.expose = \"ingress\"`".to_owned(),
+            "is for `cluster.expose = \"ingress\"` and `\"httproute\"`".to_owned(),
         ),
         (other, _) => reader.complain(
             key,
-            format!("`{other}` is not `cluster-ip`, `node-port` or `ingress`"),
+            format!("`{other}` is not `cluster-ip`, `node-port`, `ingress` or `httproute`"),
         ),
     }
     None
+}
+
+/// A Gateway, and whether it speaks HTTPS: `https://namespace/name`, or with `http`.
+fn gateway(reader: &mut Reader) -> Option<((String, String), bool)> {
+    let text = reader.text("cluster.gateway")?;
+    let (scheme, rest) = text.split_once("://")?;
+    let (namespace, name) = rest.split_once('/')?;
+    let is_known = ["http", "https"].contains(&scheme) && is_name(namespace) && is_name(name);
+    let gateway = (namespace.to_owned(), name.to_owned());
+    is_known.then_some((gateway, scheme == "https"))
 }

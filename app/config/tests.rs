@@ -1,4 +1,5 @@
 use super::*;
+use bowsprit_core::serving::objects::Expose;
 use secrecy::ExposeSecret;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -138,6 +139,56 @@ fn what_a_cluster_would_refuse_is_told_before() {
     for key in ["cluster.base_image", "cluster.agent_image"] {
         let is_told = |p: &String| p.contains(&format!("`{key}`: is missing"));
         assert!(problems.iter().any(is_told), "{problems:#?}");
+    }
+}
+
+#[test]
+fn environments_are_reached_as_the_cluster_can() {
+    let dir = home();
+    let of = |lines: &str| {
+        let loaded = load(&dir, &format!("{}[cluster]\n{lines}\n", good(&dir)), &[]);
+        loaded.map(|config| config.releases.serving.expose)
+    };
+    let domain = "ingress_domain = \"models.example.org\"\n";
+    let by_gateway = |gateway: &str| of(&format!("expose = \"httproute\"\n{domain}{gateway}"));
+    let route = |has_tls| Expose::HttpRoute {
+        domain: "models.example.org".to_owned(),
+        gateway: ("gateways".to_owned(), "public".to_owned()),
+        has_tls,
+    };
+    for (gateway, has_tls) in [
+        ("https://gateways/public", true),
+        ("http://gateways/public", false),
+    ] {
+        let found = by_gateway(&format!("gateway = \"{gateway}\""));
+        assert_eq!(found.unwrap(), route(has_tls));
+    }
+    assert_eq!(of("").unwrap(), Expose::ClusterIp);
+    assert!(matches!(of(domain).unwrap(), Expose::Ingress { .. }));
+    for gateway in [
+        "",
+        "gateway = \"public\"",
+        "gateway = \"ftp://a/b\"",
+        "gateway = \"https://a/B\"",
+    ] {
+        let problems = by_gateway(gateway).unwrap_err();
+        assert!(
+            problems[0].contains("`https://gateways/public`"),
+            "{problems:#?}"
+        );
+    }
+    for (lines, told) in [
+        (
+            "expose = \"httproute\"",
+            "`httproute` needs `cluster.ingress_domain`",
+        ),
+        (
+            "expose = \"load-balancer\"",
+            "is not `cluster-ip`, `node-port`, `ingress` or `httproute`",
+        ),
+    ] {
+        let problems = of(lines).unwrap_err();
+        assert!(problems[0].contains(told), "{problems:#?}");
     }
 }
 

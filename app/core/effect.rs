@@ -4,6 +4,7 @@
 //! Core never learns how an effect is applied; it sees the stored outcome at the next look.
 
 use crate::artifact::File;
+use crate::image::reference::Pinned;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
     VersionRef,
@@ -392,6 +393,15 @@ pub struct DeployPlan {
     pub trust: Trust,
     /// Software.
     pub runtime: Option<RuntimeSpec>,
+    /// What must succeed in an image of this release before it is kept, where releases are images.
+    #[serde(default)]
+    pub test: Option<Vec<String>>,
+    /// The image with its code and models; whoever carries the plan out sets it, where images are kept.
+    #[serde(default)]
+    pub image: Option<Pinned>,
+    /// The folder of the repository's own manifests, for a target that has objects.
+    #[serde(default)]
+    pub manifests: Option<RepoPath>,
     /// The server; `None` while there is no model.
     pub serve: Option<ServePlan>,
     /// The models.

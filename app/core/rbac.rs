@@ -82,9 +82,10 @@ pub const RULES: &[Rule] = rules! {
     [Environments, Cluster] "policy" "poddisruptionbudgets" [create, delete, list, patch] "servers that stay while nodes are drained";
     [Environments, Cluster] "networking.k8s.io" "networkpolicies" [create, delete, list, patch] "who may call a server";
     [Environments, Cluster] "networking.k8s.io" "ingresses" [create, delete, list, patch] "the address outside";
+    [Environments, Cluster] "gateway.networking.k8s.io" "httproutes" [create, delete, list, patch] "the same, where `cluster.expose` is `httproute`";
     [Cluster] "" "namespaces" [create, delete, get, list, patch] "a namespace for each environment";
-    [Cluster] "" "configmaps" [list] "whether a namespace holds something of others before it goes";
-    [Cluster] "" "persistentvolumeclaims" [list] "the same";
+    [Environments, Cluster] "" "configmaps" [create, delete, get, list, patch] "those of a repository's own manifests";
+    [Cluster] "" "persistentvolumeclaims" [list] "whether a namespace holds something of others before it goes";
     [Runs, Builds, Environments] "" "namespaces" [get] "`bowsprit doctor`: the labels of Pod Security";
     [Runs, Builds, Environments] "" "resourcequotas" [list] "`bowsprit doctor`: how much room is left";
 };

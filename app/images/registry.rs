@@ -1,4 +1,4 @@
-//! A client of registries for one question: is there an image of this name, and which bytes is it?
+//! A client of registries: is there an image of this name, which bytes is it, and might we write one?
 //!
 //! Nothing that a registry answers is believed but the bytes of a manifest, which are hashed here.
 //! Source: OCI Distribution 1.1, "Pulling manifests"; Distribution, "Token Authentication Specification", v2.8.
@@ -95,17 +95,72 @@ impl Client {
         }
     }
 
+    /// Begins to write there and takes it back; nothing is left. Errors: we may not, or it cannot be asked.
+    ///
+    /// Source: OCI Distribution 1.1, "Pushing blobs".
+    pub async fn try_to_write(&self, place: &Place) -> anyhow::Result<()> {
+        let registry = place.registry();
+        in_time(registry, self.begin_upload(place))
+            .await?
+            .with_context(|| format!("cannot write to `{}` there", place.path()))
+    }
+
+    async fn begin_upload(&self, place: &Place) -> anyhow::Result<()> {
+        let base = format!("{}://{}", self.scheme(place.registry()), place.registry());
+        let url = format!("{base}/v2/{}/blobs/uploads/", place.path());
+        let (response, authorization) = self.call_as_asked(Method::POST, &url, place).await?;
+        match response.status() {
+            StatusCode::ACCEPTED => {}
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => bail!(
+                "it refuses us ({}); `images.auth_file` needs a credential that may write there",
+                response.status().as_u16()
+            ),
+            status => bail!("it answers {}", status.as_u16()),
+        }
+        let location = response.headers().get(header::LOCATION);
+        let location = location
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let upload = url::Url::parse(&base).and_then(|base| base.join(location));
+        // An upload that nobody goes on with is forgotten by the registry sooner or later; nowhere else is it taken back.
+        if let Ok(upload) = upload.map(String::from)
+            && upload.starts_with(&format!("{base}/"))
+        {
+            let _ = self
+                .call(Method::DELETE, &upload, "*/*", authorization.as_deref())
+                .await;
+        }
+        Ok(())
+    }
+
+    /// Calls, and again with what the answer asks for; then also the value of `Authorization`.
+    async fn call_as_asked(
+        &self,
+        method: Method,
+        url: &str,
+        place: &Place,
+    ) -> anyhow::Result<(Response<Incoming>, Option<String>)> {
+        let accept = KINDS.join(", ");
+        let response = self.call(method.clone(), url, &accept, None).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok((response, None));
+        }
+        let actions = if method == Method::GET {
+            "pull"
+        } else {
+            "pull,push"
+        };
+        let authorization = self.authorize(place, actions, &response).await?;
+        let response = self
+            .call(method, url, &accept, Some(&authorization))
+            .await?;
+        Ok((response, Some(authorization)))
+    }
+
     async fn manifest(&self, place: &Place, which: &str) -> anyhow::Result<Option<Bytes>> {
         let registry = place.registry();
-        let work = self.ask(place, which);
-        tokio::time::timeout(CALL_MAX, work)
-            .await
-            .with_context(|| {
-                format!(
-                    "registry `{registry}` does not answer within {} s",
-                    CALL_MAX.as_secs()
-                )
-            })?
+        in_time(registry, self.ask(place, which))
+            .await?
             .with_context(|| format!("cannot ask registry `{registry}` for `{}`", place.path()))
     }
 
@@ -116,13 +171,7 @@ impl Client {
             "{scheme}://{registry}/v2/{}/manifests/{which}",
             place.path()
         );
-        let mut response = self.get(&url, &KINDS.join(", "), None).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let authorization = self.authorize(place, &response).await?;
-            response = self
-                .get(&url, &KINDS.join(", "), Some(&authorization))
-                .await?;
-        }
+        let (response, _) = self.call_as_asked(Method::GET, &url, place).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -143,6 +192,7 @@ impl Client {
     async fn authorize(
         &self,
         place: &Place,
+        actions: &str,
         response: &Response<Incoming>,
     ) -> anyhow::Result<String> {
         let registry = place.registry();
@@ -162,10 +212,16 @@ impl Client {
                 service,
                 scope,
             } => {
-                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", place.path()));
+                let scope =
+                    scope.unwrap_or_else(|| format!("repository:{}:{actions}", place.path()));
                 let url = self.token_url(registry, &realm, service.as_deref(), &scope)?;
                 let answer = self
-                    .get(url.as_str(), "application/json", basic.as_deref())
+                    .call(
+                        Method::GET,
+                        url.as_str(),
+                        "application/json",
+                        basic.as_deref(),
+                    )
                     .await?;
                 if !answer.status().is_success() {
                     bail!("its token server answers {}", answer.status().as_u16());
@@ -204,14 +260,15 @@ impl Client {
         if is_plain { "http" } else { "https" }
     }
 
-    async fn get(
+    async fn call(
         &self,
+        method: Method,
         url: &str,
         accept: &str,
         authorization: Option<&str>,
     ) -> anyhow::Result<Response<Incoming>> {
         let mut request = Request::builder()
-            .method(Method::GET)
+            .method(method)
             .uri(url)
             .header(header::ACCEPT, accept)
             .header(header::USER_AGENT, "bowsprit");
@@ -229,6 +286,18 @@ impl Client {
             .await
             .map_err(|error| anyhow!("it cannot be reached: {}", root(&error)))
     }
+}
+
+async fn in_time<T>(registry: &str, work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let late = || {
+        format!(
+            "registry `{registry}` does not answer within {} s",
+            CALL_MAX.as_secs()
+        )
+    };
+    tokio::time::timeout(CALL_MAX, work)
+        .await
+        .with_context(late)
 }
 
 /// What is at the bottom of an error.

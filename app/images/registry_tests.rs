@@ -209,3 +209,49 @@ async fn a_registry_that_is_not_there_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn writing_is_tried_with_our_credential_and_taken_back() {
+    let house = house(|path, authorization, own| {
+        if path.starts_with("/token") {
+            return "{\"token\": \"writer\"}".into_response();
+        }
+        match authorization {
+            "" => challenge(format!("Bearer realm=\"http://{own}/token\"")),
+            _ => {
+                let mut begun = status(202);
+                let upload = http::HeaderValue::from_static("/v2/team/runtime/blobs/uploads/1?x=y");
+                begun.headers_mut().insert(header::LOCATION, upload);
+                begun
+            }
+        }
+    })
+    .await;
+    house.client().try_to_write(&house.place()).await.unwrap();
+    let heard: Vec<String> = house.heard().into_iter().map(|(path, _)| path).collect();
+    let [first, token, again, back] = heard.try_into().unwrap();
+    assert_eq!((&first, &again), (&again, &first));
+    assert!(token.contains("pull%2Cpush"), "{token}");
+    assert_eq!(back, "/v2/team/runtime/blobs/uploads/1?x=y");
+}
+
+#[tokio::test]
+async fn where_we_may_not_write_is_told_with_what_would_help() {
+    let answers: [(Answering, &str); 3] = [
+        (
+            |_, _, _| status(403),
+            "`images.auth_file` needs a credential that may write there",
+        ),
+        (|_, _, _| status(404), "answers 404"),
+        (|_, _, _| status(200), "answers 200"),
+    ];
+    for (answer, told) in answers {
+        let house = house(answer).await;
+        let error = house.client().try_to_write(&house.place()).await;
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(
+            error.contains(told) && error.contains("team/runtime"),
+            "{error}"
+        );
+    }
+}

@@ -5,6 +5,7 @@
 
 mod judge;
 mod logs;
+mod manifests;
 mod papers;
 #[cfg(test)]
 mod tests;
@@ -22,9 +23,10 @@ use crate::hands::{self, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::Source;
+use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use papers::{Papers, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,6 +36,9 @@ use yard::Yard;
 
 /// Where runtimes are prepared in a pod.
 const CACHE_DIR: &str = "/run/bowsprit/cache";
+
+/// Largest order that is mounted; a Secret holds 1 MiB, and two orders beside the rules. Units: bytes.
+const MOUNTED_BYTES_MAX: usize = 400 << 10;
 
 /// The target; clones share it.
 #[derive(Clone)]
@@ -119,9 +124,9 @@ impl Kubernetes {
         watched.begin();
         let turn = watched.turn.lock().await;
         let (papers, order) = (watched.papers.clone(), plan.clone());
-        let serving = post.yard.serving.clone();
+        let yard = post.yard.clone();
         let written = tokio::task::spawn_blocking(move || {
-            write_order(&papers, &order, (snapshot, server), &serving)
+            write_order(&papers, &order, (snapshot, server), &yard)
         });
         written.await.context("cannot give the order")??;
         if watched.papers.verdict(plan.generation)?.is_some() {
@@ -255,13 +260,7 @@ impl Kubernetes {
 
     /// The order of a release for a pod that shows its environment's token: sources without their places here.
     pub(super) fn order(&self, key: &Key, release: &str, token: &str) -> Option<ServeSpec> {
-        let mut order = self.post.order(key, release, token)?;
-        order.door.keys.clear();
-        let server = order.server.iter_mut();
-        for source in server.flat_map(sources_of) {
-            source.uri = String::new();
-        }
-        Some(order)
+        self.post.order(key, release, token).map(for_pods)
     }
 
     /// Where a file of that release lies.
@@ -276,6 +275,16 @@ impl Kubernetes {
         let found = sources.find(|source| source.sha256.hex() == digest)?;
         Some(PathBuf::from(&found.uri))
     }
+}
+
+/// An order as pods see it: the rules come by their Secret, and sources without their places here.
+fn for_pods(mut order: ServeSpec) -> ServeSpec {
+    order.door.keys.clear();
+    let server = order.server.iter_mut();
+    for source in server.flat_map(sources_of) {
+        source.uri = String::new();
+    }
+    order
 }
 
 fn sources_of(server: &mut ServerSpec) -> impl Iterator<Item = &mut Source> {
@@ -334,7 +343,7 @@ fn write_order(
     papers: &Papers,
     plan: &DeployPlan,
     (snapshot, server): (Source, Option<ServerSpec>),
-    serving: &crate::config::Serving,
+    yard: &Yard,
 ) -> Result<(), StartError> {
     let desk = &papers.desk;
     std::fs::create_dir_all(desk.dir())
@@ -350,19 +359,21 @@ fn write_order(
         hands::drop_snapshot(&snapshot);
         return Ok(());
     }
-    if papers.site()?.is_none() {
-        let named = (plan.repo.id, plan.repo.name.name());
-        let namespace = serving.namespace.as_deref();
-        papers.write_site(&Site::new(
-            named,
-            &plan.environment,
-            namespace,
-            &serving.prefix,
-        ))?;
-    }
+    let site = settle(papers, plan, &yard.serving)?;
     let rollout = server.as_ref().map(|server| rollout(plan, server));
-    papers.write_rollout(rollout.as_ref())?;
+    let manifests = match &rollout {
+        Some(rollout) => manifests::read(plan, rollout, (&snapshot, &site), &yard.context)
+            .inspect_err(|_| hands::drop_snapshot(&snapshot))?,
+        None => Manifests::default(),
+    };
+    papers.write_manifests(&manifests)?;
     let order = order::write(plan, desk, snapshot, server)?;
+    let has_order = mounted(&order)?.is_some();
+    let rollout = rollout.map(|rollout| Rollout {
+        has_order,
+        ..rollout
+    });
+    papers.write_rollout(rollout.as_ref())?;
     desk.write_wanted(&order)?;
     if let Err(error) = desk.sweep_snapshots(before.as_ref()) {
         tracing::warn!("old snapshots stay for now: {error:#}");
@@ -370,13 +381,49 @@ fn write_order(
     Ok(())
 }
 
+/// Where the environment lives, now and at every later order.
+fn settle(
+    papers: &Papers,
+    plan: &DeployPlan,
+    serving: &crate::config::Serving,
+) -> anyhow::Result<Site> {
+    if let Some(site) = papers.site()? {
+        return Ok(site);
+    }
+    let named = (plan.repo.id, plan.repo.name.name());
+    let namespace = serving.namespace.as_deref();
+    let site = Site::new(named, &plan.environment, namespace, &serving.prefix);
+    papers.write_site(&site)?;
+    Ok(site)
+}
+
+/// The order of a release whose image has everything else, as its pods are handed it.
+///
+/// `None` for every other, and for one that is too large for a Secret: its pods fetch it.
+fn mounted(order: &ServeSpec) -> anyhow::Result<Option<Vec<u8>>> {
+    let server = order.server.as_ref();
+    if server.is_none_or(|server| server.in_image.is_none()) {
+        return Ok(None);
+    }
+    let text = serde_json::to_vec(&for_pods(order.clone())).context("cannot write the order")?;
+    Ok((text.len() <= MOUNTED_BYTES_MAX).then_some(text))
+}
+
 fn rollout(plan: &DeployPlan, server: &ServerSpec) -> Rollout {
-    let files = server.models.iter().flat_map(|model| &model.files);
+    let fetched = server.models.iter().filter(|_| plan.image.is_none());
+    let files = fetched.flat_map(|model| &model.files);
+    let image = match &server.runtime {
+        Some(RuntimeSpec::Image { image, .. }) => Some(image.clone()),
+        Some(_) | None => None,
+    };
     Rollout {
         release: plan.release.clone(),
         generation: plan.generation,
         trust: plan.trust,
-        installs: server.runtime.is_some(),
+        installs: server.runtime.is_some() && image.is_none(),
+        image,
+        is_whole: plan.image.is_some(),
+        has_order: false,
         cpu_millis: server.cpu_millis,
         memory_bytes: server.memory_bytes,
         model_bytes: files.map(|file| file.bytes).fold(0, u64::saturating_add),

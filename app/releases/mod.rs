@@ -66,6 +66,11 @@ impl Target {
         }
     }
 
+    /// Whether releases run in images, so that one with code and models can be made for them.
+    pub fn takes_images(&self) -> bool {
+        matches!(self, Target::Kubernetes(_))
+    }
+
     /// Ends an environment, with its keys and its address. Errors: it does not end in time; try again.
     pub async fn remove(&self, repo: RepoId, environment: &Slug) -> anyhow::Result<()> {
         match self {

@@ -4,9 +4,10 @@ use super::desk::Desk;
 use super::keys::Keys;
 use crate::hands::{self, StartError};
 use bowsprit_core::effect::DeployPlan;
+use bowsprit_core::image::containerfile::MODELS;
 use bowsprit_core::name::{Digest, Slug};
-use bowsprit_core::serving::spec::{ServeSpec, ServerSpec};
-use bowsprit_core::training::spec::{ModelInput, Source};
+use bowsprit_core::serving::spec::{InImage, ServeSpec, ServerSpec};
+use bowsprit_core::training::spec::{ModelInput, RuntimeSpec, Source};
 use std::collections::BTreeMap;
 
 /// A server that is replaced is given this long to finish its requests. Units: seconds.
@@ -26,9 +27,20 @@ pub(super) fn server(
             Err(error) => Err(StartError::Refused(error.to_string())),
         });
     let digests: BTreeMap<Slug, Digest> = digests.collect::<Result<_, _>>()?;
+    let in_image = plan.image.as_ref().map(|_| InImage {
+        models: MODELS.to_owned(),
+    });
+    let runtime = match &plan.image {
+        Some(image) => Some(RuntimeSpec::Image {
+            image: image.clone(),
+            origin: Some("with code and models".to_owned()),
+        }),
+        None => plan.runtime.clone(),
+    };
     Ok(plan.serve.as_ref().map(|serve| ServerSpec {
         snapshot,
-        runtime: plan.runtime.clone(),
+        in_image,
+        runtime,
         trust: plan.trust,
         cache_dir,
         run: serve.run.clone(),

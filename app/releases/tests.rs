@@ -132,6 +132,9 @@ fn plan(generation: u64) -> DeployPlan {
         commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
         trust: Trust::Trusted,
         runtime: None,
+        test: None,
+        image: None,
+        manifests: None,
         serve: Some(ServePlan {
             run: vec!["python".to_owned(), "-m".to_owned(), "digits".to_owned()],
             ready: "/readyz".to_owned(),

@@ -179,7 +179,19 @@ async fn start_stage(rooms: &Rooms, plan: &StagePlan) -> Result<EffectResult, Tr
 async fn deploy(rooms: &Rooms, plan: &DeployPlan) -> Result<EffectResult, Trouble> {
     let name = format!("{}-{}", plan.repo.id, plan.release);
     let snapshot = snapshot(rooms, &plan.repo, &plan.commit, &[], &name).await?;
-    Ok(started(rooms.releases.deploy(plan, snapshot).await)?)
+    match software::of_release(rooms, plan, &snapshot).await? {
+        Resolved::Ready(image) => {
+            let plan = DeployPlan {
+                image,
+                ..plan.clone()
+            };
+            Ok(started(rooms.releases.deploy(&plan, snapshot).await)?)
+        }
+        Resolved::Refused(reason) => {
+            crate::hands::drop_snapshot(&snapshot);
+            Ok(EffectResult::Refused { reason })
+        }
+    }
 }
 
 fn started(outcome: Result<(), crate::hands::StartError>) -> anyhow::Result<EffectResult> {

@@ -161,6 +161,7 @@ fn order(dir: &Path, snapshot: Source) -> ServeSpec {
         release: "r1".to_owned(),
         generation: 1,
         server: Some(ServerSpec {
+            in_image: None,
             snapshot,
             runtime: None,
             trust: Trust::Trusted,

@@ -3,6 +3,7 @@
 //! `tests/cluster/run.sh` brings a cluster up, makes the images and runs them. On any other cluster: set `KUBECONFIG` and
 //! what `place.rs` names. Without `KUBECONFIG` every story says loudly that it was not told.
 
+mod bench;
 #[path = "../it/both.rs"]
 mod both;
 mod crash;

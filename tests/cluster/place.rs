@@ -71,6 +71,19 @@ pub(crate) async fn run_whole(name: &str, story: impl AsyncFnOnce(&mut World, &C
     play(name, extent, story).await;
 }
 
+/// The same where releases are images.
+pub(crate) async fn run_whole_with_images(
+    name: &str,
+    story: impl AsyncFnOnce(&mut World, &Cluster),
+) {
+    let extent = Extent {
+        has_images: true,
+        serves: true,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
+}
+
 /// What of the product happens in the cluster beside training.
 #[derive(Default)]
 struct Extent {
@@ -112,12 +125,14 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
             cluster
                 .create_namespace(&environments, rbac::Place::Environments)
                 .await;
-            format!(
-                "releases_namespace = \"{environments}\"\n[releases]\nbackend = \"kubernetes\"\n"
+            (
+                format!("releases_namespace = \"{environments}\"\n"),
+                "[releases]\nbackend = \"kubernetes\"\n",
             )
         }
-        false => String::new(),
+        false => (String::new(), ""),
     };
+    let (serving, releases) = serving;
     let amend = move |text: String, bot: &str| {
         let text = text.replace(
             "[runs]\nslots = 2\n",
@@ -125,7 +140,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}{releases}"
         )
     };
     let place = Place {

@@ -3,6 +3,7 @@
 # installs the chart, takes the bed down.
 #
 #   tests/cluster/run.sh [STORY]     all of it, or only the stories whose names hold STORY
+#   tests/cluster/run.sh bench       takes the figures of docs/PERFORMANCE.md, and prints them
 #
 # With KUBECONFIG set, that cluster is used and left alone; then set what tests/cluster/place.rs names as well.
 # Without: root on Linux and the Debian packages below, which are installed. Binaries of Kubernetes, base images and
@@ -77,6 +78,10 @@ if [ -z "${KUBECONFIG:-}" ]; then
     export BOWSPRIT_TEST_HOST
     export BOWSPRIT_TEST_PYTHON_IMAGE=$registry/library/python@$python
     export BOWSPRIT_TEST_AGENT_IMAGE=$registry/bowsprit/agent@$agent
+fi
+if [ "${1:-}" = bench ]; then
+    export BOWSPRIT_TEST_BENCH=1
+    set -- bench::bench --nocapture
 fi
 # One after another: a story may close the node to all of them.
 cargo test --test cluster -- --test-threads=1 "$@"

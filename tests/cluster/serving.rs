@@ -1,9 +1,11 @@
 //! Environments on the real cluster: served, switched under load, held against samples, taken back, removed.
 
 mod house;
+mod look;
 
 use bowsprit_core::serving::spec::RolloutPhase;
 use house::{House, Release};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use secrecy::ExposeSecret as _;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,4 +144,88 @@ async fn a_namespace_of_its_own_goes_with_its_environment_but_not_with_what_othe
     house.leave_something_foreign().await;
     house.remove().await;
     house.only_the_foreign_is_left().await;
+}
+
+const CACHE: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: \"${BOWSPRIT_NAME}\", labels: {team: vision}}
+spec:
+  template:
+    spec:
+      containers:
+      - name: serve
+        volumeMounts: [{name: words, mountPath: /srv/words}]
+      volumes: [{name: words, configMap: {name: \"${BOWSPRIT_NAME}-${BOWSPRIT_RELEASE}\"}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: \"${BOWSPRIT_NAME}-${BOWSPRIT_RELEASE}\"}
+data: {model: \"v${BOWSPRIT_MODEL_VERSION} at ${BOWSPRIT_ENVIRONMENT}\"}
+";
+const ADDRESS: &str = "apiVersion: v1
+kind: Service
+metadata: {name: \"${BOWSPRIT_NAME}-direct\"}
+spec: {ports: [{port: 8080}]}
+";
+const ROLE: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: \"${BOWSPRIT_NAME}-all\"}
+rules: [{apiGroups: [\"*\"], resources: [\"*\"], verbs: [\"*\"]}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_of_the_repository_shape_its_pods_and_go_with_their_release() {
+    let name = "manifests_of_the_repository_shape_its_pods_and_go_with_their_release";
+    let Some(house) = House::open(name).await else {
+        return;
+    };
+    let with = |id, offset, manifests| Release {
+        manifests,
+        ..Release::good(id, offset)
+    };
+    let both: &[_] = &[("all.yaml", CACHE), ("address.yml", ADDRESS)];
+    house.deploy(1, &with("r1", 10, both)).await;
+    let live = house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(15));
+    let deployment = house.deployment().await;
+    assert_eq!(deployment.metadata.labels.unwrap()["team"], "vision");
+    let pod = deployment.spec.unwrap().template.spec.unwrap();
+    let mounts = pod.containers[0].volume_mounts.clone().unwrap();
+    assert!(mounts.iter().any(|mount| mount.mount_path == "/srv/words"));
+    house.until_named::<ConfigMap>(&["-r1"]).await;
+    house.until_named::<Service>(&["", "-direct"]).await;
+
+    // What the next release does not want goes once it is live.
+    house
+        .deploy(2, &with("r2", 20, &[("all.yaml", CACHE)]))
+        .await;
+    house.settled(2, RolloutPhase::Live).await;
+    house.pods_are_of("r2").await;
+    house.until_named::<ConfigMap>(&["-r2"]).await;
+    house.until_named::<Service>(&[""]).await;
+
+    // What leaves the environment is refused, and nothing of it is applied.
+    let refused: &[_] = &[("all.yaml", CACHE), ("role.yaml", ROLE)];
+    let refused = house.try_deploy(3, &with("r3", 30, refused)).await;
+    let told = refused.unwrap_err().to_string();
+    assert!(
+        told.contains("`deploy/role.yaml`: `Role` of `rbac"),
+        "{told}"
+    );
+    house.until_named::<ConfigMap>(&["-r2"]).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(25));
+
+    // What cannot serve is taken back, with its manifests as they were.
+    let wrong = Release {
+        expected: 99,
+        ..with("r4", 40, both)
+    };
+    house.deploy(4, &wrong).await;
+    house.settled(4, RolloutPhase::Failed).await;
+    house.pods_are_of("r2").await;
+    house.until_named::<ConfigMap>(&["-r2"]).await;
+    house.until_named::<Service>(&[""]).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(25));
+    house.remove().await;
+    house.is_empty().await;
 }

@@ -114,7 +114,12 @@ pub(crate) struct Production {
 
 impl Production {
     pub(crate) async fn of(t: &World) -> Production {
-        let production = t.environment("production").await;
+        Production::named(t, "production").await
+    }
+
+    /// Another environment.
+    pub(crate) async fn named(t: &World, name: &str) -> Production {
+        let production = t.environment(name).await;
         let releases = &t.bot().rooms.releases;
         let keys = releases.keys(production.repo.id, &production.name);
         let keys = keys.expect("keys");

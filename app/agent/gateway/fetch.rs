@@ -32,7 +32,9 @@ impl Shelf {
         fetched.map_err(|no| anyhow!("cannot fetch the order: {no}"))?;
         let order = super::desk::read::<ServeSpec>(&path)?;
         let mut order = order.context("the order is gone")?;
-        if let Some(server) = &mut order.server {
+        if let Some(server) = &mut order.server
+            && server.in_image.is_none()
+        {
             let taken = self.take(&mut server.snapshot).await;
             taken.context("cannot fetch the snapshot")?;
             for model in &mut server.models {

@@ -99,14 +99,15 @@ impl Yard {
         files::give(&place.tmp(), uid).map_err(cannot)?;
         let port = serve::free_port().map_err(|error| format!("no port is free: {error}"))?;
 
+        let rooms = Rooms::of(server, release_dir).map_err(cannot)?;
         let plan = Plan {
             argv: server.run.clone(),
-            env: environment(server, release_dir, &place, prepared.as_ref()),
-            cwd: release_dir.join(SNAPSHOT),
+            env: environment(server, &rooms.models, &place, prepared.as_ref()),
+            cwd: rooms.code.clone(),
             readable: prepared
                 .map_or_else(Vec::new, |prepared| prepared.readable)
                 .into_iter()
-                .chain([release_dir.join(SNAPSHOT), release_dir.join(MODELS)])
+                .chain([rooms.code, rooms.models])
                 .collect(),
             writable: vec![place.tmp()],
             uid,
@@ -240,7 +241,34 @@ impl Drop for Place {
 const SNAPSHOT: &str = "snapshot";
 
 /// The models, in the directory of a release.
-pub(crate) const MODELS: &str = "models";
+const MODELS: &str = "models";
+
+/// Where code and models of a server lie.
+struct Rooms {
+    code: PathBuf,
+    models: PathBuf,
+}
+
+impl Rooms {
+    /// In the directory of the release, or in the image that this process runs in, which begins where its code lies.
+    fn of(server: &ServerSpec, release_dir: &Path) -> std::io::Result<Rooms> {
+        Ok(Rooms {
+            code: match &server.in_image {
+                Some(_) => std::env::current_dir()?,
+                None => release_dir.join(SNAPSHOT),
+            },
+            models: models_dir(server, release_dir),
+        })
+    }
+}
+
+/// Where the models of a server lie, a folder each.
+pub(crate) fn models_dir(server: &ServerSpec, release_dir: &Path) -> PathBuf {
+    match &server.in_image {
+        Some(image) => PathBuf::from(&image.models),
+        None => release_dir.join(MODELS),
+    }
+}
 
 fn lay_out_in(server: &ServerSpec, draft: &Path) -> Result<(), String> {
     remove(draft).map_err(unmade)?;
@@ -270,12 +298,11 @@ fn unmade(error: std::io::Error) -> String {
 
 fn environment(
     server: &ServerSpec,
-    release_dir: &Path,
+    models: &Path,
     place: &Place,
     prepared: Option<&Prepared>,
 ) -> BTreeMap<String, String> {
     let text = |path: &Path| path.display().to_string();
-    let models = release_dir.join(MODELS);
     let bin = prepared.and_then(|prepared| prepared.bin_dir.as_deref());
     let mut env: BTreeMap<String, String> = [
         (
@@ -291,6 +318,11 @@ fn environment(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
+    env.extend(
+        prepared
+            .into_iter()
+            .flat_map(|prepared| prepared.env.clone()),
+    );
     let threads = server.cpu_millis.div_ceil(1_000).max(1);
     env.extend(
         THREADS
@@ -299,7 +331,7 @@ fn environment(
     );
     env.extend(server.env.clone());
     // What tells a server where its model is cannot be overridden.
-    env.insert("MODELS_DIR".to_owned(), text(&models));
+    env.insert("MODELS_DIR".to_owned(), text(models));
     if let Some(first) = server.models.first() {
         env.insert("MODEL_DIR".to_owned(), text(&models.join(&first.name)));
         env.insert("MODEL_NAME".to_owned(), first.name.clone());

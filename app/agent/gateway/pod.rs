@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// The mounted rules are looked at this often; the cluster itself takes up to a minute or two to bring new ones.
 const DOOR_LOOK: Duration = Duration::from_secs(1);
+/// A mounted order that is not there yet is waited for this long; the cluster brings it within a minute or two.
+const MOUNT_WAIT: Duration = Duration::from_secs(300);
 /// Where a container leaves its last words. Source: Kubernetes, "Determine the Reason for Pod Failure".
 const LAST_WORDS: &str = "/dev/termination-log";
 /// The cluster keeps no more. Units: bytes.
@@ -28,12 +30,34 @@ const TOKEN_BYTES_MAX: usize = 512;
 /// What a gateway in a pod is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
-    /// The address of the release, below which its order and files lie.
-    pub order: String,
+    /// Where the order comes from.
+    pub order: OrderAt,
     /// The directory of the mounted Secret.
     pub secrets: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
+}
+
+/// Where an order comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderAt {
+    /// The address of the release at the bot, below which its order and files lie.
+    Bot(String),
+    /// A file of the mounted Secret; files that it names lie in the image.
+    Mounted(String),
+}
+
+impl OrderAt {
+    /// Reads `--order`: an address, or the name of a mounted file.
+    pub fn read(text: String) -> OrderAt {
+        let is_address = ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        match is_address {
+            true => OrderAt::Bot(text),
+            false => OrderAt::Mounted(text),
+        }
+    }
 }
 
 /// Why a gateway in a pod ended, for the cluster.
@@ -50,11 +74,14 @@ impl Pod {
         desk.write_listen(self.listen)?;
         let before = desk.wanted().ok().flatten();
         let mut order = match before {
-            Some(order) if desk.is_laid_out(&order.release) => order,
-            Some(_) | None => {
-                log.note("fetching the release");
-                self.fetch(desk).await?
-            }
+            Some(order) if is_here(desk, &order) => order,
+            Some(_) | None => match &self.order {
+                OrderAt::Bot(address) => {
+                    log.note("fetching the release");
+                    self.fetch(desk, address).await?
+                }
+                OrderAt::Mounted(file) => self.mounted(file, log).await?,
+            },
         };
         order.door = self.door()?;
         desk.write_wanted(&order)?;
@@ -68,16 +95,35 @@ impl Pod {
         Ok(())
     }
 
-    async fn fetch(&self, desk: &Desk) -> anyhow::Result<ServeSpec> {
+    /// The order in the mounted Secret, which the cluster may bring a little later than the pod.
+    async fn mounted(&self, file: &str, log: &Log) -> anyhow::Result<ServeSpec> {
+        let path = self.secrets.join(file);
+        let until = tokio::time::Instant::now() + MOUNT_WAIT;
+        if !path.exists() {
+            log.note("waiting for the order");
+        }
+        loop {
+            if let Some(order) = desk::read(&path)? {
+                return Ok(order);
+            }
+            anyhow::ensure!(
+                tokio::time::Instant::now() < until,
+                "the mounted Secret has no order `{file}`"
+            );
+            tokio::time::sleep(DOOR_LOOK).await;
+        }
+    }
+
+    async fn fetch(&self, desk: &Desk, address: &str) -> anyhow::Result<ServeSpec> {
         let token = std::fs::read_to_string(self.secrets.join(TOKEN_FILE));
         let token = token.context("cannot read the token")?;
         anyhow::ensure!(token.len() <= TOKEN_BYTES_MAX, "the token is too long");
         let ca_pem = std::fs::read(self.secrets.join(CA_FILE)).ok();
         let attempt = std::process::id().to_string();
-        let bot = Bot::new(&self.order, token.trim(), ca_pem.as_deref(), attempt);
+        let bot = Bot::new(address, token.trim(), ca_pem.as_deref(), attempt);
         let shelf = Shelf {
             bot: bot.map_err(|error| anyhow::anyhow!("{error}"))?,
-            release: self.order.clone(),
+            release: address.to_owned(),
             dir: desk.fetched_dir(),
         };
         shelf.order().await
@@ -105,6 +151,15 @@ impl Pod {
         };
         desk.write_wanted(&ServeSpec { door, ..order })
     }
+}
+
+/// Whether all that this order names lies here.
+fn is_here(desk: &Desk, order: &ServeSpec) -> bool {
+    let in_image = order
+        .server
+        .as_ref()
+        .and_then(|server| server.in_image.as_ref());
+    in_image.is_some() || desk.is_laid_out(&order.release)
 }
 
 impl End {

@@ -195,6 +195,9 @@ struct Fetched {
 }
 
 async fn fetch(shop: &Shop, server: &ServerSpec, dir: &Path) -> Result<(), String> {
+    if server.in_image.is_some() {
+        return Ok(());
+    }
     let fetched = Fetched {
         snapshot: server.snapshot.sha256.clone(),
         models: server
@@ -213,7 +216,7 @@ async fn fetch(shop: &Shop, server: &ServerSpec, dir: &Path) -> Result<(), Strin
 
 async fn hash_again(server: &ServerSpec, dir: &Path) -> Result<BTreeMap<Slug, ModelFiles>, String> {
     let (dir, models, digests) = (
-        dir.join(hands::MODELS),
+        hands::models_dir(server, dir),
         server.models.clone(),
         server.digests.clone(),
     );

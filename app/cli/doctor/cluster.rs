@@ -2,9 +2,14 @@
 
 use crate::cli::client::Client as Http;
 use crate::cluster::{Cluster, Trouble, TroubleKind};
-use crate::config::{Backend, Config};
+use crate::config::{self, Backend, Config};
+use crate::images::Credentials;
+use crate::images::registry::Client as Registry;
 use bowsprit_core::doctor::{self, Finding, NamespaceSeen, QuotaSeen};
+use bowsprit_core::image::recipe::Kind;
+use bowsprit_core::image::reference::Place as At;
 use bowsprit_core::rbac::{self, Place, Rule};
+use bowsprit_core::training::spec::Trust;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
 use k8s_openapi::api::authorization::v1::{
@@ -59,7 +64,33 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     for host in registries(config) {
         findings.push(registry(&host).await);
     }
+    if let Some(images) = &config.images {
+        findings.push(kept(images).await);
+    }
     findings
+}
+
+/// Whether images can be kept where the configuration says.
+async fn kept(images: &config::Images) -> Finding {
+    let tried = async {
+        let credentials = match &images.auth_file {
+            Some(path) => Credentials::read(path)?,
+            None => Credentials::default(),
+        };
+        let client = Registry::new(credentials, images.insecure.clone())?;
+        let place = At::of_ours(
+            &images.registry,
+            &images.prefix,
+            Kind::Runtime,
+            Trust::Trusted,
+        )?;
+        client.try_to_write(&place).await
+    };
+    let tried = tried.await.map_err(|error| format!("{error:#}"));
+    doctor::kept(
+        &images.registry,
+        tried.as_ref().map(|()| ()).map_err(String::as_str),
+    )
 }
 
 /// The namespaces that are used, each with what happens in it.

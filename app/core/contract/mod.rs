@@ -4,6 +4,7 @@
 //! Reading never runs, fetches or guesses anything: what the file does not say has the default that is written here.
 
 mod chatops;
+mod deploy;
 mod glob;
 pub(crate) mod reader;
 mod runtime;
@@ -215,6 +216,8 @@ pub struct Service {
     pub runtime: Option<RuntimeSpec>,
     /// How to start and to ask the server.
     pub serve: Serve,
+    /// The folder of the repository's own manifests for a cluster.
+    pub manifests: Option<RepoPath>,
     /// In the order of the file; at least one.
     pub environments: Vec<Environment>,
     /// Named checks of pull requests.

@@ -2,7 +2,9 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, Value};
-use super::{Environment, ModelSource, Role, Serve, Service, Window, runtime, shared, units};
+use super::{
+    Environment, ModelSource, Role, Serve, Service, Window, deploy, runtime, shared, units,
+};
 use crate::name::{BranchName, RepoPath, Slug};
 use crate::serving::score;
 use crate::serving::spec::Replicas;
@@ -24,11 +26,12 @@ const SPAN_S_MAX: u64 = 90 * 86_400;
 /// The name that the environment of pull requests has.
 const PREVIEW: &str = "preview";
 
-pub(crate) const KEYS: [&str; 8] = [
+pub(crate) const KEYS: [&str; 9] = [
     "kind",
     "models",
     "runtime",
     "serve",
+    "deploy",
     "environments",
     "checks",
     "ignore",
@@ -67,6 +70,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
     let models = models(&fields, problems);
     let runtime = runtime::runtime(&fields, problems);
     let serve = serve(&fields, problems);
+    let manifests = deploy::manifests(&fields, problems);
     let environments = environments(&fields, problems);
     let checks = shared::checks(&fields, problems);
     let chatops = super::chatops::chatops(&fields, problems);
@@ -75,6 +79,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
         models: models?,
         runtime,
         serve: serve?,
+        manifests,
         environments,
         checks,
         chatops,

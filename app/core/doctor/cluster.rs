@@ -207,6 +207,19 @@ pub fn registry(host: &str, answered: Result<u16, &str>) -> Finding {
     }
 }
 
+/// The registry of images, from an upload that was begun and taken back. Errors: why that could not be.
+pub fn kept(host: &str, tried: Result<(), &str>) -> Finding {
+    let about = &format!("images.registry {host}");
+    match tried {
+        Ok(()) => Finding::ok(about, "takes images"),
+        Err(error) => Finding::problem(
+            about,
+            error.to_owned(),
+            "check `images.registry`, `images.repository_prefix`, `images.insecure_registries` and the credential in `images.auth_file`",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
@@ -308,6 +321,12 @@ mod tests {
         ] {
             assert_eq!(classes("storage class", found, wanted).verdict, verdict);
         }
+    }
+
+    #[test]
+    fn images_can_be_kept_or_not() {
+        assert_eq!(kept("r:5000", Ok(())).verdict, Fine);
+        assert_eq!(kept("r:5000", Err("it refuses us (403)")).verdict, Problem);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod cluster;
 mod machine;
 mod quota;
 
-pub use cluster::{NamespaceSeen, classes, namespace, registry, rights, version};
+pub use cluster::{NamespaceSeen, classes, kept, namespace, registry, rights, version};
 pub use machine::{App, Disk, app, confinement, disk, git, installations, python, webhook};
 pub use quota::{QuotaSeen, quota};
 

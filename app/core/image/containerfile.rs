@@ -35,7 +35,7 @@ const VENV: &str = "/opt/bowsprit-runtime/venv";
 /// Where the code of a service lies in its image.
 const CODE: &str = "/srv/code";
 /// Where the models of a service lie in its image.
-const MODELS: &str = "/srv/models";
+pub const MODELS: &str = "/srv/models";
 /// Label of the key.
 pub const KEY_LABEL: &str = "dev.bowsprit.key";
 /// Label of the kind.

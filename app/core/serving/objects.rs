@@ -6,11 +6,14 @@
 
 mod network;
 mod pod;
+mod route;
 mod scale;
 #[cfg(test)]
 mod tests;
 
+use super::manifests::{self, Manifests};
 use super::spec::Replicas;
+use crate::image::reference::Pinned;
 use crate::name::{RepoId, Slug};
 use crate::training::job::{MANAGED_BY, name_of, restricted};
 use crate::training::spec::Trust;
@@ -19,13 +22,14 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub(crate) use pod::SERVE;
 pub use pod::{CA_FILE, DOOR_FILE, PORT, TOKEN_FILE};
+pub use route::HttpRoute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,6 +86,15 @@ pub enum Expose {
         /// The Secret of a certificate for the domain's names; plain HTTP where absent.
         tls_secret: Option<String>,
     },
+    /// By a name below a domain, by a Gateway of the cluster.
+    HttpRoute {
+        /// The domain, for example `models.example.org`.
+        domain: String,
+        /// Namespace and name of the Gateway.
+        gateway: (String, String),
+        /// Whether the Gateway speaks HTTPS for these names.
+        has_tls: bool,
+    },
 }
 
 /// What of the cluster an environment is made for.
@@ -116,6 +129,15 @@ pub struct Rollout {
     pub trust: Trust,
     /// Whether the pod installs software before it serves, from outside.
     pub installs: bool,
+    /// The image that it runs in, where that is not the cluster's base image.
+    #[serde(default)]
+    pub image: Option<Pinned>,
+    /// Whether code and models lie in that image.
+    #[serde(default)]
+    pub is_whole: bool,
+    /// Whether its order is mounted; else the pod fetches it from the bot.
+    #[serde(default)]
+    pub has_order: bool,
     /// Units: thousandths of a core.
     pub cpu_millis: u32,
     /// Units: bytes.
@@ -145,6 +167,12 @@ pub struct Objects {
     pub budget: Option<PodDisruptionBudget>,
     /// The name outside, where the cluster has an ingress.
     pub ingress: Option<Ingress>,
+    /// The name outside, where the cluster has a Gateway.
+    pub route: Option<HttpRoute>,
+    /// Further addresses, from the repository's own manifests.
+    pub services: Vec<Service>,
+    /// What pods may mount, from the same.
+    pub config_maps: Vec<ConfigMap>,
 }
 
 impl Site {
@@ -201,7 +229,7 @@ impl Site {
         }
     }
 
-    fn pods(&self) -> LabelSelector {
+    pub(super) fn pods(&self) -> LabelSelector {
         LabelSelector {
             match_labels: Some(self.labels()),
             match_expressions: None,
@@ -225,7 +253,7 @@ pub fn release_label(release: &str) -> String {
     name_of("", release)
 }
 
-/// The objects of an environment; without a rollout those that keep its address.
+/// The objects of an environment; without a rollout those that keep its address. `own` are the repository's manifests.
 ///
 /// `replicas_now` is what the cluster has: a number that follows the load is left as it is, within its limits.
 pub fn objects(
@@ -233,15 +261,43 @@ pub fn objects(
     rollout: Option<&Rollout>,
     context: &ServingContext,
     replicas_now: Option<i32>,
+    own: &Manifests,
 ) -> Objects {
-    Objects {
+    let mut made = Objects {
         service: network::service(site, &context.expose),
         policy: network::policy(site, rollout, context),
         deployment: rollout.map(|rollout| deployment(site, rollout, context, replicas_now)),
         scaler: rollout.and_then(|rollout| scale::scaler(site, rollout.replicas)),
         budget: rollout.and_then(|rollout| scale::budget(site, rollout.replicas)),
         ingress: network::ingress(site, &context.expose),
+        route: route::route(site, &context.expose, network::SERVICE_PORT),
+        services: Vec::new(),
+        config_maps: Vec::new(),
+    };
+    if let Some(ours) = made.deployment.take() {
+        made.deployment = Some(lay_over(own, ours, replicas_now));
+        made.scaler = own.scaler.clone().or(made.scaler);
+        made.budget = own.budget.clone().or(made.budget);
+        made.services = own.services.clone();
+        made.config_maps = own.config_maps.clone();
+        let ports = own.deployment.as_ref().map(manifests::ports);
+        network::open(&mut made.policy, &ports.unwrap_or_default());
     }
+    made
+}
+
+fn lay_over(own: &Manifests, ours: Deployment, replicas_now: Option<i32>) -> Deployment {
+    let mut made = match &own.deployment {
+        Some(own) => manifests::over(own, ours),
+        None => ours,
+    };
+    // A number that the repository's own scaler sets is left to it.
+    if own.scaler.is_some()
+        && let (Some(spec), Some(now)) = (&mut made.spec, replicas_now)
+    {
+        spec.replicas = Some(now);
+    }
+    made
 }
 
 /// An account without rights, under which the pods run.
@@ -273,15 +329,26 @@ pub fn namespace(site: &Site) -> Namespace {
     }
 }
 
-/// The Secret that pods mount: the token by which they fetch, and what the gateway lets in.
+/// What the pods of an environment are handed by their Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// The token by which they fetch.
+    pub token: String,
+    /// What the gateway lets in: a `DoorSpec`, in JSON.
+    pub rules: Vec<u8>,
+    /// Orders of releases whose pods need not fetch theirs, by the release's id: a `ServeSpec` each, in JSON.
+    pub orders: BTreeMap<String, Vec<u8>>,
+}
+
+/// The name under which the order of a release is mounted.
+pub fn order_file(release: &str) -> String {
+    format!("order-{}.json", release_label(release))
+}
+
+/// The Secret that pods mount: the token by which they fetch, what the gateway lets in, and orders.
 ///
 /// It goes with the account, whose `uid` the cluster told: the bot may write Secrets and neither read nor list them.
-pub fn door(
-    site: &Site,
-    (token, door): (&str, &[u8]),
-    context: &ServingContext,
-    account_uid: &str,
-) -> Secret {
+pub fn door(site: &Site, door: &Door, context: &ServingContext, account_uid: &str) -> Secret {
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "ServiceAccount".to_owned(),
@@ -289,20 +356,22 @@ pub fn door(
         uid: account_uid.to_owned(),
         ..OwnerReference::default()
     };
-    let files = [(TOKEN_FILE, token.as_bytes()), (DOOR_FILE, door)];
-    let ca = context.bot_ca.as_ref().map(|pem| (CA_FILE, pem.as_bytes()));
+    let mut files: BTreeMap<String, ByteString> = [
+        (TOKEN_FILE, door.token.as_bytes()),
+        (DOOR_FILE, &door.rules),
+    ]
+    .into_iter()
+    .chain(context.bot_ca.as_ref().map(|pem| (CA_FILE, pem.as_bytes())))
+    .map(|(name, bytes)| (name.to_owned(), ByteString(bytes.to_vec())))
+    .collect();
+    let orders = door.orders.iter();
+    files.extend(orders.map(|(release, order)| (order_file(release), ByteString(order.clone()))));
     Secret {
         metadata: ObjectMeta {
             owner_references: Some(vec![owner]),
             ..site.metadata()
         },
-        data: Some(
-            files
-                .into_iter()
-                .chain(ca)
-                .map(|(name, bytes)| (name.to_owned(), ByteString(bytes.to_vec())))
-                .collect(),
-        ),
+        data: Some(files),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()
     }

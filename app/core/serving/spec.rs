@@ -26,6 +26,9 @@ pub struct ServeSpec {
 pub struct ServerSpec {
     /// The service's files: a tar archive.
     pub snapshot: Source,
+    /// Where everything lies already, where the gateway runs in an image with code and models; then nothing is fetched.
+    #[serde(default)]
+    pub in_image: Option<InImage>,
     /// Its software.
     pub runtime: Option<RuntimeSpec>,
     /// Whether its code comes from a trusted commit: what does not never writes the runtimes of what does.
@@ -53,6 +56,13 @@ pub struct ServerSpec {
     pub ready_timeout_s: u64,
     /// The old server is given this long to finish its requests. Units: seconds.
     pub drain_timeout_s: u64,
+}
+
+/// What an image with code and models says of itself; its code is where its processes begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InImage {
+    /// Directory of the models, a folder each.
+    pub models: String,
 }
 
 /// What stands before the server.

@@ -4,15 +4,16 @@
 
 use super::papers::{Kept, Papers, Verdict};
 use super::yard::{Sight, Yard};
-use crate::cluster::Trouble;
 use anyhow::Context as _;
 use bowsprit_core::name::Slug;
-use bowsprit_core::serving::objects::{Expose, Site};
+use bowsprit_core::serving::manifests::Manifests;
+use bowsprit_core::serving::objects::{Door, Expose, Site};
 use bowsprit_core::serving::rollout::{self, Order, View};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, Serving};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use secrecy::ExposeSecret as _;
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What one look found.
@@ -27,24 +28,37 @@ pub(super) struct Found {
 pub(super) async fn apply(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
     let site = papers.site()?.context("it has no place yet")?;
     let order = papers.desk.wanted()?.context("it has no order yet")?;
-    let token = papers.token()?;
-    let door = serde_json::to_vec(&order.door).context("cannot write the rules of the gateway")?;
+    let door = door(papers, &order)?;
     let rollout = papers.rollout()?;
-    let made = yard.make(&site, rollout.as_ref()).await?;
+    let manifests = papers.manifests()?;
+    let made = yard.make(&site, rollout.as_ref(), &manifests).await?;
     // Written first: what is found in the cluster later can be brought back as it was sent.
     papers.write_sent(made.deployment.as_ref())?;
-    Ok(yard
-        .put(&site, &made, (token.expose_secret(), &door))
-        .await?)
+    Ok(yard.put(&site, &made, &door).await?)
 }
 
 /// Applies the rules of the gateway alone. Errors: as [`apply`].
 pub(super) async fn apply_door(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
     let site = papers.site()?.context("it has no place yet")?;
     let order = papers.desk.wanted()?.context("it has no order yet")?;
-    let token = papers.token()?;
-    let door = serde_json::to_vec(&order.door).context("cannot write the rules of the gateway")?;
-    Ok(yard.put_door(&site, (token.expose_secret(), &door)).await?)
+    Ok(yard.put_door(&site, &door(papers, &order)?).await?)
+}
+
+/// What its pods are handed: those of this order, and those of the one that served last.
+fn door(papers: &Papers, order: &ServeSpec) -> anyhow::Result<Door> {
+    let rules = serde_json::to_vec(&order.door).context("cannot write the rules of the gateway")?;
+    let mut orders = BTreeMap::new();
+    let kept = papers.kept()?.map(|kept| kept.spec);
+    for order in kept.iter().chain([order]) {
+        if let Some(text) = super::mounted(order)? {
+            orders.insert(order.release.clone(), text);
+        }
+    }
+    Ok(Door {
+        token: papers.token()?.expose_secret().to_owned(),
+        rules,
+        orders,
+    })
 }
 
 /// Looks at an environment. Errors: as [`apply`].
@@ -125,7 +139,7 @@ impl Case<'_> {
                 self.papers.write_verdict(&verdict)?;
                 self.stand_back(kept, sight.deployment.as_ref()).await?;
             }
-            RolloutPhase::Live => self.keep(kept)?,
+            RolloutPhase::Live => self.keep(kept).await?,
             RolloutPhase::Waiting | RolloutPhase::Starting | RolloutPhase::Verifying => {}
         }
         Ok(view)
@@ -136,7 +150,7 @@ impl Case<'_> {
         &self,
         kept: Option<&Kept>,
         now: Option<&Deployment>,
-    ) -> Result<(), Trouble> {
+    ) -> anyhow::Result<()> {
         let answered = now.and_then(rollout::answers);
         match kept {
             Some(kept) if answered != rollout::answers(&kept.deployment) => {
@@ -147,15 +161,29 @@ impl Case<'_> {
                 {
                     spec.replicas = replicas;
                 }
-                self.yard.restore(self.site, &former).await
+                self.yard.put_further(self.site, &kept.manifests).await?;
+                self.yard.restore(self.site, &former).await?;
+                self.prune(&kept.manifests).await
             }
-            None if now.is_some() => self.yard.end_pods(self.site).await,
+            None if now.is_some() => {
+                self.yard.end_pods(self.site).await?;
+                self.prune(&Manifests::default()).await
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Notes that this release serves, as it was applied.
-    fn keep(&self, kept: Option<&Kept>) -> anyhow::Result<()> {
+    /// Ends what the last order's manifests brought, but for these; a cluster that never saw any is not asked.
+    async fn prune(&self, wanted: &Manifests) -> anyhow::Result<()> {
+        let nothing = Manifests::default();
+        if *wanted != nothing || self.papers.manifests()? != nothing {
+            self.yard.prune(self.site, wanted).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that this release serves, as it was applied; what only the one before wanted goes.
+    async fn keep(&self, kept: Option<&Kept>) -> anyhow::Result<()> {
         if kept.is_some_and(|kept| kept.spec == *self.order) {
             return Ok(());
         }
@@ -163,10 +191,17 @@ impl Case<'_> {
         let since_ms = before.map_or_else(now_ms, |kept| kept.serving.since_ms);
         let sent = self.papers.sent()?;
         let sent = sent.filter(|sent| rollout::answers(sent) == Some(self.order.generation));
+        let manifests = self.papers.manifests()?;
+        let nothing = Manifests::default();
+        let former = kept.map(|kept| &kept.manifests);
+        if manifests != nothing || former.is_some_and(|former| *former != nothing) {
+            self.yard.prune(self.site, &manifests).await?;
+        }
         self.papers.write_kept(Some(&Kept {
             spec: self.order.clone(),
             serving: describe(self.order, since_ms),
             deployment: sent.context("what was sent is not known any more")?,
+            manifests,
         }))
     }
 
@@ -203,6 +238,12 @@ impl Case<'_> {
                 } else {
                     "http"
                 };
+                format!("{scheme}://{}", self.site.host(domain))
+            }
+            Expose::HttpRoute {
+                domain, has_tls, ..
+            } => {
+                let scheme = if *has_tls { "https" } else { "http" };
                 format!("{scheme}://{}", self.site.host(domain))
             }
             Expose::NodePort => {

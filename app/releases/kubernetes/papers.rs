@@ -1,12 +1,13 @@
 //! What is kept of one environment in a cluster, beside what every target keeps.
 //!
-//! Ours: `site.json`, `token.json`, `rollout.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `log.txt`.
+//! Ours: `site.json`, `token.json`, `rollout.json`, `manifests.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `log.txt`.
 //! The cluster says how things are; this says what is wanted, what served last, and what was tried in vain.
 
 use crate::files::{self, Readers};
 use crate::releases::desk::Desk;
 use anyhow::Context as _;
 use bowsprit_core::name::Digest;
+use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, Site};
 use bowsprit_core::serving::spec::{Live, ServeSpec, Serving};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -34,6 +35,9 @@ pub(super) struct Kept {
     pub(super) serving: Serving,
     /// What was applied.
     pub(super) deployment: Deployment,
+    /// What its repository wanted beside that.
+    #[serde(default)]
+    pub(super) manifests: Manifests,
 }
 
 /// How an order ended in vain.
@@ -104,6 +108,16 @@ impl Papers {
     /// Notes what the cluster must know of an order.
     pub(super) fn write_rollout(&self, rollout: Option<&Rollout>) -> anyhow::Result<()> {
         self.write("rollout.json", &rollout)
+    }
+
+    /// The repository's own manifests at the last order.
+    pub(super) fn manifests(&self) -> anyhow::Result<Manifests> {
+        Ok(self.read("manifests.json")?.unwrap_or_default())
+    }
+
+    /// Notes the repository's own manifests.
+    pub(super) fn write_manifests(&self, manifests: &Manifests) -> anyhow::Result<()> {
+        self.write("manifests.json", manifests)
     }
 
     /// The Deployment that was sent last.

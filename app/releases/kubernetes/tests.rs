@@ -51,6 +51,9 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
         commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
         trust: Trust::Trusted,
         runtime: None,
+        test: None,
+        image: None,
+        manifests: None,
         serve: Some(ServePlan {
             run: vec!["python".to_owned()],
             ready: "/readyz".to_owned(),

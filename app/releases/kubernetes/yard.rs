@@ -3,7 +3,10 @@
 use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
 use crate::config::Serving;
 use bowsprit_core::name::{RepoId, Slug};
-use bowsprit_core::serving::objects::{self, Objects, Rollout, ServingContext, Site};
+use bowsprit_core::serving::manifests::Manifests;
+use bowsprit_core::serving::objects::{
+    self, Door, HttpRoute, Objects, Rollout, ServingContext, Site,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
@@ -58,35 +61,92 @@ impl Yard {
         &self,
         site: &Site,
         rollout: Option<&Rollout>,
+        manifests: &Manifests,
     ) -> Result<Objects, Trouble> {
         self.make_room(site).await?;
         let now = self.own::<Deployment>(site).await?;
         self.own::<Service>(site).await?;
         let replicas = now.and_then(|now| now.spec?.replicas);
-        Ok(objects::objects(site, rollout, &self.context, replicas))
+        let context = &self.context;
+        Ok(objects::objects(
+            site, rollout, context, replicas, manifests,
+        ))
     }
 
     /// Makes everything of an environment what it should be; what it should no longer have goes.
     ///
-    /// `door` is the token and the rules of the gateway. Errors: what the API server said.
+    /// Errors: what the API server said.
     pub(super) async fn put(
         &self,
         site: &Site,
         made: &Objects,
-        door: (&str, &[u8]),
+        door: &Door,
     ) -> Result<(), Trouble> {
         let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
         self.put_door(site, door).await?;
         cluster.apply(namespace, &made.service).await?;
         cluster.apply(namespace, &made.policy).await?;
+        self.put_each(site, &made.config_maps).await?;
+        self.put_each(site, &made.services).await?;
         self.put_or_end(site, made.deployment.as_ref()).await?;
         self.put_or_end(site, made.scaler.as_ref()).await?;
         self.put_or_end(site, made.budget.as_ref()).await?;
-        self.put_or_end(site, made.ingress.as_ref()).await
+        self.put_or_end(site, made.ingress.as_ref()).await?;
+        match &made.route {
+            Some(route) => cluster.apply(namespace, route).await.map(drop),
+            None => self.end_route(site).await,
+        }
     }
 
-    /// Gives the pods their token and the gateway's rules, with the account that they belong to.
-    pub(super) async fn put_door(&self, site: &Site, door: (&str, &[u8])) -> Result<(), Trouble> {
+    /// Ends the route, where the cluster knows such and lets us.
+    async fn end_route(&self, site: &Site) -> Result<(), Trouble> {
+        let selector = site.selector();
+        match self.end::<HttpRoute>(&site.namespace, &selector).await {
+            // An account from before there were routes has made none.
+            Err(trouble) if trouble.kind == TroubleKind::Forbidden => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Brings what a repository's manifests want beside the pods. Errors: as [`Yard::put`].
+    pub(super) async fn put_further(
+        &self,
+        site: &Site,
+        manifests: &Manifests,
+    ) -> Result<(), Trouble> {
+        self.put_each(site, &manifests.config_maps).await?;
+        self.put_each(site, &manifests.services).await
+    }
+
+    /// Ends what no manifest wants any more. Errors: as [`Yard::put`].
+    pub(super) async fn prune(&self, site: &Site, manifests: &Manifests) -> Result<(), Trouble> {
+        self.prune_to(site, &manifests.config_maps).await?;
+        self.prune_to(site, &manifests.services).await
+    }
+
+    async fn prune_to<K: Kind>(&self, site: &Site, wanted: &[K]) -> Result<(), Trouble> {
+        let namespace = site.namespace.as_str();
+        for found in self.list::<K>(namespace, &site.selector()).await? {
+            let name = found.meta().name.as_deref().unwrap_or_default();
+            let mut wanted = wanted.iter().map(|wanted| wanted.meta().name.as_deref());
+            if name != site.name && !wanted.any(|wanted| wanted == Some(name)) {
+                self.cluster.remove::<K>(namespace, name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_each<K: Kind>(&self, site: &Site, wanted: &[K]) -> Result<(), Trouble> {
+        for object in wanted {
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            self.own_named::<K>(site, name).await?;
+            self.cluster.apply(&site.namespace, object).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the pods what they are handed, with the account that it belongs to.
+    pub(super) async fn put_door(&self, site: &Site, door: &Door) -> Result<(), Trouble> {
         let namespace = site.namespace.as_str();
         let account = self
             .cluster
@@ -124,17 +184,17 @@ impl Yard {
 
     /// What bears our name, unless it is somebody else's.
     async fn own<K: Kind>(&self, site: &Site) -> Result<Option<K>, Trouble> {
-        let found = self
-            .cluster
-            .all::<K>(&site.namespace)
-            .get_opt(&site.name)
-            .await;
+        self.own_named(site, &site.name).await
+    }
+
+    async fn own_named<K: Kind>(&self, site: &Site, name: &str) -> Result<Option<K>, Trouble> {
+        let found = self.cluster.all::<K>(&site.namespace).get_opt(name).await;
         let found = found.map_err(Trouble::of)?;
         let is_foreign = found
             .as_ref()
             .is_some_and(|found| !is_of(found.meta(), site));
         if is_foreign {
-            return Err(foreign(&K::kind(&()), &site.name, &site.namespace));
+            return Err(foreign(&K::kind(&()), name, &site.namespace));
         }
         Ok(found)
     }
@@ -158,6 +218,7 @@ impl Yard {
     /// Ends everything that carries the environment's labels, and its namespace where that holds nothing else.
     pub(super) async fn clear(&self, site: &Site) -> Result<(), Trouble> {
         let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        self.end_route(site).await?;
         self.end::<Ingress>(namespace, &selector).await?;
         self.end::<HorizontalPodAutoscaler>(namespace, &selector)
             .await?;
@@ -165,6 +226,7 @@ impl Yard {
         self.end::<PodDisruptionBudget>(namespace, &selector)
             .await?;
         self.end::<Service>(namespace, &selector).await?;
+        self.end::<ConfigMap>(namespace, &selector).await?;
         self.end::<NetworkPolicy>(namespace, &selector).await?;
         // The Secret belongs to the account and goes with it.
         self.end::<ServiceAccount>(namespace, &selector).await?;

@@ -51,7 +51,7 @@ pub struct Intake {
     shop: Shop,
     orders: Arc<Orders>,
     dir: PathBuf,
-    tallies: Arc<Mutex<BTreeMap<String, Arc<Mutex<Tally>>>>>,
+    tallies: Arc<Tallies>,
 }
 
 /// What one attempt has sent so far; held while something is taken, so that two agents of a stage wait for each other.
@@ -87,10 +87,7 @@ impl Intake {
         }
         match self.shop.view(stage) {
             StageView::Running(_) | StageView::Waiting(_) => {}
-            StageView::Done(_) => {
-                self.forget(stage);
-                return Err(Turned::Over);
-            }
+            StageView::Done(_) => return Err(Turned::Over),
             StageView::Unknown | StageView::Queued(_) => return Err(Turned::Unknown),
         }
         let desk = Desk::new(self.dir.join(stage));
@@ -110,15 +107,26 @@ impl Intake {
     }
 
     fn tally(&self, stage: &str) -> Arc<Mutex<Tally>> {
-        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(tallies.entry(stage.to_owned()).or_default())
+        let is_at_work = |stage: &str| {
+            let view = self.shop.view(stage);
+            matches!(view, StageView::Running(_) | StageView::Waiting(_))
+        };
+        self.tallies.of(stage, is_at_work)
     }
+}
 
-    fn forget(&self, stage: &str) {
-        self.tallies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(stage);
+/// The tallies of stages at work.
+#[derive(Default)]
+struct Tallies(Mutex<BTreeMap<String, Arc<Mutex<Tally>>>>);
+
+impl Tallies {
+    /// The tally of a stage. Agents seldom come back once theirs is over, so what is not at work goes when one begins.
+    fn of(&self, stage: &str, is_at_work: impl Fn(&str) -> bool) -> Arc<Mutex<Tally>> {
+        let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tallies.contains_key(stage) {
+            tallies.retain(|stage, _| is_at_work(stage));
+        }
+        Arc::clone(tallies.entry(stage.to_owned()).or_default())
     }
 }
 
@@ -338,4 +346,26 @@ fn append(path: &Path, part: &[u8]) -> anyhow::Result<()> {
         return Err(error).context("cannot be kept");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_is_over_leaves_nothing_behind() {
+        let tallies = Tallies::default();
+        let one = tallies.of("one", |_| true);
+        assert!(Arc::ptr_eq(&one, &tallies.of("one", |_| true)));
+        for number in 0..100 {
+            let own = format!("stage-{number}");
+            tallies.of(&own, |stage| stage == "one");
+        }
+        let mut left = tallies.0.lock().unwrap();
+        assert_eq!(left.len(), 2, "the one at work, and the newest");
+        assert!(
+            left.remove("one")
+                .is_some_and(|kept| Arc::ptr_eq(&kept, &one))
+        );
+    }
 }

@@ -66,7 +66,10 @@ impl Hearing {
         <K as Resource>::DynamicType: Eq + Hash + Clone + Default,
     {
         let config = watcher::Config::default().labels(OURS);
-        let events = watcher::watcher(cluster.all::<K>(&self.name), config).default_backoff();
+        let events = watcher::watcher(cluster.all::<K>(&self.name), config)
+            .default_backoff()
+            // Who set which field is of no use here, and the larger half of an object in memory.
+            .modify(|object: &mut K| object.meta_mut().managed_fields = None);
         let mut events = std::pin::pin!(reflector(writer, events));
         // The watcher begins again by itself after every error, and waits longer each time.
         while let Some(event) = events.next().await {

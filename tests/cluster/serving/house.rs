@@ -5,6 +5,7 @@
 
 use bowsprit::app::{self, Running};
 use bowsprit::config::Config;
+use bowsprit::hands::StartError;
 use bowsprit::releases::Which;
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{DeployPlan, ModelFiles, ServePlan};
@@ -33,9 +34,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
-const PATIENCE: Duration = Duration::from_secs(300);
-const POLL: Duration = Duration::from_millis(100);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const POLL: Duration = Duration::from_millis(100);
 const REPO: RepoId = RepoId(7);
+/// What every object of the environment is called.
+pub(super) const NAME: &str = "bowsprit-adder-service-staging-7";
 /// The script of the served process.
 const SERVICE: &str = include_str!("../../../app/agent/gateway/it/service.py");
 
@@ -51,6 +54,8 @@ pub(crate) struct Release {
     pub(crate) expected: i64,
     /// Environment of the service.
     pub(crate) env: &'static [(&'static str, &'static str)],
+    /// Files in its folder of manifests.
+    pub(crate) manifests: &'static [(&'static str, &'static str)],
 }
 
 impl Release {
@@ -61,6 +66,7 @@ impl Release {
             offset,
             expected: offset,
             env: &[],
+            manifests: &[],
         }
     }
 }
@@ -188,13 +194,25 @@ impl House {
 
     /// Orders a release.
     pub(crate) async fn deploy(&self, generation: u64, release: &Release) {
+        self.try_deploy(generation, release).await.unwrap();
+    }
+
+    /// The same, where that may be refused.
+    pub(crate) async fn try_deploy(
+        &self,
+        generation: u64,
+        release: &Release,
+    ) -> Result<(), StartError> {
         let plan = self.plan(generation, release).await;
         let mut tar = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_ustar();
-        header.set_size(SERVICE.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, "service.py", SERVICE.as_bytes())
-            .unwrap();
+        let manifests = release.manifests.iter();
+        let manifests = manifests.map(|(name, text)| (format!("deploy/{name}"), *text));
+        for (name, text) in manifests.chain([("service.py".to_owned(), SERVICE)]) {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
         let bytes = tar.into_inner().unwrap();
         let path = self.dir.path().join(format!("{generation}.tar"));
         std::fs::write(&path, &bytes).unwrap();
@@ -202,12 +220,7 @@ impl House {
             uri: path.display().to_string(),
             sha256: Digest::of(&bytes),
         };
-        self.bot()
-            .rooms
-            .releases
-            .deploy(&plan, snapshot)
-            .await
-            .unwrap();
+        self.bot().rooms.releases.deploy(&plan, snapshot).await
     }
 
     async fn plan(&self, generation: u64, release: &Release) -> DeployPlan {
@@ -224,6 +237,9 @@ impl House {
             commit: CommitSha::parse(&"a".repeat(40)).unwrap(),
             trust: Trust::Trusted,
             runtime: None,
+            test: None,
+            image: None,
+            manifests: (!release.manifests.is_empty()).then(|| RepoPath::parse("deploy").unwrap()),
             serve: Some(ServePlan {
                 run: vec!["python3".to_owned(), "service.py".to_owned()],
                 ready: "/readyz".to_owned(),
@@ -411,14 +427,15 @@ impl House {
         }
     }
 
-    fn all<K>(&self) -> Api<K>
+    pub(super) fn all<K>(&self) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn names<K>(&self) -> BTreeSet<String>
+    /// Names of the objects of a kind.
+    pub(crate) async fn names<K>(&self) -> BTreeSet<String>
     where
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
             + Clone

@@ -147,6 +147,7 @@ impl House {
             generation,
             server: Some(ServerSpec {
                 snapshot: self.snapshot(),
+                in_image: None,
                 runtime: None,
                 trust: Trust::Trusted,
                 cache_dir: self.path("cache").to_str().unwrap().to_owned(),

@@ -3,7 +3,7 @@
 use crate::house::{House, KEY, Release, eventually};
 use bowsprit_core::name::Digest;
 use bowsprit_core::serving::rollout::{UNFETCHED, UNFIT};
-use bowsprit_core::serving::spec::{DoorSpec, RolloutPhase, ServeSpec};
+use bowsprit_core::serving::spec::{DoorSpec, InImage, RolloutPhase, ServeSpec};
 use hyper::Method;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -112,6 +112,58 @@ async fn a_pod_fetches_its_release_and_is_ready_once_it_is_verified() {
     start(&mut house, &bot);
     house.settled(1, RolloutPhase::Live).await;
     assert_eq!(bot.given.load(Ordering::Relaxed), given);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_whose_image_has_everything_needs_no_bot() {
+    let mut house = House::empty();
+    let mut order = house.order(1, &Release::good("r1", 10));
+    mount(&house, &order.door);
+    order.door.keys.clear();
+    let server = order.server.as_mut().unwrap();
+    let (code, models) = (house.path("srv/code"), house.path("srv/models"));
+    std::fs::create_dir_all(models.join("adder")).unwrap();
+    let weights = models.join("adder/offset.txt");
+    std::fs::copy(&server.models[0].sources[0].uri, &weights).unwrap();
+    let snapshot = std::fs::File::open(&server.snapshot.uri).unwrap();
+    tar::Archive::new(snapshot).unpack(&code).unwrap();
+    server.in_image = Some(InImage {
+        models: models.to_str().unwrap().to_owned(),
+    });
+    let start = |house: &mut House| {
+        let mut command = house.command();
+        command
+            .args([
+                "--order",
+                "order-r1.json",
+                "--listen",
+                "127.0.0.1:0",
+                "--secrets",
+            ])
+            .arg(house.path("secrets"))
+            .current_dir(&code);
+        house.start_as(command);
+    };
+    // The cluster may bring the order a little later than the pod.
+    start(&mut house);
+    house.write(
+        "secrets/order-r1.json",
+        &serde_json::to_string(&order).unwrap(),
+    );
+    house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(house.post("/v1/predict", br#"{"x": 5}"#).await.0, 200);
+    // The weights in the image are held against the order before every start.
+    house.kill();
+    std::fs::write(&weights, "11").unwrap();
+    std::fs::remove_file(house.path("kept.json")).unwrap();
+    std::fs::remove_file(house.path("live.json")).unwrap();
+    start(&mut house);
+    assert_eq!(house.ended().await, Some(i32::from(UNFIT)));
+    let reason = house.live().unwrap().reason.unwrap();
+    assert!(
+        reason.contains("`offset.txt` of model `adder` has changed"),
+        "{reason}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,6 +139,7 @@ fn schema_names_the_keys_that_the_reader_takes() {
     check("service", &service::KEYS, &[]);
     check("serve", &service::SERVE_KEYS, &[]);
     check("environment", &service::ENVIRONMENT_KEYS, &[]);
+    check("deploy", &deploy::DEPLOY_KEYS, &["chart"]);
     check("model", &service::MODEL_KEYS, &[]);
     check("check", &shared::CHECK_KEYS, &["runtime"]);
     check("resources", &shared::RESOURCE_KEYS, &[]);

@@ -218,3 +218,28 @@ fn a_service_may_have_several_models_each_with_its_path() {
         expect!["19:3 `models` takes at most 16 models; divide the service"],
     );
 }
+
+#[test]
+fn manifests_are_a_folder_and_charts_are_told_what_would_work() {
+    let read = |deploy: &str| parse(&format!("{SERVICE}deploy: {deploy}\n"));
+    for folder in ["deploy", "deploy/"] {
+        let Ok(Contract::Service(service)) = read(&format!("{{manifests: {folder}}}")) else {
+            panic!("not a service contract");
+        };
+        assert_eq!(service.manifests, Some(RepoPath::parse("deploy").unwrap()));
+    }
+    assert_eq!(service().manifests, None);
+    for (deploy, why) in [
+        (
+            "{chart: charts/x}",
+            "`chart` in `deploy` is not supported yet; render it to plain YAML",
+        ),
+        ("{}", "`manifests` is missing in `deploy`"),
+        ("{manifests: ../x}", "`manifests`"),
+        ("{manifests: deploy, image: x}", "image"),
+    ] {
+        let problems = read(deploy).unwrap_err();
+        let told = format!("{problems:?}");
+        assert!(told.contains(why), "{deploy}: {told}");
+    }
+}

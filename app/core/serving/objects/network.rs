@@ -12,7 +12,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// The port of the Service.
-const SERVICE_PORT: i32 = 80;
+pub(super) const SERVICE_PORT: i32 = 80;
 /// Where names are asked for.
 const DNS_PORT: i32 = 53;
 /// Where packages are fetched.
@@ -22,7 +22,7 @@ const METADATA: &str = "169.254.0.0/16";
 
 pub(super) fn service(site: &Site, expose: &Expose) -> Service {
     let kind = match expose {
-        Expose::ClusterIp | Expose::Ingress { .. } => "ClusterIP",
+        Expose::ClusterIp | Expose::Ingress { .. } | Expose::HttpRoute { .. } => "ClusterIP",
         Expose::NodePort => "NodePort",
     };
     Service {
@@ -82,6 +82,15 @@ pub(super) fn policy(
             }]),
             egress: Some(vec![names, beyond]),
         }),
+    }
+}
+
+/// Lets further ports of the pods be reached.
+pub(super) fn open(policy: &mut NetworkPolicy, ports: &[i32]) {
+    let rules = policy.spec.as_mut().and_then(|spec| spec.ingress.as_mut());
+    if let Some(rule) = rules.and_then(|rules| rules.first_mut()) {
+        let further = ports.iter().map(|number| port("TCP", *number));
+        rule.ports.get_or_insert_default().extend(further);
     }
 }
 

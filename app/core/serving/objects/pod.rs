@@ -1,6 +1,6 @@
 //! The pod: the gateway supervises the server in one container, and is ready once the server has answered its samples.
 
-use super::{RELEASE_LABEL, Rollout, ServingContext, Site, release_label};
+use super::{RELEASE_LABEL, Rollout, ServingContext, Site, order_file, release_label};
 use crate::pod::{
     BIN_BYTES, TMP_BYTES, empty, install, locked, mount, nobody, pull_secrets, quantity, resources,
     variable, words,
@@ -100,17 +100,22 @@ fn spread(site: &Site) -> TopologySpreadConstraint {
 
 fn serve(site: &Site, rollout: &Rollout, context: &ServingContext) -> Container {
     let env = [("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8")];
-    let order = format!(
-        "{}/agent/releases/{}/{}/{}",
-        context.bot_url,
-        site.repo,
-        site.environment,
-        release_label(&rollout.release)
-    );
+    let order = if rollout.has_order {
+        order_file(&rollout.release)
+    } else {
+        format!(
+            "{}/agent/releases/{}/{}/{}",
+            context.bot_url,
+            site.repo,
+            site.environment,
+            release_label(&rollout.release)
+        )
+    };
+    let image = rollout.image.as_ref().map(ToString::to_string);
     let listen = format!("0.0.0.0:{PORT}");
     Container {
         name: SERVE.to_owned(),
-        image: Some(context.image.clone()),
+        image: Some(image.unwrap_or_else(|| context.image.clone())),
         command: Some(words(&[
             "/opt/bowsprit/bowsprit-agent",
             "gateway",
@@ -151,7 +156,8 @@ fn serve(site: &Site, rollout: &Rollout, context: &ServingContext) -> Container 
             mount("door", SECRETS, true),
             mount("tmp", "/tmp", false),
         ]),
-        working_dir: Some("/run/bowsprit".to_owned()),
+        // An image with code begins where that lies.
+        working_dir: (!rollout.is_whole).then(|| "/run/bowsprit".to_owned()),
         ..Container::default()
     }
 }

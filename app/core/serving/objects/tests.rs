@@ -39,6 +39,9 @@ fn rollout() -> Rollout {
         generation: 7,
         trust: Trust::Trusted,
         installs: false,
+        image: None,
+        is_whole: false,
+        has_order: false,
         cpu_millis: 250,
         memory_bytes: 256 << 20,
         model_bytes: 1 << 20,
@@ -48,20 +51,34 @@ fn rollout() -> Rollout {
     }
 }
 
+fn handed() -> Door {
+    Door {
+        token: "token".to_owned(),
+        rules: b"{}".to_vec(),
+        orders: BTreeMap::new(),
+    }
+}
+
 fn deployment_of(rollout: &Rollout, context: &ServingContext) -> Deployment {
-    let made = objects(&site(), Some(rollout), context, None);
+    let made = objects(&site(), Some(rollout), context, None, &Manifests::default());
     made.deployment.unwrap()
 }
 
 #[test]
 fn an_environment_is_restricted_and_whole() {
-    let made = objects(&site(), Some(&rollout()), &context(), Some(4));
+    let made = objects(
+        &site(),
+        Some(&rollout()),
+        &context(),
+        Some(4),
+        &Manifests::default(),
+    );
     let deployment = made.deployment.clone().unwrap();
     assert_eq!(restricted_problems(&deployment), Vec::<String>::new());
     let all = serde_json::json!([
         namespace(&site()),
         account(&site()),
-        door(&site(), ("token", b"{}"), &context(), "uid-1"),
+        door(&site(), &handed(), &context(), "uid-1"),
         made.service,
         made.policy,
         deployment,
@@ -83,13 +100,35 @@ fn what_is_not_asked_for_is_not_there() {
         expose: Expose::ClusterIp,
         ..context()
     };
-    let made = objects(&site(), Some(&single), &plain, None);
+    let made = objects(&site(), Some(&single), &plain, None, &Manifests::default());
     assert_eq!((made.scaler, made.budget, made.ingress), (None, None, None));
     assert_eq!(made.deployment.unwrap().spec.unwrap().replicas, Some(1));
     // No model yet: the address is there, and nothing behind it.
-    let waiting = objects(&site(), None, &plain, None);
+    let waiting = objects(&site(), None, &plain, None, &Manifests::default());
     assert_eq!(waiting.deployment, None);
     assert_eq!(waiting.service, made.service);
+}
+
+#[test]
+fn a_gateway_of_the_cluster_leads_a_name_to_the_service() {
+    let gateway = ServingContext {
+        expose: Expose::HttpRoute {
+            domain: "models.example.org".to_owned(),
+            gateway: ("gateways".to_owned(), "public".to_owned()),
+            has_tls: true,
+        },
+        ..context()
+    };
+    let made = objects(&site(), None, &gateway, None, &Manifests::default());
+    assert_eq!(made.ingress, None);
+    assert_eq!(
+        made.service.spec.unwrap().type_.as_deref(),
+        Some("ClusterIP")
+    );
+    let route = serde_json::to_string_pretty(&made.route).unwrap() + "\n";
+    expect_file!["tests/route.json"].assert_eq(&route);
+    let plain = objects(&site(), None, &context(), None, &Manifests::default());
+    assert_eq!(plain.route, None);
 }
 
 #[test]
@@ -99,7 +138,13 @@ fn a_number_that_follows_the_load_is_left_within_its_limits() {
             replicas: Replicas { min, max },
             ..rollout()
         };
-        let made = objects(&site(), Some(&rollout), &context(), now);
+        let made = objects(
+            &site(),
+            Some(&rollout),
+            &context(),
+            now,
+            &Manifests::default(),
+        );
         made.deployment.unwrap().spec.unwrap().replicas.unwrap()
     };
     assert_eq!(replicas(2, 6, None), 2);
@@ -126,13 +171,57 @@ fn the_same_release_again_is_the_same_pod() {
 }
 
 #[test]
+fn a_release_that_is_an_image_runs_in_it_and_is_handed_its_order() {
+    let image = Pinned::parse(&format!("r.example/service@sha256:{}", "c".repeat(64))).unwrap();
+    let whole = |has_order| Rollout {
+        image: Some(image.clone()),
+        is_whole: true,
+        has_order,
+        ..rollout()
+    };
+    for has_order in [true, false] {
+        let deployment = deployment_of(&whole(has_order), &context());
+        assert_eq!(restricted_problems(&deployment), Vec::<String>::new());
+        let pod = deployment.spec.unwrap().template.spec.unwrap();
+        let serve = &pod.containers[0];
+        assert_eq!(serve.image, Some(image.to_string()));
+        assert_eq!(serve.working_dir, None, "where the image begins");
+        let command = serve.command.clone().unwrap();
+        let order = &command[command.iter().position(|word| word == "--order").unwrap() + 1];
+        assert_eq!(
+            *order == "order-rel-0123456789ab.json",
+            has_order,
+            "{order}"
+        );
+        assert_eq!(
+            order.starts_with("http://bowsprit.example:8080/"),
+            !has_order
+        );
+    }
+    let orders = BTreeMap::from([("rel-0123456789ab".to_owned(), b"{}".to_vec())]);
+    let made = door(&site(), &Door { orders, ..handed() }, &context(), "uid-1");
+    assert!(
+        made.data
+            .unwrap()
+            .contains_key("order-rel-0123456789ab.json")
+    );
+}
+
+#[test]
 fn packages_are_fetched_only_where_the_pod_installs_some() {
     let ports = |installs| {
         let rollout = Rollout {
             installs,
             ..rollout()
         };
-        let policy = objects(&site(), Some(&rollout), &context(), None).policy;
+        let policy = objects(
+            &site(),
+            Some(&rollout),
+            &context(),
+            None,
+            &Manifests::default(),
+        )
+        .policy;
         serde_json::to_string(&policy.spec.unwrap().egress).unwrap()
     };
     assert!(ports(true).contains("443"));
@@ -205,7 +294,7 @@ proptest! {
         };
         let environment = Slug::parse("pr-12").unwrap();
         let site = Site::new((RepoId(u64::MAX), &service), &environment, None, "bowsprit");
-        let made = objects(&site, Some(&rollout), &context(), None);
+        let made = objects(&site, Some(&rollout), &context(), None, &Manifests::default());
         let deployment = made.deployment.unwrap();
         prop_assert_eq!(restricted_problems(&deployment), Vec::<String>::new());
         prop_assert!(site.name.len() <= 63 && site.namespace.len() <= 63);

@@ -188,6 +188,9 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         commit: ready.release.commit,
         trust: ready.trust,
         runtime: ready.service.runtime.clone(),
+        test: ready.service.serve.test.clone(),
+        image: None,
+        manifests: ready.service.manifests.clone(),
         serve: (!waits).then(|| {
             plan::serve_plan(
                 &ready.service.serve,

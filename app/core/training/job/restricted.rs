@@ -347,17 +347,18 @@ fn check_volume(volume: &Volume, found: &mut Vec<String>) {
         .empty_dir
         .as_ref()
         .map(|dir| dir.size_limit.is_some());
-    let is_ours = limited.unwrap_or(volume.secret.is_some());
+    let is_ours = limited.unwrap_or(volume.secret.is_some() || volume.config_map.is_some());
     let only = Volume {
         name: volume.name.clone(),
         empty_dir: volume.empty_dir.clone(),
         secret: volume.secret.clone(),
+        config_map: volume.config_map.clone(),
         ..Volume::default()
     };
     must(
         is_ours && *volume == only,
         &format!(
-            "volume `{}`: must be a Secret or a bounded emptyDir",
+            "volume `{}`: must be a Secret, a ConfigMap or a bounded emptyDir",
             volume.name
         ),
         found,
