@@ -17,6 +17,12 @@ pub(super) enum Verb {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
+    /// Print a contract as it is understood, with every default written out
+    Effective {
+        /// The file, or the folder that holds bowsprit.yaml
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
     /// Print the JSON schema of contracts, for editors
     Schema,
 }
@@ -25,6 +31,7 @@ pub(super) enum Verb {
 pub(super) fn run(verb: Verb, is_json: bool) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Lint { path } => lint(&path, is_json),
+        Verb::Effective { path } => effective(&path, is_json),
         Verb::Schema => {
             out::json(&contract::schema());
             Ok(ExitCode::SUCCESS)
@@ -32,12 +39,33 @@ pub(super) fn run(verb: Verb, is_json: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn lint(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
-    let path = if path.is_dir() {
+/// The file itself, or the contract in a folder.
+fn contract_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
         path.join(CONTRACT_FILE)
     } else {
         path.to_owned()
-    };
+    }
+}
+
+fn effective(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
+    let path = contract_file(path);
+    let text = read(&path)?;
+    match contract::parse(&text) {
+        Ok(contract) if is_json => {
+            out::json(&serde_json::to_value(contract::effective(&contract))?)
+        }
+        Ok(contract) => out::text(&serde_saphyr::to_string(&contract::effective(&contract))?),
+        Err(problems) => {
+            out::text(&report(&path.display().to_string(), &text, &problems));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lint(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
+    let path = contract_file(path);
     let text = read(&path)?;
     let read = contract::parse(&text);
     let problems = read.as_ref().err().map_or(&[][..], Vec::as_slice);

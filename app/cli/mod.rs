@@ -16,6 +16,7 @@ mod invoke;
 mod keys;
 mod locations;
 mod logs;
+mod manual;
 pub(crate) mod out;
 mod pause;
 mod place;
@@ -129,6 +130,10 @@ enum Verb {
     Contract(contract::Verb),
     /// Print the commands that people write in comments, as Markdown
     Commands,
+    /// Print a script that completes words in your shell
+    Completion(manual::Completion),
+    /// Write manual pages into a folder
+    Man(manual::Man),
 }
 
 /// Arguments for another program of ours.
@@ -224,6 +229,8 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
             out::text(&bowsprit_core::command::help_markdown());
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Completion(args) => Ok(manual::complete(&args)),
+        Verb::Man(args) => manual::man(&args),
         Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
         Verb::Get(_)
         | Verb::Show(_)
@@ -271,6 +278,8 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Token(_)
         | Verb::Contract(_)
         | Verb::Quickstart(_)
+        | Verb::Completion(_)
+        | Verb::Man(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@
 
 mod chatops;
 mod deploy;
+mod effective;
 mod glob;
 pub(crate) mod reader;
 mod runtime;
@@ -18,6 +19,7 @@ pub(crate) mod tree;
 mod units;
 mod window;
 
+pub use effective::{Told, effective};
 pub(crate) use glob::regex_within_limits;
 pub use schema::schema;
 pub use window::Window;

@@ -11,3 +11,11 @@ pub fn command(file: &RepoPath, ready: &str, predict: &str) -> Vec<String> {
         .map(str::to_owned)
         .to_vec()
 }
+
+/// The file that a command serves, where it is one of [`command`].
+pub fn file_of(command: &[String]) -> Option<&str> {
+    match command {
+        [_, _, server, file, ..] if server == SERVER => Some(file),
+        _ => None,
+    }
+}

@@ -1,6 +1,7 @@
 //! A contract, one change, and what is told about it.
 
 mod of_any;
+mod of_effective;
 mod of_runtime;
 mod of_service;
 mod of_training;
