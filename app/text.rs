@@ -24,7 +24,7 @@ const TEMPLATE_BYTES_MAX: u64 = 256 << 10;
 const TEMPLATES_MAX: usize = 1_000;
 
 /// Folders of files to copy and of pages, not of Markdown.
-const NOT_TEXTS: [&str; 2] = ["quickstarts/", "pages/"];
+const NOT_TEXTS: [&str; 3] = ["quickstarts/", "packs/", "pages/"];
 
 /// Shows a value as Markdown, or on pages as HTML.
 pub(crate) type Show = fn(&Value) -> String;

@@ -3,7 +3,7 @@
 use super::place::{query, repo};
 use super::quickstarts::Quickstarts;
 use super::table::table;
-use super::{Remote, locations, out, quickstarts};
+use super::{Remote, import, locations, out, quickstarts};
 use bowsprit_core::name::RepoName;
 use bowsprit_core::text::duration;
 use clap::{Args, Subcommand};
@@ -52,6 +52,8 @@ pub(super) enum Get {
     },
     /// What new repositories can start from; asks no server of ours
     Quickstarts(Box<Quickstarts>),
+    /// What `import` can give to a repository; asks no server
+    Packs,
     /// Whose quickstarts are offered
     #[command(visible_alias = "qsloc")]
     Quickstartlocations,
@@ -117,6 +119,7 @@ pub(super) async fn run(get: Get, remote: &Remote) -> anyhow::Result<ExitCode> {
     let limit = |page: &Page| ("limit", Some(page.limit.to_string()));
     let (what, query) = match get {
         Get::Quickstarts(args) => return quickstarts::list(*args, remote).await,
+        Get::Packs => return import::list_packs(remote.is_json),
         Get::Quickstartlocations => return locations::list(remote).await,
         Get::Runs {
             repo,

@@ -12,6 +12,7 @@ mod doctor;
 mod get;
 mod git;
 mod git_host;
+mod import;
 mod invoke;
 mod keys;
 mod locations;
@@ -83,6 +84,8 @@ enum Verb {
     /// Make new repositories from a quickstart
     #[command(subcommand)]
     Create(create::Create),
+    /// Give repositories that exist the files that they lack
+    Import(import::Import),
     /// Run the GitHub stand-in alone
     Hub(Passed),
     /// Run as the agent of a stage or environment (started by the bot)
@@ -231,6 +234,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         }
         Verb::Completion(args) => Ok(manual::complete(&args)),
         Verb::Man(args) => manual::man(&args),
+        Verb::Import(args) => import::run(args, is_json),
         Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
         Verb::Get(_)
         | Verb::Show(_)
@@ -280,6 +284,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Quickstart(_)
         | Verb::Completion(_)
         | Verb::Man(_)
+        | Verb::Import(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

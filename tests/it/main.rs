@@ -18,6 +18,7 @@ mod forks;
 mod harness;
 mod hostile;
 mod https;
+mod import;
 mod injection;
 mod judge;
 mod models;

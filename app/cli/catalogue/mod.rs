@@ -1,5 +1,6 @@
 //! What people may start from: the quickstarts within this program, and those of others.
 
+pub(crate) mod packs;
 mod remote;
 
 pub(crate) use remote::completed;

@@ -7,6 +7,7 @@ mod choose;
 mod fill;
 mod lint;
 mod location;
+mod pack;
 mod projectset;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use choose::{Unclear, Wish, listed, only};
 pub use fill::{Names, Root, Tail, filled, owned};
 pub use lint::lint;
 pub use location::{LOCATIONS_MAX, Location, Sight, sets};
+pub use pack::{Fit, Look, PACK_FILE, Pack, PackKind, fitting, pack_filled};
 pub use projectset::{PROJECTSET_BYTES_MAX, PROJECTSET_FILE, projectset};
 
 use crate::name::RepoName;

@@ -289,3 +289,122 @@ proptest::proptest! {
         let _ = Root::parse(&text);
     }
 }
+
+#[test]
+fn a_pack_is_found_by_what_is_named_and_seen() {
+    let pack = |name: &str, kind| pack::Pack {
+        name: name.to_owned(),
+        language: "python".to_owned(),
+        kind,
+        about: String::new(),
+    };
+    let packs = [
+        pack("python-training", PackKind::Training),
+        pack("python-service", PackKind::Service),
+    ];
+    let fit = |name: &str, files: &[&str], named: Option<&str>| {
+        let look = Look {
+            name: name.to_owned(),
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+        };
+        fitting(&look, &packs, named, None)
+    };
+    for (name, files, named, pack, root, requirements) in [
+        (
+            "demo-training",
+            &["requirements.txt"][..],
+            None,
+            "python-training",
+            "demo",
+            "requirements.txt",
+        ),
+        (
+            "Demo-service",
+            &["setup.py", "train.py"],
+            None,
+            "python-service",
+            "demo",
+            "requirements.lock",
+        ),
+        (
+            "demo",
+            &["train.py", "requirements.txt", "requirements.lock"],
+            None,
+            "python-training",
+            "demo",
+            "requirements.lock",
+        ),
+        (
+            "demo",
+            &["score.py"],
+            None,
+            "python-service",
+            "demo",
+            "requirements.lock",
+        ),
+        (
+            "demo",
+            &[],
+            Some("python-service"),
+            "python-service",
+            "demo",
+            "requirements.lock",
+        ),
+        // What is named wins over what is seen.
+        (
+            "demo-training",
+            &["train.py"],
+            Some("python-service"),
+            "python-service",
+            "demo",
+            "requirements.lock",
+        ),
+    ] {
+        let found = fit(name, files, named).expect(name);
+        assert_eq!(
+            (
+                found.pack.as_str(),
+                found.root.as_str(),
+                found.requirements.as_str()
+            ),
+            (pack, root, requirements),
+            "{name} {files:?}"
+        );
+    }
+    for (name, files, named, says) in [
+        (
+            "demo",
+            &[][..],
+            None,
+            "cannot tell whether `demo` trains or serves",
+        ),
+        (
+            "demo",
+            &["train.py", "score.py"],
+            None,
+            "cannot tell whether",
+        ),
+        (
+            "demo-training",
+            &["README.md"],
+            None,
+            "cannot tell the language; say --pack, one of: python-training",
+        ),
+        (
+            "demo-training",
+            &["Cargo.toml"],
+            None,
+            "no pack is for rust",
+        ),
+        (
+            "demo",
+            &[],
+            Some("cobol"),
+            "there is no pack `cobol`; there are: python-training, python-service",
+        ),
+        ("my_demo-training", &["train.py"], None, "(say --root)"),
+    ] {
+        let error = fit(name, files, named).expect_err(name);
+        assert!(error.contains(says), "{name}: {error}");
+    }
+}
