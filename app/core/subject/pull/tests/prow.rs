@@ -309,110 +309,113 @@ fn test_and_retest() {
     ]);
 }
 
+/// Rows of [`acts`]: the rule, who says what, and what is done or answered.
+const REST: &[(&str, &str, &str, &str)] = &[
+    (
+        "the speaker",
+        "mallory",
+        "/assign",
+        "edit assignees +mallory",
+    ),
+    (
+        "with or without @",
+        "mallory",
+        "/assign @rita walt",
+        "+rita +walt",
+    ),
+    (
+        "one bad name spoils the line",
+        "mallory",
+        "/assign a%b rita",
+        "not edit",
+    ),
+    (
+        "unassign",
+        "mallory",
+        "/unassign rita",
+        "edit assignees -rita",
+    ),
+    ("a reviewer", "mallory", "/cc rita", "edit reviewers +rita"),
+    ("a team", "mallory", "/cc o/core", "+team core"),
+    ("uncc", "mallory", "/uncc rita", "edit reviewers -rita"),
+    ("reviewers of OWNERS", "mallory", "/auto-cc", "+rita"),
+    ("a kind", "mallory", "/kind bug", "edit labels +kind/bug"),
+    (
+        "a kind that is not there",
+        "mallory",
+        "/kind nope",
+        "has no label",
+    ),
+    (
+        "lifecycle",
+        "mallory",
+        "/lifecycle frozen",
+        "lifecycle/frozen",
+    ),
+    (
+        "close by a stranger",
+        "mallory",
+        "/close",
+        "is for the author",
+    ),
+    ("close by the author", "ada", "/close", "edit close"),
+    (
+        "not-planned is for issues",
+        "ada",
+        "/close not-planned",
+        "is for issues",
+    ),
+    ("reopen what is open", "ada", "/reopen", "it is open"),
+    (
+        "override by nobody else",
+        "walt",
+        "/override unit",
+        "is for administrators",
+    ),
+    ("override", "root", "/override unit", "Overridden by root"),
+    (
+        "override what is not there",
+        "root",
+        "/override x",
+        "nothing to override",
+    ),
+    (
+        "skip what is required",
+        "mallory",
+        "/skip",
+        "no optional check is red",
+    ),
+    (
+        "milestone by a stranger",
+        "mallory",
+        "/milestone v1.2",
+        "is for people",
+    ),
+    (
+        "retitle by a stranger",
+        "mallory",
+        "/retitle x",
+        "is for people",
+    ),
+    (
+        "cherrypick by a stranger",
+        "mallory",
+        "/cherrypick rel",
+        "is for people",
+    ),
+    (
+        "cherrypick promises",
+        "walt",
+        "/cherrypick rel",
+        "once this is merged",
+    ),
+    ("help", "mallory", "/help", "comments/help"),
+    ("rebase is no command", "walt", "/rebase", "not reply"),
+];
+
 #[test]
 fn assign_cc_labels_and_the_rest() {
-    acts(&[
-        (
-            "the speaker",
-            "mallory",
-            "/assign",
-            "edit assignees +mallory",
-        ),
-        (
-            "with or without @",
-            "mallory",
-            "/assign @rita walt",
-            "+rita +walt",
-        ),
-        (
-            "one bad name spoils the line",
-            "mallory",
-            "/assign a%b rita",
-            "not edit",
-        ),
-        (
-            "unassign",
-            "mallory",
-            "/unassign rita",
-            "edit assignees -rita",
-        ),
-        ("a reviewer", "mallory", "/cc rita", "edit reviewers +rita"),
-        ("a team", "mallory", "/cc o/core", "+team core"),
-        ("uncc", "mallory", "/uncc rita", "edit reviewers -rita"),
-        ("reviewers of OWNERS", "mallory", "/auto-cc", "+rita"),
-        ("a kind", "mallory", "/kind bug", "edit labels +kind/bug"),
-        (
-            "a kind that is not there",
-            "mallory",
-            "/kind nope",
-            "has no label",
-        ),
-        (
-            "lifecycle",
-            "mallory",
-            "/lifecycle frozen",
-            "lifecycle/frozen",
-        ),
-        (
-            "close by a stranger",
-            "mallory",
-            "/close",
-            "is for the author",
-        ),
-        ("close by the author", "ada", "/close", "edit close"),
-        (
-            "not-planned is for issues",
-            "ada",
-            "/close not-planned",
-            "is for issues",
-        ),
-        ("reopen what is open", "ada", "/reopen", "it is open"),
-        (
-            "override by nobody else",
-            "walt",
-            "/override unit",
-            "is for administrators",
-        ),
-        ("override", "root", "/override unit", "Overridden by root"),
-        (
-            "override what is not there",
-            "root",
-            "/override x",
-            "nothing to override",
-        ),
-        (
-            "skip what is required",
-            "mallory",
-            "/skip",
-            "no optional check is red",
-        ),
-        (
-            "milestone by a stranger",
-            "mallory",
-            "/milestone v1.2",
-            "is for people",
-        ),
-        (
-            "retitle by a stranger",
-            "mallory",
-            "/retitle x",
-            "is for people",
-        ),
-        (
-            "cherrypick by a stranger",
-            "mallory",
-            "/cherrypick rel",
-            "is for people",
-        ),
-        (
-            "cherrypick promises",
-            "walt",
-            "/cherrypick rel",
-            "once this is merged",
-        ),
-        ("help", "mallory", "/help", "comments/help"),
-        ("rebase is no command", "walt", "/rebase", "not reply"),
-    ]);
+    acts(REST);
 }
 
 /// Files and OWNERS, who approves, and whether that is enough; under both presets alike.
@@ -471,67 +474,70 @@ fn owners() {
     }
 }
 
+const FORK: RepoId = RepoId(77);
+
+/// The rule, the head's repository, the author, what was said, and how trust stands with the habits of Prow and ours.
+const TRUST: &[(&str, RepoId, &str, Said, &str, &str)] = &[
+    (
+        "a branch of the repository",
+        TRAINING,
+        "mallory",
+        &[],
+        "-",
+        "-",
+    ),
+    ("a fork of a collaborator", FORK, "walt", &[], "-", "-"),
+    ("a fork of a stranger", FORK, "mallory", &[], "no", "no"),
+    ("a fork of a bot", FORK, "other[bot]", &[], "no", "no"),
+    (
+        "ok-to-test by a collaborator",
+        FORK,
+        "mallory",
+        &[("walt", "/ok-to-test")],
+        "-",
+        "no",
+    ),
+    (
+        "for the head that was looked at",
+        FORK,
+        "mallory",
+        &[("walt", "/ok-to-test bbbbbbb")],
+        "-",
+        "-",
+    ),
+    (
+        "not by a stranger",
+        FORK,
+        "mallory",
+        &[("mallory", "/ok-to-test bbbbbbb")],
+        "no",
+        "no",
+    ),
+    (
+        "cancelled by a collaborator",
+        FORK,
+        "mallory",
+        &[
+            ("walt", "/ok-to-test bbbbbbb"),
+            ("walt", "/ok-to-test cancel"),
+        ],
+        "no",
+        "-",
+    ),
+    (
+        "an lgtm is none",
+        FORK,
+        "mallory",
+        &[("rita", "/lgtm")],
+        "no",
+        "no",
+    ),
+];
+
 /// Whose code runs: the head's repository, the author, and what was said.
 #[test]
 fn trust() {
-    const FORK: RepoId = RepoId(77);
-    let table: &[(&str, RepoId, &str, Said, &str, &str)] = &[
-        (
-            "a branch of the repository",
-            TRAINING,
-            "mallory",
-            &[],
-            "-",
-            "-",
-        ),
-        ("a fork of a collaborator", FORK, "walt", &[], "-", "-"),
-        ("a fork of a stranger", FORK, "mallory", &[], "no", "no"),
-        ("a fork of a bot", FORK, "other[bot]", &[], "no", "no"),
-        (
-            "ok-to-test by a collaborator",
-            FORK,
-            "mallory",
-            &[("walt", "/ok-to-test")],
-            "-",
-            "no",
-        ),
-        (
-            "for the head that was looked at",
-            FORK,
-            "mallory",
-            &[("walt", "/ok-to-test bbbbbbb")],
-            "-",
-            "-",
-        ),
-        (
-            "not by a stranger",
-            FORK,
-            "mallory",
-            &[("mallory", "/ok-to-test bbbbbbb")],
-            "no",
-            "no",
-        ),
-        (
-            "cancelled by a collaborator",
-            FORK,
-            "mallory",
-            &[
-                ("walt", "/ok-to-test bbbbbbb"),
-                ("walt", "/ok-to-test cancel"),
-            ],
-            "no",
-            "-",
-        ),
-        (
-            "an lgtm is none",
-            FORK,
-            "mallory",
-            &[("rita", "/lgtm")],
-            "no",
-            "no",
-        ),
-    ];
-    for (rule, head_repo, author, said, prow, own) in table {
+    for (rule, head_repo, author, said, prow, own) in TRUST {
         for (preset, want) in [("prow", prow), ("own", own)] {
             let mut change = with(preset);
             change.view.author = login(author);
