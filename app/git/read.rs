@@ -46,6 +46,8 @@ pub struct OwnersTexts {
     pub files: Vec<(String, String)>,
     /// `OWNERS_ALIASES` of the root.
     pub aliases: Option<String>,
+    /// GitHub's `CODEOWNERS`, where there is no OWNERS file.
+    pub code: Option<String>,
     /// Whether there are more files than are read: nothing may be entitled then.
     pub is_cut: bool,
 }
@@ -300,8 +302,19 @@ fn owners(git: &Repository, at: &CommitSha) -> anyhow::Result<OwnersTexts> {
         TextAt::Unusable(_) => Some(UNREADABLE.to_owned()),
         TextAt::Text(text) => Some(text),
     };
+    if texts.files.is_empty() && !texts.is_cut {
+        for name in CODEOWNERS {
+            if let TextAt::Text(text) = text_at(git, &tree, &path(name)?, TEXT_BYTES_MAX)? {
+                texts.code = Some(text);
+                break;
+            }
+        }
+    }
     Ok(texts)
 }
+
+/// Where GitHub looks for it, in its order.
+const CODEOWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 
 /// The text of an entry that is a file, not a link.
 fn plain_text(git: &Repository, entry: &Entry) -> anyhow::Result<TextAt> {

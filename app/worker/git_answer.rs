@@ -190,6 +190,9 @@ fn owners(texts: &OwnersTexts) -> Owners {
         )
         .0;
     }
+    if let Some(text) = &texts.code {
+        return Owners::of_code(text);
+    }
     let files: Vec<OwnersFile<'_>> = texts
         .files
         .iter()

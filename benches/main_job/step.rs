@@ -21,25 +21,54 @@ use std::time::Instant;
 
 const CONTRACT: &str = include_str!("../../tests/it/pair/service/bowsprit.yaml");
 const NOW_MS: i64 = 1_795_000_000_000;
-const COMMENTS: u64 = 40;
-const FILES: u64 = 100;
+/// How much there is to think about.
+#[derive(Clone, Copy)]
+struct Shape {
+    files: u64,
+    comments: u64,
+    /// OWNERS files, one a folder.
+    owners: u64,
+}
+
+const USUAL: Shape = Shape {
+    files: 100,
+    comments: 40,
+    owners: 2,
+};
+
+const GREAT: Shape = Shape {
+    files: 3_000,
+    comments: 1_000,
+    owners: 500,
+};
+
 const ID: RepoId = RepoId(1);
 const NUMBER: PrNumber = PrNumber(7);
 
 /// The last step of a look, and all its steps as the corridor makes them.
 pub(crate) fn run(size: Size) -> anyhow::Result<()> {
-    println!("a pull request of {FILES} files with {COMMENTS} comments");
-    let (first, rounds) = look(None)?;
+    measure(USUAL, size.of(3_000, 300))?;
+    measure(GREAT, size.of(100, 10))
+}
+
+fn measure(shape: Shape, count: usize) -> anyhow::Result<()> {
+    let Shape {
+        files,
+        comments,
+        owners,
+    } = shape;
+    println!("a pull request of {files} files with {comments} comments, {owners} OWNERS files");
+    let (first, rounds) = look(shape, None)?;
     println!("rounds until every answer is known: {rounds}");
     for (name, state) in [("first look", None), ("later look", Some(first))] {
         let given = given(state.clone());
         let (mut whole, mut last) = (Vec::new(), Vec::new());
-        for _ in 0..size.of(3_000, 300) {
+        for _ in 0..count {
             let begin = Instant::now();
             let mut ask = Ask::default();
             while let Step::Look(queries) = pull::step(&given, (ID, NUMBER), &mut ask) {
                 for query in queries {
-                    let answer = answer(&query)?;
+                    let answer = answer(shape, &query)?;
                     ask.learn(query, answer);
                 }
             }
@@ -61,7 +90,7 @@ pub(crate) fn run(size: Size) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn look(state: Option<Pull>) -> anyhow::Result<(Pull, usize)> {
+fn look(shape: Shape, state: Option<Pull>) -> anyhow::Result<(Pull, usize)> {
     let given = given(state);
     let mut ask = Ask::default();
     for round in 1..=ROUNDS_MAX {
@@ -70,7 +99,7 @@ fn look(state: Option<Pull>) -> anyhow::Result<(Pull, usize)> {
             Step::Nothing => anyhow::bail!("it does nothing"),
             Step::Look(queries) => {
                 for query in queries {
-                    let answer = answer(&query)?;
+                    let answer = answer(shape, &query)?;
                     ask.learn(query, answer);
                 }
             }
@@ -90,7 +119,7 @@ fn given(state: Option<Pull>) -> Given<Pull> {
     }
 }
 
-fn answer(query: &Query) -> anyhow::Result<Answer> {
+fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
     Ok(match query {
         Query::Repository(_) => Answer::Repository(Some(RepoView {
             repo: repo(),
@@ -98,24 +127,24 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
         })),
         Query::Pull(..) | Query::KeptPull(..) => Answer::Pull(Some(view())),
         Query::Comments(..) | Query::KeptComments(..) => {
-            Answer::Comments((1..=COMMENTS).map(comment).collect())
+            Answer::Comments((1..=shape.comments).map(comment).collect())
         }
         Query::DiffComments(..) => Answer::Comments(Vec::new()),
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Head(..) => Answer::Head(Some(sha(1))),
         Query::Changes(..) => Answer::Changes(Changes {
             merge_base: sha(1),
-            files: (0..FILES)
+            files: (0..shape.files)
                 .map(|n| {
                     (
-                        path(&format!("src/part_{n}.py")),
+                        path(&format!("{}/part_{n}.py", folder(n % shape.owners))),
                         (Some(sha(n + 10)), Some(sha(n + 500))),
                     )
                 })
                 .collect(),
             is_cut: false,
         }),
-        Query::Owners(..) => Answer::Owners(owners()),
+        Query::Owners(..) => Answer::Owners(owners(shape)),
         Query::Contract(..) => Answer::Contract(match contract::parse(CONTRACT) {
             Ok(good) => ContractAt::Good(Box::new(good), Digest::of(CONTRACT.as_bytes())),
             Err(problems) => ContractAt::Broken(problems),
@@ -136,6 +165,7 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
             committed_ms: NOW_MS - 60_000,
             parents: vec![sha(1)],
         })),
+        Query::Picked(..) => None.context("nothing is picked here")?,
         Query::MergeTree(..) => Answer::MergeTree(Some(sha(3))),
         Query::IsAncestor(..) => Answer::Flag(true),
         Query::ServiceTree(..) | Query::JudgeDigest(..) => Answer::Digest(Digest::of(b"tree")),
@@ -154,16 +184,17 @@ fn answer(query: &Query) -> anyhow::Result<Answer> {
     })
 }
 
-fn owners() -> Owners {
+/// A file of OWNERS for the root, and one for each folder that the change touches.
+fn owners(shape: Shape) -> Owners {
     let text = "approvers: [ada]\nreviewers: [grace, linus]\n";
-    Owners::parse(
-        &[
-            OwnersFile { dir: "", text },
-            OwnersFile { dir: "src", text },
-        ],
-        None,
-    )
-    .0
+    let dirs: Vec<String> = (1..shape.owners).map(folder).collect();
+    let mut files = vec![OwnersFile { dir: "", text }];
+    files.extend(dirs.iter().map(|dir| OwnersFile { dir, text }));
+    Owners::parse(&files, None).0
+}
+
+fn folder(number: u64) -> String {
+    format!("src/{}/{}", number / 25, number % 25)
 }
 
 fn view() -> PullView {

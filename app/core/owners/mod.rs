@@ -6,11 +6,13 @@
 //! One folder is special: what lies under `environments/` is approved only by people whom that folder itself names,
 //! because its files decide what runs where. Without an OWNERS file there, nobody approves them.
 
+mod codeowners;
 mod file;
 #[cfg(test)]
 mod tests;
 
 use crate::name::{Login, RepoPath};
+pub use codeowners::{CodeOwner, CodeOwners};
 use file::{People, Rules};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +60,8 @@ pub struct Owners {
     rules: BTreeMap<String, Rules>,
     /// Whether there was a file, readable or not: a broken one must not open the repository to everybody.
     is_owned: bool,
+    /// GitHub's own file, where there is no OWNERS.
+    code: CodeOwners,
 }
 
 impl Owners {
@@ -90,7 +94,31 @@ impl Owners {
             }
         }
         let is_owned = !files.is_empty();
-        (Owners { rules, is_owned }, problems)
+        let code = CodeOwners::default();
+        let owners = Owners {
+            rules,
+            is_owned,
+            code,
+        };
+        (owners, problems)
+    }
+
+    /// Those of GitHub's `CODEOWNERS`, in a repository without an OWNERS file.
+    pub fn of_code(text: &str) -> Owners {
+        Owners {
+            code: CodeOwners::parse(text),
+            ..Owners::default()
+        }
+    }
+
+    /// Whether anybody is named by `CODEOWNERS`.
+    pub fn has_code_owners(&self) -> bool {
+        !self.code.is_empty()
+    }
+
+    /// Who agrees to the file by `CODEOWNERS`; `None` where nobody is named.
+    pub fn code_owner(&self, path: &RepoPath) -> Option<&CodeOwner> {
+        self.code.of(path)
     }
 
     /// Whether there is no OWNERS file at all; one that cannot be read is one.

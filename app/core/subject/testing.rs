@@ -137,6 +137,12 @@ impl World {
         self.tell(Query::Owners(id, sha(at)), Answer::Owners(owners))
     }
 
+    /// `CODEOWNERS` at a commit, and no OWNERS file.
+    pub(crate) fn code_owners(&mut self, id: RepoId, at: char, text: &str) -> &mut World {
+        let owners = Owners::of_code(text);
+        self.tell(Query::Owners(id, sha(at)), Answer::Owners(owners))
+    }
+
     /// The paths that a change changes; the second character of the pair makes the new blob.
     pub(crate) fn changes(
         &mut self,

@@ -39,31 +39,7 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
         return Some(vec![Rule::new("approved", true, detail)]);
     }
     if seen.owners.is_empty() {
-        for word in seen
-            .words
-            .approve
-            .iter()
-            .filter(|w| w.covers == Covers::Yes)
-        {
-            if ask.permission(pull.repo.id, &word.by)? >= Permission::Write {
-                return Some(vec![
-                    Rule::new(
-                        "approved",
-                        true,
-                        format!(
-                            "by {}, who may write here (there is no OWNERS file)",
-                            word.by
-                        ),
-                    )
-                    .by([word.by.clone()]),
-                ]);
-            }
-        }
-        return Some(vec![Rule::new(
-            "approved",
-            false,
-            "somebody who may write here says `/approve` (there is no OWNERS file)",
-        )]);
+        return unowned(pull, seen, ask).map(|rule| vec![rule]);
     }
     let paths = seen.paths();
     if paths.is_empty() {
@@ -98,6 +74,59 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
     Some(vec![
         Rule::new("approved", false, detail).by(who.into_iter().take(WHO_SHOWN)),
     ])
+}
+
+/// Without OWNERS: the people of `CODEOWNERS` for their files, and for all others one who may write here.
+fn unowned(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
+    let said = seen.words.approve.iter();
+    let said: Vec<Login> = said
+        .filter(|word| word.covers == Covers::Yes)
+        .map(|word| word.by.lower())
+        .collect();
+    let mut writer = None;
+    for by in &said {
+        if ask.permission(pull.repo.id, by)? >= Permission::Write {
+            writer = Some(by.clone());
+            break;
+        }
+    }
+    let (mut open, mut by) = (BTreeSet::new(), BTreeSet::new());
+    let mut needs_writer = false;
+    for path in seen.paths() {
+        match seen.owners.code_owner(&path) {
+            Some(owner) if !owner.has_others || writer.is_none() => {
+                let agreed = said.iter().filter(|by| owner.people.contains(by));
+                let agreed: Vec<Login> = agreed.cloned().collect();
+                if agreed.is_empty() {
+                    open.extend(owner.people.iter().cloned());
+                    needs_writer |= owner.has_others;
+                }
+                by.extend(agreed);
+            }
+            Some(_) | None => {
+                needs_writer |= writer.is_none();
+                by.extend(writer.clone());
+            }
+        }
+    }
+    if open.is_empty() && !needs_writer && !by.is_empty() {
+        let (names, is_code) = (join(&by), seen.owners.has_code_owners());
+        let why = match is_code {
+            true => "as `CODEOWNERS` says (there is no OWNERS file)",
+            false => "who may write here (there is no OWNERS file)",
+        };
+        return Some(Rule::new("approved", true, format!("by {names}, {why}")).by(by));
+    }
+    let detail = match (open.is_empty(), needs_writer) {
+        (true, _) => {
+            "somebody who may write here says `/approve` (there is no OWNERS file)".to_owned()
+        }
+        (false, false) => {
+            "code owners of the changed files say `/approve` (there is no OWNERS file)".to_owned()
+        }
+        (false, true) => "code owners of the changed files, and for the others somebody who may write here, say `/approve` (there is no OWNERS file)".to_owned(),
+    };
+    Some(Rule::new("approved", false, detail).by(open.into_iter().take(WHO_SHOWN)))
 }
 
 /// Who pushed the training commit is not the only approver of its model, unless nobody else could be.

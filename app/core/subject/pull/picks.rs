@@ -303,7 +303,7 @@ fn prefix(number: PrNumber) -> String {
 pub(super) fn source(repo: RepoId, change: &ChangeView) -> Option<Wake> {
     let rest = change.branch.as_str().strip_prefix("cherry-pick-")?;
     let number = rest.split_once("-to-")?.0.parse().ok()?;
-    (change.head_repo == Some(repo)).then(|| Wake {
+    (change.head_repo == Some(repo)).then_some(Wake {
         subject: SubjectKey::Pull(repo, PrNumber(number)),
         hint: None,
     })

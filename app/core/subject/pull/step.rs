@@ -130,6 +130,11 @@ fn advance(
     let Some(seen) = look(&mut act.state, view, change, talk, ask)? else {
         return Some(Some(trim(act)));
     };
+    Some(Some(trim(judge(act, &seen, given, ask)?)))
+}
+
+/// What an open change wants: its runs, its reviewers, its merge, and answers.
+fn judge(mut act: Act<Pull>, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) -> Option<Act<Pull>> {
     let before = act.clone();
     if seen.change.is_draft {
         // Those under way look again: they end with a conversion to a draft.
@@ -139,22 +144,22 @@ fn advance(
             hint: None,
         }));
     }
-    let waiting = acts::on_change(&mut act, &seen, given, ask)?;
-    reviewers::ask_once(&mut act, &seen, given);
-    wanted::runs(&mut act, &seen, ask)?;
-    wanted::preview(&mut act, &seen, ask)?;
-    failures::learn(&mut act.state, &seen, ask)?;
-    let rules = rules::evaluate(&act.state, &seen, given, ask)?;
-    if !landing::land(&mut act, &seen, &rules, given, ask)? {
+    let waiting = acts::on_change(&mut act, seen, given, ask)?;
+    reviewers::ask_once(&mut act, seen, given);
+    wanted::runs(&mut act, seen, ask)?;
+    wanted::preview(&mut act, seen, ask)?;
+    failures::learn(&mut act.state, seen, ask)?;
+    let rules = rules::evaluate(&act.state, seen, given, ask)?;
+    if !landing::land(&mut act, seen, &rules, given, ask)? {
         // Something was said or pushed that no delivery told of: nothing is answered before it is known.
         act = before;
         act.look_by(given.now_ms);
-        return Some(Some(trim(act)));
+        return Some(act);
     }
-    status::tell(&mut act, &seen, &rules, given, ask)?;
-    answer::answer_words(&mut act, &seen, (&rules, waiting), given, ask)?;
+    status::tell(&mut act, seen, &rules, given, ask)?;
+    answer::answer_words(&mut act, seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
-    Some(Some(trim(act)))
+    Some(act)
 }
 
 /// Commands where no open change is; only in a repository that has something to do with us.

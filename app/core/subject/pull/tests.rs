@@ -10,6 +10,7 @@ mod naming;
 mod overriding;
 mod picking;
 mod promoting;
+mod prow;
 mod ruling;
 mod talking;
 

@@ -207,6 +207,49 @@ fn apps_are_trusted_by_name_and_strangers_by_a_word_or_not_at_all() {
     assert!(done(&act).contains("has no power"), "{}", done(&act));
 }
 
+#[test]
+fn without_owners_code_owners_agree_and_without_them_who_may_write() {
+    const CODE: &str = "/a/ @ann\n/b/ @bob @o/team\n/free/\n";
+    for (rule, code, files, by, want) in [
+        ("a code owner", CODE, "a/x", "ann", "Met"),
+        ("whatever the case", CODE, "a/x", "ANN", "Met"),
+        ("not another of them", CODE, "a/x", "bob", "Unmet"),
+        ("not who may write", CODE, "a/x", "walt", "Unmet"),
+        ("each for their own", CODE, "a/x b/x", "ann", "Unmet"),
+        ("all of them", CODE, "a/x b/x", "ann bob", "Met"),
+        (
+            "a team is everybody who may write",
+            CODE,
+            "b/x",
+            "walt",
+            "Met",
+        ),
+        ("but no stranger", CODE, "b/x", "mallory", "Unmet"),
+        ("a file of nobody", CODE, "free/x", "walt", "Met"),
+        ("is not for strangers", CODE, "free/x", "mallory", "Unmet"),
+        (
+            "nor for owners of others",
+            CODE,
+            "a/x free/x",
+            "ann",
+            "Unmet",
+        ),
+        ("no file of them", "", "a/x", "walt", "Met"),
+        ("and no word", "", "a/x", "", "Unmet"),
+    ] {
+        for preset in PRESETS {
+            let mut change = with(preset, "");
+            change.world.code_owners(TRAINING, 'a', code);
+            let files: Vec<(&str, char)> = files.split_whitespace().map(|f| (f, 'b')).collect();
+            change.world.changes(TRAINING, ('a', 'b'), &files);
+            for who in by.split_whitespace() {
+                change.says(who, "/approve");
+            }
+            assert_eq!(stands(&change.look(), "approved"), want, "{preset}: {rule}");
+        }
+    }
+}
+
 /// Labels that are put on.
 fn labels(change: &Change) -> Vec<String> {
     let act = change.look();

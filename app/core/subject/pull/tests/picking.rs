@@ -100,18 +100,18 @@ fn several_branches_follow_one_another() {
     change
         .world
         .tell(query.clone(), Answer::Pull(Some(copy.clone())));
-    let open = next(&change, act.state, &[first.clone()]);
+    let open = next(&change, act.state, std::slice::from_ref(&first));
     assert_eq!(open.state.picks.len(), 1, "it waits");
     assert!(!done(&open).contains("rel-2"));
     copy.is_open = false;
     change
         .world
         .tell(query.clone(), Answer::Pull(Some(copy.clone())));
-    let gone = next(&change, open.state.clone(), &[first.clone()]);
+    let gone = next(&change, open.state.clone(), std::slice::from_ref(&first));
     assert_eq!(gone.state.picks, [], "closed without a merge ends it");
     copy.change.as_mut().expect("a change").merged = Some(sha('8'));
     change.world.tell(query, Answer::Pull(Some(copy)));
-    let follows = next(&change, open.state, &[first.clone()]);
+    let follows = next(&change, open.state, std::slice::from_ref(&first));
     assert_eq!(follows.look_again_ms, Some(NOW_MS));
     check(
         &next(&change, follows.state, &[first]),
