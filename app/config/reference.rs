@@ -64,7 +64,7 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller, or to its Gateway.";
     "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
     "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
-    "images.registry" "none" "The project's registry, `host` or `host:port`: runtimes become images that are kept there. Without it steps run in `cluster.base_image`, and the agent installs what they need each time.";
+    "images.registry" "none" "The project's registry, `host` or `host:port`: runtimes, and releases with their code and models, become images that are kept there. Without it steps and servers run in `cluster.base_image`, and the agent installs what they need each time.";
     "images.shared_registry" "none" "A registry that is read where the project's has nothing; it is never written.";
     "images.repository_prefix" "bowsprit" "First parts of the path of every image: `<prefix>/trusted/…` and `<prefix>/untrusted/…`.";
     "images.auth_file" "none" "The credential of registries, as `podman login --authfile` writes it. It must be able to read and write below the prefix.";

@@ -117,6 +117,10 @@ impl Kubernetes {
         snapshot: Source,
     ) -> Result<(), StartError> {
         let post = &self.post;
+        if plan.image.is_none() {
+            let runtime = plan.runtime.as_ref();
+            hands::refuse(&snapshot, runtime, RuntimeSpec::unbuilt_refusal)?;
+        }
         let models = hands::model_inputs(&post.artifacts, &plan.models).await?;
         let server = order::server(plan, (snapshot.clone(), models), CACHE_DIR.to_owned())?;
         let key = (plan.repo.id, plan.environment.clone());

@@ -95,6 +95,52 @@ async fn an_api_server_that_is_away_costs_nothing() {
     .await;
 }
 
+/// A process that stands still until this is dropped: who calls it gets neither an answer nor an end.
+struct Still(String);
+
+impl Still {
+    /// The API server, where the bed says which process that is.
+    fn api_server() -> Option<Still> {
+        let file = std::env::var_os("BOWSPRIT_TEST_API_SERVER")?;
+        let text = std::fs::read_to_string(file).expect("the file of a process");
+        let still = Still(text.split(' ').next().expect("a process").to_owned());
+        still.send("-STOP");
+        Some(still)
+    }
+
+    fn send(&self, signal: &str) {
+        let sent = std::process::Command::new("kill")
+            .args([signal, &self.0])
+            .status();
+        assert!(sent.expect("a signal").success());
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        self.send("-CONT");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_stands_still_costs_nothing() {
+    run_on_cluster("an_api_server_that_stands_still", async |t, cluster| {
+        let sha = push_slow(t).await;
+        at_work(t, cluster).await;
+        let Some(still) = Still::api_server() else {
+            eprintln!("SKIPPED the rest: BOWSPRIT_TEST_API_SERVER is not set; tests/cluster/run.sh sets it");
+            return;
+        };
+        tokio::time::sleep(AWAY).await;
+        // The training has ended meanwhile, and what it said last is with the bot.
+        let check = t.check("tiny-training", &sha, "train").await.expect("a check run");
+        assert_ne!(check["conclusion"], "failure", "{}", check["output"]);
+        drop(still);
+        succeeds_once(t, cluster, &sha).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_that_are_cut_again_and_again_miss_nothing() {
     run_on_cluster("watches_that_are_cut", async |t, cluster| {

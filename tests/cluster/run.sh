@@ -71,11 +71,13 @@ if [ -z "${KUBECONFIG:-}" ]; then
     registry=$(. "$bed/lib.sh" && printf '%s' "$REGISTRY")
     # shellcheck source=bed/lib.sh
     BOWSPRIT_TEST_HOST=$(. "$bed/lib.sh" && printf '%s' "$KTB_HOST_IP")
+    # shellcheck source=bed/lib.sh
+    BOWSPRIT_TEST_API_SERVER=$(. "$bed/lib.sh" && printf '%s' "$RUN/apiserver.pid")
     images
     "$bed/images" build bowsprit/builder helm/builder >/dev/null
     python=$(digest library/python 3.11-slim)
     agent=$(digest bowsprit/agent test)
-    export BOWSPRIT_TEST_HOST
+    export BOWSPRIT_TEST_HOST BOWSPRIT_TEST_API_SERVER
     export BOWSPRIT_TEST_PYTHON_IMAGE=$registry/library/python@$python
     export BOWSPRIT_TEST_AGENT_IMAGE=$registry/bowsprit/agent@$agent
 fi

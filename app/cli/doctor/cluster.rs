@@ -89,7 +89,7 @@ async fn kept(images: &config::Images) -> Finding {
     let tried = tried.await.map_err(|error| format!("{error:#}"));
     doctor::kept(
         &images.registry,
-        tried.as_ref().map(|()| ()).map_err(String::as_str),
+        tried.as_ref().copied().map_err(String::as_str),
     )
 }
 

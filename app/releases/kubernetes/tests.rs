@@ -4,6 +4,7 @@ use super::*;
 use crate::hands::tests::config;
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::effect::{ModelFiles, ServePlan};
+use bowsprit_core::image::reference::Pinned;
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
 use bowsprit_core::serving::spec::{DoorSpec, Replicas};
 use bowsprit_core::training::spec::Trust;
@@ -82,11 +83,20 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
 }
 
 async fn deploy(target: &Kubernetes, dir: &Path, plan: &DeployPlan) -> Result<(), StartError> {
+    deploy_files(target, dir, plan, plan.release.as_bytes()).await
+}
+
+async fn deploy_files(
+    target: &Kubernetes,
+    dir: &Path,
+    plan: &DeployPlan,
+    bytes: &[u8],
+) -> Result<(), StartError> {
     let path = dir.join("snapshot.tar");
-    std::fs::write(&path, &plan.release).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     let snapshot = Source {
         uri: path.display().to_string(),
-        sha256: Digest::of(plan.release.as_bytes()),
+        sha256: Digest::of(bytes),
     };
     let outcome = target.deploy(plan, snapshot).await;
     assert!(!path.exists(), "a snapshot is taken with its order");
@@ -142,4 +152,103 @@ async fn a_token_opens_the_files_of_its_environment_and_no_other() {
     }
     let production = (REPO, Slug::parse("production").unwrap());
     assert_eq!(target.order(&production, "rel-1", token), None);
+}
+
+#[tokio::test]
+async fn a_release_that_is_an_image_is_handed_its_order_beside_the_one_that_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, artifacts) = target(dir.path()).await;
+    let image = Pinned::parse(&format!("r.example/service@sha256:{}", "c".repeat(64))).unwrap();
+    let whole = DeployPlan {
+        image: Some(image.clone()),
+        ..plan(1, &artifacts).await
+    };
+    let outcome = deploy(&target, dir.path(), &whole).await;
+    assert!(matches!(outcome, Err(StartError::Retry(_))), "{outcome:?}");
+    let papers = target.post.papers(&staging());
+    let rollout = papers.rollout().unwrap().unwrap();
+    assert_eq!(
+        (rollout.image, rollout.is_whole, rollout.has_order),
+        (Some(image), true, true)
+    );
+    assert!(!rollout.installs, "all is in the image");
+    assert_eq!(rollout.model_bytes, 0, "nothing is fetched");
+    let order = papers.desk.wanted().unwrap().unwrap();
+    let text = mounted(&order).unwrap().unwrap();
+    let shown: ServeSpec = serde_json::from_slice(&text).unwrap();
+    let server = shown.server.unwrap();
+    assert_eq!(server.in_image.unwrap().models, "/srv/models");
+    assert_eq!(
+        (server.snapshot.uri.as_str(), shown.door.keys.len()),
+        ("", 0)
+    );
+
+    // One without an image fetches, and one that is too large for a Secret does as well.
+    let plain = DeployPlan {
+        image: None,
+        ..plan(2, &artifacts).await
+    };
+    assert!(deploy(&target, dir.path(), &plain).await.is_err());
+    let rollout = papers.rollout().unwrap().unwrap();
+    assert_eq!(
+        (rollout.image, rollout.is_whole, rollout.has_order),
+        (None, false, false)
+    );
+    let mut large = order;
+    let env = &mut large.server.as_mut().unwrap().env;
+    env.insert("NOTE".to_owned(), "x".repeat(MOUNTED_BYTES_MAX));
+    assert_eq!(mounted(&large).unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_cannot_be_applied_is_refused_before_anything_is_ordered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, artifacts) = target(dir.path()).await;
+    let archive = |name: &str, text: &str| {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive
+            .append_data(&mut header, name, text.as_bytes())
+            .unwrap();
+        archive.into_inner().unwrap()
+    };
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n";
+    let sidecar = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: \"${BOWSPRIT_NAME}\"}\nspec: {template: {spec: {containers: [{name: a, image: b}]}}}\n";
+    for (name, text, why) in [
+        (
+            "deploy/secret.yaml",
+            secret,
+            "`deploy/secret.yaml`: `Secret` of `v1` is not applied",
+        ),
+        (
+            "deploy/all.yml",
+            sidecar,
+            "container `a`: image must be named by its digest",
+        ),
+        ("deploys/all.yml", sidecar, "there is no YAML file"),
+        ("deploy/notes.txt", sidecar, "there is no YAML file"),
+    ] {
+        let plan = DeployPlan {
+            manifests: Some(RepoPath::parse("deploy").unwrap()),
+            ..plan(1, &artifacts).await
+        };
+        let refused = deploy_files(&target, dir.path(), &plan, &archive(name, text)).await;
+        let Err(StartError::Refused(told)) = refused else {
+            panic!("{name}: {refused:?}");
+        };
+        assert!(told.contains(why), "{name}: {told}");
+    }
+    let built = DeployPlan {
+        runtime: Some(RuntimeSpec::Dockerfile {
+            file: RepoPath::parse("Dockerfile").unwrap(),
+        }),
+        ..plan(1, &artifacts).await
+    };
+    let Err(StartError::Refused(told)) = deploy(&target, dir.path(), &built).await else {
+        panic!("a Dockerfile without a registry");
+    };
+    assert!(told.contains("`images.registry`"), "{told}");
+    assert!(!target.post.papers(&staging()).desk.is_ordered());
 }

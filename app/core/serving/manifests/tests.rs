@@ -144,7 +144,7 @@ fn manifests_shape_the_pods_and_the_gateway_stays() {
 }
 
 #[test]
-fn what_leaves_the_environment_or_its_standard_is_refused() {
+fn what_leaves_the_environment_is_refused() {
     let config = |more: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{{more}}}\n");
     let service = |spec: &str| {
         format!(
@@ -195,6 +195,21 @@ fn what_leaves_the_environment_or_its_standard_is_refused() {
         ),
         (service("{prots: []}"), "there is no field `spec.prots`"),
         (
+            format!("{0}---\n{0}", config("name: \"${BOWSPRIT_NAME}-x\"")),
+            "stands there twice",
+        ),
+        ("a: [".to_owned(), "`deploy/all.yaml` is not YAML"),
+        ("# nothing\n".to_owned(), "no object"),
+    ] {
+        let told = read_one(&text).unwrap_err();
+        assert!(told.contains(why), "{text}\n{told}");
+    }
+}
+
+#[test]
+fn what_a_pod_must_not_have_or_is_not_theirs_to_say_is_refused() {
+    for (text, why) in [
+        (
             deployment("hostNetwork: true\n    containers: []"),
             "of the pod only",
         ),
@@ -234,12 +249,6 @@ fn what_leaves_the_environment_or_its_standard_is_refused() {
             deployment("containers: []\n  replicas: 3"),
             "the contract's `replicas`",
         ),
-        (
-            format!("{0}---\n{0}", config("name: \"${BOWSPRIT_NAME}-x\"")),
-            "stands there twice",
-        ),
-        ("a: [".to_owned(), "`deploy/all.yaml` is not YAML"),
-        ("# nothing\n".to_owned(), "no object"),
     ] {
         let told = read_one(&text).unwrap_err();
         assert!(told.contains(why), "{text}\n{told}");
