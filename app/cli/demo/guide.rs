@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The short guide.
-pub(super) fn tell(world: &World, brief: &Brief) {
+pub(super) fn tell(world: &World, brief: &Brief, env: &Path) {
     let Brief {
         hub,
         bot,
@@ -44,9 +44,11 @@ pub(super) fn tell(world: &World, brief: &Brief) {
     out::line(&format!(
         "  4. git clone {hub}/ada/digits-training.git as linus, change C in bowsprit.yaml to 1.5, push: v2."
     ));
-    out::line(
-        "  5. Be rita and comment /rollback production.\n\nCtrl-C stops it; the next start goes on from there.\n",
-    );
+    out::line("  5. Be rita and comment /rollback production.");
+    out::line(&format!(
+        "  6. Make a pair of your own, in another terminal:\n     set -a; . {}; set +a\n     bowsprit create mlquickstart\n\nCtrl-C stops it; the next start goes on from there.\n",
+        env.display()
+    ));
 }
 
 /// How the files that were written are used.

@@ -60,7 +60,7 @@ pub async fn run(demo: Demo, is_json: bool) -> anyhow::Result<ExitCode> {
         code
     } else {
         pair::lay(&brief, false).await?;
-        guide::tell(&world, &brief);
+        guide::tell(&world, &brief, &world.write_env(&brief)?);
         tokio::select! {
             () = guide::progress(&bot.rooms) => {}
             () = server::interrupted() => {}

@@ -226,6 +226,24 @@ impl World {
         }
     }
 
+    /// Writes what a shell sets so that the client verbs speak to this demo, as its owner.
+    pub(super) fn write_env(&self, brief: &Brief) -> anyhow::Result<PathBuf> {
+        let file = self.dir.join("demo.env");
+        let Brief {
+            hub,
+            bot,
+            bot_token,
+            owner,
+            ..
+        } = brief;
+        let token = brief.token(owner);
+        let text = format!(
+            "BOWSPRIT_GITHUB__API_URL={hub}\nBOWSPRIT_GITHUB__GIT_URL={hub}\nGITHUB_TOKEN={token}\nBOWSPRIT_SERVER={bot}\nBOWSPRIT_TOKEN={bot_token}\n"
+        );
+        write_private(&file, &text)?;
+        Ok(file)
+    }
+
     /// Writes a brief down for `bowsprit tour`.
     pub(super) fn write_brief(&self, brief: &Brief) -> anyhow::Result<PathBuf> {
         let file = self.dir.join("brief.json");

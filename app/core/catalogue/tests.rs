@@ -290,9 +290,9 @@ proptest::proptest! {
     }
 }
 
-#[test]
-fn a_pack_is_found_by_what_is_named_and_seen() {
-    let pack = |name: &str, kind| pack::Pack {
+/// What fits, as `pack root requirements`; `files` are parted by blanks.
+fn fit(name: &str, files: &str, named: Option<&str>) -> Result<String, String> {
+    let pack = |name: &str, kind| Pack {
         name: name.to_owned(),
         language: "python".to_owned(),
         kind,
@@ -302,108 +302,44 @@ fn a_pack_is_found_by_what_is_named_and_seen() {
         pack("python-training", PackKind::Training),
         pack("python-service", PackKind::Service),
     ];
-    let fit = |name: &str, files: &[&str], named: Option<&str>| {
-        let look = Look {
-            name: name.to_owned(),
-            files: files.iter().map(|file| (*file).to_owned()).collect(),
-        };
-        fitting(&look, &packs, named, None)
+    let look = Look {
+        name: name.to_owned(),
+        files: files.split_whitespace().map(str::to_owned).collect(),
     };
-    for (name, files, named, pack, root, requirements) in [
-        (
-            "demo-training",
-            &["requirements.txt"][..],
-            None,
-            "python-training",
-            "demo",
-            "requirements.txt",
-        ),
-        (
-            "Demo-service",
-            &["setup.py", "train.py"],
-            None,
-            "python-service",
-            "demo",
-            "requirements.lock",
-        ),
-        (
-            "demo",
-            &["train.py", "requirements.txt", "requirements.lock"],
-            None,
-            "python-training",
-            "demo",
-            "requirements.lock",
-        ),
-        (
-            "demo",
-            &["score.py"],
-            None,
-            "python-service",
-            "demo",
-            "requirements.lock",
-        ),
-        (
-            "demo",
-            &[],
-            Some("python-service"),
-            "python-service",
-            "demo",
-            "requirements.lock",
-        ),
+    let found = fitting(&look, &packs, named, None)?;
+    let (root, requirements) = (found.root.as_str(), &found.requirements);
+    Ok(format!("{} {root} {requirements}", found.pack))
+}
+
+#[test]
+fn a_pack_is_found_by_what_is_named_and_seen() {
+    #[rustfmt::skip]
+    let table = [
+        ("demo-training", "requirements.txt", None, "python-training demo requirements.txt"),
+        ("Demo-service", "setup.py train.py", None, "python-service demo requirements.lock"),
+        ("demo", "train.py requirements.txt requirements.lock", None, "python-training demo requirements.lock"),
+        ("demo", "score.py", None, "python-service demo requirements.lock"),
+        ("demo", "", Some("python-service"), "python-service demo requirements.lock"),
         // What is named wins over what is seen.
-        (
-            "demo-training",
-            &["train.py"],
-            Some("python-service"),
-            "python-service",
-            "demo",
-            "requirements.lock",
-        ),
-    ] {
-        let found = fit(name, files, named).expect(name);
-        assert_eq!(
-            (
-                found.pack.as_str(),
-                found.root.as_str(),
-                found.requirements.as_str()
-            ),
-            (pack, root, requirements),
-            "{name} {files:?}"
-        );
+        ("demo-training", "train.py", Some("python-service"), "python-service demo requirements.lock"),
+    ];
+    for (name, files, named, found) in table {
+        assert_eq!(fit(name, files, named).as_deref(), Ok(found), "{name}");
     }
-    for (name, files, named, says) in [
-        (
-            "demo",
-            &[][..],
-            None,
-            "cannot tell whether `demo` trains or serves",
-        ),
-        (
-            "demo",
-            &["train.py", "score.py"],
-            None,
-            "cannot tell whether",
-        ),
-        (
-            "demo-training",
-            &["README.md"],
-            None,
-            "cannot tell the language; say --pack, one of: python-training",
-        ),
-        (
-            "demo-training",
-            &["Cargo.toml"],
-            None,
-            "no pack is for rust",
-        ),
-        (
-            "demo",
-            &[],
-            Some("cobol"),
-            "there is no pack `cobol`; there are: python-training, python-service",
-        ),
-        ("my_demo-training", &["train.py"], None, "(say --root)"),
-    ] {
+}
+
+#[test]
+fn a_pack_that_cannot_be_told_is_asked_for() {
+    #[rustfmt::skip]
+    let table = [
+        ("demo", "", None, "cannot tell whether `demo` trains or serves"),
+        ("demo", "train.py score.py", None, "cannot tell whether"),
+        ("demo-training", "README.md", None, "cannot tell the language; say --pack, one of: python-training"),
+        ("demo-training", "Cargo.toml", None, "no pack is for rust"),
+        ("demo", "", Some("cobol"), "there is no pack `cobol`; there are: python-training, python-service"),
+        ("my_demo-training", "train.py", None, "(say --root)"),
+    ];
+    for (name, files, named, says) in table {
         let error = fit(name, files, named).expect_err(name);
         assert!(error.contains(says), "{name}: {error}");
     }
