@@ -6,3 +6,4 @@ mod logs;
 mod pages;
 mod samples;
 mod table;
+mod team;
