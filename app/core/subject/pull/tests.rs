@@ -11,6 +11,7 @@ mod overriding;
 mod picking;
 mod promoting;
 mod prow;
+mod prow_acts;
 mod ruling;
 mod talking;
 
