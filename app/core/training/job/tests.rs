@@ -253,7 +253,7 @@ fn what_the_standard_refuses_is_found() {
 }
 
 /// Text that would do harm in a name, a label, YAML or a shell; it begins so that it can be found again.
-const HOSTILE: &str = "zz(\\PC{0,90}|[a-z/.:=${}\"'\n\t -]{0,90})";
+const HOSTILE: &str = "hostile-zz(\\PC{0,90}|[a-z/.:=${}\"'\n\t -]{0,90})";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
