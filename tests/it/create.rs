@@ -216,6 +216,8 @@ async fn what_is_in_the_way_is_told_before_anything_is_made() {
         ] {
             let ended = create(t, "ada", &here, words).await;
             assert!(!ended.is_good, "{words:?}");
+            // Nothing was made, so nothing is said to be half done.
+            assert!(!ended.said.contains("is not whole yet"), "{}", ended.said);
             assert!(ended.said.contains(says), "{words:?}: {}", ended.said);
         }
         let ended = create(t, "stranger", &here, &["--filter", digits, "--root", "x"]).await;

@@ -107,6 +107,10 @@ async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<Exi
         .iter()
         .map(|made| Half::new(&entry, made, &root, owner, &args.output_dir))
         .collect::<anyhow::Result<_>>()?;
+    // Everything is looked at before anything is made.
+    for half in &halves {
+        half.check(&host, !args.no_push).await?;
+    }
     let mut bar = Bar::start(&halves, args.no_push, is_json);
     let made = make(&args, &host, &login, &halves, &mut bar).await;
     bar.end();
@@ -157,7 +161,7 @@ fn rooted(args: &Mlquickstart, is_asked: bool) -> anyhow::Result<Root> {
     }
 }
 
-/// Everything is looked at before anything is made; all that is local is made before anything on a server.
+/// All that is local is made before anything on a server.
 async fn make(
     args: &Mlquickstart,
     host: &GitHost,
@@ -165,9 +169,6 @@ async fn make(
     halves: &[Half],
     bar: &mut Bar,
 ) -> anyhow::Result<Vec<half::Standing>> {
-    for half in halves {
-        half.check(host, !args.no_push).await?;
-    }
     let access = match args.no_push {
         true => None,
         false => host.access(login)?,
