@@ -209,6 +209,7 @@ fn of_check(check: &Check) -> Told {
     };
     map.with("resources", of_resources(check.resources))
         .with("timeout", span(check.timeout_s))
+        .with_some("runtime", check.runtime.as_ref().map(of_runtime))
         .into()
 }
 

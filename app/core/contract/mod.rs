@@ -160,6 +160,8 @@ pub struct Check {
     pub resources: Resources,
     /// Killed after this long. Units: seconds.
     pub timeout_s: u64,
+    /// The software that it runs in, where that is another than the contract's.
+    pub runtime: Option<RuntimeSpec>,
 }
 
 /// Which changes a check is for; patterns are regular expressions that match anywhere in a path.

@@ -1,6 +1,7 @@
 //! What both kinds of contract are made of: commands, resources, environment variables, checks.
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, text, whole};
+use super::runtime::runtime;
 use super::tree::{Key, Mark, Node, Value, shown};
 use super::{Check, CheckWhen, Resources, glob, units};
 use crate::name::{RepoName, Slug};
@@ -303,11 +304,7 @@ fn check(node: &Node, taken: &mut BTreeSet<Slug>, problems: &mut Problems) -> Op
     let when = check_when(&fields, problems);
     let resources = resources(&fields, problems);
     let timeout_s = timeout_s(&fields, "timeout", TIMEOUT_S_DEFAULT, problems);
-    fields.refuse(
-        "runtime",
-        "a check runs in the runtime of the contract",
-        problems,
-    );
+    let runtime = runtime(&fields, problems);
     Some(Check {
         name: name?,
         run: run?,
@@ -315,6 +312,7 @@ fn check(node: &Node, taken: &mut BTreeSet<Slug>, problems: &mut Problems) -> Op
         when: when?,
         resources: resources?,
         timeout_s: timeout_s?,
+        runtime,
     })
 }
 

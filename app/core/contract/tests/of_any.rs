@@ -141,7 +141,7 @@ fn schema_names_the_keys_that_the_reader_takes() {
     check("environment", &service::ENVIRONMENT_KEYS, &[]);
     check("deploy", &deploy::DEPLOY_KEYS, &["chart"]);
     check("model", &service::MODEL_KEYS, &[]);
-    check("check", &shared::CHECK_KEYS, &["runtime"]);
+    check("check", &shared::CHECK_KEYS, &[]);
     check("resources", &shared::RESOURCE_KEYS, &[]);
     check("runtime", &runtime::RUNTIME_KEYS, &[]);
     check("base", &runtime::BASE_KEYS, &[]);

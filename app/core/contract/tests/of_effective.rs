@@ -24,7 +24,7 @@ checks:
   - {name: a, run: [x], run_if_changed: '\\.py$'}
   - {name: b, run: [x], skip_if_only_changed: '\\.md$', optional: true}
   - {name: c, run: [x], always_run: true}
-  - {name: d, run: [x], always_run: false}
+  - {name: d, run: [x], always_run: false, runtime: {python: '3.12', requirements: lint.lock}}
 triggers: {push: [main, 'release/1'], pull_request: false, paths-ignore: ['**.md']}
 chatops: {compatibility: prow, sticky_approve: false, labels: [Good], restricted_labels: {sec: [ada]}, not_ours: [/close], sticky_lgtm: [ada], trusted_apps: [bot], ask_reviewers: {count: 3}}
 "

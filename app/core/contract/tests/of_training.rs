@@ -237,10 +237,17 @@ fn checks_have_one_condition_and_a_name_of_their_own() {
     );
     trained(
         before,
-        "- {name: a, run: [x], always_run: false}\n  - {name: a, run: [y], runtime: {python: 3.11}}",
+        "- {name: a, run: [x], always_run: false}\n  - {name: a, run: [y], runtime: {python: 2}}",
         expect![[r#"
             21:12 `name` of a check: `a` stands here twice
-            21:25 `runtime` in a check is not supported yet; a check runs in the runtime of the contract"#]],
+            21:43 `python`: write major and minor version, such as "3.11""#]],
+    );
+    trained(
+        before,
+        "- {name: a, run: [x], runtime: {rust: Cargo.lock}}",
+        expect![[
+            r#"20:35 `rust` in `runtime` is not supported yet; what is: `{python: "3.11", requirements: requirements.lock}`"#
+        ]],
     );
     trained(
         before,

@@ -130,7 +130,7 @@ pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<Stage
     };
     let check = checks.iter().find(|check| check.name == *name)?;
     Some(StagePlan {
-        runtime: runtime.clone(),
+        runtime: check.runtime.as_ref().or(runtime.as_ref()).cloned(),
         steps: vec![step_spec(
             name.as_str(),
             &check.run,

@@ -10,7 +10,7 @@ use crate::subject::ask::{Answer, Changes, PullView, Query, StageView};
 use crate::subject::testing::*;
 use crate::subject::{Act, Given};
 use crate::training::spec::{
-    FailureKind, Outcome as Ended, Phase as Doing, RunResult, Status, StepResult,
+    FailureKind, Outcome as Ended, Phase as Doing, RunResult, RuntimeSpec, Status, StepResult,
 };
 use expect_test::{Expect, expect};
 
@@ -830,4 +830,40 @@ fn service_tests_and_named_checks_follow_the_contract_of_the_commit() {
     );
     world.contract(SERVICE, '2', "kind: service\n");
     assert_eq!(wanted(&world, &tests).state.phase, Phase::Failed);
+}
+
+#[test]
+fn a_check_runs_in_its_own_runtime_or_else_in_the_contracts() {
+    let planned = |repo, text: &str, contracts: &str, own: &str| {
+        let mut world = World::pair();
+        let text = format!("{text}{contracts}checks: [{{name: own, run: [x]{own}}}]\n");
+        world.contract(repo, '2', &text);
+        let view = pull_view(repo, 7, "topic", ('1', '2'));
+        world.tell(Query::Pull(repo, PrNumber(7)), Answer::Pull(Some(view)));
+        let trigger = Trigger::Pull {
+            pr: PrNumber(7),
+            base: sha('1'),
+        };
+        let act = wanted(&world, &cause(repo, '2', What::Check(slug("own")), trigger));
+        let runtime = act.intents.iter().find_map(|intent| match &intent.effect {
+            Effect::StartStage(plan) => Some(plan.runtime.clone()),
+            _ => None,
+        });
+        match runtime.expect("a stage") {
+            Some(RuntimeSpec::Python { minimum, .. }) => Some(minimum.to_string()),
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        }
+    };
+    let training = TRAINING_TEXT.replace(
+        "checks:\n  - {name: unit, run: [pytest]}\n  - {name: lint, run: [ruff], optional: true}\n",
+        "",
+    );
+    let (contracts, own) = ("runtime: {python: '3.11'}\n", ", runtime: {python: '3.12'}");
+    for (repo, text) in [(TRAINING, training.as_str()), (SERVICE, SERVICE_TEXT)] {
+        assert_eq!(planned(repo, text, "", ""), None);
+        assert_eq!(planned(repo, text, contracts, "").as_deref(), Some("3.11"));
+        assert_eq!(planned(repo, text, contracts, own).as_deref(), Some("3.12"));
+        assert_eq!(planned(repo, text, "", own).as_deref(), Some("3.12"));
+    }
 }
