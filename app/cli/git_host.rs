@@ -184,11 +184,23 @@ impl GitHost {
         let answer = self.call(Method::POST, &path, Some(&body)).await?;
         match answer.status {
             StatusCode::CREATED => Ok(()),
-            StatusCode::NOT_FOUND => bail!(
-                "there is no organisation {} where you may make repositories; set --git-owner to yourself or to one of yours",
-                repo.owner()
-            ),
+            StatusCode::NOT_FOUND => Err(no_organisation(repo.owner())),
             _ => Err(self.refused(&answer, &format!("make {repo}"))),
+        }
+    }
+
+    /// Looks whether `owner` is this person or an organisation. Errors: it is neither.
+    pub(super) async fn check_owner(&self, owner: &str, login: &Login) -> anyhow::Result<()> {
+        if owner.eq_ignore_ascii_case(login.as_str()) {
+            return Ok(());
+        }
+        let answer = self
+            .call(Method::GET, &format!("/orgs/{owner}"), None)
+            .await?;
+        match answer.status {
+            StatusCode::OK => Ok(()),
+            StatusCode::NOT_FOUND => Err(no_organisation(owner)),
+            _ => Err(self.refused(&answer, &format!("look for {owner}"))),
         }
     }
 
@@ -294,4 +306,10 @@ impl GitHost {
             said.join(", ")
         )
     }
+}
+
+fn no_organisation(owner: &str) -> anyhow::Error {
+    anyhow!(
+        "there is no organisation {owner} where you may make repositories; set --git-owner to yourself or to one of yours"
+    )
 }

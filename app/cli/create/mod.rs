@@ -108,6 +108,9 @@ async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<Exi
         .map(|made| Half::new(&entry, made, &root, owner, &args.output_dir))
         .collect::<anyhow::Result<_>>()?;
     // Everything is looked at before anything is made.
+    if !args.no_push {
+        host.check_owner(owner, &login).await?;
+    }
     for half in &halves {
         half.check(&host, !args.no_push).await?;
     }
