@@ -194,10 +194,14 @@ async fn make(
         bar.step(&format!("pushing {}", half.name()));
         half.push(host, access.as_ref()).await?;
     }
-    let until = Instant::now() + Duration::from_secs(args.wait);
-    for (half, stands) in halves.iter().zip(&mut standing) {
+    // The training comes last and is asked for first: a service has nothing to check before its first model.
+    let mut until = Instant::now() + Duration::from_secs(args.wait);
+    for (half, stands) in halves.iter().zip(&mut standing).rev() {
         bar.step(&format!("waiting for the App to see {}", half.name()));
         stands.check = report::first_check(host, (half.repo(), &stands.commit), until).await;
+        if stands.check.is_some() {
+            until = Instant::now();
+        }
     }
     Ok(standing)
 }
