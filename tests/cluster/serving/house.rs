@@ -368,9 +368,16 @@ impl House {
             .unwrap();
     }
 
-    /// What the service answers to `x`.
+    /// What the service answers to `x`; the node learns a first pod's address up to a second after it is ready.
     pub(crate) async fn predict(&self, url: &str, x: i64) -> Option<i64> {
-        let answer = ask(&self.http, url, Some(&self.key()), x).await.unwrap();
+        let began = Instant::now();
+        let answer = loop {
+            match ask(&self.http, url, Some(&self.key()), x).await {
+                Ok(answer) => break answer,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(POLL).await;
+        };
         assert_eq!(answer.0, 200, "{}", answer.1);
         answer.1["label"].as_i64()
     }
