@@ -54,6 +54,16 @@ fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// A folder of this user: what the variable names by a whole path, else `below` the home; none without a home.
+///
+/// Source: the XDG Base Directory specification, <https://specifications.freedesktop.org/basedir-spec/latest/> (2026-11).
+pub(crate) fn of_user(variable: &str, below: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    named
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(below)))
+}
+
 /// Removes a file that may be gone already.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

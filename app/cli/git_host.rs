@@ -241,13 +241,13 @@ impl GitHost {
 
     /// The repositories of an owner that this person sees. Errors: there is no such owner.
     pub(super) async fn repositories(&self, owner: &str) -> anyhow::Result<Vec<Sight>> {
-        let mut seen = Vec::new();
+        let (mut seen, mut kind) = (Vec::new(), "orgs");
         for page in 1..=PAGES_MAX {
-            let path = format!("/orgs/{owner}/repos?per_page={PAGE}&page={page}");
-            let mut answer = self.call(Method::GET, &path, None).await?;
-            if answer.status == StatusCode::NOT_FOUND {
-                let path = format!("/users/{owner}/repos?per_page={PAGE}&page={page}");
-                answer = self.call(Method::GET, &path, None).await?;
+            let path = |kind| format!("/{kind}/{owner}/repos?per_page={PAGE}&page={page}");
+            let mut answer = self.call(Method::GET, &path(kind), None).await?;
+            if answer.status == StatusCode::NOT_FOUND && kind == "orgs" {
+                kind = "users";
+                answer = self.call(Method::GET, &path(kind), None).await?;
             }
             if !answer.status.is_success() {
                 return Err(self.refused(&answer, &format!("list the repositories of {owner}")));

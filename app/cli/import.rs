@@ -1,6 +1,6 @@
 //! `bowsprit import`: makes repositories that exist ones of ours, by the files that they lack.
 
-use super::catalogue::packs;
+use super::catalogue::{packs, put};
 use super::out;
 use super::table::table;
 use anyhow::{Context as _, anyhow};
@@ -107,10 +107,7 @@ fn add(dir: &Path, fit: &Fit, owner: &Login, is_dry: bool) -> anyhow::Result<Val
         }
         if !is_dry {
             let text = pack_filled(&String::from_utf8_lossy(&bytes), fit, owner);
-            let parent = target.parent().unwrap_or(dir);
-            std::fs::create_dir_all(parent)
-                .and_then(|()| std::fs::write(&target, text))
-                .with_context(|| format!("cannot write {}", target.display()))?;
+            put(&target, text.as_bytes())?;
         }
         added.push(path);
     }

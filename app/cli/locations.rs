@@ -3,6 +3,7 @@
 use super::place::query;
 use super::table::table;
 use super::{Remote, out};
+use crate::files::{self, Readers};
 use anyhow::{Context as _, anyhow, bail};
 use bowsprit_core::catalogue::{LOCATIONS_MAX, Location};
 use clap::Args;
@@ -82,12 +83,7 @@ pub(super) async fn delete(args: OldLocation, remote: &Remote) -> anyhow::Result
         let path = format!("{PATH}{query}");
         remote.client.send(Method::DELETE, &path, None).await?;
     } else {
-        let old = Location {
-            url,
-            owner: owner.clone(),
-            includes: Vec::new(),
-            excludes: Vec::new(),
-        };
+        let old = Location::of(&url, &owner);
         let old = old.checked().map_err(|error| anyhow!(error))?;
         let mut mine = mine()?;
         let before = mine.len();
@@ -153,12 +149,7 @@ pub(super) async fn list(remote: &Remote) -> anyhow::Result<ExitCode> {
 /// All that this person is offered: named now, kept here, kept for the team; each owner once.
 pub(super) async fn all(named: &[String], remote: &Remote) -> anyhow::Result<Vec<Location>> {
     let mut found: Vec<Location> = Vec::new();
-    let now = named.iter().map(|owner| Location {
-        url: String::new(),
-        owner: owner.clone(),
-        includes: Vec::new(),
-        excludes: Vec::new(),
-    });
+    let now = named.iter().map(|owner| Location::of("", owner));
     for location in now.chain(mine()?).chain(team(remote).await) {
         let location = location.checked().map_err(|error| anyhow!(error))?;
         if !found.iter().any(|known| known.is_same(&location)) {
@@ -186,18 +177,14 @@ async fn team(remote: &Remote) -> Vec<Location> {
 }
 
 fn file() -> anyhow::Result<PathBuf> {
-    let config = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    Ok(config
+    Ok(files::of_user("XDG_CONFIG_HOME", ".config")
         .context("neither XDG_CONFIG_HOME nor HOME is set")?
         .join("bowsprit/quickstartlocations.json"))
 }
 
 fn mine() -> anyhow::Result<Vec<Location>> {
     let file = file()?;
-    let kept = crate::files::read(&file, FILE_BYTES_MAX);
+    let kept = files::read(&file, FILE_BYTES_MAX);
     Ok(kept
         .with_context(|| format!("{} cannot be read; mend it or take it away", file.display()))?
         .unwrap_or_default())
@@ -209,15 +196,9 @@ fn keep(locations: &[Location]) -> anyhow::Result<()> {
         "{LOCATIONS_MAX} locations are kept at most; delete one first"
     );
     let file = file()?;
-    let shown = file.display();
     let dir = file.parent().context("no folder")?;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let mut new = tempfile::NamedTempFile::new_in(dir)
-        .with_context(|| format!("cannot write in {}", dir.display()))?;
-    serde_json::to_writer_pretty(&mut new, locations)?;
-    new.persist(&file)
-        .with_context(|| format!("cannot write {shown}"))?;
-    Ok(())
+    files::write(&file, &locations, Readers::Owner)
 }
 
 fn said(remote: &Remote, what: &str) -> anyhow::Result<ExitCode> {

@@ -1,23 +1,23 @@
 //! `bowsprit get quickstarts` and `bowsprit quickstart`: the catalogue for people who look, and for those who add to it.
 
-use super::git_host::GitHostArgs;
+use super::git_host::{GitHost, GitHostArgs};
 use super::place::repo;
 use super::table::table;
 use super::{Remote, catalogue, locations, out};
 use anyhow::bail;
-use bowsprit_core::catalogue::{Wish, lint, listed};
+use bowsprit_core::catalogue::{Entry, Wish, lint, listed};
 use bowsprit_core::name::RepoName;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// What of the catalogue is listed.
+/// What of the catalogue is looked at, and where.
 #[derive(Debug, Args)]
 pub(super) struct Quickstarts {
-    /// Only those with this in their name or framework
+    /// Only quickstarts with this in their name or framework; a whole name means that one alone
     #[arg(short, long, value_name = "TEXT")]
-    filter: Option<String>,
-    /// Those of these organisations as well
+    pub(super) filter: Option<String>,
+    /// The quickstarts of these organisations of the git server as well
     #[arg(
         short = 'g',
         long,
@@ -27,7 +27,19 @@ pub(super) struct Quickstarts {
     )]
     organisations: Vec<String>,
     #[command(flatten)]
-    host: GitHostArgs,
+    pub(super) host: GitHostArgs,
+}
+
+impl Quickstarts {
+    /// Everything that is offered there. Errors: a server does not know an owner.
+    pub(super) async fn offered(
+        &self,
+        host: &GitHost,
+        remote: &Remote,
+    ) -> anyhow::Result<Vec<Entry>> {
+        let locations = locations::all(&self.organisations, remote).await?;
+        catalogue::offered(host, &locations).await
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,8 +66,7 @@ pub(super) enum Verb {
 /// Lists the catalogue.
 pub(super) async fn list(args: Quickstarts, remote: &Remote) -> anyhow::Result<ExitCode> {
     let host = args.host.open()?;
-    let locations = locations::all(&args.organisations, remote).await?;
-    let entries = catalogue::offered(&host, &locations).await?;
+    let entries = args.offered(&host, remote).await?;
     let wish = Wish {
         text: args.filter,
         ..Wish::default()

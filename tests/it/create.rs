@@ -21,15 +21,22 @@ async fn create(t: &World, who: &str, into: &Path, words: &[&str]) -> Ended {
 }
 
 async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bowsprit"));
+    command
         .args(["create", "mlquickstart", "--batch"])
         .args(words)
         .arg("--output-dir")
-        .arg(into)
+        .arg(into);
+    ended(command, (hub, who), Path::new("/nonexistent")).await
+}
+
+/// Runs a command as somebody with a home of their own.
+async fn ended(mut command: Command, (hub, who): (&str, &str), home: &Path) -> Ended {
+    let output = command
         .env("BOWSPRIT_GITHUB__API_URL", hub)
         .env("BOWSPRIT_GITHUB__GIT_URL", hub)
         .env("GITHUB_TOKEN", format!("{who}-token"))
-        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("XDG_CONFIG_HOME", home)
         .output()
         .await
         .expect("it ends");
@@ -299,22 +306,11 @@ async fn quickstarts_of_others_are_offered_and_one_half_is_enough() {
     .await;
 }
 
-/// A call of any verb, with a home of its own.
+/// A call of any verb by ada.
 async fn bowsprit(t: &World, words: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
-        .args(words)
-        .env("BOWSPRIT_GITHUB__API_URL", &t.hub.url)
-        .env("BOWSPRIT_GITHUB__GIT_URL", &t.hub.url)
-        .env("GITHUB_TOKEN", "ada-token")
-        .env("XDG_CONFIG_HOME", t.dir.path().join("home"))
-        .output()
-        .await
-        .expect("it ends");
-    Ended {
-        is_good: output.status.success(),
-        out: String::from_utf8(output.stdout).expect("text"),
-        said: String::from_utf8(output.stderr).expect("text"),
-    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bowsprit"));
+    command.args(words);
+    ended(command, (&t.hub.url, "ada"), &t.dir.path().join("home")).await
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ struct Shipped;
 pub(crate) type File = (String, Cow<'static, [u8]>);
 
 /// What this program offers. Errors: a card among its own is wrong.
-pub(crate) fn shipped() -> anyhow::Result<Vec<Entry>> {
+fn shipped() -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for path in Shipped::iter() {
         let Some(folder) = path.strip_suffix(&format!("/{CARD_FILE}")) else {
@@ -65,41 +65,40 @@ pub(crate) async fn source(
 
 /// The files of one half, such as `digits/training`. Errors: there are none.
 pub(crate) fn files(half: &str) -> anyhow::Result<Vec<File>> {
-    let prefix = format!("{half}/");
-    let found: Vec<File> = Shipped::iter()
-        .filter_map(|path| {
-            let inside = path.strip_prefix(&prefix)?.to_owned();
-            Some((inside, Shipped::get(&path)?.data))
-        })
-        .collect();
+    let found = under::<Shipped>(half);
     anyhow::ensure!(!found.is_empty(), "this program has no quickstart {half}");
     Ok(found)
 }
 
-/// Writes files into a folder under the new names, owned by `person`; what stands there already is kept.
-/// Returns the paths that were kept. Errors: the folder cannot be written.
+/// The files in a folder of those that were compiled in.
+fn under<E: Embed>(folder: &str) -> Vec<File> {
+    let prefix = format!("{folder}/");
+    E::iter()
+        .filter_map(|path| Some((path.strip_prefix(&prefix)?.to_owned(), E::get(&path)?.data)))
+        .collect()
+}
+
+/// Writes files into a folder under the new names, owned by `person`. Errors: the folder cannot be written.
 pub(crate) fn lay(
     files: &[File],
     names: &Names<'_>,
     person: &Login,
     into: &Path,
-) -> anyhow::Result<Vec<String>> {
-    let mut kept = Vec::new();
+) -> anyhow::Result<()> {
     for (path, bytes) in files {
         let path = filled(path, names);
-        let target = into.join(&path);
-        if target.symlink_metadata().is_ok() {
-            kept.push(path);
-            continue;
-        }
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent)
-                .with_context(|| format!("cannot make {}", parent.display()))?;
-        }
-        std::fs::write(&target, mine(&path, bytes, names, person).as_ref())
-            .with_context(|| format!("cannot write {}", target.display()))?;
+        put(&into.join(&path), &mine(&path, bytes, names, person))?;
     }
-    Ok(kept)
+    Ok(())
+}
+
+/// Writes a file, and the folders above it. Errors: they cannot be written.
+pub(crate) fn put(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    target
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(target, bytes))
+        .with_context(|| format!("cannot write {}", target.display()))
 }
 
 /// A file's bytes with the new names; bytes that are no text stay as they are.

@@ -1,6 +1,6 @@
 //! The build packs within this program, and their files.
 
-use super::File;
+use super::{File, under};
 use anyhow::Context as _;
 use bowsprit_core::catalogue::{PACK_FILE, Pack};
 use rust_embed::Embed;
@@ -24,12 +24,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Pack>> {
 
 /// The files that a pack brings.
 pub(crate) fn files(pack: &str) -> Vec<File> {
-    let prefix = format!("{pack}/");
-    Shipped::iter()
-        .filter_map(|path| {
-            let inside = path.strip_prefix(&prefix)?.to_owned();
-            let data = Shipped::get(&path)?.data;
-            (inside != PACK_FILE).then_some((inside, data))
-        })
-        .collect()
+    let mut files = under::<Shipped>(pack);
+    files.retain(|(path, _)| path != PACK_FILE);
+    files
 }

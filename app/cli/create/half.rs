@@ -5,7 +5,6 @@
 use super::super::catalogue::{self, lay};
 use super::super::git::{Access, commit_all, git};
 use super::super::git_host::GitHost;
-use super::repo_name;
 use anyhow::{Context as _, bail};
 use bowsprit_core::catalogue::{Entry, Made, Names, Root, Source};
 use bowsprit_core::name::{CommitSha, Login, RepoName};
@@ -62,7 +61,7 @@ impl Half {
             from: entry.root.clone(),
             source: made.source.clone(),
             root: root.clone(),
-            repo: repo_name(owner, &name)?,
+            repo: RepoName::parse(&format!("{owner}/{name}"))?,
             dir: output_dir.join(&name),
         })
     }

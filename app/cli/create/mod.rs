@@ -4,11 +4,12 @@ mod half;
 mod pick;
 mod report;
 
-use super::git_host::{GitHost, GitHostArgs};
+use super::git_host::GitHost;
+use super::quickstarts::Quickstarts;
 use super::{Remote, catalogue, locations};
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
-use bowsprit_core::name::{Login, RepoName};
+use bowsprit_core::name::Login;
 use clap::{Args, Subcommand};
 use half::Half;
 use report::{Bar, Report};
@@ -33,9 +34,8 @@ pub(super) enum Create {
 /// Which quickstart, and what it becomes.
 #[derive(Debug, Args)]
 pub(super) struct Mlquickstart {
-    /// Only quickstarts with this in their name or framework; a whole name chooses it
-    #[arg(short, long, value_name = "TEXT")]
-    filter: Option<String>,
+    #[command(flatten)]
+    among: Quickstarts,
     /// Only quickstarts of this framework
     #[arg(long)]
     framework: Option<String>,
@@ -45,15 +45,6 @@ pub(super) struct Mlquickstart {
     /// Only quickstarts that this owner offers
     #[arg(long)]
     owner: Option<String>,
-    /// Offer the quickstarts of these organisations of the git server as well
-    #[arg(
-        short = 'g',
-        long,
-        value_name = "NAME",
-        value_delimiter = ',',
-        visible_alias = "organisation"
-    )]
-    organisations: Vec<String>,
     /// What the names begin with: `demo` makes `demo-service` and `demo-training`
     #[arg(short, long, value_name = "NAME")]
     root: Option<String>,
@@ -75,8 +66,6 @@ pub(super) struct Mlquickstart {
     /// How long the App's first checks are waited for
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     wait: u64,
-    #[command(flatten)]
-    host: GitHostArgs,
 }
 
 /// Does what was asked. Errors: what stands in the way, and what would work.
@@ -90,14 +79,13 @@ pub(super) async fn run(create: Create, remote: &Remote) -> anyhow::Result<ExitC
 async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<ExitCode> {
     let is_json = remote.is_json;
     let is_asked = !args.batch && !is_json && std::io::stdin().is_terminal();
-    let host = args.host.open()?;
+    let host = args.among.host.open()?;
     let login = match (args.no_push, &args.git_owner) {
         (false, _) => host.login().await?,
         (true, Some(owner)) => Login::parse(owner)?,
         (true, None) => Login::parse(NOBODY)?,
     };
-    let locations = locations::all(&args.organisations, remote).await?;
-    let entries = catalogue::offered(&host, &locations).await?;
+    let entries = args.among.offered(&host, remote).await?;
     let entry = chosen(&args, &entries, is_asked)?.clone();
     let entry = catalogue::completed(entry, &host, &login).await?;
     let root = rooted(&args, is_asked)?;
@@ -141,7 +129,7 @@ fn chosen<'e>(
     is_asked: bool,
 ) -> anyhow::Result<&'e Entry> {
     let wish = Wish {
-        text: args.filter.clone(),
+        text: args.among.filter.clone(),
         owner: args.owner.clone(),
         language: args.language.clone(),
         framework: args.framework.clone(),
@@ -204,9 +192,4 @@ async fn make(
         }
     }
     Ok(standing)
-}
-
-/// A repository's name from its parts.
-fn repo_name(owner: &str, name: &str) -> anyhow::Result<RepoName> {
-    RepoName::parse(&format!("{owner}/{name}")).map_err(Into::into)
 }

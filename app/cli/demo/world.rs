@@ -71,12 +71,7 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 fn default_dir() -> anyhow::Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let state = state
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    Ok(state
+    Ok(crate::files::of_user("XDG_STATE_HOME", ".local/state")
         .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
         .join("bowsprit/demo"))
 }

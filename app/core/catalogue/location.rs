@@ -45,6 +45,16 @@ pub struct Sight {
 }
 
 impl Location {
+    /// All of an owner that is offered where nothing else is said; an empty `url` is the person's own server.
+    pub fn of(url: &str, owner: &str) -> Location {
+        Location {
+            url: url.to_owned(),
+            owner: owner.to_owned(),
+            includes: Vec::new(),
+            excludes: Vec::new(),
+        }
+    }
+
     /// Whether both mean the repositories of the same owner on the same server.
     pub fn is_same(&self, other: &Location) -> bool {
         self.url == other.url && self.owner.eq_ignore_ascii_case(&other.owner)

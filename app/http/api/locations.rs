@@ -52,12 +52,7 @@ pub(crate) async fn remove(
     caller: Caller,
     Query(which): Query<Which>,
 ) -> Answer {
-    let wanted = Location {
-        url: which.url,
-        owner: which.owner,
-        includes: Vec::new(),
-        excludes: Vec::new(),
-    };
+    let wanted = Location::of(&which.url, &which.owner);
     let wanted = wanted.checked().map_err(|_| No::bad(WANTED))?;
     let store = &desk.rooms.store;
     let mut kept = store.locations().await?;

@@ -11,13 +11,7 @@ use std::collections::BTreeSet;
 
 /// Who has approved this change, the author of code included.
 pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
-    let mut by: BTreeSet<Login> = seen
-        .words
-        .approve
-        .iter()
-        .filter(|w| w.covers == Covers::Yes)
-        .map(|w| w.by.lower())
-        .collect();
+    let mut by = seen.words.approvers();
     let author = seen.view.author.lower();
     if seen.kind == Kind::Code
         && !seen.habits.has(Switch::RequireSelfApproval)

@@ -4,7 +4,6 @@ use super::Pull;
 use super::approved::approvers;
 use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
-use super::words::Covers;
 use crate::contract::{Role, Window};
 use crate::name::{Login, RepoPath, Slug};
 use crate::owners::Owners;
@@ -183,13 +182,7 @@ fn not_self_reported(
 /// Distinct entitled people who have approved a change of an environment.
 fn quorum(seen: &Seen, name: &Slug, approvals: u32, commanded_by: Option<Login>) -> Rule {
     let entitled = seen.owners.approvers(&environment::file::path(name));
-    let mut by: BTreeSet<Login> = seen
-        .words
-        .approve
-        .iter()
-        .filter(|w| w.covers == Covers::Yes)
-        .map(|w| w.by.lower())
-        .collect();
+    let mut by = seen.words.approvers();
     by.extend(commanded_by.map(|login| login.lower()));
     let by: BTreeSet<Login> = by.intersection(&entitled).cloned().collect();
     let needed = approvals.max(1) as usize;

@@ -6,6 +6,7 @@ use crate::command::{Command, Say, hear};
 use crate::habits::{Habits, Switch};
 use crate::name::{CommentId, CommitSha, Digest, Login};
 use crate::subject::ask::{Comment, Review, ReviewState};
+use std::collections::BTreeSet;
 
 /// A word that stands, and where it was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,16 @@ pub(super) struct Words {
     pub(super) hold: Option<(Login, Option<String>)>,
     /// Words about whether its code may run, oldest first.
     pub(super) trust: Vec<TrustWord>,
+}
+
+impl Words {
+    /// Who has approved this change, in lower case.
+    pub(super) fn approvers(&self) -> BTreeSet<Login> {
+        let said = self.approve.iter();
+        said.filter(|word| word.covers == Covers::Yes)
+            .map(|word| word.by.lower())
+            .collect()
+    }
 }
 
 /// Somebody's word about whether the code may run.
