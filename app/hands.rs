@@ -26,10 +26,19 @@ pub enum StartError {
 }
 
 /// Settings of ours that an agent gets, by their beginning: it prepares runtimes from the configured index.
-const PASSED_PREFIXES: &[&str] = &["PIP_", "UV_", "LC_"];
+const PASSED_PREFIXES: &[&str] = &[
+    "PIP_",
+    "UV_",
+    "LC_",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTRIES_",
+    "CARGO_REGISTRY_",
+];
 /// Settings of ours that an agent gets, by their whole name.
 const PASSED: &[&str] = &[
     "ALL_PROXY",
+    "CARGO_HOME",
     "CURL_CA_BUNDLE",
     "HOME",
     "HTTPS_PROXY",
@@ -40,6 +49,8 @@ const PASSED: &[&str] = &[
     "PYENV_ROOT",
     "PYENV_VERSION",
     "REQUESTS_CA_BUNDLE",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
     "TMPDIR",

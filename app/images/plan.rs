@@ -89,6 +89,9 @@ impl Planner {
         match runtime {
             None => Ok(Software::Base),
             Some(RuntimeSpec::Conda { .. }) => Ok(Software::ByAgent),
+            Some(rust @ RuntimeSpec::Rust { .. }) => Err(StartError::Refused(
+                rust.cluster_refusal().unwrap_or_default(),
+            )),
             Some(RuntimeSpec::Image { image, .. }) => Ok(Software::Given(image.clone())),
             Some(RuntimeSpec::Python {
                 minimum,

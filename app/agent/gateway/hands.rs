@@ -175,8 +175,15 @@ impl Yard {
     ) -> Result<Prepared, String> {
         let snapshot = release_dir.join(SNAPSHOT);
         let mut log = |line: &str| self.log.note(line);
-        let cache = Path::new(&server.cache_dir);
-        let prepare = runtime::prepare(runtime, &snapshot, cache, server.trust, &mut log);
+        let order = runtime::Order {
+            runtime,
+            snapshot_dir: &snapshot,
+            cache_dir: Path::new(&server.cache_dir),
+            trust: server.trust,
+            me: &self.me,
+            confinement: &self.confinement,
+        };
+        let prepare = runtime::prepare(order, &mut log);
         let patience = Duration::from_secs(Limits::default().prepare_timeout_s);
         match tokio::time::timeout(patience, prepare).await {
             Ok(prepared) => prepared.map_err(told),

@@ -178,13 +178,15 @@ impl Stage {
         let journal = self.journal.clone();
         let mut log = |line: &str| journal.line("prepare", line);
         let work = self.place.work();
-        let preparing = runtime::prepare(
-            &wanted,
-            &work,
-            self.spec.cache_dir.as_ref(),
-            self.spec.trust,
-            &mut log,
-        );
+        let order = runtime::Order {
+            runtime: &wanted,
+            snapshot_dir: &work,
+            cache_dir: self.spec.cache_dir.as_ref(),
+            trust: self.spec.trust,
+            me: &self.me,
+            confinement: &self.place.confinement,
+        };
+        let preparing = runtime::prepare(order, &mut log);
         let limit = Duration::from_secs(self.spec.limits.prepare_timeout_s);
         tokio::select! {
             prepared = tokio::time::timeout(limit, preparing) => match prepared {

@@ -1,21 +1,23 @@
 //! The software that steps run in: found in the cache by its hash, or built once.
 //!
-//! Building has the network and the index settings of this process's environment, but installs wheels only, so that
-//! nothing of a package runs before a confined step imports it. Trusted and untrusted runtimes live apart; an untrusted
-//! run reads trusted ones and never writes them.
+//! Installing has the network and the index settings of this process's environment, but takes wheels only, so that
+//! nothing of a package runs before a confined step imports it. What must be compiled is fetched first, and built shut in.
 
 mod conda;
 mod image;
 mod install;
 mod python;
+mod rust;
+mod shelf;
 
+use crate::SelfCommand;
+use crate::confine::Confinement;
 use bowsprit_core::name::{Digest, RepoPath};
 use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind, RuntimeSpec, Trust};
+use shelf::{Found, Item, Shelf};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// A runtime ready for use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,22 +39,38 @@ pub type Log<'a> = &'a mut (dyn FnMut(&str) + Send);
 
 /// Largest requirements file. Units: bytes.
 const REQUIREMENTS_BYTES_MAX: u64 = 4 << 20;
-/// How often a build by another process is looked at again.
-const LOCK_POLL: Duration = Duration::from_millis(200);
 /// Raised when the same parts are put together in another way.
 const LAYOUT: &str = "venv 1";
 
+/// What a runtime is prepared from, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The contract's words.
+    pub runtime: &'a RuntimeSpec,
+    /// The commit, laid out.
+    pub snapshot_dir: &'a Path,
+    /// Where finished runtimes stand.
+    pub cache_dir: &'a Path,
+    /// How far its code is trusted.
+    pub trust: Trust,
+    /// How this executable is started, to shut a build in.
+    pub me: &'a SelfCommand,
+    /// What this system can shut in.
+    pub confinement: &'a Confinement,
+}
+
 /// Finds or builds the runtime. The caller sets the time limit by dropping the future, which ends what it started.
 ///
-/// Errors: no fitting interpreter (`MissingPackage`), no requirements file (`MissingFile`), a requirement that cannot be
-/// installed (`Install`, with its line), a cache that cannot be written (`Agent`).
-pub async fn prepare(
-    runtime: &RuntimeSpec,
-    snapshot_dir: &Path,
-    cache_dir: &Path,
-    trust: Trust,
-    log: Log<'_>,
-) -> Result<Prepared, Failure> {
+/// Errors: no fitting interpreter or toolchain (`MissingPackage`), a file that is not there (`MissingFile`), a requirement
+/// that cannot be installed or a workspace that does not build (`Install`, with its line), a build that takes more of the
+/// disk than a run may (`DiskQuota`), a cache that cannot be written (`Agent`).
+pub async fn prepare(order: Order<'_>, log: Log<'_>) -> Result<Prepared, Failure> {
+    let Order {
+        runtime,
+        snapshot_dir,
+        trust,
+        ..
+    } = order;
     let (wanted, lock) = match runtime {
         RuntimeSpec::Python {
             minimum,
@@ -68,6 +86,7 @@ pub async fn prepare(
             let wanted = conda::read(&read(snapshot_dir, file)?, file)?;
             (wanted.python, Some(lock(file, wanted.requirements, trust)?))
         }
+        RuntimeSpec::Rust { lock } => return rust::prepare(order, lock, log).await,
         RuntimeSpec::Image { image, origin } => {
             let origin = origin.as_deref().unwrap_or("named by the contract");
             log(&format!("image {image}: {origin}"));
@@ -85,7 +104,16 @@ pub async fn prepare(
         interpreter.path.display()
     ));
     let parts = Parts { interpreter, lock };
-    find_or_build(&parts, cache_dir, trust, log).await
+    find_or_build(&parts, order.shelf(), log).await
+}
+
+impl<'a> Order<'a> {
+    fn shelf(&self) -> Shelf<'a> {
+        Shelf {
+            cache_dir: self.cache_dir,
+            trust: self.trust,
+        }
+    }
 }
 
 /// What a Python runtime is made of.
@@ -101,18 +129,16 @@ struct Lock {
 }
 
 impl Parts {
-    fn hash(&self, trust: Trust) -> Digest {
+    fn recipe(&self) -> String {
         let lock = self.lock.as_ref().map_or("", |lock| lock.text.as_str());
-        let trust = trust_name(trust);
         let python = &self.interpreter;
-        let text = format!(
-            "{LAYOUT}\n{}\n{}\n{}\n{trust}\n{}\n",
+        format!(
+            "{LAYOUT}\n{}\n{}\n{}\n{}",
             python.version,
             python.path.display(),
             python.platform,
             Digest::of(lock.as_bytes())
-        );
-        Digest::of(text.as_bytes())
+        )
     }
 }
 
@@ -135,96 +161,29 @@ fn lock(path: &RepoPath, text: String, trust: Trust) -> Result<Lock, Failure> {
     })
 }
 
-async fn find_or_build(
-    parts: &Parts,
-    cache_dir: &Path,
-    trust: Trust,
-    log: Log<'_>,
-) -> Result<Prepared, Failure> {
-    let readable_by = match trust {
-        Trust::Trusted => &[Trust::Trusted][..],
-        Trust::Untrusted => &[Trust::Trusted, Trust::Untrusted],
-    };
-    for level in readable_by {
-        if let Some(found) = look_up(parts, cache_dir, *level) {
-            log(&format!(
-                "runtime {} found in the cache",
-                found.hash.short()
-            ));
-            return Ok(found);
+async fn find_or_build(parts: &Parts, shelf: Shelf<'_>, log: Log<'_>) -> Result<Prepared, Failure> {
+    let item = match shelf.find("runtime", &parts.recipe(), log).await? {
+        Found::There(item) => item,
+        Found::Claimed(claim) => {
+            let built = install::build(parts, &claim.dir, log).await;
+            claim.end(built, log)?
         }
-    }
-    let hash = parts.hash(trust);
-    let shelf = cache_dir.join(trust_name(trust));
-    let unwritable = |error: std::io::Error| {
-        failure(
-            FailureKind::Agent,
-            format!("cannot write the runtime cache: {error}"),
-        )
     };
-    fs::create_dir_all(&shelf).map_err(unwritable)?;
-    let lock = File::create(shelf.join(format!("{}.lock", hash.hex()))).map_err(unwritable)?;
-    let mut said = false;
-    while lock.try_lock().is_err() {
-        if !said {
-            log("waiting for another run that builds the same runtime");
-            said = true;
-        }
-        tokio::time::sleep(LOCK_POLL).await;
-    }
-    if let Some(found) = look_up(parts, cache_dir, trust) {
-        log(&format!(
-            "runtime {} was built by another run",
-            hash.short()
-        ));
-        return Ok(found);
-    }
-    let venv = shelf.join(hash.hex());
-    if venv.exists() {
-        // Left by a build that was ended: it has no marker.
-        fs::remove_dir_all(&venv).map_err(unwritable)?;
-    }
-    if let Err(failure) = install::build(parts, &venv, log).await {
-        // What stays is taken away by the next build.
-        let _removed = fs::remove_dir_all(&venv);
-        return Err(failure);
-    }
-    fs::write(venv.join(READY), LAYOUT).map_err(unwritable)?;
-    log(&format!("runtime {} built", hash.short()));
-    Ok(prepared(parts, venv, hash, false))
+    Ok(prepared(parts, item))
 }
 
-/// The marker of a finished build.
-const READY: &str = ".ready";
-
-fn look_up(parts: &Parts, cache_dir: &Path, trust: Trust) -> Option<Prepared> {
-    let hash = parts.hash(trust);
-    let venv = cache_dir.join(trust_name(trust)).join(hash.hex());
-    let marker = File::options().append(true).open(venv.join(READY)).ok()?;
-    // Its time is when the runtime was last used, for whoever clears the cache; a failure costs only that.
-    let _dated = marker.set_modified(SystemTime::now());
-    Some(prepared(parts, venv, hash, true))
-}
-
-fn prepared(parts: &Parts, venv: PathBuf, hash: Digest, cached: bool) -> Prepared {
+fn prepared(parts: &Parts, item: Item) -> Prepared {
     let python = &parts.interpreter;
-    let mut readable = vec![venv.clone(), python.prefix.clone()];
+    let mut readable = vec![item.dir.clone(), python.prefix.clone()];
     if !python.path.starts_with(&python.prefix) {
         readable.push(python.path.clone());
     }
     Prepared {
-        bin_dir: Some(venv.join("bin")),
+        bin_dir: Some(item.dir.join("bin")),
         env: BTreeMap::new(),
         readable,
-        hash,
-        cached,
-    }
-}
-
-fn trust_name(trust: Trust) -> &'static str {
-    match trust {
-        Trust::Trusted => "trusted",
-        Trust::Untrusted => "untrusted",
+        hash: item.hash,
+        cached: item.cached,
     }
 }
 

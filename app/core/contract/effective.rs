@@ -143,6 +143,7 @@ fn of_runtime(runtime: &RuntimeSpec) -> Told {
             .with("python", json!(minimum))
             .with_some("requirements", requirements.as_ref().map(path)),
         RuntimeSpec::Conda { file } => map.with("conda", path(file)),
+        RuntimeSpec::Rust { lock } => map.with("rust", path(lock)),
         RuntimeSpec::Image { image, .. } => map.with("image", json!(image)),
         RuntimeSpec::Dockerfile { file } => map.with("dockerfile", path(file)),
         RuntimeSpec::Base {

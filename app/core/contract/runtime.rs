@@ -11,38 +11,29 @@ use crate::training::spec::RuntimeSpec;
 /// Most steps on a base image.
 const STEPS_MAX: usize = 20;
 
-pub(crate) const RUNTIME_KEYS: [&str; 6] = [
+pub(crate) const RUNTIME_KEYS: [&str; 7] = [
     "python",
     "requirements",
     "conda",
+    "rust",
     "image",
     "dockerfile",
     "base",
 ];
-const RUNTIME_KEYS_LATER: [&str; 1] = ["rust"];
 pub(crate) const BASE_KEYS: [&str; 5] = ["image", "steps", "requirements", "gpu", "cuda"];
 /// Keys that say everything alone.
-const WHOLE_KEYS: [&str; 4] = ["conda", "image", "dockerfile", "base"];
+const WHOLE_KEYS: [&str; 5] = ["conda", "rust", "image", "dockerfile", "base"];
 
 /// The runtime, or none.
 pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<RuntimeSpec> {
     let node = fields.get("runtime")?;
-    let keys: Vec<&'static str> = RUNTIME_KEYS.into_iter().chain(RUNTIME_KEYS_LATER).collect();
     let fields = match &node.value {
-        Value::Map(_) => Fields::of(node, "`runtime`", &keys, problems)?,
+        Value::Map(_) => Fields::of(node, "`runtime`", &RUNTIME_KEYS, problems)?,
         Value::Null | Value::Scalar { .. } | Value::List(_) => {
             problems.add(node.at, "`runtime` must be a mapping such as `{python: \"3.11\", requirements: requirements.lock}`");
             return None;
         }
     };
-    let instead = "what is: `{python: \"3.11\", requirements: requirements.lock}`";
-    let later = RUNTIME_KEYS_LATER
-        .iter()
-        .filter(|key| fields.refuse(key, instead, problems))
-        .count();
-    if later > 0 {
-        return None;
-    }
     let Some(key) = WHOLE_KEYS.into_iter().find(|key| fields.get(key).is_some()) else {
         return python(&fields, problems);
     };
@@ -56,6 +47,7 @@ pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<Ru
         |problems: &mut Problems| checked(node, &format!("`{key}`"), RepoPath::parse, problems);
     match key {
         "conda" => path(problems).map(|file| RuntimeSpec::Conda { file }),
+        "rust" => cargo_lock(node, problems).map(|lock| RuntimeSpec::Rust { lock }),
         "dockerfile" => path(problems).map(|file| RuntimeSpec::Dockerfile { file }),
         "image" => {
             let image = checked(node, "`image`", Pinned::parse, problems);
@@ -66,6 +58,19 @@ pub(crate) fn runtime(fields: &Fields<'_>, problems: &mut Problems) -> Option<Ru
         }
         _ => base(node, problems),
     }
+}
+
+/// The root of a workspace is where its lock is, and cargo knows a lock by its name alone.
+fn cargo_lock(node: &Node, problems: &mut Problems) -> Option<RepoPath> {
+    let lock = checked(node, "`rust`", RepoPath::parse, problems)?;
+    let is_lock = lock.as_str().rsplit('/').next() == Some("Cargo.lock");
+    if !is_lock {
+        problems.add(
+            node.at,
+            "`rust` names the lock file of a cargo workspace, such as `Cargo.lock`",
+        );
+    }
+    is_lock.then_some(lock)
 }
 
 fn python(fields: &Fields<'_>, problems: &mut Problems) -> Option<RuntimeSpec> {

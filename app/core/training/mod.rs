@@ -1,5 +1,6 @@
 //! What a training backend is asked to do, and what comes back.
 
+pub mod crates;
 pub mod job;
 pub mod remote;
 pub mod requirements;

@@ -99,6 +99,11 @@ pub enum RuntimeSpec {
         /// Path of the file in the snapshot.
         file: RepoPath,
     },
+    /// The executables of a cargo workspace, built where they run.
+    Rust {
+        /// Path of its lock file in the snapshot; the workspace's root is beside it.
+        lock: RepoPath,
+    },
     /// An image that has everything. In an order to an agent: the one that the agent runs in.
     Image {
         /// By its digest.
@@ -134,8 +139,25 @@ impl RuntimeSpec {
         ))
     }
 
+    /// Why no pod can have this software, with what would work; `None` where one can.
+    pub fn cluster_refusal(&self) -> Option<String> {
+        match self {
+            RuntimeSpec::Rust { .. } => Some(
+                "the contract's `runtime.rust` is built on the server's own machine, which a pod is not; in a cluster write `runtime: {dockerfile: Dockerfile}` with a Dockerfile that builds the workspace".to_owned(),
+            ),
+            RuntimeSpec::Python { .. }
+            | RuntimeSpec::Conda { .. }
+            | RuntimeSpec::Image { .. }
+            | RuntimeSpec::Dockerfile { .. }
+            | RuntimeSpec::Base { .. } => None,
+        }
+    }
+
     /// Why a cluster without a registry for images cannot have this software, with what would work; `None` where it can.
     pub fn unbuilt_refusal(&self) -> Option<String> {
+        if let Some(refusal) = self.cluster_refusal() {
+            return Some(refusal);
+        }
         let key = self.image_key().filter(|key| *key != "image")?;
         Some(format!(
             "the contract's `runtime.{key}` is an image that must be built, and this server has no registry to keep it; set `images.registry` there, or name a finished image by `runtime: {{image: …@sha256:…}}`"
@@ -145,7 +167,9 @@ impl RuntimeSpec {
     /// The contract's key, where the software is an image.
     fn image_key(&self) -> Option<&'static str> {
         match self {
-            RuntimeSpec::Python { .. } | RuntimeSpec::Conda { .. } => None,
+            RuntimeSpec::Python { .. } | RuntimeSpec::Conda { .. } | RuntimeSpec::Rust { .. } => {
+                None
+            }
             RuntimeSpec::Image { .. } => Some("image"),
             RuntimeSpec::Dockerfile { .. } => Some("dockerfile"),
             RuntimeSpec::Base { .. } => Some("base"),

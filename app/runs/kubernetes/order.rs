@@ -129,6 +129,7 @@ impl Orders {
             Some(
                 RuntimeSpec::Python { .. }
                 | RuntimeSpec::Conda { .. }
+                | RuntimeSpec::Rust { .. }
                 | RuntimeSpec::Dockerfile { .. }
                 | RuntimeSpec::Base { .. },
             )

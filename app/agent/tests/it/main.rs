@@ -10,5 +10,6 @@ mod endings;
 mod order;
 mod probing;
 mod runs;
+mod rust;
 mod scoring;
 mod secrets;

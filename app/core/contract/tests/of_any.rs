@@ -92,13 +92,26 @@ fn alias_bombs_are_refused_and_plain_aliases_are_not() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_with_what_is() {
+fn a_runtime_is_of_one_kind() {
+    let python = "python: \"3.11\", requirements: requirements.lock";
+    trained(python, "rust: Cargo.lock", expect![["fine"]]);
+    trained(python, "rust: engine/Cargo.lock", expect![["fine"]]);
     trained(
-        "python: \"3.11\", requirements: requirements.lock",
-        "rust: Cargo.lock",
-        expect![[
-            r#"4:11 `rust` in `runtime` is not supported yet; what is: `{python: "3.11", requirements: requirements.lock}`"#
-        ]],
+        python,
+        "rust: Cargo.toml",
+        expect!["4:17 `rust` names the lock file of a cargo workspace, such as `Cargo.lock`"],
+    );
+    trained(
+        python,
+        "rust: ../Cargo.lock",
+        expect![
+            "4:17 `rust`: `../Cargo.lock` is not a path: relative, at most 400 characters, without `..`, empty parts, backslashes or control characters"
+        ],
+    );
+    trained(
+        python,
+        "rust: Cargo.lock, python: \"3.11\"",
+        expect!["4:17 `rust` says what is in the runtime; take it alone"],
     );
     trained(
         "python: \"3.11\"",

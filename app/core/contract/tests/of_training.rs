@@ -245,9 +245,7 @@ fn checks_have_one_condition_and_a_name_of_their_own() {
     trained(
         before,
         "- {name: a, run: [x], runtime: {rust: Cargo.lock}}",
-        expect![[
-            r#"20:35 `rust` in `runtime` is not supported yet; what is: `{python: "3.11", requirements: requirements.lock}`"#
-        ]],
+        expect![["fine"]],
     );
     trained(
         before,
