@@ -35,7 +35,7 @@ def init() -> dict:
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     options.inter_op_num_threads = 1
     _session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return {"digest": digest(path.parent), "onnxruntime": onnxruntime.__version__}
+    return {"digest": digest(path.parent), "runtime": {"onnxruntime": onnxruntime.__version__}}
 
 
 def run(request) -> dict:
@@ -53,6 +53,12 @@ def answer(question: Question) -> dict:
     if question.keys is None:
         return parts
     return {name: dict(zip(question.keys, values, strict=True)) for name, values in parts.items()}
+
+
+def counted(answer: dict) -> list:
+    """The labels of an answer, which /metrics counts."""
+    labels = answer["labels"]
+    return list(labels.values()) if isinstance(labels, dict) else labels
 
 
 def digest(folder: Path) -> str:

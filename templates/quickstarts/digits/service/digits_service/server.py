@@ -59,7 +59,7 @@ class State:
             "version": os.environ.get("MODEL_VERSION"),
             "digest": self.loaded.get("digest"),
             "ready": self.problem is None,
-            "runtime": {"python": platform.python_version(), "onnxruntime": self.loaded.get("onnxruntime")},
+            "runtime": {"python": platform.python_version(), **self.loaded.get("runtime", {})},
         }
 
     def count(self, path: str, status: int, seconds: float, labels) -> None:
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 status, answer = ROUTES[path](self, body)
                 if path == PREDICT and status == 200:
-                    labels = answer["labels"].values() if isinstance(answer["labels"], dict) else answer["labels"]
+                    labels = score.counted(answer)
             state.count(path if known else "other", status, time.perf_counter() - started, labels)
             self.reply(status, answer, path)
         finally:
