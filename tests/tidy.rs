@@ -343,6 +343,42 @@ fn generated_pages_are_current() {
     nothing(&problems);
 }
 
+/// Files of a service in Python that know nothing of its model; `x` stands for the root of the pair.
+const SAME_SERVICE: [&str; 4] = [
+    "x_service/server.py",
+    "x_service/__main__.py",
+    "tests/test_model.py",
+    "environments/OWNERS",
+];
+
+#[test]
+fn pairs_differ_where_their_models_do() {
+    // A pair stands alone, so each has its own copy; a flaw that is mended in one is mended in all.
+    let mut seen: BTreeMap<&str, (String, String)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for card in tracked("quickstart.yaml") {
+        let folder = card.trim_end_matches("quickstart.yaml");
+        let text = read(&card);
+        let named = text.lines().find_map(|line| line.strip_prefix("root: "));
+        let pair = named.expect("a card names its root");
+        for file in SAME_SERVICE {
+            let path = format!(
+                "{folder}service/{}",
+                file.replace("x_", &format!("{pair}_"))
+            );
+            if !root().join(&path).is_file() {
+                continue;
+            }
+            let text = read(&path).replace(pair, "x");
+            let (first, wanted) = seen.entry(file).or_insert((path.clone(), text.clone()));
+            if *wanted != text {
+                problems.push(format!("{path} differs from {first} in more than names"));
+            }
+        }
+    }
+    nothing(&problems);
+}
+
 #[test]
 fn links_of_pages_lead_somewhere() {
     let link = Regex::new(r"\]\(([^)#:\s]+)(#[^)]*)?\)").expect("a pattern");

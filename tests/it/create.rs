@@ -1,26 +1,24 @@
-//! `bowsprit create mlquickstart`: from the catalogue to a proposal, and what can be in the way.
+//! `bowsprit create mlquickstart`: what is made, and what can be in the way.
 
-use crate::harness::{World, run_test, run_test_with};
+use crate::harness::{World, run_test};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::process::Command;
 
-/// Packages are installed in these stories, on busy machines, too.
-const PATIENCE: Duration = Duration::from_secs(400);
-
 /// What came of a call of the program.
-struct Ended {
-    is_good: bool,
-    out: String,
-    said: String,
+pub(crate) struct Ended {
+    pub(crate) is_good: bool,
+    pub(crate) out: String,
+    pub(crate) said: String,
 }
 
-async fn create(t: &World, who: &str, into: &Path, words: &[&str]) -> Ended {
+/// Makes a pair as somebody who has an account at the hub.
+pub(crate) async fn create(t: &World, who: &str, into: &Path, words: &[&str]) -> Ended {
     create_at(&t.hub.url, who, into, words).await
 }
 
-async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
+/// As [`create`], at any server.
+pub(crate) async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bowsprit"));
     command
         .args(["create", "mlquickstart", "--batch"])
@@ -31,7 +29,7 @@ async fn create_at(hub: &str, who: &str, into: &Path, words: &[&str]) -> Ended {
 }
 
 /// Runs a command as somebody with a home of their own.
-async fn ended(mut command: Command, (hub, who): (&str, &str), home: &Path) -> Ended {
+pub(crate) async fn ended(mut command: Command, (hub, who): (&str, &str), home: &Path) -> Ended {
     let output = command
         .env("BOWSPRIT_GITHUB__API_URL", hub)
         .env("BOWSPRIT_GITHUB__GIT_URL", hub)
@@ -47,56 +45,9 @@ async fn ended(mut command: Command, (hub, who): (&str, &str), home: &Path) -> E
     }
 }
 
-fn folder(t: &World) -> PathBuf {
+/// Where a story makes its pairs.
+pub(crate) fn folder(t: &World) -> PathBuf {
     t.dir.path().join("new")
-}
-
-/// The pair of a quickstart goes from one command to its first proposal.
-async fn goes_to_a_proposal(quickstart: &str, model: &str) {
-    let tune = |_: &mut bowsprit::config::Config| {};
-    run_test_with(tune, async |t| {
-        t.patience = PATIENCE;
-        let words = ["--filter", quickstart, "--root", "demo", "--json"];
-        let ended = create(t, "ada", &folder(t), &words).await;
-        assert!(ended.is_good, "{}", ended.said);
-        let told: Value = serde_json::from_str(&ended.out).expect("JSON alone");
-        assert_eq!(told["quickstart"], quickstart);
-        let names: Vec<&str> = told["parts"]
-            .as_array()
-            .expect("parts")
-            .iter()
-            .filter_map(|part| part["name"].as_str())
-            .collect();
-        assert_eq!(names, ["demo-service", "demo-training"]);
-        assert_eq!(told["parts"][1]["check"]["name"], "train", "{told:#}");
-        for half in names {
-            let linted = Command::new(env!("CARGO_BIN_EXE_bowsprit"))
-                .args(["contract", "lint"])
-                .arg(folder(t).join(half))
-                .status();
-            assert!(linted.await.expect("it ends").success(), "{half}");
-        }
-        let pulls = "/repos/ada/demo-service/pulls?state=all";
-        let pull = t
-            .until("the proposal", async |t| {
-                let pulls = t.api("ada", "GET", pulls, None).await;
-                pulls.as_array()?.first().cloned()
-            })
-            .await;
-        assert_eq!(pull["head"]["ref"], format!("bowsprit/{model}"));
-        t.settle().await;
-        // Who created is who may approve.
-        let pull = pull["number"].as_u64().expect("a number");
-        t.say("demo-service", "ada", pull, "/lgtm\n/approve").await;
-        t.until_merged("demo-service", pull).await;
-        t.settle().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn digits_go_to_a_proposal() {
-    goes_to_a_proposal("ML-python-sklearn-digits-cpu", "digits").await;
 }
 
 #[tokio::test]

@@ -127,12 +127,16 @@ fn arrows_letters_and_enter_choose_a_half() {
         (three.to_vec(), set.to_owned()),
         "{lines:#?}"
     );
+    // How much comes is seen where one chooses, and again before anything is made.
+    let sized = |line: &String| line.contains("140 MB of packages; Reads");
+    assert!(lines.iter().any(sized), "{lines:#?}");
     t.press(DOWN);
     t.until("the next line", |lines| names(lines).1 == three[1]);
     t.press("training");
     let lines = t.until("the filter", |lines| names(lines).0.len() == 1);
     assert_eq!(names(&lines).1, three[2], "{lines:#?}");
     t.press(ENTER);
+    t.until_text("the first run downloads 140 MB of packages");
     t.until_text("What shall the names begin with?");
     // A name that cannot be is refused where it is typed.
     t.press(&format!("Demo{ENTER}"));

@@ -6,7 +6,7 @@ mod report;
 
 use super::git_host::GitHost;
 use super::quickstarts::Quickstarts;
-use super::{Remote, catalogue, locations};
+use super::{Remote, catalogue, locations, out};
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
 use bowsprit_core::name::Login;
@@ -87,6 +87,13 @@ async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<Exi
     };
     let entries = args.among.offered(&host, remote).await?;
     let entry = chosen(&args, &entries, is_asked)?.clone();
+    // Before a name is asked for: who does not want that much can still leave.
+    if !is_json && !entry.download.is_empty() {
+        out::note(&format!(
+            "{}: the first run downloads {}",
+            entry.name, entry.download
+        ));
+    }
     let entry = catalogue::completed(entry, &host, &login).await?;
     let root = rooted(&args, is_asked)?;
     let owner = args.git_owner.as_deref().unwrap_or(login.as_str());

@@ -21,12 +21,18 @@ struct Line<'e> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Entry {
-            name, owner, about, ..
+            name,
+            owner,
+            about,
+            download,
+            ..
         } = self.entry;
+        // The download first: a narrow terminal cuts the end.
         let about = match self.entry.part {
-            Part::Set => about.as_str(),
-            Part::Service => "  only the half that serves",
-            Part::Training => "  only the half that trains",
+            Part::Set if download.is_empty() => about.clone(),
+            Part::Set => format!("{download}; {about}"),
+            Part::Service => "  only the half that serves".to_owned(),
+            Part::Training => "  only the half that trains".to_owned(),
         };
         let line = format!("{name:width$}  {owner}  {about}", width = self.width);
         let line: String = line.chars().take(self.columns).collect();

@@ -102,7 +102,8 @@ impl Report<'_> {
         let next = self.next();
         if is_json {
             out::json(&json!({
-                "quickstart": self.entry.name, "root": self.root, "parts": parts, "next": next,
+                "quickstart": self.entry.name, "root": self.root, "download": self.entry.download,
+                "parts": parts, "next": next,
             }));
             return;
         }
@@ -157,12 +158,6 @@ impl Report<'_> {
                 "make the other half with the same root: --filter {}-training --root {}; until its first model comes this one waits for it",
                 self.entry.name.trim_end_matches("-service"),
                 self.root.as_str()
-            ));
-        }
-        if !self.entry.download.is_empty() {
-            steps.push(format!(
-                "the first run of both downloads {}",
-                self.entry.download
             ));
         }
         steps
