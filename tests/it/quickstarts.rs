@@ -11,11 +11,12 @@ use tokio::process::Command;
 const PATIENCE: Duration = Duration::from_secs(400);
 
 /// Quickstarts with a story of their own below.
-const TOLD: [&str; 4] = [
+const TOLD: [&str; 5] = [
     "ML-python-sklearn-digits-cpu",
     "ML-python-lightgbm-cancer-cpu",
     "ML-python-xgboost-diabetes-cpu",
     "ML-python-jax-digits-cpu",
+    "ML-rust-smartcore-digits-cpu",
 ];
 /// Quickstarts that are made and linted only: their packages are too much for a test.
 const TOO_LARGE: [&str; 1] = ["ML-python-pytorch-digits-cpu"];
@@ -85,6 +86,11 @@ async fn a_regression_goes_to_a_proposal() {
 #[tokio::test]
 async fn a_net_goes_to_a_proposal() {
     goes_to_a_proposal("ML-python-jax-digits-cpu", "digits").await;
+}
+
+#[tokio::test]
+async fn a_forest_in_rust_goes_to_a_proposal() {
+    goes_to_a_proposal("ML-rust-smartcore-digits-cpu", "digits").await;
 }
 
 /// Runs the program where no server is.

@@ -186,7 +186,10 @@ def packages(half: Path, contract: dict, kept: Path) -> dict:
     """The environment for commands of a half: its packages first on PATH, installed by their lock once."""
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     env.update(dict.fromkeys(THREADS, "1"), PYTHONDONTWRITEBYTECODE="1")
-    requirements = contract.get("runtime", {}).get("requirements")
+    runtime = contract.get("runtime", {})
+    if lock := runtime.get("rust"):
+        return {**env, "PATH": f"{executables(half, half / lock, kept)}{os.pathsep}{env.get('PATH', '')}"}
+    requirements = runtime.get("requirements")
     if requirements is None:
         return env
     lock = half / requirements
@@ -199,6 +202,16 @@ def packages(half: Path, contract: dict, kept: Path) -> dict:
         execute([*install, "--only-binary", ":all:", "-r", str(lock)], half, dict(os.environ))
         (place / ".ready").touch()
     return {**env, "PATH": f"{place / 'bin'}{os.pathsep}{env.get('PATH', '')}"}
+
+
+def executables(half: Path, lock: Path, kept: Path) -> Path:
+    """Where the executables of a cargo workspace are, built once for its sources."""
+    read = [path for path in sorted(half.rglob("*")) if path.suffix in (".rs", ".lock", ".toml") or path.parent.name == "src"]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in read if path.is_file())).hexdigest()[:16]
+    target = kept / key
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", str(lock.with_name("Cargo.toml"))]
+    execute([*command, "--target-dir", str(target)], half, dict(os.environ))
+    return target / "release"
 
 
 def execute(command: list, folder: Path, env: dict) -> None:
