@@ -105,18 +105,6 @@ fn is_passed(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// When a living process began, in the system's own clock, so that a reused process id is told apart.
-///
-/// `None` when it is gone, or where the system does not tell. Source: proc_pid_stat(5), field `starttime`.
-pub(crate) fn born(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold anything, brackets too.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let start = fields.nth(18)?.parse().ok()?;
-    (state != "Z").then_some(start)
-}
-
 /// Errors: `Refused`, with what `why` says of the software; the snapshot is dropped then.
 pub(crate) fn refuse(
     snapshot: &Source,
@@ -299,12 +287,5 @@ pub(crate) mod tests {
         ] {
             assert!(!is_passed(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_process_is_known_by_when_it_began() {
-        assert!(born(std::process::id()).is_some());
-        assert_eq!(born(std::process::id()), born(std::process::id()));
-        assert_eq!(born(0), None);
     }
 }

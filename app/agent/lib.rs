@@ -34,12 +34,14 @@ pub struct SelfCommand {
 }
 
 impl SelfCommand {
-    /// The running executable, found even after its file was replaced, with these leading arguments.
+    /// The running executable with these leading arguments; on Linux found even after its file was replaced.
     pub fn running(args: Vec<OsString>) -> SelfCommand {
-        SelfCommand {
-            program: PathBuf::from("/proc/self/exe"),
-            args,
-        }
+        let program = if cfg!(target_os = "linux") {
+            PathBuf::from("/proc/self/exe")
+        } else {
+            std::env::current_exe().unwrap_or_else(|_| PathBuf::from("bowsprit-agent"))
+        };
+        SelfCommand { program, args }
     }
 }
 

@@ -48,7 +48,7 @@ impl Crew for Processes {
         match self.agent.start("run", desk.dir()) {
             Ok(child) => {
                 started.pid = Some(child.id());
-                started.born = hands::born(child.id());
+                started.born = bowsprit_agent::tree::born(child.id());
                 self.children.insert(stage.to_owned(), child);
             }
             // Looked at again with the next call, as an agent that ended at once.
@@ -57,7 +57,8 @@ impl Crew for Processes {
     }
 
     fn look(&mut self, stage: &str, desk: &Desk, started: &Started) -> Standing {
-        let is_same = |pid: u32| started.born.is_some() && hands::born(pid) == started.born;
+        let is_same =
+            |pid: u32| started.born.is_some() && bowsprit_agent::tree::born(pid) == started.born;
         if self.is_child(stage) || started.pid.is_some_and(is_same) || desk.is_at_work() {
             return Standing::AtWork;
         }

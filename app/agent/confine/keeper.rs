@@ -2,11 +2,9 @@
 //!
 //! It runs none of the user's code and never loosens what the plan says.
 
-use super::{Ended, Plan, Stage, last, root};
+use super::{Ended, Plan, Stage, kernel, last, root};
 use crate::{SelfCommand, tree};
-use nix::sys::prctl;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -65,7 +63,7 @@ fn keep(order: &Path, me: &SelfCommand) -> Result<ExitCode, String> {
 
 /// Second link: the first process of the pid namespace, whose end is everybody's end in it.
 fn first_process(order: &Path, me: &SelfCommand) -> Result<ExitCode, String> {
-    die_with_parent()?;
+    kernel::die_with_parent()?;
     let plan =
         read_plan(File::open(order).map_err(|error| format!("cannot open the plan: {error}"))?)?;
     remove(order);
@@ -86,8 +84,7 @@ fn first_process(order: &Path, me: &SelfCommand) -> Result<ExitCode, String> {
 /// Starts the last link, waits for it, and leaves none of its strays.
 fn attend(plan: &Plan, me: &SelfCommand, report: Report, adopt: bool) -> Result<ExitCode, String> {
     if adopt {
-        prctl::set_child_subreaper(true)
-            .map_err(|error| format!("cannot adopt orphans: {error}"))?;
+        kernel::adopt_orphans()?;
     }
     std::thread::spawn(move || {
         // Ends when the supervisor has closed its side, or is gone.
@@ -114,13 +111,13 @@ fn attend(plan: &Plan, me: &SelfCommand, report: Report, adopt: bool) -> Result<
     ended.peak_rss_bytes = getrusage(UsageWho::RUSAGE_CHILDREN)
         .ok()
         .and_then(|usage| u64::try_from(usage.max_rss()).ok())
-        .map_or(0, |kib| kib * 1024);
+        .map_or(0, |most| most * kernel::RSS_UNIT);
     report.write(&ended);
     Ok(exit_code(&ended))
 }
 
 fn link(me: &SelfCommand, stage: Stage) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(SelfCommand::running(Vec::new()).program);
     let stage = match stage {
         Stage::Keep => "keep",
         Stage::Root => "root",
@@ -185,15 +182,9 @@ pub(super) fn read_plan(from: impl std::io::Read) -> Result<Plan, String> {
     serde_json::from_slice(&bytes).map_err(|error| format!("cannot parse the plan: {error}"))
 }
 
-/// The link dies when the one before it does.
-pub(super) fn die_with_parent() -> Result<(), String> {
-    prctl::set_pdeathsig(Signal::SIGKILL)
-        .map_err(|error| format!("cannot tie to the parent: {error}"))
-}
-
 /// Closes what a careless parent left open, so that the command cannot inherit it.
 fn close_inherited() {
-    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+    let open: Vec<i32> = std::fs::read_dir(kernel::DESCRIPTORS)
         .into_iter()
         .flatten()
         .flatten()

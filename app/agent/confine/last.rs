@@ -1,10 +1,8 @@
 //! The last link: drops every right, then becomes the command.
 
-use super::keeper::{die_with_parent, read_plan};
-use super::{Plan, rules};
-use nix::sys::prctl;
+use super::keeper::read_plan;
+use super::{Plan, kernel, rules};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
@@ -34,21 +32,14 @@ fn prepare() -> Result<Plan, String> {
     }
     limit(&plan)?;
     if let Some(id) = plan.uid {
-        become_user(id).map_err(|error| format!("cannot become user {id}: {error}"))?;
+        kernel::become_user(id)?;
     }
     // Cleared by the change of user, hence after it.
-    die_with_parent()?;
-    prctl::set_no_new_privs().map_err(|error| format!("cannot give up new rights: {error}"))?;
+    kernel::die_with_parent()?;
+    kernel::give_up_new_rights()?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     rules::restrict(&plan)?;
     Ok(plan)
-}
-
-fn become_user(id: u32) -> nix::Result<()> {
-    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
-    setgroups(&[])?;
-    setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)
 }
 
 fn limit(plan: &Plan) -> Result<(), String> {
@@ -56,16 +47,14 @@ fn limit(plan: &Plan) -> Result<(), String> {
     let caps = [
         (Resource::RLIMIT_DATA, wanted.data_bytes),
         (Resource::RLIMIT_NOFILE, wanted.open_files),
-        // Counts every process of the uid: of a shared uid it would cap other people's too.
-        (
-            Resource::RLIMIT_NPROC,
-            wanted.processes.filter(|_| plan.uid.is_some()),
-        ),
         (Resource::RLIMIT_FSIZE, wanted.file_bytes),
         (Resource::RLIMIT_CPU, wanted.cpu_s),
         (Resource::RLIMIT_CORE, Some(0)),
     ];
-    for (resource, cap) in caps {
+    // Counts every process of the uid: of a shared uid it would cap other people's too.
+    let of_user = kernel::PROCESSES.filter(|_| plan.uid.is_some());
+    let of_user = of_user.map(|resource| (resource, wanted.processes));
+    for (resource, cap) in caps.into_iter().chain(of_user) {
         let Some(cap) = cap else { continue };
         let (_, hard) = nix::sys::resource::getrlimit(resource)
             .map_err(|error| format!("cannot read {resource:?}: {error}"))?;

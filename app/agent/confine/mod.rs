@@ -6,10 +6,19 @@
 //! The supervisor holds the keeper's standard input: when the supervisor vanishes, so does everything that it started.
 //! Nothing here decides what a step may do; it is told by a [`Plan`].
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod keeper;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod last;
+#[cfg(target_os = "linux")]
 mod root;
+#[cfg(target_os = "linux")]
 mod rules;
+
+#[cfg(not(target_os = "linux"))]
+use elsewhere::{kernel, root, rules};
 
 pub use keeper::step_main;
 
@@ -117,6 +126,9 @@ pub fn look() -> Confinement {
         )),
         (Ok(()), true) => None,
         (Ok(()), false) if landlock >= LANDLOCK_FULL => None,
+        (Ok(()), false) if cfg!(not(target_os = "linux")) => {
+            Some("this system cannot shut commands in; Linux can".to_owned())
+        }
         (Ok(()), false) => Some(format!(
             "the kernel's Landlock has version {landlock}, and version {LANDLOCK_FULL} is needed without root (Linux 6.12)"
         )),
@@ -140,6 +152,11 @@ impl Confinement {
         let number = u32::from_str_radix(&hash.hex()[..8], 16).ok()?;
         self.namespaces.then_some(UID_FIRST + number % UID_COUNT)
     }
+}
+
+/// What a command leaves behind becomes this process's child, where the system can do that. Errors: it cannot.
+pub(crate) fn adopt_orphans() -> Result<(), String> {
+    kernel::adopt_orphans()
 }
 
 /// A confined command at work.

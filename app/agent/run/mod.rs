@@ -63,7 +63,7 @@ fn execute(dir: &Path, me: SelfCommand, contained: bool) -> Result<(), anyhow::E
     }
     // Runtimes and outputs are read by other users than this one.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    nix::sys::prctl::set_child_subreaper(true).context("cannot adopt orphans")?;
+    confine::adopt_orphans().map_err(anyhow::Error::msg)?;
     fs::write(dir.join("agent.pid"), format!("{}\n", std::process::id()))
         .context("cannot write agent.pid")?;
     let runtime = tokio::runtime::Builder::new_current_thread()

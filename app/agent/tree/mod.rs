@@ -1,7 +1,19 @@
 //! The processes of a run: who descends from whom, how much memory they hold, and ending them.
 //!
-//! Read from `/proc` each time; nothing is remembered, so a reused process id is never taken for an old one for long.
-//! The keeper of a command adopts its orphans, so that descent is enough to find every process.
+//! Read from the system each time; nothing is remembered, so a reused process id is never taken for an old one for long.
+//! On Linux the keeper of a command adopts its orphans, so that descent is enough to find every process; elsewhere those
+//! that left their process group as well are not found.
+
+#[cfg(target_os = "linux")]
+#[path = "proc.rs"]
+mod table;
+
+#[cfg(not(target_os = "linux"))]
+#[path = "ps.rs"]
+mod table;
+
+#[cfg(all(test, target_os = "linux"))]
+mod ps;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Every process that descends from `ancestor`, without itself.
 pub fn below(ancestor: u32) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for (pid, parent) in all() {
+    for (pid, parent) in table::all() {
         children.entry(parent).or_default().push(pid);
     }
     let (mut found, mut open) = (BTreeSet::new(), vec![ancestor]);
@@ -26,7 +38,7 @@ pub fn below(ancestor: u32) -> BTreeSet<u32> {
 
 /// Memory that belongs to these processes alone, shared pages counted once. Units: bytes.
 pub fn memory_bytes(pids: &BTreeSet<u32>) -> u64 {
-    pids.iter().map(|pid| process_memory(*pid)).sum()
+    pids.iter().map(|pid| table::memory_bytes(*pid)).sum()
 }
 
 /// Kills everything below `keeper`, which then ends by itself; returns how many were there.
@@ -48,11 +60,16 @@ pub fn terminate_main(keeper: u32) {
     }
 }
 
+/// Whether these are the arguments of a link of a keeper's chain.
 fn is_link(pid: u32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-        let mut words = line.split(|byte| *byte == 0);
-        words.next() == Some(b"bowsprit-agent") && words.any(|word| word == b"--stage")
-    })
+    let words = table::arguments(pid);
+    let mut words = words.split(|byte| *byte == table::BETWEEN);
+    words.next() == Some(b"bowsprit-agent") && words.any(|word| word == b"--stage")
+}
+
+/// What tells a living process from a later one of the same id; `None` when it is gone, or where the system does not say.
+pub fn born(pid: u32) -> Option<u64> {
+    table::born(pid)
 }
 
 fn signal(pid: u32, what: Signal) {
@@ -62,36 +79,17 @@ fn signal(pid: u32, what: Signal) {
     }
 }
 
-fn all() -> impl Iterator<Item = (u32, u32)> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The name stands in brackets and may hold anything, brackets too.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
-        (state != "Z").then_some((pid, parent))
-    })
-}
-
-fn process_memory(pid: u32) -> u64 {
-    let read = |file: &str, names: &[&str]| -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
-        let kib = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
-        let lines = text
-            .lines()
-            .filter(|line| names.iter().any(|name| line.starts_with(name)));
-        let values: Vec<u64> = lines.filter_map(kib).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<u64>() * 1024)
-    };
-    read("smaps_rollup", &["Pss_Anon:", "Pss_Shmem:"])
-        .or_else(|| read("status", &["RssAnon:", "RssShmem:"]))
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_living_process_is_told_from_a_later_one() {
+        let own = std::process::id();
+        assert!(born(own).is_some());
+        assert_eq!(born(own), born(own));
+        assert_eq!(born(0), None);
+    }
 
     #[test]
     fn a_child_is_below_and_has_memory() {
