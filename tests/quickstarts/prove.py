@@ -34,8 +34,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTARTS = ROOT / "templates" / "quickstarts"
 POLICIES = ROOT / "policies"
-# Proved where their name is given: what they need is more than a machine that only tests should download.
-ON_DEMAND = {"pytorch-digits": "downloads hundreds of megabytes to some gigabytes"}
+# Proved where their name is given: what they download is too much for every run of the tests.
+ON_DEMAND = {"pytorch-digits": "downloads 250 MB from an index of its own"}
 # One training is one thread: on busy cores two threads of such a small fit wait for each other.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 COMMAND_S_MAX = 300
