@@ -190,6 +190,9 @@ mod tests {
             "x @ https://example.org/x-1-py3-none-any.whl",
             Trust::Trusted
         ));
+        let pinned = "x @ https://example.org/x-1%2Bcpu-cp311-cp311-linux.whl ; sys_platform == 'linux' \\\n    --hash=sha256:00";
+        assert!(check_line(pinned, Trust::Trusted));
+        assert!(!check_line(pinned, Trust::Untrusted));
     }
 
     #[test]

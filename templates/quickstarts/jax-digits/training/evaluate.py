@@ -177,7 +177,11 @@ SCHEMA = {
                 "items": {"type": "number", "minimum": 0, "maximum": INK_MAX},
             },
         },
-        "scores": {"description": "Answer with the probability of each digit as well.", "type": "boolean", "default": False},
+        "scores": {
+            "description": "Answer with the probability of each digit as well.",
+            "type": "boolean",
+            "default": False,
+        },
     },
 }
 
