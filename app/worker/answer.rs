@@ -88,10 +88,10 @@ impl Looking<'_> {
                 Answer::Environments(self.rooms.store.environments(*id).await?)
             }
             Query::Pause => Answer::Pause(self.rooms.store.pause().await?),
-            Query::Compatibility(id) => {
+            Query::Habits(id) => {
                 let (view, _) = self.known(*id).await?;
                 let name = view.repo.name.as_str();
-                Answer::Compatibility(self.rooms.chatops.compatibility(name))
+                Answer::Habits(self.rooms.chatops.habits(name))
             }
             Query::Changes(..)
             | Query::Owners(..)

@@ -114,7 +114,7 @@ impl Looking<'_> {
             | Query::Comments(..)
             | Query::DiffComments(..)
             | Query::Reviews(..)
-            | Query::Compatibility(_)
+            | Query::Habits(_)
             | Query::Labels(_)
             | Query::Milestones(_)
             | Query::Permission(..)

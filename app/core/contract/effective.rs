@@ -267,19 +267,33 @@ fn of_chatops(chatops: &Chatops) -> Told {
     for (switch, is_on) in &chatops.switches {
         map = map.with(switch.key(), json!(is_on));
     }
-    let asked = chatops.ask_reviewers.as_ref().map(|asked| {
+    let asked = chatops.ask_reviewers.as_ref().map(|asked| -> Told {
+        let Some(asked) = asked else {
+            return json!(false).into();
+        };
         Map::default()
             .with("count", json!(asked.count))
             .with("max", json!(asked.max))
             .with("exclude_approvers", json!(asked.exclude_approvers))
             .with("ignore_drafts", json!(asked.ignore_drafts))
             .with("ignore_authors", json!(asked.ignore_authors))
+            .into()
     });
-    map.with("labels", json!(chatops.labels))
-        .with("restricted_labels", json!(chatops.restricted))
-        .with("not_ours", json!(chatops.not_ours))
-        .with("sticky_lgtm", json!(chatops.sticky_lgtm))
-        .with("trusted_apps", json!(chatops.trusted_apps))
+    // What is absent is as the server says, which an empty list would not be.
+    map.with_some("labels", chatops.labels.as_ref().map(|one| json!(one)))
+        .with_some(
+            "restricted_labels",
+            chatops.restricted.as_ref().map(|one| json!(one)),
+        )
+        .with_some("not_ours", chatops.not_ours.as_ref().map(|one| json!(one)))
+        .with_some(
+            "sticky_lgtm",
+            chatops.sticky_lgtm.as_ref().map(|one| json!(one)),
+        )
+        .with_some(
+            "trusted_apps",
+            chatops.trusted_apps.as_ref().map(|one| json!(one)),
+        )
         .with_some("ask_reviewers", asked)
         .into()
 }

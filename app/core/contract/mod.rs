@@ -19,6 +19,7 @@ pub(crate) mod tree;
 mod units;
 mod window;
 
+pub use chatops::{Said, Setting, chatops_of};
 pub use effective::{Told, effective};
 pub(crate) use glob::regex_within_limits;
 pub use schema::schema;

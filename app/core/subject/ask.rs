@@ -6,7 +6,7 @@ use crate::artifact::File;
 use crate::contract::{Contract, Problem};
 use crate::effect::Version;
 use crate::gate::Policies;
-use crate::habits::Compatibility;
+use crate::habits::Habits;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug,
@@ -101,8 +101,8 @@ pub enum Query {
     Environments(RepoId),
     /// Whether everything is paused.
     Pause,
-    /// Whose habits commands follow in a repository, says the server's configuration.
-    Compatibility(RepoId),
+    /// How commands are taken in a repository, says the server's configuration.
+    Habits(RepoId),
 }
 
 /// One answer; its variant fits the question's.
@@ -146,7 +146,7 @@ pub enum Answer {
     Environment(Option<Environment>),
     Environments(Vec<Environment>),
     Pause(Option<Pause>),
-    Compatibility(Compatibility),
+    Habits(Habits),
 }
 
 /// A repository as the installation shows it.
@@ -534,7 +534,7 @@ impl Ask {
         environments(service: RepoId) -> Vec<Environment> = Query::Environments(service), Environments;
         /// Answers [`Query::Pause`].
         pause() -> Option<Pause> = Query::Pause, Pause;
-        /// Answers [`Query::Compatibility`].
-        compatibility(id: RepoId) -> Compatibility = Query::Compatibility(id), Compatibility;
+        /// Answers [`Query::Habits`].
+        habits(id: RepoId) -> Habits = Query::Habits(id), Habits;
     }
 }

@@ -14,7 +14,7 @@ use crate::effect::{
     Version, Wake,
 };
 use crate::gate::{self, Policies};
-use crate::habits::Compatibility;
+use crate::habits::{Compatibility, Habits};
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug, VersionRef,
@@ -222,7 +222,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
         Query::Pause => Answer::Pause(None),
-        Query::Compatibility(_) => Answer::Compatibility(Compatibility::Own),
+        Query::Habits(_) => Answer::Habits(Habits::of(Compatibility::Own)),
         Query::Head(..) | Query::Changes(..) | Query::Contract(..) => {
             panic!("the test does not say: {query:?}")
         }

@@ -189,10 +189,10 @@ fn outside(
 
 /// How words are taken: as the contract says, over what the server says.
 fn habits(id: RepoId, contract: Option<&Contract>, ask: &mut Ask) -> Option<Habits> {
-    let server = ask.compatibility(id)?;
+    let server = ask.habits(id)?;
     Some(match contract {
-        Some(contract) => Habits::new(server, contract.chatops()),
-        None => Habits::of(server),
+        Some(contract) => server.with(contract.chatops()),
+        None => server,
     })
 }
 
@@ -339,7 +339,7 @@ fn look(
     let is_code = kind == Kind::Code;
     let sticky = Sticky {
         approve: habits.has(Switch::StickyApprove) && is_code,
-        lgtm: is_code && habits.chatops.sticky_lgtm.contains(&view.author.lower()),
+        lgtm: is_code && habits.sticky_lgtm.contains(&view.author.lower()),
     };
     let said_to = (&change_id, sticky);
     let words = words::words(pull, said_to, &talk, &habits, &may_lift);

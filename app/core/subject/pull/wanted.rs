@@ -29,7 +29,7 @@ pub(super) fn is_trusted(
     }
     let app = view.author.as_str().strip_suffix("[bot]");
     let app = app.and_then(|name| Login::parse(name).ok());
-    if app.is_some_and(|app| habits.chatops.trusted_apps.contains(&app.lower())) {
+    if app.is_some_and(|app| habits.trusted_apps.contains(&app.lower())) {
         return Some(true);
     }
     if habits.has(Switch::IgnoreOkToTest) {
