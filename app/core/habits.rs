@@ -1,6 +1,6 @@
 //! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
 
-use crate::name::Login;
+use crate::name::{Login, Team};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,11 +48,13 @@ pub enum Switch {
     IgnoreOkToTest,
     /// A title that starts with WIP keeps a change from merging.
     WipTitles,
+    /// Only members of the organisation are trusted, collaborators from outside are not.
+    OnlyOrgMembers,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 15] = [
+    pub const ALL: [Switch; 16] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -68,6 +70,7 @@ impl Switch {
         Switch::RequiredReviewersBlock,
         Switch::IgnoreOkToTest,
         Switch::WipTitles,
+        Switch::OnlyOrgMembers,
     ];
 
     /// Its key in the contract.
@@ -88,6 +91,7 @@ impl Switch {
             Switch::RequiredReviewersBlock => "required_reviewers_block",
             Switch::IgnoreOkToTest => "ignore_ok_to_test",
             Switch::WipTitles => "wip_titles",
+            Switch::OnlyOrgMembers => "only_org_members",
         }
     }
 
@@ -139,6 +143,9 @@ impl Switch {
             Switch::WipTitles => {
                 "A title that starts with `WIP` keeps a pull request from merging, as a draft does."
             }
+            Switch::OnlyOrgMembers => {
+                "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither."
+            }
         }
     }
 
@@ -158,7 +165,8 @@ impl Switch {
                 | Switch::LgtmActsAsApprove
                 | Switch::SkipCollaborators
                 | Switch::RequiredReviewersBlock
-                | Switch::IgnoreOkToTest,
+                | Switch::IgnoreOkToTest
+                | Switch::OnlyOrgMembers,
                 Compatibility::Own | Compatibility::Prow,
             ) => false,
             (
@@ -189,12 +197,45 @@ pub struct Chatops {
     pub restricted: Option<BTreeMap<String, BTreeSet<Login>>>,
     /// Commands that another bot carries out here, with their slash.
     pub not_ours: Option<BTreeSet<String>>,
-    /// Authors whose pull requests keep an lgtm over a push, in lower case.
-    pub sticky_lgtm: Option<BTreeSet<Login>>,
+    /// Authors whose pull requests keep an lgtm over a push.
+    pub sticky_lgtm: Option<BTreeSet<Member>>,
     /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
     pub trusted_apps: Option<BTreeSet<Login>>,
     /// How reviewers are asked when a pull request is opened, or that they are not.
     pub ask_reviewers: Option<Option<AskReviewers>>,
+}
+
+/// A person, or all people of a team at GitHub.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// One person, in lower case.
+    Person(Login),
+    /// Whoever belongs to the team, in lower case.
+    Team(Team),
+}
+
+impl Member {
+    /// Reads `login` or `organisation/team`, with or without `@`. Errors: it is neither.
+    pub fn parse(text: &str) -> Result<Member, String> {
+        let text = text.strip_prefix('@').unwrap_or(text).to_ascii_lowercase();
+        match text.contains('/') {
+            true => Team::parse(&text)
+                .map(Member::Team)
+                .map_err(|error| error.to_string()),
+            false => Login::parse(&text)
+                .map(Member::Person)
+                .map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Member::Person(login) => login.fmt(f),
+            Member::Team(team) => team.fmt(f),
+        }
+    }
 }
 
 /// How many reviewers are asked, and when not.
@@ -234,8 +275,8 @@ pub struct Habits {
     pub restricted: BTreeMap<String, BTreeSet<Login>>,
     /// Commands that another bot carries out here, with their slash.
     pub not_ours: BTreeSet<String>,
-    /// Authors whose pull requests keep an lgtm over a push, in lower case.
-    pub sticky_lgtm: BTreeSet<Login>,
+    /// Authors whose pull requests keep an lgtm over a push.
+    pub sticky_lgtm: BTreeSet<Member>,
     /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
     pub trusted_apps: BTreeSet<Login>,
     /// How reviewers are asked when a pull request is opened; not at all where absent.

@@ -47,6 +47,12 @@ impl Looking<'_> {
             Query::Permission(id, login) => {
                 Answer::Permission(self.known(*id).await?.1.permission(login).await?)
             }
+            Query::OrgMember(id, login) => {
+                Answer::Flag(self.known(*id).await?.1.is_org_member(login).await?)
+            }
+            Query::TeamMember(id, team, login) => {
+                Answer::Flag(self.known(*id).await?.1.is_team_member(team, login).await?)
+            }
             Query::Labels(id) => Answer::Labels(self.known(*id).await?.1.labels().await?),
             Query::Milestones(id) => {
                 Answer::Milestones(self.known(*id).await?.1.milestones().await?)

@@ -118,6 +118,8 @@ impl Looking<'_> {
             | Query::Labels(_)
             | Query::Milestones(_)
             | Query::Permission(..)
+            | Query::OrgMember(..)
+            | Query::TeamMember(..)
             | Query::Contexts(..)
             | Query::Required(..)
             | Query::Stage(_)

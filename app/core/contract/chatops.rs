@@ -2,7 +2,7 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, START, Value, shown};
-use crate::habits::{AskReviewers, Chatops, Compatibility, Switch};
+use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
 use crate::name::Login;
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const LABELS_MAX: usize = 200;
 const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 
-pub(crate) const KEYS: [&str; 22] = [
+pub(crate) const KEYS: [&str; 23] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -28,6 +28,7 @@ pub(crate) const KEYS: [&str; 22] = [
     "required_reviewers_block",
     "ignore_ok_to_test",
     "wip_titles",
+    "only_org_members",
     "labels",
     "restricted_labels",
     "not_ours",
@@ -208,8 +209,16 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
         let node = fields.get(key);
         node.map(|node| logins(node, &format!("`{key}`"), problems))
     };
-    chatops.sticky_lgtm = people("sticky_lgtm");
     chatops.trusted_apps = people("trusted_apps");
+    chatops.sticky_lgtm = fields
+        .get("sticky_lgtm")
+        .and_then(|node| list(node, "`sticky_lgtm`", PEOPLE_MAX, problems))
+        .map(|items| {
+            let items = each(items, |one| {
+                checked(one, "a person or team", Member::parse, problems)
+            });
+            items.into_iter().collect()
+        });
     chatops.ask_reviewers = fields
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));

@@ -279,6 +279,10 @@ fn of_chatops(chatops: &Chatops) -> Told {
             .with("ignore_authors", json!(asked.ignore_authors))
             .into()
     });
+    let sticky = chatops.sticky_lgtm.as_ref().map(|all| {
+        let all = all.iter().map(ToString::to_string);
+        all.collect::<Vec<String>>()
+    });
     // What is absent is as the server says, which an empty list would not be.
     map.with_some("labels", chatops.labels.as_ref().map(|one| json!(one)))
         .with_some(
@@ -286,10 +290,7 @@ fn of_chatops(chatops: &Chatops) -> Told {
             chatops.restricted.as_ref().map(|one| json!(one)),
         )
         .with_some("not_ours", chatops.not_ours.as_ref().map(|one| json!(one)))
-        .with_some(
-            "sticky_lgtm",
-            chatops.sticky_lgtm.as_ref().map(|one| json!(one)),
-        )
+        .with_some("sticky_lgtm", sticky.map(|one| json!(one)))
         .with_some(
             "trusted_apps",
             chatops.trusted_apps.as_ref().map(|one| json!(one)),
