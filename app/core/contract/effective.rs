@@ -32,6 +32,13 @@ impl Serialize for Told {
     }
 }
 
+impl Told {
+    /// A list of values.
+    pub(crate) fn list(items: impl IntoIterator<Item = Told>) -> Told {
+        list(items)
+    }
+}
+
 impl From<Value> for Told {
     fn from(value: Value) -> Told {
         Told(Shape::Plain(value))
@@ -44,15 +51,15 @@ fn list(items: impl IntoIterator<Item = Told>) -> Told {
 
 /// A map under construction.
 #[derive(Default)]
-struct Map(Vec<(String, Told)>);
+pub(crate) struct Map(Vec<(String, Told)>);
 
 impl Map {
-    fn with(mut self, key: &str, value: impl Into<Told>) -> Map {
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Told>) -> Map {
         self.0.push((key.to_owned(), value.into()));
         self
     }
 
-    fn with_some(self, key: &str, value: Option<impl Into<Told>>) -> Map {
+    pub(crate) fn with_some(self, key: &str, value: Option<impl Into<Told>>) -> Map {
         match value {
             Some(value) => self.with(key, value),
             None => self,
