@@ -21,6 +21,7 @@ mod https;
 mod import;
 mod injection;
 mod judge;
+mod migrate;
 mod models;
 mod people;
 mod picker;

@@ -163,7 +163,7 @@ pub(super) const OTHER_KEYS: &[Row] = &[
 /// Sections of `config.yaml` that are read by no code of ours.
 #[rustfmt::skip]
 pub(super) const CONFIG_SECTIONS: &[Row] = &[
-    ("branch-protection", Left("GitHub's rules of branches are obeyed and not written", "keep them at GitHub, with the names that checks have here: `bowsprit` and those of its checks")),
+    ("branch-protection", Left("GitHub's rules of branches are obeyed and not written", "keep them at GitHub, without `tide`, which nothing reports here")),
     ("deck", DEPLOYMENT),
     ("plank", DEPLOYMENT),
     ("sinker", DEPLOYMENT),
@@ -272,7 +272,7 @@ pub(super) const JOB_KEYS: &[Row] = &[
     ("run_after_success", Left("a check waits for no other", "")),
     ("hidden", Left("every check is shown", "")),
     ("reporter_config", Left("nothing is said elsewhere than at GitHub", "")),
-    ("error_on_eviction", Left("a check whose pod is taken away fails", "`/retest` runs it again")),
+    ("error_on_eviction", Left("why a pod went decides whether its check failed", "`/retest` runs it again")),
     ("retry", Left("a check that fails is run again by `/retest`", "")),
     ("jenkins_spec", Left("no Jenkins is driven", "")),
     ("pipeline_run_spec", Left("no Tekton is driven", "")),

@@ -4,6 +4,7 @@
 //! Whatever is written here was read again by our own readers first.
 
 mod config;
+mod guide;
 mod jobs;
 mod known;
 mod plugins;
@@ -11,6 +12,8 @@ mod plugins;
 mod tests;
 mod walk;
 mod write;
+
+pub use guide::guide_markdown;
 
 use crate::contract::Problem;
 use crate::contract::tree::{self, Limits, Node};
