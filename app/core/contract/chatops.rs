@@ -205,11 +205,9 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
             let items = each(items, |one| checked(one, "`not_ours`", command, problems));
             items.into_iter().collect()
         });
-    let mut people = |key: &str| {
-        let node = fields.get(key);
-        node.map(|node| logins(node, &format!("`{key}`"), problems))
-    };
-    chatops.trusted_apps = people("trusted_apps");
+    chatops.trusted_apps = fields
+        .get("trusted_apps")
+        .map(|node| logins(node, "`trusted_apps`", problems));
     chatops.sticky_lgtm = fields
         .get("sticky_lgtm")
         .and_then(|node| list(node, "`sticky_lgtm`", PEOPLE_MAX, problems))

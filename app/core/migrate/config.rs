@@ -6,7 +6,7 @@ use super::walk::{Spot, Walk};
 
 /// Reads the whole file.
 pub(super) fn config(walk: &mut Walk, root: &Spot<'_>) {
-    for (key, spot) in root.fields() {
+    for (key, spot) in walk.fields(root) {
         match key {
             "tide" => tide(walk, &spot),
             other if jobs::section(walk, other, &spot) => {}
@@ -16,10 +16,10 @@ pub(super) fn config(walk: &mut Walk, root: &Spot<'_>) {
 }
 
 fn tide(walk: &mut Walk, section: &Spot<'_>) {
-    for (key, spot) in section.fields() {
+    for (key, spot) in walk.fields(section) {
         match key {
             "queries" => {
-                for query in spot.items() {
+                for query in walk.items(&spot) {
                     self::query(walk, &query);
                 }
             }
@@ -30,10 +30,10 @@ fn tide(walk: &mut Walk, section: &Spot<'_>) {
 
 fn query(walk: &mut Walk, query: &Spot<'_>) {
     let mut asked = Vec::new();
-    for (key, spot) in query.fields() {
+    for (key, spot) in walk.fields(query) {
         match key {
             "labels" => {
-                for label in spot.items() {
+                for label in walk.items(&spot) {
                     let name = label.text().unwrap_or_default();
                     asked.push(name.to_owned());
                     match name {
@@ -48,7 +48,7 @@ fn query(walk: &mut Walk, query: &Spot<'_>) {
                 }
             }
             "missingLabels" => {
-                for label in spot.items() {
+                for label in walk.items(&spot) {
                     tell(walk, &label, label.text().unwrap_or_default(), TIDE_LABELS);
                 }
             }

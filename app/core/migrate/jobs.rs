@@ -14,7 +14,7 @@ const NAMES_TRIED_MAX: usize = 99;
 
 /// A file of jobs.
 pub(super) fn file(walk: &mut Walk, root: &Spot<'_>) {
-    for (key, spot) in root.fields() {
+    for (key, spot) in walk.fields(root) {
         if !section(walk, key, &spot) {
             tell(walk, &spot, key, CONFIG_SECTIONS);
         }
@@ -44,7 +44,7 @@ fn presubmits(walk: &mut Walk, section: &Spot<'_>) {
             "put the list below `presubmits: {owner/name: …}` and run the command again",
         );
     }
-    for (name, spot) in section.fields() {
+    for (name, spot) in walk.fields(section) {
         let place = match RepoName::parse(name) {
             Ok(name) => name.as_str().to_ascii_lowercase(),
             Err(error) => {
@@ -52,7 +52,7 @@ fn presubmits(walk: &mut Walk, section: &Spot<'_>) {
                 continue;
             }
         };
-        for job in spot.items() {
+        for job in walk.items(&spot) {
             presubmit(walk, &place, &job);
         }
     }
@@ -63,9 +63,14 @@ fn others(walk: &mut Walk, section: &Spot<'_>, why: &str) {
     let instead = "a workflow of GitHub Actions does it";
     let lists = match section.is_list() {
         true => vec![section.clone()],
-        false => section.fields().into_iter().map(|(_, list)| list).collect(),
+        false => walk
+            .fields(section)
+            .into_iter()
+            .map(|(_, list)| list)
+            .collect(),
     };
-    for job in lists.iter().flat_map(Spot::items) {
+    let jobs: Vec<Spot<'_>> = lists.iter().flat_map(|list| walk.items(list)).collect();
+    for job in jobs {
         let name = job.get("name").and_then(|name| name.text());
         let name = crate::contract::tree::shown(name.unwrap_or("(no name)"));
         walk.leave(&job, format!("`{name}`: {why}"), instead);
@@ -142,7 +147,7 @@ fn check(name: &str, run: &[String], parts: &Parts) -> Told {
     Map::default()
         .with("name", json!(name))
         .with("run", json!(run))
-        .with_some("optional", parts.is_optional.then(|| json!(true)))
+        .with_some("optional", parts.is_optional.then_some(json!(true)))
         .with_some("always_run", always.map(|is_on| json!(is_on)))
         .with_some(
             "run_if_changed",
@@ -247,7 +252,7 @@ fn known_or_off(walk: &mut Walk, spot: &Spot<'_>, key: &str) {
 }
 
 fn decoration(walk: &mut Walk, section: &Spot<'_>, parts: &mut Parts) {
-    for (key, spot) in section.fields() {
+    for (key, spot) in walk.fields(section) {
         if key != "timeout" {
             walk.leave(
                 &spot,
@@ -298,11 +303,16 @@ fn pod(walk: &mut Walk, spec: &Spot<'_>, parts: &mut Parts) {
 /// What a check may use is what it asked for at most: limits go before requests.
 fn resources(walk: &mut Walk, section: &Spot<'_>) -> Option<Json> {
     let mut wanted = serde_json::Map::new();
+    for (key, spot) in walk.fields(section) {
+        if !["requests", "limits"].contains(&key) {
+            tell(walk, &spot, key, &[]);
+        }
+    }
     for part in ["requests", "limits"] {
         let Some(part) = section.get(part) else {
             continue;
         };
-        for (key, spot) in part.fields() {
+        for (key, spot) in walk.fields(&part) {
             let text = spot.text().unwrap_or_default();
             let (key, is_good) = match key {
                 "cpu" => ("cpu", units::cpu_millis(text).map(drop)),

@@ -37,6 +37,8 @@ const TRIGGERS: &[Flag] = &[
     flag("ignore_ok_to_test", "ignore_ok_to_test"),
 ];
 
+/// Why a section comes to nothing.
+const NOWHERE: &str = "its plugin is on nowhere";
 /// GitHub asks no more reviewers at once.
 const REVIEWERS_MAX: u32 = 15;
 
@@ -66,16 +68,13 @@ impl On<'_> {
 /// Reads the whole file.
 pub(super) fn plugins(walk: &mut Walk, root: &Spot<'_>) {
     let mut on = On::default();
-    for (name, spot) in root
-        .get("plugins")
-        .map(|all| all.fields())
-        .unwrap_or_default()
-    {
+    let places = root.get("plugins").map(|all| walk.fields(&all));
+    for (name, spot) in places.unwrap_or_default() {
         enabled(walk, &mut on, (name, &spot));
     }
     presets(walk, &on);
     let mut is_asking_said = false;
-    for (key, spot) in root.fields() {
+    for (key, spot) in walk.fields(root) {
         match key {
             "plugins" => {}
             "external_plugins" => external(walk, &spot),
@@ -84,7 +83,8 @@ pub(super) fn plugins(walk: &mut Walk, root: &Spot<'_>) {
             "triggers" => entries(walk, &spot, TRIGGERS, &["trusted_apps"]),
             "blunderbuss" => {
                 is_asking_said = true;
-                blunderbuss(walk, &on, (&spot, &spot.fields()));
+                let fields = walk.fields(&spot);
+                blunderbuss(walk, &on, (&spot, &fields));
             }
             "owners" => owners(walk, &spot),
             "label" => label(walk, &on, &spot),
@@ -115,7 +115,7 @@ fn enabled<'a>(walk: &mut Walk, on: &mut On<'a>, (name, spot): (&str, &Spot<'a>)
     }
     let entry = on.0.entry(place).or_default();
     entry.1 = Some(spot.clone());
-    for item in list.items() {
+    for item in walk.items(&list) {
         let Some(plugin) = item.text() else {
             walk.leave(&item, "it is no text", "correct it");
             continue;
@@ -153,8 +153,8 @@ fn presets(walk: &mut Walk, on: &On<'_>) {
 }
 
 fn external(walk: &mut Walk, section: &Spot<'_>) {
-    for (_, place) in section.fields() {
-        for item in place.items() {
+    for (_, place) in walk.fields(section) {
+        for item in walk.items(&place) {
             let name = item.get("name").and_then(|name| name.text());
             match name {
                 Some(name) => tell(walk, &item, name, PLUGINS),
@@ -167,23 +167,19 @@ fn external(walk: &mut Walk, section: &Spot<'_>) {
 /// `approve`, `lgtm` or `triggers`: a list of entries, each for some places.
 fn entries(walk: &mut Walk, section: &Spot<'_>, flags: &[Flag], lists: &[&'static str]) {
     let mut own = Vec::new();
-    for entry in section.items() {
+    for entry in walk.items(section) {
         let repos = entry.get("repos");
         let names = repos.as_ref().map(|repos| walk.texts(repos));
         let names = names.unwrap_or_default();
-        if names.is_empty() {
-            walk.leave(
-                &entry,
-                "it names no place, so Prow does not use it either",
-                "",
-            );
-            continue;
-        }
         let places: Vec<String> = names
             .iter()
             .filter_map(|name| walk.place(repos.as_ref().unwrap_or(&entry), name))
             .collect();
-        for (key, spot) in entry.fields() {
+        if places.is_empty() {
+            walk.leave(&entry, "it names no place", "");
+            continue;
+        }
+        for (key, spot) in walk.fields(&entry) {
             match flags.iter().find(|flag| flag.key == key) {
                 Some(flag) => {
                     let Some(is_on) = walk.flag(&spot) else {
@@ -246,6 +242,9 @@ fn option(walk: &mut Walk, places: &[String], (key, spot): (&str, &Spot<'_>)) {
 fn blunderbuss(walk: &mut Walk, on: &On<'_>, (section, fields): (&Spot<'_>, &[(&str, Spot<'_>)])) {
     let places = on.with("blunderbuss");
     if places.is_empty() {
+        if !fields.is_empty() {
+            walk.leave(section, NOWHERE, "");
+        }
         return;
     }
     let (mut count, mut max) = (2, None);
@@ -253,6 +252,9 @@ fn blunderbuss(walk: &mut Walk, on: &On<'_>, (section, fields): (&Spot<'_>, &[(&
     for (key, spot) in fields {
         let number = spot.text().and_then(|text| text.parse::<u32>().ok());
         match *key {
+            "request_count" | "max_request_count" if number.is_none() => {
+                walk.leave(spot, "it is no whole number", "correct it");
+            }
             "request_count" => count = number.unwrap_or(count),
             "max_request_count" => max = number.filter(|max| *max > 0),
             "exclude_approvers" => exclude = walk.flag(spot).unwrap_or_default(),
@@ -280,7 +282,7 @@ fn blunderbuss(walk: &mut Walk, on: &On<'_>, (section, fields): (&Spot<'_>, &[(&
 }
 
 fn owners(walk: &mut Walk, section: &Spot<'_>) {
-    for (key, spot) in section.fields() {
+    for (key, spot) in walk.fields(section) {
         if key != "skip_collaborators" {
             tell(walk, &spot, key, OTHER_KEYS);
             continue;
@@ -294,11 +296,15 @@ fn owners(walk: &mut Walk, section: &Spot<'_>) {
 }
 
 fn label(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
-    for (key, spot) in section.fields() {
+    for (key, spot) in walk.fields(section) {
         match key {
             "additional_labels" => {
                 let labels = walk.texts(&spot);
-                for place in on.with("label") {
+                let places = on.with("label");
+                if places.is_empty() {
+                    walk.leave(&spot, NOWHERE, "");
+                }
+                for place in places {
                     walk.set((&place, "labels"), json!(labels), &spot);
                 }
             }
@@ -311,22 +317,34 @@ fn label(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
 /// Labels of `*`, of an owner and of a repository add up there; here the nearest list holds alone.
 fn restricted(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
     let mut said: BTreeMap<String, (Map<String, Json>, Spot<'_>)> = BTreeMap::new();
-    for (name, spot) in section.fields() {
+    for (name, spot) in walk.fields(section) {
         let place = match name {
             "*" => Some("*".to_owned()),
             name => walk.place(&spot, name),
         };
         let Some(place) = place else { continue };
+        if said.contains_key(&place) {
+            walk.leave(
+                &spot,
+                "it stands there before, in another case",
+                "put both into one",
+            );
+            continue;
+        }
         let mut labels = Map::new();
-        for item in spot.items() {
+        for item in walk.items(&spot) {
             labels.extend(restriction(walk, &item));
         }
         said.insert(place, (labels, spot));
     }
     let everywhere = said.remove("*");
     let mut places: BTreeSet<String> = said.keys().cloned().collect();
-    if everywhere.is_some() {
+    if let Some((_, spot)) = &everywhere {
         places.extend(on.with("label"));
+        match places.is_empty() {
+            true => walk.leave(spot, NOWHERE, ""),
+            false => walk.carry(spot, "part of each `restricted_labels`"),
+        }
     }
     for place in places {
         let mut all = Map::new();
@@ -346,7 +364,7 @@ fn restricted(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
 fn restriction(walk: &mut Walk, item: &Spot<'_>) -> Option<(String, Json)> {
     let mut people = Vec::new();
     let mut label = None;
-    for (key, spot) in item.fields() {
+    for (key, spot) in walk.fields(item) {
         match key {
             "label" => label = spot.text().map(str::to_owned),
             "allowed_users" => people = walk.texts(&spot),

@@ -75,6 +75,12 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// The keys that lead to it.
+    #[cfg(test)]
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn is_list(&self) -> bool {
         matches!(self.node.value, Value::List(_))
     }
@@ -161,6 +167,22 @@ impl Walk {
                 instead: "repair the line and run the command again".to_owned(),
             });
         }
+    }
+
+    /// The entries of a mapping; anything else that says something is left.
+    pub(super) fn fields<'a>(&mut self, spot: &Spot<'a>) -> Vec<(&'a str, Spot<'a>)> {
+        if !matches!(spot.node.value, Value::Map(_)) && !spot.is_empty() {
+            self.leave(spot, "it is no mapping", "correct it");
+        }
+        spot.fields()
+    }
+
+    /// The items of a list; anything else that says something is left.
+    pub(super) fn items<'a>(&mut self, spot: &Spot<'a>) -> Vec<Spot<'a>> {
+        if !spot.is_list() && !spot.is_empty() {
+            self.leave(spot, "it is no list", "correct it");
+        }
+        spot.items()
     }
 
     /// `true` or `false`.

@@ -71,6 +71,8 @@ proptest! {
             match of(plugins, config, &[]) {
                 Ok(found) => {
                     let _ = habits(&found, "fjord-labs/harbour-vision");
+                    let (one, other) = (untold(&found, ("plugins", plugins)), untold(&found, ("config", config)));
+                    prop_assert!(one.is_empty() && other.is_empty(), "{one:?} {other:?}");
                     for part in found.contracts.values() {
                         prop_assert!(parse_part(part).is_ok(), "{part}");
                     }
