@@ -21,6 +21,7 @@ mod https;
 mod import;
 mod injection;
 mod judge;
+mod members;
 mod migrate;
 mod models;
 mod people;
