@@ -157,91 +157,93 @@ fn nothing_is_dropped_silently() {
 }
 
 /// Lines under `plugins.yaml`, and whether the switch is on in `acme/one`, and in another repository of `acme`.
+const OPTIONS: &[(&str, Switch, bool, bool)] = &[
+    ("", Switch::StickyApprove, true, true),
+    (
+        "approve: [{repos: [acme], issue_required: true}]",
+        Switch::RequireIssue,
+        true,
+        true,
+    ),
+    (
+        "approve: [{repos: [acme/one], issue_required: true}]",
+        Switch::RequireIssue,
+        true,
+        false,
+    ),
+    // There an entry for a repository stands alone.
+    (
+        "approve: [{repos: [acme], issue_required: true}, {repos: [acme/one]}]",
+        Switch::RequireIssue,
+        false,
+        true,
+    ),
+    (
+        "approve: [{repos: [acme/one]}, {repos: [acme], issue_required: true}]",
+        Switch::RequireIssue,
+        false,
+        true,
+    ),
+    (
+        "approve: [{repos: [acme], ignore_review_state: true}]",
+        Switch::ReviewActsAsApprove,
+        false,
+        false,
+    ),
+    (
+        "approve: [{repos: [acme], ignore_review_state: true}, {repos: [acme/one]}]",
+        Switch::ReviewActsAsApprove,
+        true,
+        false,
+    ),
+    (
+        "approve: [{repos: [acme], lgtm_acts_as_approve: true}, {repos: [acme], lgtm_acts_as_approve: false}]",
+        Switch::LgtmActsAsApprove,
+        true,
+        true,
+    ),
+    (
+        "lgtm: [{repos: [ACME], review_acts_as_lgtm: true}]",
+        Switch::ReviewActsAsLgtm,
+        true,
+        true,
+    ),
+    (
+        "lgtm: [{review_acts_as_lgtm: true}]",
+        Switch::ReviewActsAsLgtm,
+        false,
+        false,
+    ),
+    (
+        "triggers: [{repos: [acme], only_org_members: true}]",
+        Switch::OnlyOrgMembers,
+        true,
+        true,
+    ),
+    (
+        "triggers: [{repos: [acme/one], ignore_ok_to_test: true}]",
+        Switch::IgnoreOkToTest,
+        true,
+        false,
+    ),
+    (
+        "owners: {skip_collaborators: [acme/one]}",
+        Switch::SkipCollaborators,
+        true,
+        false,
+    ),
+    ("", Switch::WipTitles, true, true),
+];
+
 #[test]
 fn options_become_switches_where_they_hold_there() {
     let on = "plugins: {acme: [approve, lgtm, trigger, wip]}\n";
-    for (lines, switch, one, all) in [
-        ("", Switch::StickyApprove, true, true),
-        (
-            "approve: [{repos: [acme], issue_required: true}]",
-            Switch::RequireIssue,
-            true,
-            true,
-        ),
-        (
-            "approve: [{repos: [acme/one], issue_required: true}]",
-            Switch::RequireIssue,
-            true,
-            false,
-        ),
-        // There an entry for a repository stands alone.
-        (
-            "approve: [{repos: [acme], issue_required: true}, {repos: [acme/one]}]",
-            Switch::RequireIssue,
-            false,
-            true,
-        ),
-        (
-            "approve: [{repos: [acme/one]}, {repos: [acme], issue_required: true}]",
-            Switch::RequireIssue,
-            false,
-            true,
-        ),
-        (
-            "approve: [{repos: [acme], ignore_review_state: true}]",
-            Switch::ReviewActsAsApprove,
-            false,
-            false,
-        ),
-        (
-            "approve: [{repos: [acme], ignore_review_state: true}, {repos: [acme/one]}]",
-            Switch::ReviewActsAsApprove,
-            true,
-            false,
-        ),
-        (
-            "approve: [{repos: [acme], lgtm_acts_as_approve: true}, {repos: [acme], lgtm_acts_as_approve: false}]",
-            Switch::LgtmActsAsApprove,
-            true,
-            true,
-        ),
-        (
-            "lgtm: [{repos: [ACME], review_acts_as_lgtm: true}]",
-            Switch::ReviewActsAsLgtm,
-            true,
-            true,
-        ),
-        (
-            "lgtm: [{review_acts_as_lgtm: true}]",
-            Switch::ReviewActsAsLgtm,
-            false,
-            false,
-        ),
-        (
-            "triggers: [{repos: [acme], only_org_members: true}]",
-            Switch::OnlyOrgMembers,
-            true,
-            true,
-        ),
-        (
-            "triggers: [{repos: [acme/one], ignore_ok_to_test: true}]",
-            Switch::IgnoreOkToTest,
-            true,
-            false,
-        ),
-        (
-            "owners: {skip_collaborators: [acme/one]}",
-            Switch::SkipCollaborators,
-            true,
-            false,
-        ),
-        ("", Switch::WipTitles, true, true),
-    ] {
+    for (lines, switch, one, all) in OPTIONS {
         let found = good(&format!("{on}{lines}\n"), "{}");
         for (name, want) in [("acme/one", one), ("acme/two", all)] {
             assert_eq!(
-                habits(&found, name).has(switch),
-                want,
+                habits(&found, name).has(*switch),
+                *want,
                 "{name}: {lines}\n{}",
                 found.server
             );
@@ -278,22 +280,24 @@ fn lists_and_reviewers_are_carried() {
 }
 
 /// What a job says beside its name, and the check that comes of it, or why none does.
+#[track_caller]
+fn check(job: &str, want: expect_test::Expect) {
+    let text = format!("presubmits: {{acme/one: [{{name: unit, {job}}}]}}\n");
+    let found = good("{}", &text);
+    let part = found.contracts.get("acme/one").cloned().unwrap_or_default();
+    let lines = part.lines().filter(|line| !line.starts_with('#'));
+    let mut told: Vec<String> = lines.map(str::to_owned).collect();
+    told.extend(
+        found
+            .left
+            .iter()
+            .map(|one| format!("left {}: {}", one.from.key, one.why)),
+    );
+    want.assert_eq(&told.join("\n"));
+}
+
 #[test]
 fn jobs_become_checks() {
-    let check = |job: &str, want: expect_test::Expect| {
-        let text = format!("presubmits: {{acme/one: [{{name: unit, {job}}}]}}\n");
-        let found = good("{}", &text);
-        let part = found.contracts.get("acme/one").cloned().unwrap_or_default();
-        let lines = part.lines().filter(|line| !line.starts_with('#'));
-        let mut told: Vec<String> = lines.map(str::to_owned).collect();
-        told.extend(
-            found
-                .left
-                .iter()
-                .map(|one| format!("left {}: {}", one.from.key, one.why)),
-        );
-        want.assert_eq(&told.join("\n"));
-    };
     let spec = "spec: {containers: [{image: a, command: [run, it]}]}";
     check(
         spec,
@@ -335,6 +339,10 @@ fn jobs_become_checks() {
             left presubmits.acme/one[0].decoration_config.timeout: write a span of time such as `5s`, `30m`, `72h` or `1h30m`
             left presubmits.acme/one[0].spec.containers[0].image: `a` is not the name of an image: it begins with its registry, such as `docker.io/library/python@sha256:…`"#]],
     );
+}
+
+#[test]
+fn jobs_without_a_command_do_not() {
     check(
         "spec: {containers: [{image: a, command: ['']}]}",
         expect![[r#"

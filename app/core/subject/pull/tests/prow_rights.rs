@@ -17,110 +17,112 @@ fn red(preset: &str, optional: bool) -> Change {
 }
 
 /// Each row: the rule, whether the optional check is red, who says what, and what is done or answered.
+const OVERRIDES: &[(&str, bool, &str, &str, &str)] = &[
+    (
+        "sticky",
+        false,
+        "root",
+        "/override-sticky unit",
+        "Overridden by root",
+    ),
+    (
+        "whatever the case",
+        false,
+        "root",
+        "/Override-Sticky unit",
+        "Overridden by root",
+    ),
+    (
+        "not by a collaborator",
+        false,
+        "walt",
+        "/override-sticky unit",
+        "is for administrators",
+    ),
+    (
+        "not by the author",
+        false,
+        "ada",
+        "/override-sticky unit",
+        "is for administrators",
+    ),
+    (
+        "of what is not red",
+        false,
+        "root",
+        "/override-sticky lint",
+        "nothing to override",
+    ),
+    (
+        "of nothing",
+        false,
+        "root",
+        "/override-sticky",
+        "needs the name",
+    ),
+    (
+        "one unknown refuses all",
+        false,
+        "root",
+        "/override-sticky unit x",
+        "nothing to override",
+    ),
+    (
+        "two in one line",
+        true,
+        "root",
+        "/override-sticky unit lint",
+        "check lint Success",
+    ),
+    (
+        "in quotes",
+        false,
+        "root",
+        "/override-sticky \"unit\"",
+        "Overridden by root",
+    ),
+    (
+        "cancel of nothing",
+        false,
+        "root",
+        "/override-cancel",
+        "nothing of that is overridden",
+    ),
+    (
+        "skip by anybody",
+        true,
+        "mallory",
+        "/skip",
+        "check lint Neutral: Skipped by mallory",
+    ),
+    (
+        "skip of what is required",
+        false,
+        "mallory",
+        "/skip",
+        "no optional check is red",
+    ),
+    (
+        "skip takes no name",
+        true,
+        "mallory",
+        "/skip lint",
+        "takes no",
+    ),
+    (
+        "whatever the case of skip",
+        true,
+        "mallory",
+        "/SKIP",
+        "Skipped by mallory",
+    ),
+];
+
 #[test]
 fn override_and_skip() {
-    for (rule, optional, by, body, want) in [
-        (
-            "sticky",
-            false,
-            "root",
-            "/override-sticky unit",
-            "Overridden by root",
-        ),
-        (
-            "whatever the case",
-            false,
-            "root",
-            "/Override-Sticky unit",
-            "Overridden by root",
-        ),
-        (
-            "not by a collaborator",
-            false,
-            "walt",
-            "/override-sticky unit",
-            "is for administrators",
-        ),
-        (
-            "not by the author",
-            false,
-            "ada",
-            "/override-sticky unit",
-            "is for administrators",
-        ),
-        (
-            "of what is not red",
-            false,
-            "root",
-            "/override-sticky lint",
-            "nothing to override",
-        ),
-        (
-            "of nothing",
-            false,
-            "root",
-            "/override-sticky",
-            "needs the name",
-        ),
-        (
-            "one unknown refuses all",
-            false,
-            "root",
-            "/override-sticky unit x",
-            "nothing to override",
-        ),
-        (
-            "two in one line",
-            true,
-            "root",
-            "/override-sticky unit lint",
-            "check lint Success",
-        ),
-        (
-            "in quotes",
-            false,
-            "root",
-            "/override-sticky \"unit\"",
-            "Overridden by root",
-        ),
-        (
-            "cancel of nothing",
-            false,
-            "root",
-            "/override-cancel",
-            "nothing of that is overridden",
-        ),
-        (
-            "skip by anybody",
-            true,
-            "mallory",
-            "/skip",
-            "check lint Neutral: Skipped by mallory",
-        ),
-        (
-            "skip of what is required",
-            false,
-            "mallory",
-            "/skip",
-            "no optional check is red",
-        ),
-        (
-            "skip takes no name",
-            true,
-            "mallory",
-            "/skip lint",
-            "takes no",
-        ),
-        (
-            "whatever the case of skip",
-            true,
-            "mallory",
-            "/SKIP",
-            "Skipped by mallory",
-        ),
-    ] {
+    for (rule, optional, by, body, want) in OVERRIDES {
         for preset in ["prow", "own"] {
-            let mut change = red(preset, optional);
+            let mut change = red(preset, *optional);
             change.says(by, body);
             let told = done(&change.look());
             assert!(told.contains(want), "{preset}: {rule}: {want}\n{told}");
