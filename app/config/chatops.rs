@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// Settings of one place: its name, and each setting with its whole key.
 type Places = BTreeMap<String, Vec<(String, Setting)>>;
 
+/// Checks the name of a place and writes it in lower case.
+type Parse = fn(&str) -> Result<String, String>;
+
 /// Reads the section. What is wrong is the reader's to tell.
 pub(super) fn chatops(reader: &mut Reader) -> Chatops {
     let mut chatops = Chatops::default();
@@ -26,9 +29,9 @@ pub(super) fn chatops(reader: &mut Reader) -> Chatops {
     for (key, setting) in reader.settings_below("chatops", "repositories") {
         let is_one = setting.keys.first().is_some_and(|name| name.contains('/'));
         // An owner alone stands for all repositories of that owner.
-        let (places, parse): (_, fn(&str) -> Result<String, String>) = match is_one {
-            true => (&mut repositories, repository),
-            false => (&mut owners, owner),
+        let (places, parse) = match is_one {
+            true => (&mut repositories, repository as Parse),
+            false => (&mut owners, owner as Parse),
         };
         if let Some((name, setting)) = placed(reader, &key, setting, parse) {
             places.entry(name).or_default().push((key, setting));
@@ -54,7 +57,7 @@ fn placed(
     reader: &mut Reader,
     key: &str,
     mut setting: Setting,
-    parse: fn(&str) -> Result<String, String>,
+    parse: Parse,
 ) -> Option<(String, Setting)> {
     let name = match setting.keys.is_empty() {
         true => return None,
