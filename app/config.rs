@@ -11,7 +11,7 @@ pub mod reference;
 mod secrets;
 mod serving;
 
-use bowsprit_core::habits::Compatibility;
+use bowsprit_core::habits::{self, Compatibility, Habits};
 pub use cluster::{Cluster, Toleration};
 pub use images::Images;
 use read::Reader;
@@ -113,18 +113,21 @@ pub enum Backend {
 pub struct Chatops {
     /// Everywhere.
     pub compatibility: Compatibility,
-    /// In these repositories, by lower-case `owner/name`, or in all of an owner, by its lower-case name.
-    pub repositories: BTreeMap<String, Compatibility>,
+    /// In all repositories of these owners, by lower-case name.
+    pub owners: BTreeMap<String, habits::Chatops>,
+    /// In these repositories, by lower-case `owner/name`.
+    pub repositories: BTreeMap<String, habits::Chatops>,
 }
 
 impl Chatops {
-    /// Whose habits commands follow in a repository called `owner/name`.
-    pub fn compatibility(&self, repository: &str) -> Compatibility {
+    /// How words are taken in a repository called `owner/name`, before its contract has a say.
+    pub fn habits(&self, repository: &str) -> Habits {
         let name = repository.to_ascii_lowercase();
         let owner = name.split('/').next().unwrap_or_default();
-        let found = self.repositories.get(&name);
-        let found = found.or_else(|| self.repositories.get(owner));
-        found.copied().unwrap_or(self.compatibility)
+        let places = [self.owners.get(owner), self.repositories.get(&name)];
+        let everywhere = Habits::of(self.compatibility);
+        let places = places.into_iter().flatten();
+        places.fold(everywhere, |habits, said| habits.with(said))
     }
 }
 

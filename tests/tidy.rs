@@ -321,6 +321,10 @@ fn generated_pages_are_current() {
             "docs/CONFIGURATION.md".to_owned(),
             bowsprit::config::reference::reference_markdown(),
         ),
+        (
+            "docs/MIGRATING.md".to_owned(),
+            bowsprit_core::migrate::guide_markdown(),
+        ),
         ("docs/contract.schema.json".to_owned(), schema + "\n"),
         ("helm/values.schema.json".to_owned(), schema_of_values()),
     ];

@@ -116,7 +116,7 @@ fn praise(contract: &Contract) -> String {
 }
 
 /// Every problem with its line and a mark under the place.
-fn report(path: &str, text: &str, problems: &[Problem]) -> String {
+pub(super) fn report(path: &str, text: &str, problems: &[Problem]) -> String {
     let mut report = String::new();
     for problem in problems {
         let Problem {

@@ -18,6 +18,7 @@ mod keys;
 mod locations;
 mod logs;
 mod manual;
+mod migrate;
 pub(crate) mod out;
 mod pause;
 mod place;
@@ -86,6 +87,9 @@ enum Verb {
     Create(create::Create),
     /// Give repositories that exist the files that they lack
     Import(import::Import),
+    /// Say the configuration of another bot in ours
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
     /// Run the GitHub stand-in alone
     Hub(Passed),
     /// Run as the agent of a stage or environment (started by the bot)
@@ -235,6 +239,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         Verb::Completion(args) => Ok(manual::complete(&args)),
         Verb::Man(args) => manual::man(&args),
         Verb::Import(args) => import::run(args, is_json),
+        Verb::Migrate(verb) => migrate::run(verb, is_json),
         Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
         Verb::Get(_)
         | Verb::Show(_)
@@ -285,6 +290,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Completion(_)
         | Verb::Man(_)
         | Verb::Import(_)
+        | Verb::Migrate(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

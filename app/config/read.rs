@@ -1,6 +1,7 @@
 //! Reads keys one by one and remembers what was wrong and what was never asked for.
 
 use super::{ConfigProblem, problem, whole};
+use bowsprit_core::contract::{Said, Setting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -12,16 +13,23 @@ const PREFIX: &str = "BOWSPRIT_";
 /// Keys outside of any section. Other variables without a section are not ours to judge: Kubernetes sets some of its own.
 const TOP: [&str; 3] = ["listen", "public_url", "state_dir"];
 
+/// No section has more parts in its name, such as `chatops.owners.acme`.
+const SECTION_PARTS_MAX: usize = 3;
+
 /// A value as it was written.
 enum Value {
     Text(String),
     List(Vec<String>),
+    /// A table without keys, where one means something.
+    Empty,
     Other(&'static str),
 }
 
 struct Entry {
     value: Value,
     line: Option<usize>,
+    /// The parts of its key: a part that a person names may hold dots itself.
+    path: Vec<String>,
 }
 
 /// The keys not yet read, and the problems so far.
@@ -47,7 +55,7 @@ impl Reader {
             }]
         })?;
         let mut entries = BTreeMap::new();
-        flatten(text, "", table.into_inner(), &mut entries);
+        flatten(text, &[], table.into_inner(), &mut entries);
         let lines = entries
             .iter()
             .filter_map(|(key, e)| Some((key.clone(), e.line?)));
@@ -59,7 +67,8 @@ impl Reader {
             let key = name.to_ascii_lowercase().replace("__", ".");
             if key.contains('.') || TOP.contains(&key.as_str()) {
                 let value = Value::Text(value);
-                entries.insert(key, Entry { value, line: None });
+                let (line, path) = (None, key.split('.').map(str::to_owned).collect());
+                entries.insert(key, Entry { value, line, path });
             }
         }
         Ok(Reader {
@@ -99,6 +108,10 @@ impl Reader {
                 self.complain(key, "must be a single value".to_owned());
                 None
             }
+            Value::Empty => {
+                self.complain(key, "must be a text, not a table".to_owned());
+                None
+            }
             Value::Other(what) => {
                 self.complain(key, format!("must be a text, not {what}"));
                 None
@@ -132,6 +145,10 @@ impl Reader {
             Value::Text(text) => {
                 let items = text.split(',').map(|item| item.trim().to_owned());
                 Some(items.filter(|item| !item.is_empty()).collect())
+            }
+            Value::Empty => {
+                self.complain(key, "must be a list of texts, not a table".to_owned());
+                None
             }
             Value::Other(what) => {
                 self.complain(key, format!("must be a list of texts, not {what}"));
@@ -208,6 +225,33 @@ impl Reader {
         value
     }
 
+    /// Takes every setting in sections that begin with `first` and `second`, such as `chatops` and `owners`; each with its
+    /// whole key, and without those two.
+    pub(super) fn settings_below(&mut self, first: &str, second: &str) -> Vec<(String, Setting)> {
+        let prefix = format!("{first}.{second}.");
+        let mut found = Vec::new();
+        for key in self.keys_below(&prefix) {
+            let Some(entry) = self.entries.remove(&key) else {
+                continue;
+            };
+            let said = match entry.value {
+                Value::Text(text) => Said::One(text),
+                Value::List(items) => Said::Many(items),
+                Value::Empty => Said::Empty,
+                Value::Other(what) => {
+                    self.complain(
+                        &key,
+                        format!("must be a text, a list or a table, not {what}"),
+                    );
+                    continue;
+                }
+            };
+            let keys = entry.path.into_iter().skip(2).collect();
+            found.push((key, Setting { keys, said }));
+        }
+        found
+    }
+
     pub(super) fn keys_below(&mut self, prefix: &str) -> Vec<String> {
         self.asked.insert(prefix.to_owned());
         let keys = self.entries.keys().filter(|key| key.starts_with(prefix));
@@ -240,19 +284,25 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + before.filter(|byte| **byte == b'\n').count()
 }
 
-fn flatten(text: &str, prefix: &str, table: DeTable<'_>, into: &mut BTreeMap<String, Entry>) {
+fn flatten(text: &str, above: &[String], table: DeTable<'_>, into: &mut BTreeMap<String, Entry>) {
     for (name, value) in table {
         let line = Some(line_of(text, name.span().start));
-        let key = format!("{prefix}{}", name.get_ref());
+        let mut path = above.to_vec();
+        path.push(name.get_ref().to_string());
+        let key = path.join(".");
         let value = match value.into_inner() {
+            // A section may be empty; within one of a person's naming an empty table is a value.
+            DeValue::Table(table) if table.is_empty() && path.len() > SECTION_PARTS_MAX => {
+                Value::Empty
+            }
             DeValue::Table(table) => {
-                flatten(text, &format!("{key}."), table, into);
+                flatten(text, &path, table, into);
                 continue;
             }
             DeValue::Array(items) => list(items.iter().map(|item| item.get_ref())),
             other => scalar(&other).map_or(Value::Other("a time or fraction"), Value::Text),
         };
-        into.insert(key, Entry { value, line });
+        into.insert(key, Entry { value, line, path });
     }
 }
 

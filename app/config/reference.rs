@@ -76,8 +76,9 @@ pub const REFERENCE: &[Key] = keys! {
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
     "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";
-    "chatops.compatibility" "own" "`own` or `prow`: whose habits commands follow where the two differ. The contract of a repository goes before it.";
-    "chatops.repositories.\"<owner/name>\"" "<chatops.compatibility>" "The same for one repository, or for all of an owner, with the owner's name alone.";
+    "chatops.compatibility" "own" "`own` or `prow`: whose habits commands follow where the two differ. What an owner, a repository or its contract says goes before it.";
+    "chatops.owners.\"<owner>\"" "<chatops.compatibility>" "The same for all repositories of an owner; or a table with any key that the contract has under `chatops`.";
+    "chatops.repositories.\"<owner/name>\"" "<chatops.owners.\"<owner>\">" "The same for one repository. An owner's name alone stands for all of that owner.";
     "limits.bodies_at_once" "64" "Webhook bodies above 64 KiB read at once, 1 to 1024.";
     "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
     "limits.disk_free_percent" "10" "No delivery is taken while the disk of `state_dir` has less than this part free, and also less than `limits.disk_free_bytes`; 0 to 100, 0 never looks.";
@@ -104,8 +105,18 @@ pub fn reference_markdown() -> String {
          private_key_file = \"/etc/bowsprit/app.pem\"\n\
          webhook_secret_files = [\"/etc/bowsprit/webhook-secret\"]\n\n\
          [secrets.\"octo/digits-training\"]\n\
-         DATASET_KEY = \"/etc/bowsprit/dataset-key\"\n\
+         DATASET_KEY = \"/etc/bowsprit/dataset-key\"\n\n\
+         [chatops.owners.octo]\n\
+         compatibility = \"prow\"\n\
+         sticky_approve = false\n\n\
+         [chatops.repositories.\"octo/digits-training\"]\n\
+         labels = [\"good first issue\"]\n\
          ```\n\n\
+         What is said about commands is read in this order, and a later place goes before an earlier one:\n\
+         `chatops.compatibility`, the owner, the repository, and the contract of the base branch.\n\
+         In each place the preset, `compatibility`, sets every switch, and the switches that stand beside it then set theirs.\n\
+         A list or a table of a later place replaces the whole one of an earlier place.\n\
+         [COMMANDS](COMMANDS.md#habits-of-prow) names the keys.\n\n\
          | key | default | what it is |\n\
          | --- | --- | --- |\n",
     );
@@ -139,6 +150,9 @@ pub fn reference_schema() -> Value {
             "items": {"type": "string"},
             "type": ["string", "integer", "boolean", "array"],
         });
+        if key.name.starts_with("chatops.") && key.name.ends_with('"') {
+            at["type"] = json!(["string", "object"]);
+        }
     }
     root
 }

@@ -1,4 +1,5 @@
 use super::*;
+use bowsprit_core::habits::Switch;
 use bowsprit_core::serving::objects::Expose;
 use secrecy::ExposeSecret;
 use std::os::unix::fs::PermissionsExt;
@@ -263,14 +264,65 @@ fn compatibility_is_by_repository() {
         good(&dir)
     );
     let config = load(&dir, &text, &[]).unwrap();
-    assert_eq!(
-        config.chatops.compatibility("octo/digits"),
-        Compatibility::Prow
+    let of = |name: &str| config.chatops.habits(name);
+    assert_eq!(of("octo/digits"), Habits::of(Compatibility::Prow));
+    assert_eq!(of("octo/New.team"), Habits::of(Compatibility::Own));
+    assert_eq!(of("other/digits"), Habits::of(Compatibility::Own));
+    assert_eq!(of("others/digits"), Habits::of(Compatibility::Prow));
+}
+
+#[test]
+fn owners_and_repositories_have_the_settings_of_a_contract() {
+    let dir = home();
+    let text = format!(
+        "{}[chatops.owners.Acme]\ncompatibility = \"prow\"\nsticky_approve = false\nlabels = [\"Good First\"]\nask_reviewers = {{}}\n\
+         restricted_labels = {{ Secret = [\"Ada\"] }}\n\
+         [chatops.repositories.\"acme/new.labels\"]\nsticky_approve = true\nask_reviewers.count = 3\nlabels = []\n",
+        good(&dir)
     );
-    let of = |name: &str| config.chatops.compatibility(name);
-    assert_eq!(of("octo/New.team"), Compatibility::Own);
-    assert_eq!(of("other/digits"), Compatibility::Own);
-    assert_eq!(of("others/digits"), Compatibility::Prow);
+    let env = [(
+        "BOWSPRIT_CHATOPS__OWNERS__OTHER__TRUSTED_APPS",
+        "Renovate, x",
+    )];
+    let chatops = load(&dir, &text, &env).unwrap().chatops;
+    let (all, one) = (
+        chatops.habits("ACME/digits"),
+        chatops.habits("acme/New.labels"),
+    );
+    assert!(all.has(Switch::RawText) && !all.has(Switch::StickyApprove));
+    assert!(one.has(Switch::RawText) && one.has(Switch::StickyApprove));
+    assert!(all.labels.contains("good first") && one.labels.is_empty());
+    assert!(all.restricted.contains_key("secret") && one.restricted.contains_key("secret"));
+    let count = |habits: &Habits| habits.ask_reviewers.as_ref().map(|asked| asked.count);
+    assert_eq!((count(&all), count(&one)), (Some(2), Some(3)));
+    let other = chatops.habits("other/digits");
+    assert_eq!(other.trusted_apps.len(), 2);
+    assert!(!other.has(Switch::RawText) && other.ask_reviewers.is_none());
+}
+
+#[test]
+fn what_is_wrong_with_them_is_told_with_its_line() {
+    let dir = home();
+    let text = format!(
+        "{}[chatops.owners.acme]\nsticky_aprove = true\nnot_ours = [\"/sleep\"]\nask_reviewers.count = 99\nraw_text = 1.5\n\
+         [chatops.owners.\"a b\"]\nraw_text = true\n[chatops.repositories]\nacme.not_ours = [\"/close\"]\n\"acme/x\" = \"tide\"\n",
+        good(&dir)
+    );
+    let problems = load(&dir, &text, &[]).unwrap_err();
+    for expected in [
+        "line 7: `chatops.owners.acme.sticky_aprove`: unknown key `sticky_aprove` in `chatops`, did you mean `sticky_approve`?",
+        "line 8: `chatops.owners.acme.not_ours`: `not_ours`: `/sleep` is no command",
+        "line 9: `chatops.owners.acme.ask_reviewers.count`: `count` must be a whole number from 1 to 15",
+        "line 10: `chatops.owners.acme.raw_text`: must be a text, a list or a table, not a time or fraction",
+        "line 12: `chatops.owners.a b.raw_text`: `a b` is not a login",
+        "line 14: `chatops.repositories.acme.not_ours`: stands there twice",
+        "line 15: `chatops.repositories.acme/x`: `compatibility`: `tide` is neither",
+    ] {
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{expected}: {problems:#?}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
 
-use crate::name::Login;
+use crate::name::{Login, Team};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,11 +48,13 @@ pub enum Switch {
     IgnoreOkToTest,
     /// A title that starts with WIP keeps a change from merging.
     WipTitles,
+    /// Only members of the organisation are trusted, collaborators from outside are not.
+    OnlyOrgMembers,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 15] = [
+    pub const ALL: [Switch; 16] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -68,6 +70,7 @@ impl Switch {
         Switch::RequiredReviewersBlock,
         Switch::IgnoreOkToTest,
         Switch::WipTitles,
+        Switch::OnlyOrgMembers,
     ];
 
     /// Its key in the contract.
@@ -88,6 +91,7 @@ impl Switch {
             Switch::RequiredReviewersBlock => "required_reviewers_block",
             Switch::IgnoreOkToTest => "ignore_ok_to_test",
             Switch::WipTitles => "wip_titles",
+            Switch::OnlyOrgMembers => "only_org_members",
         }
     }
 
@@ -139,6 +143,9 @@ impl Switch {
             Switch::WipTitles => {
                 "A title that starts with `WIP` keeps a pull request from merging, as a draft does."
             }
+            Switch::OnlyOrgMembers => {
+                "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither."
+            }
         }
     }
 
@@ -158,7 +165,8 @@ impl Switch {
                 | Switch::LgtmActsAsApprove
                 | Switch::SkipCollaborators
                 | Switch::RequiredReviewersBlock
-                | Switch::IgnoreOkToTest,
+                | Switch::IgnoreOkToTest
+                | Switch::OnlyOrgMembers,
                 Compatibility::Own | Compatibility::Prow,
             ) => false,
             (
@@ -174,25 +182,60 @@ impl Switch {
     }
 }
 
-/// What a contract says about commands.
+/// What one place says about commands: a contract, or the server's file for an owner or a repository.
+///
+/// What is absent is as the place before it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chatops {
-    /// The preset; the server's where absent.
+    /// The preset; it goes before every switch of the places before.
     pub compatibility: Option<Compatibility>,
     /// Switches that differ from the preset.
     pub switches: BTreeMap<Switch, bool>,
     /// Labels that `/label` may put on, in lower case.
-    pub labels: BTreeSet<String>,
+    pub labels: Option<BTreeSet<String>>,
     /// Labels that only these people may put on or take off, in lower case.
-    pub restricted: BTreeMap<String, BTreeSet<Login>>,
+    pub restricted: Option<BTreeMap<String, BTreeSet<Login>>>,
     /// Commands that another bot carries out here, with their slash.
-    pub not_ours: BTreeSet<String>,
-    /// Authors whose pull requests keep an lgtm over a push, in lower case.
-    pub sticky_lgtm: BTreeSet<Login>,
+    pub not_ours: Option<BTreeSet<String>>,
+    /// Authors whose pull requests keep an lgtm over a push.
+    pub sticky_lgtm: Option<BTreeSet<Member>>,
     /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
-    pub trusted_apps: BTreeSet<Login>,
-    /// How reviewers are asked when a pull request is opened; not at all where absent.
-    pub ask_reviewers: Option<AskReviewers>,
+    pub trusted_apps: Option<BTreeSet<Login>>,
+    /// How reviewers are asked when a pull request is opened, or that they are not.
+    pub ask_reviewers: Option<Option<AskReviewers>>,
+}
+
+/// A person, or all people of a team at GitHub.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// One person, in lower case.
+    Person(Login),
+    /// Whoever belongs to the team, in lower case.
+    Team(Team),
+}
+
+impl Member {
+    /// Reads `login` or `organisation/team`, with or without `@`. Errors: it is neither.
+    pub fn parse(text: &str) -> Result<Member, String> {
+        let text = text.strip_prefix('@').unwrap_or(text).to_ascii_lowercase();
+        match text.contains('/') {
+            true => Team::parse(&text)
+                .map(Member::Team)
+                .map_err(|error| error.to_string()),
+            false => Login::parse(&text)
+                .map(Member::Person)
+                .map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Member::Person(login) => login.fmt(f),
+            Member::Team(team) => team.fmt(f),
+        }
+    }
 }
 
 /// How many reviewers are asked, and when not.
@@ -226,27 +269,53 @@ impl Default for AskReviewers {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Habits {
     on: BTreeSet<Switch>,
-    /// What the contract says about labels and commands of others.
-    pub chatops: Chatops,
+    /// Labels that `/label` may put on, in lower case.
+    pub labels: BTreeSet<String>,
+    /// Labels that only these people may put on or take off, in lower case.
+    pub restricted: BTreeMap<String, BTreeSet<Login>>,
+    /// Commands that another bot carries out here, with their slash.
+    pub not_ours: BTreeSet<String>,
+    /// Authors whose pull requests keep an lgtm over a push.
+    pub sticky_lgtm: BTreeSet<Member>,
+    /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
+    pub trusted_apps: BTreeSet<Login>,
+    /// How reviewers are asked when a pull request is opened; not at all where absent.
+    pub ask_reviewers: Option<AskReviewers>,
 }
 
 impl Habits {
-    /// The server's preset, over it the contract's, over that the contract's single switches.
-    pub fn new(server: Compatibility, chatops: &Chatops) -> Habits {
-        let preset = chatops.compatibility.unwrap_or(server);
-        let is_on = |switch: &Switch| {
-            let said = chatops.switches.get(switch).copied();
-            said.unwrap_or_else(|| switch.preset(preset))
-        };
+    /// A preset and nothing else.
+    pub fn of(preset: Compatibility) -> Habits {
+        let on = Switch::ALL.into_iter().filter(|one| one.preset(preset));
         Habits {
-            on: Switch::ALL.into_iter().filter(is_on).collect(),
-            chatops: chatops.clone(),
+            on: on.collect(),
+            ..Habits::default()
         }
     }
 
-    /// A preset and nothing else.
-    pub fn of(preset: Compatibility) -> Habits {
-        Habits::new(preset, &Chatops::default())
+    /// What one more place says, over this: first its preset, then its switches; a list replaces the list before.
+    pub fn with(mut self, said: &Chatops) -> Habits {
+        if let Some(preset) = said.compatibility {
+            self.on = Habits::of(preset).on;
+        }
+        for (switch, is_on) in &said.switches {
+            match is_on {
+                true => self.on.insert(*switch),
+                false => self.on.remove(switch),
+            };
+        }
+        fn put<T: Clone>(into: &mut T, said: Option<&T>) {
+            if let Some(said) = said {
+                said.clone_into(into);
+            }
+        }
+        put(&mut self.labels, said.labels.as_ref());
+        put(&mut self.restricted, said.restricted.as_ref());
+        put(&mut self.not_ours, said.not_ours.as_ref());
+        put(&mut self.sticky_lgtm, said.sticky_lgtm.as_ref());
+        put(&mut self.trusted_apps, said.trusted_apps.as_ref());
+        put(&mut self.ask_reviewers, said.ask_reviewers.as_ref());
+        self
     }
 
     /// Whether a switch is on.
@@ -264,6 +333,76 @@ mod tests {
         keys.map(Switch::key).collect::<Vec<_>>().join(" ")
     }
 
+    /// What a place says: its preset and its switches.
+    fn says(preset: Option<Compatibility>, switches: &[(Switch, bool)]) -> Chatops {
+        Chatops {
+            compatibility: preset,
+            switches: switches.iter().copied().collect(),
+            ..Chatops::default()
+        }
+    }
+
+    /// Who says what, from the server's preset on, and whether approval survives a push then.
+    #[test]
+    fn a_later_place_goes_before_an_earlier_one() {
+        let (own, prow) = (Some(Compatibility::Own), Some(Compatibility::Prow));
+        let (on, off) = (
+            &[(Switch::StickyApprove, true)][..],
+            &[(Switch::StickyApprove, false)][..],
+        );
+        let nothing = (None, &[][..]);
+        for (what, owner, repository, contract, want) in [
+            ("the server's preset", nothing, nothing, nothing, false),
+            ("the owner", (None, on), nothing, nothing, true),
+            ("the owner's preset", (prow, &[]), nothing, nothing, true),
+            (
+                "a switch, not its preset",
+                (prow, off),
+                nothing,
+                nothing,
+                false,
+            ),
+            ("the repository", (None, on), (None, off), nothing, false),
+            ("its preset", (None, on), (own, &[]), nothing, false),
+            ("the contract", nothing, (None, on), (None, off), false),
+            (
+                "its preset, over all",
+                (None, off),
+                (None, off),
+                (prow, &[]),
+                true,
+            ),
+            (
+                "its preset, over a switch",
+                nothing,
+                (None, on),
+                (own, &[]),
+                false,
+            ),
+            ("its own switch", (None, on), (None, on), (prow, off), false),
+        ] {
+            let places = [owner, repository, contract];
+            let habits = places.iter().fold(
+                Habits::of(Compatibility::Own),
+                |habits, (preset, switches)| habits.with(&says(*preset, switches)),
+            );
+            assert_eq!(habits.has(Switch::StickyApprove), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_list_replaces_the_one_before_and_nothing_said_keeps_it() {
+        let of = |labels: &[&str]| Chatops {
+            labels: Some(labels.iter().map(|one| (*one).to_owned()).collect()),
+            ..Chatops::default()
+        };
+        let habits = Habits::of(Compatibility::Own).with(&of(&["a", "b"]));
+        let kept = habits.clone().with(&Chatops::default());
+        assert_eq!(kept.labels.len(), 2);
+        assert_eq!(habits.clone().with(&of(&["c"])).labels.len(), 1);
+        assert!(habits.with(&of(&[])).labels.is_empty());
+    }
+
     #[test]
     fn the_contract_goes_before_the_server_and_a_switch_before_its_preset() {
         let own = "review_acts_as_lgtm review_acts_as_approve wip_titles";
@@ -274,11 +413,11 @@ mod tests {
             compatibility: Some(Compatibility::Own),
             ..Chatops::default()
         };
-        assert_eq!(on(&Habits::new(Compatibility::Prow, &chatops)), own);
+        assert_eq!(on(&Habits::of(Compatibility::Prow).with(&chatops)), own);
         chatops.switches.insert(Switch::ReviewActsAsLgtm, false);
         chatops.switches.insert(Switch::StickyOkToTest, true);
         assert_eq!(
-            on(&Habits::new(Compatibility::Prow, &chatops)),
+            on(&Habits::of(Compatibility::Prow).with(&chatops)),
             "review_acts_as_approve sticky_ok_to_test wip_titles"
         );
     }

@@ -14,6 +14,7 @@ pub mod effect;
 pub mod gate;
 pub mod habits;
 pub mod image;
+pub mod migrate;
 pub mod name;
 pub mod owners;
 mod pod;

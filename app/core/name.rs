@@ -123,6 +123,28 @@ text_name!(
     }
 );
 
+text_name!(
+    /// A team of an organisation, `organisation/team`, as its address writes it.
+    Team,
+    "team",
+    "organisation and team joined by one slash, of letters, digits, `-` and `_`",
+    |text| text.split_once('/').is_some_and(|(org, team)| is_team_part(org) && is_team_part(team))
+);
+
+fn is_team_part(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+impl Team {
+    /// The organisation, and the team's own name there.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('/').unwrap_or_default()
+    }
+}
+
 /// Which version is meant: `8`, `v8`, or `digits/v8` where a service has several models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -48,6 +48,8 @@ pub enum Access {
     Writing,
     /// Branches, tags, pull requests, merges.
     Pushing,
+    /// Who belongs to an organisation and its teams; apart, since an owner may not have granted it yet.
+    Members,
 }
 
 impl Access {
@@ -79,6 +81,7 @@ impl Access {
                 ("contents", "write"),
                 ("pull_requests", "write"),
             ],
+            Access::Members => &[("metadata", "read"), ("members", "read")],
         }
     }
 }

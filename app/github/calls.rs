@@ -29,6 +29,8 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/app/installations" None, "read";
     "POST" "/app/installations/{}/access_tokens" None, "write";
     "GET" "/installation/repositories" Some("metadata"), "read";
+    "GET" "/orgs/{}/members/{}" Some("members"), "read";
+    "GET" "/orgs/{}/teams/{}/memberships/{}" Some("members"), "read";
     "GET" "/repos/{}/{}" Some("metadata"), "read";
     "GET" "/repos/{}/{}/branches/{}" Some("contents"), "read";
     "POST" "/repos/{}/{}/check-runs" Some("checks"), "write";

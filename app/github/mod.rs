@@ -13,6 +13,7 @@ pub mod client;
 pub mod error;
 pub mod event;
 pub mod heard;
+mod members;
 pub mod memory;
 pub mod own;
 pub mod place;

@@ -2,7 +2,7 @@
 
 use crate::github::auth::{Access, TokenKey};
 use crate::github::client::{Call, Caller, GitHub, Response};
-use crate::github::error::ApiError;
+use crate::github::error::{ApiError, PERSON_WAIT_MS, Scope};
 use bowsprit_core::effect::Priority;
 use bowsprit_core::name::{CommitSha, Repo};
 use http::Method;
@@ -64,6 +64,26 @@ impl Place {
         match self.github.call(self.caller(Access::Reading), call).await {
             Ok(answer) => answer.json().map(Some),
             Err(ApiError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a path outside of the repository about members; `None` where there is nothing, or an owner has not let us ask.
+    pub(crate) async fn ask_members(&self, path: String) -> Result<Option<Response>, ApiError> {
+        let key = self.key(Access::Members);
+        match self.github.token(key).await {
+            Ok(_) => {}
+            // Said in the log by who makes tokens; nobody is trusted for a permission that is not there.
+            Err(ApiError::Retry {
+                after_ms: Some(PERSON_WAIT_MS),
+                scope: Scope::Installation,
+            }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let caller = Caller::Installation(key);
+        match self.github.call(caller, Call::get(path)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(ApiError::NotFound | ApiError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -58,6 +58,13 @@ pub(crate) struct Repository {
     pub(crate) id: u64,
     pub(crate) full_name: String,
     pub(crate) default_branch: Option<String>,
+    #[serde(default)]
+    pub(crate) owner: Option<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Membership {
+    pub(crate) state: String,
 }
 
 #[derive(Debug, Deserialize)]

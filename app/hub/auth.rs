@@ -37,6 +37,8 @@ pub(crate) enum Gate {
     Repo(&'static [Need], Role),
     /// Only an installation; people are refused.
     RepoApp(&'static [Need]),
+    /// An installation with any one of these permissions, or anybody else, outside of repositories.
+    Org(&'static [Need]),
 }
 
 impl Actor {
@@ -177,6 +179,12 @@ pub(crate) fn check_plain(gate: Gate, actor: &Actor) -> Result<(), Refusal> {
             Actor::Anonymous => Err(requires_authentication()),
             Actor::App | Actor::Installation { .. } => Err(not_accessible()),
         },
+        Gate::Org(needs) => match actor {
+            Actor::Installation { token, .. } if !needs.iter().any(|need| token.grants(*need)) => {
+                Err(not_accessible())
+            }
+            Actor::Anonymous | Actor::App | Actor::Installation { .. } | Actor::Person(_) => Ok(()),
+        },
         Gate::Repo(..) | Gate::RepoApp(_) => Ok(()),
     }
 }
@@ -192,9 +200,12 @@ pub(crate) fn check_repo(
         Actor::Installation { token, .. } => check_installation(gate, state, token, repo),
         Actor::App => match gate {
             Gate::App => Ok(()),
-            Gate::Open | Gate::Installation | Gate::Person | Gate::Repo(..) | Gate::RepoApp(_) => {
-                Err(Refusal::new(StatusCode::UNAUTHORIZED, jwt::UNDECODABLE))
-            }
+            Gate::Open
+            | Gate::Installation
+            | Gate::Person
+            | Gate::Repo(..)
+            | Gate::RepoApp(_)
+            | Gate::Org(_) => Err(Refusal::new(StatusCode::UNAUTHORIZED, jwt::UNDECODABLE)),
         },
         Actor::Anonymous | Actor::Person(_) => check_person(gate, state, actor, repo),
     }
@@ -210,7 +221,7 @@ fn check_installation(
         return Err(Refusal::not_found());
     }
     let needs = match gate {
-        Gate::Repo(needs, _) | Gate::RepoApp(needs) => needs,
+        Gate::Repo(needs, _) | Gate::RepoApp(needs) | Gate::Org(needs) => needs,
         Gate::Open | Gate::Installation => return Ok(()),
         Gate::App | Gate::Person => return Err(not_accessible()),
     };
@@ -226,7 +237,7 @@ fn check_person(gate: Gate, state: &State, actor: &Actor, repo: &Repo) -> Result
         return Err(Refusal::not_found());
     }
     match gate {
-        Gate::Open => Ok(()),
+        Gate::Open | Gate::Org(_) => Ok(()),
         Gate::Repo(_, needed) if role >= needed => match actor {
             Actor::Anonymous if needed > Role::Read => Err(requires_authentication()),
             Actor::Anonymous | Actor::App | Actor::Installation { .. } | Actor::Person(_) => Ok(()),

@@ -101,6 +101,9 @@ pub struct OrgConfig {
     /// Members by login, each `admin` (owner of the organisation) or `member`.
     #[serde(default)]
     pub members: BTreeMap<String, String>,
+    /// Logins of each team, by the team's name in addresses.
+    #[serde(default)]
+    pub teams: BTreeMap<String, Vec<String>>,
 }
 
 /// The App that acts through installations.

@@ -25,7 +25,7 @@ impl Route {
     /// The permissions of which an installation needs one.
     pub(crate) fn needs(&self) -> Option<&'static [Need]> {
         match self.gate {
-            Gate::Repo(needs, _) | Gate::RepoApp(needs) => Some(needs),
+            Gate::Repo(needs, _) | Gate::RepoApp(needs) | Gate::Org(needs) => Some(needs),
             Gate::Open | Gate::App | Gate::Installation | Gate::Person => None,
         }
     }
@@ -89,6 +89,7 @@ fn fit_one(part: &'static str, segment: &str, params: &mut Params) -> Option<()>
 }
 
 const META: &[Need] = &[("metadata", "read")];
+const MEMBERS: &[Need] = &[("members", "read")];
 const ADMIN: &[Need] = &[("administration", "write")];
 const READ: &[Need] = &[("contents", "read")];
 const WRITE: &[Need] = &[("contents", "write")];
@@ -128,7 +129,7 @@ macro_rules! routes {
     };
 }
 
-use Gate::{App, Installation, Open, Person, Repo, RepoApp};
+use Gate::{App, Installation, Open, Org, Person, Repo, RepoApp};
 use Role::{Admin, Read, Triage, Write};
 
 #[rustfmt::skip]
@@ -158,7 +159,8 @@ const ROUTES: &[Route] = routes! {
     GET "/users/{login}/installation", App => apps::of_account;
     GET "/orgs/{login}/installation", App => apps::of_account;
     GET "/orgs/{org}", Open => people::org;
-    GET "/orgs/{org}/members/{login}", Open => people::member;
+    GET "/orgs/{org}/members/{login}", Org(MEMBERS) => people::member;
+    GET "/orgs/{org}/teams/{team}/memberships/{login}", Org(MEMBERS) => people::team_member;
     GET "/orgs/{org}/repos", Open => repos::of_org;
     POST "/orgs/{org}/repos", Person => repos::create_in_org;
     GET "/repositories/{id}", Repo(META, Read) => repos::get;

@@ -96,6 +96,7 @@ fn account(
             kind,
             created: text::now(),
             members: BTreeMap::new(),
+            teams: BTreeMap::new(),
         },
     );
     Ok(id)
@@ -119,8 +120,20 @@ pub(crate) fn add_org(state: &mut State, org: OrgConfig) -> Result<Value, Refusa
             .ok_or_else(|| Refusal::unprocessable(format!("there is no `{login}`")))?;
         members.insert(member.id, role);
     }
+    let mut teams = BTreeMap::new();
+    for (team, logins) in org.teams {
+        let mut people = BTreeSet::new();
+        for login in logins {
+            let person = state
+                .account(&login)
+                .ok_or_else(|| Refusal::unprocessable(format!("there is no `{login}`")))?;
+            people.insert(person.id);
+        }
+        teams.insert(team, people);
+    }
     if let Some(account) = state.accounts.get_mut(&id) {
         account.members.extend(members);
+        account.teams.extend(teams);
     }
     Ok(json!({"id": id, "login": org.login}))
 }

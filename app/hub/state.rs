@@ -53,6 +53,9 @@ pub(crate) struct Account {
     /// Of an organisation: its members, `admin` or `member`.
     #[serde(default)]
     pub(crate) members: BTreeMap<u64, String>,
+    /// Of an organisation: its teams by their name in addresses, and who belongs to each.
+    #[serde(default)]
+    pub(crate) teams: BTreeMap<String, BTreeSet<u64>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

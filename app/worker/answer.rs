@@ -47,6 +47,12 @@ impl Looking<'_> {
             Query::Permission(id, login) => {
                 Answer::Permission(self.known(*id).await?.1.permission(login).await?)
             }
+            Query::OrgMember(id, login) => {
+                Answer::Flag(self.known(*id).await?.1.is_org_member(login).await?)
+            }
+            Query::TeamMember(id, team, login) => {
+                Answer::Flag(self.known(*id).await?.1.is_team_member(team, login).await?)
+            }
             Query::Labels(id) => Answer::Labels(self.known(*id).await?.1.labels().await?),
             Query::Milestones(id) => {
                 Answer::Milestones(self.known(*id).await?.1.milestones().await?)
@@ -88,10 +94,10 @@ impl Looking<'_> {
                 Answer::Environments(self.rooms.store.environments(*id).await?)
             }
             Query::Pause => Answer::Pause(self.rooms.store.pause().await?),
-            Query::Compatibility(id) => {
+            Query::Habits(id) => {
                 let (view, _) = self.known(*id).await?;
                 let name = view.repo.name.as_str();
-                Answer::Compatibility(self.rooms.chatops.compatibility(name))
+                Answer::Habits(self.rooms.chatops.habits(name))
             }
             Query::Changes(..)
             | Query::Owners(..)

@@ -5,7 +5,7 @@ use crate::table::Times;
 use anyhow::Context as _;
 use bowsprit_core::contract;
 use bowsprit_core::gate::{Policies, shipped};
-use bowsprit_core::habits::Compatibility;
+use bowsprit_core::habits::{Compatibility, Habits};
 use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
 };
@@ -153,12 +153,13 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
             Policies::new(shipped(), Vec::new()).map_err(|_| "two of one name".to_owned()),
         ),
         Query::Permission(..) => Answer::Permission(Permission::Write),
+        Query::OrgMember(..) | Query::TeamMember(..) => Answer::Flag(true),
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Pause => Answer::Pause(None),
-        Query::Compatibility(_) => Answer::Compatibility(Compatibility::Own),
+        Query::Habits(_) => Answer::Habits(Habits::of(Compatibility::Own)),
         Query::Commit(..) => Answer::Commit(Some(CommitView {
             subject: "Say more".to_owned(),
             message: "Say more".to_owned(),

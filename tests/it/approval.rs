@@ -2,7 +2,7 @@
 
 use crate::harness::{World, run_test, run_test_with};
 use crate::people::now_s;
-use bowsprit_core::habits::Compatibility;
+use bowsprit_core::habits::{Chatops, Compatibility, Switch};
 use bowsprit_core::name::Login;
 use bowsprit_core::subject::pause::Pause;
 use serde_json::json;
@@ -365,6 +365,41 @@ async fn with_habits_of_prow_words_count_as_they_do_there() {
             let path = format!("/repos/ada/{REPO}/issues/{pr}/labels");
             t.api("grace", "POST", &path, Some(json!({"labels": ["lgtm"]})))
                 .await;
+            t.until_merged(REPO, pr).await;
+        },
+    )
+    .await;
+}
+
+fn place(preset: Option<Compatibility>, switches: &[(Switch, bool)]) -> Chatops {
+    Chatops {
+        compatibility: preset,
+        switches: switches.iter().copied().collect(),
+        ..Chatops::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_file_says_it_for_an_owner_and_a_repository() {
+    run_test_with(
+        |config| {
+            let owner = place(Some(Compatibility::Prow), &[]);
+            let one = place(None, &[(Switch::RawText, false)]);
+            config.chatops.owners.insert("ada".to_owned(), owner);
+            let name = format!("ada/{REPO}");
+            config.chatops.repositories.insert(name, one);
+        },
+        async |t| {
+            let pr = t
+                .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+                .await;
+            t.say(REPO, "rita", pr, "```\n/hold\n```").await;
+            t.say(REPO, "ada", pr, "/approve looks fine").await;
+            t.settle().await;
+            let status = t.status(REPO, pr).await;
+            assert!(!status.contains("held by rita"), "{status}");
+            assert!(status.contains("a reviewer says `/lgtm`"), "{status}");
+            t.say(REPO, "rita", pr, "/lgtm\n/lgtm cancel").await;
             t.until_merged(REPO, pr).await;
         },
     )

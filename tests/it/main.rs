@@ -21,6 +21,8 @@ mod https;
 mod import;
 mod injection;
 mod judge;
+mod members;
+mod migrate;
 mod models;
 mod people;
 mod picker;

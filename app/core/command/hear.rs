@@ -64,7 +64,7 @@ pub fn hear(body: &str, habits: &Habits) -> Vec<Heard> {
         .filter_map(|(start, text)| {
             understand(text.trim_end(), habits).map(|found| (start, text, found))
         })
-        .filter(|(_, _, (entry, _))| !habits.chatops.not_ours.contains(entry.name))
+        .filter(|(_, _, (entry, _))| !habits.not_ours.contains(entry.name))
         .take(COMMANDS_MAX)
         .map(|(start, text, (entry, command))| Heard {
             line: 1 + body.get(..start).unwrap_or_default().matches('\n').count(),

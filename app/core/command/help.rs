@@ -64,17 +64,18 @@ pub fn help_markdown() -> String {
 
 /// What stands after it.
 const LISTS: &str = "\n\
-     Beside the switches stand lists and settings, under `chatops` of the contract as well:\n\n\
+     Beside the switches stand lists and settings, in the same places:\n\n\
      | key | what it says |\n|---|---|\n\
      | `labels` | What `/label` may put on. |\n\
      | `restricted_labels` | Labels that only the people named put on and take off. |\n\
      | `not_ours` | Commands that another bot carries out here. |\n\
-     | `sticky_lgtm` | Authors whose pull requests of code keep an lgtm over a push. |\n\
+     | `sticky_lgtm` | Authors whose pull requests of code keep an lgtm over a push; `organisation/team` stands for the members of a team of the organisation that owns the repository. |\n\
      | `trusted_apps` | Apps whose pull requests are trusted, without `[bot]`. |\n\
-     | `ask_reviewers` | Reviewers are asked when a pull request is opened or made ready: `count` (2) of those whom OWNERS names, one of each folder first and `max` (5) at most; approvers stand in unless `exclude_approvers`; not on drafts unless `ignore_drafts: false`; not for `ignore_authors`, nor where the description says `/cc`. `{}` is enough. |\n";
+     | `ask_reviewers` | Reviewers are asked when a pull request is opened or made ready: `count` (2) of those whom OWNERS names, one of each folder first and `max` (5) at most; approvers stand in unless `exclude_approvers`; not on drafts unless `ignore_drafts: false`; not for `ignore_authors`, nor where the description says `/cc`. `true` is enough, and `false` asks nobody. |\n";
 
 /// What stands before the table of switches.
 const HABITS: &str = "\n## Habits of Prow\n\n\
      `chatops.compatibility` is `own` or `prow`, in the server's file for all, an owner or a repository, and in the contract for one.\n\
-     It is a preset of switches, each of which the contract of the base branch can set by itself under `chatops`.\n\n\
+     It is a preset of switches, each of which the contract of the base branch can set by itself under `chatops`.\n\
+     So can the server's file, under `chatops.owners` and `chatops.repositories`; [CONFIGURATION](CONFIGURATION.md) says which of them goes before the others.\n\n\
      | switch | `own` | `prow` | when it is on |\n|---|---|---|---|\n";

@@ -1,8 +1,8 @@
-//! Reads what a contract says about commands.
+//! Reads what a contract says about commands, and what a server's file says in the same words.
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
-use super::tree::{Node, shown};
-use crate::habits::{AskReviewers, Chatops, Compatibility, Switch};
+use super::tree::{Key, Mark, Node, START, Value, shown};
+use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
 use crate::name::Login;
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const LABELS_MAX: usize = 200;
 const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 
-pub(crate) const KEYS: [&str; 22] = [
+pub(crate) const KEYS: [&str; 23] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -28,6 +28,7 @@ pub(crate) const KEYS: [&str; 22] = [
     "required_reviewers_block",
     "ignore_ok_to_test",
     "wip_titles",
+    "only_org_members",
     "labels",
     "restricted_labels",
     "not_ours",
@@ -47,12 +48,113 @@ pub(crate) const ASK_KEYS: [&str; 5] = [
 /// GitHub asks no more people at once.
 const REVIEWERS_MAX: u32 = 15;
 
+/// Keys whose value is a list of texts.
+const LISTS: [&str; 4] = ["labels", "not_ours", "sticky_lgtm", "trusted_apps"];
+
+/// A setting of a file that is no YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its keys from the outermost on, such as `ask_reviewers` and `count`.
+    pub keys: Vec<String>,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What a setting says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// One value; where a list is wanted, its items separated by commas.
+    One(String),
+    /// A list of values.
+    Many(Vec<String>),
+    /// A table without any key.
+    Empty,
+}
+
+/// Reads settings by the contract's grammar. Errors: every problem, with the place of its setting in `settings`.
+pub fn chatops_of(settings: &[Setting]) -> Result<Chatops, Vec<(usize, String)>> {
+    let mut entries = Vec::new();
+    for (number, setting) in (1..).zip(settings) {
+        let at = Mark {
+            line: number,
+            column: 1,
+        };
+        insert(&mut entries, &setting.keys, value(setting, at));
+    }
+    let value = Value::Map(entries);
+    let mut problems = Problems::default();
+    let chatops = of_node(&Node { at: START, value }, &mut problems);
+    problems.or(Some(chatops)).map_err(|problems| {
+        let told = problems.into_iter();
+        told.map(|one| (one.line.saturating_sub(1) as usize, one.message))
+            .collect()
+    })
+}
+
+fn insert(entries: &mut Vec<(Key, Node)>, keys: &[String], node: Node) {
+    let Some((first, rest)) = keys.split_first() else {
+        return;
+    };
+    let at = node.at;
+    if !rest.is_empty() {
+        let known = entries.iter_mut().find(|(key, _)| key.text == *first);
+        if let Some(Value::Map(inner)) = known.map(|(_, node)| &mut node.value) {
+            return insert(inner, rest, node);
+        }
+    }
+    let node = match rest {
+        [] => node,
+        rest => {
+            let mut inner = Vec::new();
+            insert(&mut inner, rest, node);
+            let value = Value::Map(inner);
+            Node { at, value }
+        }
+    };
+    let text = first.clone();
+    entries.push((Key { text, at }, node));
+}
+
+fn value(setting: &Setting, at: Mark) -> Node {
+    let one = |text: &str| Node {
+        at,
+        value: Value::Scalar {
+            text: text.to_owned(),
+            plain: true,
+        },
+    };
+    let keys: Vec<&str> = setting.keys.iter().map(String::as_str).collect();
+    let is_list = match keys[..] {
+        [key] => LISTS.contains(&key),
+        ["restricted_labels", _] | ["ask_reviewers", "ignore_authors"] => true,
+        _ => false,
+    };
+    let items = match &setting.said {
+        Said::One(text) if is_list => {
+            let items = text.split(',').map(str::trim);
+            items.filter(|item| !item.is_empty()).map(one).collect()
+        }
+        Said::One(text) => return one(text),
+        Said::Many(items) => items.iter().map(|item| one(item)).collect(),
+        Said::Empty => {
+            let value = Value::Map(Vec::new());
+            return Node { at, value };
+        }
+    };
+    let value = Value::List(items);
+    Node { at, value }
+}
+
 /// What stands under `chatops`, or nothing.
 pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
+    match fields.get("chatops") {
+        Some(node) => of_node(node, problems),
+        None => Chatops::default(),
+    }
+}
+
+fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
     let mut chatops = Chatops::default();
-    let Some(node) = fields.get("chatops") else {
-        return chatops;
-    };
     let Some(fields) = Fields::of(node, "`chatops`", &KEYS, problems) else {
         return chatops;
     };
@@ -79,15 +181,17 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
                 .iter()
                 .filter_map(|one| label(one, problems))
                 .collect()
-        })
-        .unwrap_or_default();
+        });
     let restricted = fields
         .get("restricted_labels")
         .and_then(|node| entries(node, "`restricted_labels`", problems));
-    for (name, people) in restricted.into_iter().flatten() {
-        let who = logins(people, "people of a restricted label", problems);
-        chatops.restricted.insert(name.text.to_lowercase(), who);
-    }
+    chatops.restricted = restricted.map(|entries| {
+        let entries = entries.iter().map(|(name, people)| {
+            let who = logins(people, "people of a restricted label", problems);
+            (name.text.to_lowercase(), who)
+        });
+        entries.collect()
+    });
     let command = |text: &str| {
         let known = crate::command::help().iter().any(|e| e.name == text);
         known
@@ -97,17 +201,22 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
     chatops.not_ours = fields
         .get("not_ours")
         .and_then(|node| list(node, "`not_ours`", LABELS_MAX, problems))
-        .map(|items| each(items, |one| checked(one, "`not_ours`", command, problems)))
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
-    let mut people = |key: &str| {
-        let node = fields.get(key);
-        node.map(|node| logins(node, &format!("`{key}`"), problems))
-            .unwrap_or_default()
-    };
-    chatops.sticky_lgtm = people("sticky_lgtm");
-    chatops.trusted_apps = people("trusted_apps");
+        .map(|items| {
+            let items = each(items, |one| checked(one, "`not_ours`", command, problems));
+            items.into_iter().collect()
+        });
+    chatops.trusted_apps = fields
+        .get("trusted_apps")
+        .map(|node| logins(node, "`trusted_apps`", problems));
+    chatops.sticky_lgtm = fields
+        .get("sticky_lgtm")
+        .and_then(|node| list(node, "`sticky_lgtm`", PEOPLE_MAX, problems))
+        .map(|items| {
+            let items = each(items, |one| {
+                checked(one, "a person or team", Member::parse, problems)
+            });
+            items.into_iter().collect()
+        });
     chatops.ask_reviewers = fields
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));
@@ -123,8 +232,13 @@ fn logins(node: &Node, what: &str, problems: &mut Problems) -> BTreeSet<Login> {
     people.into_iter().collect()
 }
 
-fn ask_reviewers(node: &Node, problems: &mut Problems) -> Option<AskReviewers> {
+/// A mapping, `true` for all defaults, or `false` for nobody.
+fn ask_reviewers(node: &Node, problems: &mut Problems) -> Option<Option<AskReviewers>> {
     let mut asked = AskReviewers::default();
+    if matches!(node.value, Value::Scalar { .. }) {
+        let is_wanted = boolean(node, "`ask_reviewers`, where it is no mapping,", problems)?;
+        return Some(is_wanted.then_some(asked));
+    }
     let fields = Fields::of(node, "`ask_reviewers`", &ASK_KEYS, problems)?;
     let mut number = |key: &str, default: u32| {
         let node = fields.get(key);
@@ -150,7 +264,7 @@ fn ask_reviewers(node: &Node, problems: &mut Problems) -> Option<AskReviewers> {
             "`max` of `ask_reviewers` is smaller than its `count`",
         );
     }
-    Some(asked)
+    Some(Some(asked))
 }
 
 fn label(node: &Node, problems: &mut Problems) -> Option<String> {

@@ -32,6 +32,13 @@ impl Serialize for Told {
     }
 }
 
+impl Told {
+    /// A list of values.
+    pub(crate) fn list(items: impl IntoIterator<Item = Told>) -> Told {
+        list(items)
+    }
+}
+
 impl From<Value> for Told {
     fn from(value: Value) -> Told {
         Told(Shape::Plain(value))
@@ -44,15 +51,15 @@ fn list(items: impl IntoIterator<Item = Told>) -> Told {
 
 /// A map under construction.
 #[derive(Default)]
-struct Map(Vec<(String, Told)>);
+pub(crate) struct Map(Vec<(String, Told)>);
 
 impl Map {
-    fn with(mut self, key: &str, value: impl Into<Told>) -> Map {
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Told>) -> Map {
         self.0.push((key.to_owned(), value.into()));
         self
     }
 
-    fn with_some(self, key: &str, value: Option<impl Into<Told>>) -> Map {
+    pub(crate) fn with_some(self, key: &str, value: Option<impl Into<Told>>) -> Map {
         match value {
             Some(value) => self.with(key, value),
             None => self,
@@ -268,19 +275,34 @@ fn of_chatops(chatops: &Chatops) -> Told {
     for (switch, is_on) in &chatops.switches {
         map = map.with(switch.key(), json!(is_on));
     }
-    let asked = chatops.ask_reviewers.as_ref().map(|asked| {
+    let asked = chatops.ask_reviewers.as_ref().map(|asked| -> Told {
+        let Some(asked) = asked else {
+            return json!(false).into();
+        };
         Map::default()
             .with("count", json!(asked.count))
             .with("max", json!(asked.max))
             .with("exclude_approvers", json!(asked.exclude_approvers))
             .with("ignore_drafts", json!(asked.ignore_drafts))
             .with("ignore_authors", json!(asked.ignore_authors))
+            .into()
     });
-    map.with("labels", json!(chatops.labels))
-        .with("restricted_labels", json!(chatops.restricted))
-        .with("not_ours", json!(chatops.not_ours))
-        .with("sticky_lgtm", json!(chatops.sticky_lgtm))
-        .with("trusted_apps", json!(chatops.trusted_apps))
+    let sticky = chatops.sticky_lgtm.as_ref().map(|all| {
+        let all = all.iter().map(ToString::to_string);
+        all.collect::<Vec<String>>()
+    });
+    // What is absent is as the server says, which an empty list would not be.
+    map.with_some("labels", chatops.labels.as_ref().map(|one| json!(one)))
+        .with_some(
+            "restricted_labels",
+            chatops.restricted.as_ref().map(|one| json!(one)),
+        )
+        .with_some("not_ours", chatops.not_ours.as_ref().map(|one| json!(one)))
+        .with_some("sticky_lgtm", sticky.map(|one| json!(one)))
+        .with_some(
+            "trusted_apps",
+            chatops.trusted_apps.as_ref().map(|one| json!(one)),
+        )
         .with_some("ask_reviewers", asked)
         .into()
 }

@@ -16,12 +16,15 @@ mod shared;
 mod tests;
 mod training;
 pub(crate) mod tree;
-mod units;
+pub(crate) mod units;
 mod window;
 
+pub use chatops::{Said, Setting, chatops_of};
+pub(crate) use effective::Map;
 pub use effective::{Told, effective};
 pub(crate) use glob::regex_within_limits;
 pub use schema::schema;
+pub(crate) use shared::{CHECKS_MAX, RESERVED_CHECKS, TIMEOUT_S_MAX};
 pub use window::Window;
 
 use crate::gate::GateRef;
@@ -344,6 +347,20 @@ pub enum Role {
         /// Hours in which promotions may merge; none means always.
         windows: Vec<Window>,
     },
+}
+
+/// Reads the part of a contract that is the same for both kinds: `chatops` and `checks`, and nothing beside them.
+///
+/// Errors: every problem of the text, in its order.
+pub fn parse_part(text: &str) -> Result<(Chatops, Vec<Check>), Vec<Problem>> {
+    let root = tree::read(text, CONTRACT_BYTES_MAX)?;
+    let mut problems = reader::Problems::default();
+    let keys = ["chatops", "checks"];
+    let part = reader::Fields::of(&root, "the part", &keys, &mut problems).map(|fields| {
+        let chatops = chatops::chatops(&fields, &mut problems);
+        (chatops, shared::checks(&fields, &mut problems))
+    });
+    problems.or(part)
 }
 
 /// Reads a contract. Errors: every problem of the text, in its order.

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const TIMEOUT_S_DEFAULT: u64 = 30 * 60;
 /// Longest time limit. Units: seconds.
 pub(crate) const TIMEOUT_S_MAX: u64 = 7 * 24 * 3_600;
-const CHECKS_MAX: usize = 20;
+/// Most checks of a contract.
+pub(crate) const CHECKS_MAX: usize = 20;
 const VARIABLES_MAX: usize = 64;
 const VARIABLE_BYTES_MAX: usize = 4_096;
 const GPUS_MAX: u32 = 16;
@@ -35,7 +36,7 @@ const RESERVED_VARIABLES: [&str; 12] = [
 /// Beginnings of such variables; `LD_` would load foreign code into every process.
 const RESERVED_PREFIXES: [&str; 2] = ["BOWSPRIT_", "LD_"];
 /// Check names that `/test` takes for something else.
-const RESERVED_CHECKS: [&str; 2] = ["all", "train"];
+pub(crate) const RESERVED_CHECKS: [&str; 2] = ["all", "train"];
 
 pub(crate) const CHECK_KEYS: [&str; 9] = [
     "name",

@@ -7,12 +7,26 @@ use super::Problem;
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
 
-/// Most values that a file may hold, those that aliases repeat included.
-const NODES_MAX: usize = 10_000;
-/// Most aliases (`*name`) in a file.
-const ALIASES_MAX: usize = 50;
-/// Deepest nesting.
-const DEPTH_MAX: usize = 16;
+/// How much of a file is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Units: bytes.
+    pub(crate) bytes: usize,
+    /// Values, those that aliases repeat included.
+    pub(crate) nodes: usize,
+    /// Aliases (`*name`).
+    pub(crate) aliases: usize,
+    /// Deepest nesting.
+    pub(crate) depth: usize,
+}
+
+/// Limits of files of our own grammar, whatever their size.
+const OWN: Limits = Limits {
+    bytes: 0,
+    nodes: 10_000,
+    aliases: 50,
+    depth: 16,
+};
 
 /// A place in the text. Units: lines and columns from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +66,21 @@ pub(crate) struct Key {
 ///
 /// Errors: every problem of structure: syntax, duplicate keys, too large or too deep, tags, several documents.
 pub(crate) fn read(text: &str, bytes_max: usize) -> Result<Node, Vec<Problem>> {
-    if text.len() > bytes_max {
+    let bytes = bytes_max;
+    read_within(text, Limits { bytes, ..OWN })
+}
+
+/// Reads one YAML document within other limits. Errors: as [`read`].
+pub(crate) fn read_within(text: &str, limits: Limits) -> Result<Node, Vec<Problem>> {
+    if text.len() > limits.bytes {
         let message = format!(
-            "the file has {} bytes, at most {bytes_max} are read",
-            text.len()
+            "the file has {} bytes, at most {} are read",
+            text.len(),
+            limits.bytes
         );
         return Err(vec![problem(START, message)]);
     }
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(limits);
     for event in Parser::new_from_str(text) {
         let step = match event {
             Ok((event, span)) => builder.take(event, span),
@@ -132,8 +153,8 @@ enum Inside {
     Map(Vec<(Key, Node)>, Option<Key>),
 }
 
-#[derive(Default)]
 struct Builder {
+    limits: Limits,
     open: Vec<Frame>,
     anchors: BTreeMap<usize, Node>,
     root: Option<Node>,
@@ -143,6 +164,18 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(limits: Limits) -> Builder {
+        Builder {
+            limits,
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            root: None,
+            problems: Vec::new(),
+            nodes: 0,
+            aliases: 0,
+        }
+    }
+
     /// Takes one event. Errors: a problem after which reading on makes no sense.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         let at = mark(&span.start);
@@ -184,11 +217,9 @@ impl Builder {
     }
 
     fn push(&mut self, at: Mark, anchor: usize, inside: Inside) -> Result<(), Problem> {
-        if self.open.len() >= DEPTH_MAX {
-            return Err(problem(
-                at,
-                format!("nested deeper than {DEPTH_MAX} levels"),
-            ));
+        let most = self.limits.depth;
+        if self.open.len() >= most {
+            return Err(problem(at, format!("nested deeper than {most} levels")));
         }
         self.open.push(Frame { at, anchor, inside });
         Ok(())
@@ -207,8 +238,9 @@ impl Builder {
 
     fn repeat(&mut self, at: Mark, id: usize) -> Result<(), Problem> {
         self.aliases += 1;
-        if self.aliases > ALIASES_MAX {
-            return Err(problem(at, format!("more than {ALIASES_MAX} aliases")));
+        let most = self.limits.aliases;
+        if self.aliases > most {
+            return Err(problem(at, format!("more than {most} aliases")));
         }
         let Some(target) = self.anchors.get(&id) else {
             return Err(problem(
@@ -223,8 +255,9 @@ impl Builder {
 
     fn attach(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
         self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(problem(node.at, format!("more than {NODES_MAX} values")));
+        let most = self.limits.nodes;
+        if self.nodes > most {
+            return Err(problem(node.at, format!("more than {most} values")));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());

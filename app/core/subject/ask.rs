@@ -6,10 +6,10 @@ use crate::artifact::File;
 use crate::contract::{Contract, Problem};
 use crate::effect::Version;
 use crate::gate::Policies;
-use crate::habits::Compatibility;
+use crate::habits::Habits;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
-    Slug,
+    Slug, Team,
 };
 use crate::owners::Owners;
 use crate::serving::spec::Live;
@@ -49,6 +49,10 @@ pub enum Query {
     Owners(RepoId, CommitSha),
     /// What a person may do in a repository.
     Permission(RepoId, Login),
+    /// Whether a person is a member of the organisation that owns a repository; where a person owns it, only that one is.
+    OrgMember(RepoId, Login),
+    /// Whether a person is a member of a team of the organisation that owns a repository.
+    TeamMember(RepoId, Team, Login),
     /// Labels that the repository has.
     Labels(RepoId),
     /// Open milestones of the repository: number and title.
@@ -101,8 +105,8 @@ pub enum Query {
     Environments(RepoId),
     /// Whether everything is paused.
     Pause,
-    /// Whose habits commands follow in a repository, says the server's configuration.
-    Compatibility(RepoId),
+    /// How commands are taken in a repository, says the server's configuration.
+    Habits(RepoId),
 }
 
 /// One answer; its variant fits the question's.
@@ -146,7 +150,7 @@ pub enum Answer {
     Environment(Option<Environment>),
     Environments(Vec<Environment>),
     Pause(Option<Pause>),
-    Compatibility(Compatibility),
+    Habits(Habits),
 }
 
 /// A repository as the installation shows it.
@@ -482,6 +486,10 @@ impl Ask {
         owners(id: RepoId, sha: &CommitSha) -> Owners = Query::Owners(id, sha.clone()), Owners;
         /// Answers [`Query::Permission`].
         permission(id: RepoId, login: &Login) -> Permission = Query::Permission(id, login.clone()), Permission;
+        /// Answers [`Query::OrgMember`].
+        org_member(id: RepoId, login: &Login) -> bool = Query::OrgMember(id, login.clone()), Flag;
+        /// Answers [`Query::TeamMember`].
+        team_member(id: RepoId, team: &Team, login: &Login) -> bool = Query::TeamMember(id, team.clone(), login.clone()), Flag;
         /// Answers [`Query::Labels`].
         labels(id: RepoId) -> Vec<String> = Query::Labels(id), Labels;
         /// Answers [`Query::Milestones`].
@@ -534,7 +542,7 @@ impl Ask {
         environments(service: RepoId) -> Vec<Environment> = Query::Environments(service), Environments;
         /// Answers [`Query::Pause`].
         pause() -> Option<Pause> = Query::Pause, Pause;
-        /// Answers [`Query::Compatibility`].
-        compatibility(id: RepoId) -> Compatibility = Query::Compatibility(id), Compatibility;
+        /// Answers [`Query::Habits`].
+        habits(id: RepoId) -> Habits = Query::Habits(id), Habits;
     }
 }

@@ -14,7 +14,7 @@ use crate::effect::{
     Version, Wake,
 };
 use crate::gate::{self, Policies};
-use crate::habits::Compatibility;
+use crate::habits::{Compatibility, Habits};
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug, VersionRef,
@@ -172,6 +172,11 @@ impl World {
         )
     }
 
+    /// Who is a member of the organisation.
+    pub(crate) fn member(&mut self, id: RepoId, who: &str) -> &mut World {
+        self.tell(Query::OrgMember(id, login(who)), Answer::Flag(true))
+    }
+
     pub(crate) fn answer(&self, query: &Query) -> Answer {
         // What a test says is so now; nobody remembers anything else.
         let now = match query {
@@ -195,6 +200,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Owners(..) => Answer::Owners(Owners::default()),
         Query::Permission(..) => Answer::Permission(Permission::Read),
+        Query::OrgMember(..) | Query::TeamMember(..) => Answer::Flag(false),
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
@@ -222,7 +228,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
         Query::Pause => Answer::Pause(None),
-        Query::Compatibility(_) => Answer::Compatibility(Compatibility::Own),
+        Query::Habits(_) => Answer::Habits(Habits::of(Compatibility::Own)),
         Query::Head(..) | Query::Changes(..) | Query::Contract(..) => {
             panic!("the test does not say: {query:?}")
         }

@@ -5,7 +5,7 @@ use crate::github::budget::Limits;
 use crate::github::error::{ApiError, Scope};
 use crate::github::fake::{Fake, Fault, id};
 use bowsprit_core::effect::EffectResult;
-use bowsprit_core::name::{BranchName, Login, PrNumber};
+use bowsprit_core::name::{BranchName, Login, PrNumber, Team};
 use bowsprit_core::subject::ask::{Context, ContextState, Permission};
 use serde_json::json;
 use std::time::Duration;
@@ -236,6 +236,7 @@ fn calls_need_no_more_than_the_tokens_have() {
         Access::Reading,
         Access::Writing,
         Access::Pushing,
+        Access::Members,
     ];
     for call in CALLS {
         let Some(permission) = call.permission else {
@@ -261,4 +262,76 @@ async fn repository_that_the_installation_does_not_show_is_refused() {
     let words = "The permissions requested are not granted to this installation.";
     fake.fail("POST /app/installations", no(words));
     assert!(retry(&fake.apply("k", reply("a")).await.unwrap_err()));
+}
+
+fn owned_by(kind: &str, login: &str) -> Fault {
+    let owner = json!({"login": login, "type": kind});
+    let body = json!({"id": 9, "full_name": "o/r", "default_branch": "main", "owner": owner});
+    Fault::Instead(200, vec![], body)
+}
+
+/// What GitHub answers about somebody, and whether that is a member: of the organisation, or else of its team.
+#[tokio::test]
+async fn members_are_those_that_github_names() {
+    let state = |state: &str| json!({"state": state, "role": "member"});
+    for (is_org, status, body, want) in [
+        (true, 204, json!(null), true),
+        (true, 404, json!({}), false),
+        (
+            true,
+            403,
+            json!({"message": "Resource not accessible"}),
+            false,
+        ),
+        (false, 200, state("active"), true),
+        (false, 200, state("pending"), false),
+        (false, 404, json!({}), false),
+    ] {
+        let fake = Fake::start().await;
+        fake.fail("GET /repos/o/r", owned_by("Organization", "o"));
+        fake.fail("GET /orgs/o/", Fault::Instead(status, vec![], body));
+        let (place, who) = (fake.place(), Login::parse("ada").unwrap());
+        let (got, path) = match is_org {
+            true => (place.is_org_member(&who).await, "GET /orgs/o/members/ada"),
+            false => (
+                place
+                    .is_team_member(&Team::parse("O/core").unwrap(), &who)
+                    .await,
+                "GET /orgs/o/teams/core/memberships/ada",
+            ),
+        };
+        assert_eq!(got, Ok(want), "{path} {status}");
+        assert_eq!(fake.count(path), 1);
+    }
+}
+
+#[tokio::test]
+async fn members_are_not_asked_for_where_there_is_no_organisation_or_no_permission() {
+    let (ada, o) = (Login::parse("ada").unwrap(), Login::parse("O").unwrap());
+    let team = Team::parse("elsewhere/core").unwrap();
+    let fake = Fake::start().await;
+    for (who, want) in [(&ada, false), (&o, true)] {
+        fake.fail("GET /repos/o/r", owned_by("User", "o"));
+        assert_eq!(fake.place().is_org_member(who).await, Ok(want));
+    }
+    fake.fail("GET /repos/o/r", owned_by("Organization", "o"));
+    assert_eq!(fake.place().is_team_member(&team, &ada).await, Ok(false));
+    assert_eq!(fake.count("GET /orgs"), 0);
+    // Who installed the App has not let it ask: nobody is a member, and everything else goes on.
+    let fake = Fake::start().await;
+    fake.fail("GET /repos/o/r", owned_by("Organization", "o"));
+    let _owner = fake.place().repository().await;
+    fake.fail("GET /repos/o/r", owned_by("Organization", "o"));
+    let words = "The permissions requested are not granted to this installation.";
+    fake.fail(
+        "POST /app/installations",
+        Fault::Instead(422, vec![], json!({"message": words})),
+    );
+    assert_eq!(fake.place().is_org_member(&ada).await, Ok(false));
+    assert_eq!(fake.count("GET /orgs"), 0);
+    fake.fail(
+        "GET /repos/o/r/labels",
+        Fault::Instead(200, vec![], json!([])),
+    );
+    assert_eq!(fake.place().labels().await, Ok(vec![]));
 }

@@ -2,7 +2,8 @@
 
 use super::Ctx;
 use crate::answer::{Answer, Refusal, Reply, created, no_content, ok};
-use crate::state::{AccountKind, Role};
+use crate::auth::Actor;
+use crate::state::{Account, AccountKind, Role};
 use http::StatusCode;
 use serde_json::json;
 
@@ -71,11 +72,46 @@ pub(crate) fn org(ctx: &mut Ctx<'_>) -> Reply {
     ok(ctx.view().full_organization(account))
 }
 
-pub(crate) fn member(ctx: &mut Ctx<'_>) -> Reply {
+/// The organisation of the path; an installation sees that of its own account alone.
+fn org_of<'a>(ctx: &'a Ctx<'_>) -> Result<&'a Account, Refusal> {
     let org = ctx
         .state
         .account(ctx.param("org"))
+        .filter(|account| account.kind == AccountKind::Organization)
         .ok_or_else(Refusal::not_found)?;
+    let Actor::Installation { token, .. } = &ctx.call.actor else {
+        return Ok(org);
+    };
+    let installation = ctx.state.installations.get(&token.installation);
+    installation
+        .filter(|one| one.account == org.id)
+        .map(|_| org)
+        .ok_or_else(Refusal::not_found)
+}
+
+pub(crate) fn team_member(ctx: &mut Ctx<'_>) -> Reply {
+    let org = org_of(ctx)?;
+    let member = ctx
+        .state
+        .account(ctx.param("login"))
+        .ok_or_else(Refusal::not_found)?;
+    let (team, login) = (ctx.param("team"), &member.login);
+    if !org
+        .teams
+        .get(team)
+        .is_some_and(|people| people.contains(&member.id))
+    {
+        return Err(Refusal::not_found());
+    }
+    let api = &ctx.hub.urls.api;
+    ok(json!({
+        "url": format!("{api}/orgs/{}/teams/{team}/memberships/{login}", org.login),
+        "role": "member", "state": "active",
+    }))
+}
+
+pub(crate) fn member(ctx: &mut Ctx<'_>) -> Reply {
+    let org = org_of(ctx)?;
     let member = ctx
         .state
         .account(ctx.param("login"))

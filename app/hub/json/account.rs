@@ -17,6 +17,7 @@ impl View<'_> {
                 kind: crate::state::AccountKind::User,
                 created: 0,
                 members: std::collections::BTreeMap::new(),
+                teams: std::collections::BTreeMap::new(),
             }),
         }
     }

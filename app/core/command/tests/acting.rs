@@ -145,9 +145,11 @@ fn contexts_are_overridden_by_name() {
 
 #[test]
 fn commands_of_another_bot_are_left_to_it() {
-    let mut chatops = Chatops::default();
-    chatops.not_ours.insert("/label".to_owned());
-    let habits = Habits::new(Compatibility::Own, &chatops);
+    let chatops = Chatops {
+        not_ours: Some(["/label".to_owned()].into()),
+        ..Chatops::default()
+    };
+    let habits = Habits::of(Compatibility::Own).with(&chatops);
     let heard = |body: &str| hear(body, &habits).len();
     assert_eq!(
         (heard("/kind bug"), heard("/label x"), heard("/label")),

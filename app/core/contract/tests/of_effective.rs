@@ -91,12 +91,7 @@ fn defaults_are_written_out_in_the_order_of_the_grammar() {
           - main
           pull_request: true
           paths-ignore: []
-        chatops:
-          labels: []
-          restricted_labels: {}
-          not_ours: []
-          sticky_lgtm: []
-          trusted_apps: []
+        chatops: {}
     "#]]
     .assert_eq(&told);
 }

@@ -52,22 +52,22 @@ fn why_not(
     wish: &Wish<'_>,
     (name, known): (&str, &BTreeSet<String>),
 ) -> Option<String> {
-    let chatops = &thread.habits.chatops;
+    let habits = thread.habits;
     let shown = code_span(name);
     if MANAGED.contains(&name) {
         return Some(format!(
             "{shown} is put on and taken off by Bowsprit itself"
         ));
     }
-    if let Some(people) = chatops.restricted.get(name)
+    if let Some(people) = habits.restricted.get(name)
         && !people.contains(&comment.author.lower())
     {
         let people: Vec<String> = people.iter().map(ToString::to_string).collect();
         return Some(format!("{shown} is for: {}", people.join(", ")));
     }
-    let is_listed = chatops.labels.contains(name) || chatops.restricted.contains_key(name);
+    let is_listed = habits.labels.contains(name) || habits.restricted.contains_key(name);
     if wish.family.is_none() && !is_listed {
-        let listed: Vec<String> = chatops.labels.iter().map(|one| code_span(one)).collect();
+        let listed: Vec<String> = habits.labels.iter().map(|one| code_span(one)).collect();
         let listed = match listed.as_slice() {
             [] => "it lists none".to_owned(),
             [..] => listed.join(", "),

@@ -27,7 +27,7 @@ pub(super) fn cc(
 }
 
 pub(super) fn auto_cc(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
-    let asked = seen.habits.chatops.ask_reviewers.clone();
+    let asked = seen.habits.ask_reviewers.clone();
     let logins = choose(act, seen, &asked.unwrap_or_default());
     if logins.is_empty() {
         return Done::No("OWNERS names nobody but the author for the changed files".to_owned());
@@ -38,7 +38,7 @@ pub(super) fn auto_cc(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Do
 
 /// Asks reviewers once, where the repository wants that: when it is opened, or when a draft is ready.
 pub(super) fn ask_once(act: &mut Act<Pull>, seen: &Seen, given: &Given<Pull>) {
-    let Some(asked) = &seen.habits.chatops.ask_reviewers else {
+    let Some(asked) = &seen.habits.ask_reviewers else {
         return;
     };
     let is_waiting = asked.ignore_drafts && seen.change.is_draft;

@@ -119,10 +119,14 @@ pub(super) fn evaluate(
     }
     if !seen.is_trusted {
         let head = &seen.change.head;
+        let who = match seen.habits.has(Switch::OnlyOrgMembers) {
+            true => "a member of the organisation",
+            false => "somebody who may write here",
+        };
         let detail = match seen.habits.has(Switch::IgnoreOkToTest) {
             true => "people who may write here can `/test` what they have looked at".to_owned(),
             false => format!(
-                "code of this head runs after `/ok-to-test {}` by somebody who may write here",
+                "code of this head runs after `/ok-to-test {}` by {who}",
                 head.short()
             ),
         };

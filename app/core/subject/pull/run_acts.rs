@@ -12,7 +12,21 @@ use crate::subject::{Act, SubjectKey};
 use crate::text::code_span;
 use std::collections::BTreeMap;
 
-pub(super) fn ok_to_test(seen: &Seen, sha: Option<&str>) -> Done {
+pub(super) fn ok_to_test(
+    act: &Act<Pull>,
+    seen: &Seen,
+    (by, sha): (&Login, Option<&str>),
+    ask: &mut Ask,
+) -> Option<Done> {
+    let is_powerless = seen.habits.has(Switch::IgnoreOkToTest);
+    if !is_powerless && !wanted::may_trust(by, (act.state.repo.id, &seen.habits), ask)? {
+        let no = "`/ok-to-test` is for members of the organisation in this repository";
+        return Some(Done::No(no.to_owned()));
+    }
+    Some(names_head(seen, sha))
+}
+
+fn names_head(seen: &Seen, sha: Option<&str>) -> Done {
     if seen.habits.has(Switch::IgnoreOkToTest) {
         return Done::No("`/ok-to-test` has no power in this repository; say `/test <name>` for what you have looked at".to_owned());
     }

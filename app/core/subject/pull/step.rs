@@ -10,7 +10,7 @@ use super::{
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
-use crate::habits::{Habits, Switch};
+use crate::habits::{Habits, Member, Switch};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
@@ -189,10 +189,10 @@ fn outside(
 
 /// How words are taken: as the contract says, over what the server says.
 fn habits(id: RepoId, contract: Option<&Contract>, ask: &mut Ask) -> Option<Habits> {
-    let server = ask.compatibility(id)?;
+    let server = ask.habits(id)?;
     Some(match contract {
-        Some(contract) => Habits::new(server, contract.chatops()),
-        None => Habits::of(server),
+        Some(contract) => server.with(contract.chatops()),
+        None => server,
     })
 }
 
@@ -339,7 +339,7 @@ fn look(
     let is_code = kind == Kind::Code;
     let sticky = Sticky {
         approve: habits.has(Switch::StickyApprove) && is_code,
-        lgtm: is_code && habits.chatops.sticky_lgtm.contains(&view.author.lower()),
+        lgtm: is_code && keeps_lgtm(pull, &view.author, &habits, ask)?,
     };
     let said_to = (&change_id, sticky);
     let words = words::words(pull, said_to, &talk, &habits, &may_lift);
@@ -362,6 +362,24 @@ fn look(
         is_trusted,
         runs,
     }))
+}
+
+/// Whether a push takes no lgtm from changes of this author; nobody asks about teams before there was a push.
+fn keeps_lgtm(pull: &Pull, author: &Login, habits: &Habits, ask: &mut Ask) -> Option<bool> {
+    if habits.sticky_lgtm.contains(&Member::Person(author.lower())) {
+        return Some(true);
+    }
+    let owner = pull.repo.name.owner();
+    for member in &habits.sticky_lgtm {
+        let Member::Team(team) = member else {
+            continue;
+        };
+        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
+        if is_here && pull.heads.len() > 1 && ask.team_member(pull.repo.id, team, author)? {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 fn kind(changes: &Changes, change: &ChangeView, id: RepoId, contract: &Option<Contract>) -> Kind {

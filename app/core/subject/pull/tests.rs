@@ -12,6 +12,7 @@ mod picking;
 mod promoting;
 mod prow;
 mod prow_acts;
+mod prow_rights;
 mod ruling;
 mod talking;
 

@@ -21,15 +21,12 @@ pub(super) fn is_trusted(
     words: &Words,
     ask: &mut Ask,
 ) -> Option<bool> {
-    if change.head_repo == Some(id) {
-        return Some(true);
-    }
-    if !view.author.is_bot() && ask.permission(id, &view.author)? >= Permission::Write {
+    if is_trusted_author(&view.author, change, (id, habits), ask)? {
         return Some(true);
     }
     let app = view.author.as_str().strip_suffix("[bot]");
     let app = app.and_then(|name| Login::parse(name).ok());
-    if app.is_some_and(|app| habits.chatops.trusted_apps.contains(&app.lower())) {
+    if app.is_some_and(|app| habits.trusted_apps.contains(&app.lower())) {
         return Some(true);
     }
     if habits.has(Switch::IgnoreOkToTest) {
@@ -41,11 +38,40 @@ pub(super) fn is_trusted(
         let named = word.sha.as_deref();
         let names_head = named.is_some_and(|sha| change.head.as_str().starts_with(sha));
         let counts = word.is_cancel || is_sticky || names_head;
-        if counts && ask.permission(id, &word.by)? >= Permission::Write {
+        if counts && may_trust(&word.by, (id, habits), ask)? {
             is_trusted = !word.is_cancel;
         }
     }
     Some(is_trusted)
+}
+
+/// Whether what this author brings runs by itself: whoever can write here, or with a switch only members.
+fn is_trusted_author(
+    author: &Login,
+    change: &ChangeView,
+    (id, habits): (RepoId, &Habits),
+    ask: &mut Ask,
+) -> Option<bool> {
+    let is_inside = change.head_repo == Some(id);
+    // An App that can push here was let in by an owner of the organisation.
+    if author.is_bot() || !habits.has(Switch::OnlyOrgMembers) {
+        return Some(
+            is_inside || (!author.is_bot() && ask.permission(id, author)? >= Permission::Write),
+        );
+    }
+    ask.org_member(id, author)
+}
+
+/// Whether somebody's word makes code of strangers run.
+pub(super) fn may_trust(
+    who: &Login,
+    (id, habits): (RepoId, &Habits),
+    ask: &mut Ask,
+) -> Option<bool> {
+    if ask.permission(id, who)? < Permission::Write {
+        return Some(false);
+    }
+    Some(!habits.has(Switch::OnlyOrgMembers) || ask.org_member(id, who)?)
 }
 
 /// Everything that shall run for this change, and whether it is optional.

@@ -24,12 +24,15 @@ fn id(value: &Value) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_and_the_app_answer() {
     let world = World::with_repo().await;
-    world.admin("POST", "/_hub/orgs", json!({"login": "guild", "members": {"alice": "admin"}})).await.is(200);
+    world.admin("POST", "/_hub/orgs", json!({"login": "guild", "members": {"alice": "admin"}, "teams": {"core": ["alice"]}})).await.is(200);
     let app = jwt(now() - 60, now() + 540);
     walk(&world, "alice", "", &[
         ("GET", "/", NONE, 200), ("GET", "/meta", NONE, 200), ("GET", "/rate_limit", NONE, 200),
         ("GET", "/user", NONE, 200), ("GET", "/user/repos", NONE, 200), ("GET", "/users/bob", NONE, 200),
         ("GET", "/orgs/guild", NONE, 200), ("GET", "/orgs/guild/members/alice", NONE, 204),
+        ("GET", "/orgs/guild/members/bob", NONE, 404), ("GET", "/orgs/alice/members/alice", NONE, 404),
+        ("GET", "/orgs/guild/teams/core/memberships/alice", NONE, 200),
+        ("GET", "/orgs/guild/teams/core/memberships/bob", NONE, 404), ("GET", "/orgs/guild/teams/no/memberships/alice", NONE, 404),
         ("POST", "/orgs/guild/repos", json!({"name": "tools", "auto_init": true}), 201),
         ("GET", "/repos/guild/tools", NONE, 200), ("GET", "/apps/helper", NONE, 200),
     ]).await;
@@ -41,6 +44,11 @@ async fn accounts_and_the_app_answer() {
         ("PUT", "/app/installations/5/suspended", NONE, 204), ("DELETE", "/app/installations/5/suspended", NONE, 204),
     ]).await;
     let token = world.token().await;
+    let narrow = world.post(&app, "/app/installations/5/access_tokens", json!({"permissions": {"issues": "read"}})).await.is(201);
+    let narrow = narrow.json["token"].as_str().expect("a token");
+    // The organisation is another installation's, and this token may not ask about members at all.
+    walk(&world, &token, "/orgs/guild", &[("GET", "/members/alice", NONE, 404), ("GET", "/teams/core/memberships/alice", NONE, 404)]).await;
+    walk(&world, narrow, "/orgs/guild", &[("GET", "/members/alice", NONE, 403), ("GET", "/teams/core/memberships/alice", NONE, 403)]).await;
     walk(&world, &token, "/installation", &[("GET", "/repositories", NONE, 200), ("DELETE", "/token", NONE, 204)]).await;
     world.receiver.expect("installation", "unsuspend").await;
 }

@@ -2,7 +2,7 @@
 
 use super::editing::{code, done, said};
 use super::*;
-use crate::name::RepoId;
+use crate::name::{RepoId, Team};
 use expect_test::expect;
 
 const PRESETS: [&str; 2] = ["own", "prow"];
@@ -155,8 +155,17 @@ fn an_lgtm_stays_over_a_push_of_some_authors() {
         for (line, want) in [
             ("sticky_lgtm: [ada]", "Met"),
             ("sticky_lgtm: [linus]", "Unmet"),
+            ("sticky_lgtm: ['@O/Core']", "Met"),
+            ("sticky_lgtm: [linus, o/core]", "Met"),
+            ("sticky_lgtm: [o/others]", "Unmet"),
+            ("sticky_lgtm: [elsewhere/core]", "Unmet"),
         ] {
             let mut change = with(preset, line);
+            for (team, is_in) in [("o/core", true), ("elsewhere/core", true)] {
+                let team = Team::parse(team).expect("a team");
+                let query = Query::TeamMember(TRAINING, team, login("ada"));
+                change.world.tell(query, Answer::Flag(is_in));
+            }
             change.says("rita", "/lgtm");
             let before = change.look();
             assert_eq!(stands(&before, "lgtm"), "Met");

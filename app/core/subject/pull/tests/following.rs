@@ -2,7 +2,7 @@
 
 use super::editing::{code, done, said};
 use super::*;
-use crate::habits::{Compatibility, Switch};
+use crate::habits::{Compatibility, Habits, Switch};
 use crate::name::RepoId;
 use crate::subject::ask::{Permission, ReviewState};
 
@@ -260,10 +260,7 @@ fn the_server_names_the_preset_where_the_contract_does_not() {
         let mut change = code();
         change
             .world
-            .tell(
-                Query::Compatibility(TRAINING),
-                Answer::Compatibility(preset),
-            )
+            .tell(Query::Habits(TRAINING), Answer::Habits(Habits::of(preset)))
             .may(TRAINING, "walt", Permission::Write);
         reviewed(&mut change, "rita", ReviewState::Approved, 1);
         assert_eq!(stands(&change.look(), "lgtm"), want);

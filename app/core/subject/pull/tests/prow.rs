@@ -1,7 +1,7 @@
 //! The rules of Prow, one row each, in the order of its documentation: what was said, and what stands then, first with the
 //! habits of Prow and then with ours.
 //!
-//! Acts, OWNERS and trust follow in `prow_acts.rs`. Options that a team turns on are in `asking.rs`, what GitHub carries
+//! Acts, OWNERS and trust follow in `prow_acts.rs`, overrides and members of the organisation in `prow_rights.rs`. Options that a team turns on are in `asking.rs`, what GitHub carries
 //! out in `editing.rs`, who owns what in `owners/tests.rs`.
 //! `ada` is the author, `rita` reviews and `root` approves by OWNERS, `walt` may write, `mallory` may read.
 
@@ -13,8 +13,13 @@ pub(super) type Said = &'static [(&'static str, &'static str)];
 
 /// With this preset.
 pub(super) fn with(preset: &str) -> Change {
+    with_also(preset, "")
+}
+
+/// With this preset, and these keys beside it.
+pub(super) fn with_also(preset: &str, also: &str) -> Change {
     let mut change = code();
-    let text = format!("{TRAINING_TEXT}chatops: {{compatibility: {preset}}}\n");
+    let text = format!("{TRAINING_TEXT}chatops: {{compatibility: {preset}{also}}}\n");
     change.world.contract(TRAINING, 'a', &text);
     change
 }
