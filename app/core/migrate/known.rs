@@ -67,6 +67,7 @@ pub(super) const PLUGINS: &[Row] = &[
     ("cherry-pick-unapproved", Left("picks are not held back by a label", "OWNERS of the release branch decide")),
     ("cherry-pick-approved", Left("picks are not held back by a label", "OWNERS of the release branch decide")),
     ("welcome", NO_TEXT),
+    ("release-note", Left("notes for releases are not kept", "")),
     ("stage", Left("labels of stages are not built", "")),
     ("invalidcommitmsg", Left("messages of commits are not judged", "a check can")),
     ("dco", Left("sign-offs are not judged", "use the DCO App of GitHub")),
