@@ -17,6 +17,7 @@ pub mod image;
 pub mod name;
 pub mod owners;
 mod pod;
+pub mod queue;
 pub mod rbac;
 pub mod seen;
 pub mod serving;
