@@ -1,6 +1,7 @@
 //! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
 
 use crate::name::Login;
+use crate::queue::wishes::Wishes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,6 +194,8 @@ pub struct Chatops {
     pub trusted_apps: BTreeSet<Login>,
     /// How reviewers are asked when a pull request is opened; not at all where absent.
     pub ask_reviewers: Option<AskReviewers>,
+    /// How changes are merged.
+    pub merges: Wishes,
 }
 
 /// How many reviewers are asked, and when not.
@@ -226,6 +229,8 @@ impl Default for AskReviewers {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Habits {
     on: BTreeSet<Switch>,
+    /// The preset that they began with.
+    pub preset: Compatibility,
     /// What the contract says about labels and commands of others.
     pub chatops: Chatops,
 }
@@ -240,6 +245,7 @@ impl Habits {
         };
         Habits {
             on: Switch::ALL.into_iter().filter(is_on).collect(),
+            preset,
             chatops: chatops.clone(),
         }
     }

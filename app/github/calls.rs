@@ -51,6 +51,7 @@ pub const CALLS: &[Called] = calls! {
     "PATCH" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "DELETE" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/comments/{}/reactions" Some("issues"), "write";
+    "GET" "/repos/{}/{}/issues" Some("issues"), "read";
     "GET" "/repos/{}/{}/issues/{}" Some("issues"), "read";
     "PATCH" "/repos/{}/{}/issues/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/{}/assignees" Some("issues"), "write";

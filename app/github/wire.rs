@@ -119,6 +119,9 @@ pub(crate) struct Issue {
     pub(crate) assignees: Vec<Account>,
     #[serde(default)]
     pub(crate) milestone: Option<Milestone>,
+    /// There in a list of issues, where it is none.
+    #[serde(default)]
+    pub(crate) pull_request: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -117,6 +117,8 @@ impl Looking<'_> {
             | Query::Compatibility(_)
             | Query::Labels(_)
             | Query::Milestones(_)
+            | Query::Blockers(..)
+            | Query::Pool(..)
             | Query::Permission(..)
             | Query::Contexts(..)
             | Query::Required(..)

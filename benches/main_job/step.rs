@@ -156,6 +156,8 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
+        Query::Blockers(..) => Answer::Blockers(Vec::new()),
+        Query::Pool(..) => Answer::Pool(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Pause => Answer::Pause(None),
         Query::Compatibility(_) => Answer::Compatibility(Compatibility::Own),

@@ -26,6 +26,7 @@ mod people;
 mod picker;
 mod picks;
 mod promotion;
+mod queue;
 mod rebuild;
 mod secrets;
 mod several;

@@ -2,16 +2,19 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Node, shown};
+use crate::effect::MergeMethod;
 use crate::habits::{AskReviewers, Chatops, Compatibility, Switch};
 use crate::name::Login;
+use crate::queue::wishes::Wishes;
 use std::collections::BTreeSet;
 
 const LABELS_MAX: usize = 200;
 /// GitHub's limit. Units: characters.
 const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
+const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 22] = [
+pub(crate) const KEYS: [&str; 25] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -34,6 +37,9 @@ pub(crate) const KEYS: [&str; 22] = [
     "sticky_lgtm",
     "trusted_apps",
     "ask_reviewers",
+    "merge_method",
+    "priority_labels",
+    "blocker_label",
 ];
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
@@ -111,7 +117,28 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
     chatops.ask_reviewers = fields
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));
+    chatops.merges = merges(&fields, problems);
     chatops
+}
+
+fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {
+    let method = |text: &str| {
+        let mut all = MergeMethod::ALL.into_iter();
+        let found = all.find(|method| method.word() == text);
+        found.ok_or_else(|| format!("`{}` is none of `merge`, `squash`, `rebase`", shown(text)))
+    };
+    Wishes {
+        method: fields
+            .get("merge_method")
+            .and_then(|node| checked(node, "`merge_method`", method, problems)),
+        priority_labels: fields
+            .get("priority_labels")
+            .and_then(|node| list(node, "`priority_labels`", PRIORITIES_MAX, problems))
+            .map(|items| each(items, |one| label(one, problems))),
+        blocker_label: fields
+            .get("blocker_label")
+            .and_then(|node| label(node, problems)),
+    }
 }
 
 fn logins(node: &Node, what: &str, problems: &mut Problems) -> BTreeSet<Login> {

@@ -281,6 +281,22 @@ fn of_chatops(chatops: &Chatops) -> Told {
         .with("sticky_lgtm", json!(chatops.sticky_lgtm))
         .with("trusted_apps", json!(chatops.trusted_apps))
         .with_some("ask_reviewers", asked)
+        .with_some(
+            "merge_method",
+            chatops.merges.method.map(|method| json!(method)),
+        )
+        .with_some(
+            "priority_labels",
+            chatops
+                .merges
+                .priority_labels
+                .as_ref()
+                .map(|all| json!(all)),
+        )
+        .with_some(
+            "blocker_label",
+            chatops.merges.blocker_label.as_ref().map(|one| json!(one)),
+        )
         .into()
 }
 

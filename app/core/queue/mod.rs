@@ -11,6 +11,7 @@ mod evidence;
 mod order;
 mod plan;
 mod view;
+pub mod wishes;
 
 #[cfg(test)]
 mod tests;

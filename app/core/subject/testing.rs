@@ -198,6 +198,8 @@ fn nothing(query: &Query) -> Answer {
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
+        Query::Blockers(..) => Answer::Blockers(Vec::new()),
+        Query::Pool(..) => Answer::Pool(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Policies(..) => Answer::Policies(Ok(POLICIES.clone())),
         Query::Text(..) | Query::Next(..) => Answer::Text(None),

@@ -93,9 +93,14 @@ async fn dispatch(
             head,
             title,
             message,
+            method,
             ..
         } => {
-            let words = pull::Words { title, message };
+            let words = pull::Words {
+                title,
+                message,
+                method: *method,
+            };
             pull::merge(place, *pr, head, &words).await
         }
         Effect::Deployment(deployment) => deployment::deployment(place, deployment).await,

@@ -14,6 +14,7 @@ mod lgtm;
 mod overrides;
 mod picks;
 mod promotion;
+mod queued;
 mod release_acts;
 mod reviewers;
 mod rules;
@@ -34,6 +35,7 @@ pub use edits::{DOING_MAX, Doing};
 pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use picks::{PICKS_MAX, Pick};
+pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
@@ -81,6 +83,9 @@ pub struct Pull {
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
     pub refused_ms: Option<i64>,
+    /// Its place among those that may merge into the same branch.
+    #[serde(default)]
+    pub ready: Option<Ready>,
     /// The tree that the merge should give.
     pub judged_tree: Option<CommitSha>,
     /// The head that was judged last.
@@ -148,6 +153,7 @@ impl Pull {
             failures: Vec::new(),
             tries: 0,
             refused_ms: None,
+            ready: None,
             judged_tree: None,
             judged_head: None,
             landed: None,

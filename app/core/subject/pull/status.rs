@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, unready};
 use super::step::Seen;
-use super::{Kind, Pull, landing};
+use super::{Kind, Pull, landing, queued};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
 use crate::subject::ask::{Ask, ChangeView, ModelAt};
@@ -188,6 +188,7 @@ fn promotion_check(
     let facts: Vec<&Rule> = rules
         .iter()
         .filter(|rule| rule.who.is_empty() && !rule.name.starts_with("approved"))
+        .filter(|rule| !queued::is_of_the_branch(rule))
         .collect();
     let wrong = facts.iter().find(|rule| rule.state == Standing::Unmet);
     let status = match wrong {

@@ -6,7 +6,7 @@ use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    failures, landing, picks, promotion, reviewers, status, talk, wanted,
+    failures, landing, picks, promotion, queued, reviewers, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{Hint, Wake};
@@ -118,6 +118,7 @@ fn advance(
     if !view.is_open || act.state.landed.is_some() {
         act.state.is_open = false;
         status::close(&mut act, &change, given);
+        queued::leave(&mut act, ask)?;
         act.state.rules = Vec::new();
         outside(&mut act, (&view, &change.base), &talk, given, ask)?;
         picks::go_on(&mut act, (&view, &change), was_open, given, ask)?;
@@ -149,7 +150,8 @@ fn judge(mut act: Act<Pull>, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) ->
     wanted::runs(&mut act, seen, ask)?;
     wanted::preview(&mut act, seen, ask)?;
     failures::learn(&mut act.state, seen, ask)?;
-    let rules = rules::evaluate(&act.state, seen, given, ask)?;
+    let mut rules = rules::evaluate(&act.state, seen, given, ask)?;
+    queued::take_place(&mut act, seen, &mut rules, given, ask)?;
     if !landing::land(&mut act, seen, &rules, given, ask)? {
         // Something was said or pushed that no delivery told of: nothing is answered before it is known.
         act = before;

@@ -12,6 +12,7 @@ mod picking;
 mod promoting;
 mod prow;
 mod prow_acts;
+mod queueing;
 mod ruling;
 mod talking;
 
