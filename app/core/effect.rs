@@ -149,6 +149,17 @@ pub enum Effect {
         #[serde(default)]
         method: MergeMethod,
     },
+    /// Exactly this head is in GitHub's own merge queue, or is not.
+    Enqueue {
+        /// Where.
+        repo: Repo,
+        /// Which.
+        pr: PrNumber,
+        /// The judged head; GitHub refuses another.
+        head: CommitSha,
+        /// Whether it is to be in.
+        is_in: bool,
+    },
     /// A stage of a run is started by the training backend.
     StartStage(Box<StagePlan>),
     /// A stage is ended.

@@ -28,6 +28,7 @@ pub const CALLS: &[Called] = calls! {
     "POST" "/app/hook/deliveries/{}/attempts" None, "write";
     "GET" "/app/installations" None, "read";
     "POST" "/app/installations/{}/access_tokens" None, "write";
+    "POST" "/graphql" Some("contents"), "write";
     "GET" "/installation/repositories" Some("metadata"), "read";
     "GET" "/repos/{}/{}" Some("metadata"), "read";
     "GET" "/repos/{}/{}/branches/{}" Some("contents"), "read";

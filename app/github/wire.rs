@@ -258,6 +258,21 @@ pub(crate) struct RequiredCheck {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub(crate) struct GraphQl<T> {
+    pub(crate) data: Option<T>,
+    #[serde(default)]
+    pub(crate) errors: Vec<GraphQlError>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GraphQlError {
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
+    pub(crate) message: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct Branch {
     #[serde(default)]
     pub(crate) protection: Option<Protection>,

@@ -60,6 +60,12 @@ impl Looking<'_> {
             Query::Blockers(id, label) => {
                 Answer::Blockers(self.known(*id).await?.1.blockers(label).await?)
             }
+            Query::MergeQueue(id, branch) => {
+                Answer::Flag(self.known(*id).await?.1.has_merge_queue(branch).await?)
+            }
+            Query::QueueEntry(id, number) => {
+                Answer::QueueEntry(self.known(*id).await?.1.queue_entry(*number).await?)
+            }
             Query::Pool(id, branch) => Answer::Pool(self.pool(*id, branch).await?),
             Query::Required(id, branch) => {
                 Answer::Required(self.known(*id).await?.1.required(branch).await?)

@@ -119,6 +119,8 @@ impl Looking<'_> {
             | Query::Milestones(_)
             | Query::Blockers(..)
             | Query::Pool(..)
+            | Query::MergeQueue(..)
+            | Query::QueueEntry(..)
             | Query::Permission(..)
             | Query::Contexts(..)
             | Query::Required(..)

@@ -157,6 +157,8 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Blockers(..) => Answer::Blockers(Vec::new()),
+        Query::MergeQueue(..) => Answer::Flag(false),
+        Query::QueueEntry(..) => Answer::QueueEntry(None),
         Query::Pool(..) => Answer::Pool(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Pause => Answer::Pause(None),

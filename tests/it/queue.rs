@@ -140,3 +140,42 @@ async fn a_blocked_branch_lands_nothing_and_then_the_urgent_one_first() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_with_a_queue_of_its_own_is_merged_into_by_it() {
+    run_test(async |t| {
+        let rules = json!([{"type": "merge_queue", "parameters": {"merge_method": "MERGE"}}]);
+        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
+            .await;
+        let pr = t.change(REPO, "linus", "a", &[("a.md", "new\n")]).await;
+        let other = t.change(REPO, "linus", "b", &[("b.md", "new\n")]).await;
+        for number in [pr, other] {
+            t.settle().await;
+            t.agree(number).await;
+        }
+        t.settle().await;
+        let status = t.status(REPO, pr).await;
+        assert!(status.contains("at place 1: awaiting checks"), "{status}");
+        let status = t.status(REPO, other).await;
+        assert!(status.contains("at place 2"), "{status}");
+        t.say(REPO, "rita", pr, "/hold").await;
+        t.settle().await;
+        let status = t.status(REPO, pr).await;
+        assert!(!status.contains("at place"), "{status}");
+        t.say(REPO, "rita", pr, "/unhold").await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, pr).await, "it is for GitHub to merge");
+        let tested = |number: u64| format!("/_hub/queue/ada/{REPO}/{number}");
+        t.admin("POST", &tested(pr), Some(json!(true))).await;
+        assert_eq!(parents(&t.landed(pr).await), 2);
+        t.settle().await;
+        assert_eq!(t.told(REPO, pr, "holds other files than").await, 0);
+        t.admin("POST", &tested(other), Some(json!(false))).await;
+        t.until("GitHub's word", async |t| {
+            let status = t.status(REPO, other).await;
+            status.contains("GitHub took it out again").then_some(())
+        })
+        .await;
+    })
+    .await;
+}

@@ -199,6 +199,8 @@ fn nothing(query: &Query) -> Answer {
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
         Query::Blockers(..) => Answer::Blockers(Vec::new()),
+        Query::MergeQueue(..) => Answer::Flag(false),
+        Query::QueueEntry(..) => Answer::QueueEntry(None),
         Query::Pool(..) => Answer::Pool(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Policies(..) => Answer::Policies(Ok(POLICIES.clone())),
@@ -647,6 +649,12 @@ fn intent(intent: &Intent) -> String {
         }
         Effect::Merge { pr, head, .. } => {
             format!("merge #{pr} at {} key {}", head.short(), intent.key)
+        }
+        Effect::Enqueue {
+            pr, head, is_in, ..
+        } => {
+            let word = if *is_in { "enqueue" } else { "dequeue" };
+            format!("{word} #{pr} at {} key {}", head.short(), intent.key)
         }
         Effect::StartStage(plan) => format!(
             "start {}",

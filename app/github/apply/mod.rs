@@ -6,6 +6,7 @@
 mod check;
 mod deployment;
 mod edit;
+mod enqueue;
 mod labels;
 mod propose;
 mod pull;
@@ -103,6 +104,9 @@ async fn dispatch(
             };
             pull::merge(place, *pr, head, &words).await
         }
+        Effect::Enqueue {
+            pr, head, is_in, ..
+        } => enqueue::enqueue(place, *pr, head, *is_in).await,
         Effect::Deployment(deployment) => deployment::deployment(place, deployment).await,
         Effect::StartStage(_)
         | Effect::CancelStage { .. }

@@ -71,6 +71,28 @@ pub(super) fn learn(act: &mut Act<Pull>, given: &Given<Pull>, ask: &mut Ask) -> 
     Some(())
 }
 
+/// Takes over what GitHub's queue merged, and holds it against the head that was judged.
+pub(super) fn learn_queued(act: &mut Act<Pull>, merged: &CommitSha, ask: &mut Ask) -> Option<()> {
+    let Some(queued) = act.state.enqueued.clone().filter(|queued| queued.is_wanted) else {
+        return Some(());
+    };
+    let id = act.state.repo.id;
+    let Some(tree) = ask.merge_tree(id, merged, merged)? else {
+        return Some(());
+    };
+    if !is_merge_of(id, &queued.head, (merged, &tree), ask)? {
+        alarm(act, merged, &tree);
+    }
+    act.state.landed = Some(merged.clone());
+    act.records.push(Record::Event {
+        who: None,
+        what: "merged".to_owned(),
+        sha: Some(merged.clone()),
+        why: format!("#{} by GitHub's queue", act.state.number),
+    });
+    Some(())
+}
+
 /// Whether the branch moved on between the look and the merge, and what landed is the head on top of that.
 fn is_merge_of(
     id: RepoId,
@@ -208,7 +230,7 @@ pub(super) fn land(
 }
 
 /// Whether GitHub still shows what was judged: what is kept may have missed a delivery.
-fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
+pub(super) fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
     let (id, number) = (act.state.repo.id, act.state.number);
     let (view, comments) = (ask.pull(id, number), ask.comments(id, number));
     let (view, comments) = (view?, comments?);

@@ -7,6 +7,7 @@ mod approved;
 mod by_hand;
 mod checks_told;
 mod edits;
+mod enqueued;
 mod failures;
 mod labels;
 mod landing;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
+pub use enqueued::{Enqueued, QueueEntry};
 pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use picks::{PICKS_MAX, Pick};
@@ -86,6 +88,9 @@ pub struct Pull {
     /// Its place among those that may merge into the same branch.
     #[serde(default)]
     pub ready: Option<Ready>,
+    /// Where GitHub's own queue merges: how it stands there.
+    #[serde(default)]
+    pub enqueued: Option<Enqueued>,
     /// The tree that the merge should give.
     pub judged_tree: Option<CommitSha>,
     /// The head that was judged last.
@@ -154,6 +159,7 @@ impl Pull {
             tries: 0,
             refused_ms: None,
             ready: None,
+            enqueued: None,
             judged_tree: None,
             judged_head: None,
             landed: None,

@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing};
 use super::step::Seen;
-use super::{Pull, landing};
+use super::{Pull, enqueued, landing};
 use crate::effect::{MergeMethod, Wake};
 use crate::name::{BranchName, CommitSha, PrNumber};
 use crate::queue::wishes;
@@ -28,7 +28,7 @@ const BLOCKED: &str = "branch not blocked";
 
 /// Whether a rule is about others than the change itself.
 pub(super) fn is_of_the_branch(rule: &Rule) -> bool {
-    rule.name == TURN || rule.name == BLOCKED
+    [TURN, BLOCKED, enqueued::NAME].contains(&rule.name.as_str())
 }
 
 /// A pull request that meets every rule but its turn.

@@ -4,6 +4,7 @@ mod acting;
 mod asking;
 mod dating;
 mod editing;
+mod enqueueing;
 mod following;
 mod landing;
 mod naming;
