@@ -608,6 +608,12 @@ fn talk_word(effect: &Effect) -> String {
             "post {} {}: {}",
             status.context, status.is_success, status.description
         ),
+        Effect::Enqueue {
+            pr, head, is_in, ..
+        } => {
+            let word = if *is_in { "enqueue" } else { "dequeue" };
+            format!("{word} #{pr} at {}", head.short())
+        }
         _ => unreachable!("it is told elsewhere"),
     }
 }
@@ -634,6 +640,7 @@ fn intent(intent: &Intent) -> String {
         | Effect::Reply { .. }
         | Effect::Note { .. }
         | Effect::Edit { .. }
+        | Effect::Enqueue { .. }
         | Effect::Status(_) => talk_word(&intent.effect),
         Effect::Propose(propose) => {
             let replaces = propose
@@ -649,12 +656,6 @@ fn intent(intent: &Intent) -> String {
         }
         Effect::Merge { pr, head, .. } => {
             format!("merge #{pr} at {} key {}", head.short(), intent.key)
-        }
-        Effect::Enqueue {
-            pr, head, is_in, ..
-        } => {
-            let word = if *is_in { "enqueue" } else { "dequeue" };
-            format!("{word} #{pr} at {} key {}", head.short(), intent.key)
         }
         Effect::StartStage(plan) => format!(
             "start {}",

@@ -40,7 +40,8 @@ pub(super) fn tell(
         "missing": missing,
         "is_ready": missing.is_empty(),
         "next": next(act, seen, ask)?,
-        "refusal": landing::refusal(&act.state, given),
+        // A branch with a queue refuses merges; that is no news once it is in the queue.
+        "refusal": landing::refusal(&act.state, given).filter(|_| act.state.enqueued.is_none()),
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
