@@ -145,6 +145,20 @@ pub enum Effect {
         title: String,
         /// The rest of it, trailers at its end.
         message: String,
+        /// How it comes to the branch.
+        #[serde(default)]
+        method: MergeMethod,
+    },
+    /// Exactly this head is in GitHub's own merge queue, or is not.
+    Enqueue {
+        /// Where.
+        repo: Repo,
+        /// Which.
+        pr: PrNumber,
+        /// The judged head; GitHub refuses another.
+        head: CommitSha,
+        /// Whether it is to be in.
+        is_in: bool,
     },
     /// A stage of a run is started by the training backend.
     StartStage(Box<StagePlan>),
@@ -164,6 +178,36 @@ pub enum Effect {
     },
     /// A GitHub deployment exists for this commit, with this latest status.
     Deployment(Box<Deployment>),
+}
+
+/// How a change comes to its branch.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeMethod {
+    /// By a commit that joins both.
+    #[default]
+    Merge,
+    /// As one commit.
+    Squash,
+    /// Its commits are made anew on top of the branch; words for a merge commit have no place then.
+    Rebase,
+}
+
+impl MergeMethod {
+    /// Every method.
+    pub const ALL: [MergeMethod; 3] =
+        [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase];
+
+    /// GitHub's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            MergeMethod::Merge => "merge",
+            MergeMethod::Squash => "squash",
+            MergeMethod::Rebase => "rebase",
+        }
+    }
 }
 
 /// What is changed on an issue or pull request.

@@ -1,6 +1,7 @@
 //! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
 
 use crate::name::{Login, Team};
+use crate::queue::wishes::Wishes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -203,6 +204,8 @@ pub struct Chatops {
     pub trusted_apps: Option<BTreeSet<Login>>,
     /// How reviewers are asked when a pull request is opened, or that they are not.
     pub ask_reviewers: Option<Option<AskReviewers>>,
+    /// How changes are merged.
+    pub merges: Wishes,
 }
 
 /// A person, or all people of a team at GitHub.
@@ -269,6 +272,8 @@ impl Default for AskReviewers {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Habits {
     on: BTreeSet<Switch>,
+    /// The preset that they began with.
+    pub preset: Compatibility,
     /// Labels that `/label` may put on, in lower case.
     pub labels: BTreeSet<String>,
     /// Labels that only these people may put on or take off, in lower case.
@@ -281,6 +286,8 @@ pub struct Habits {
     pub trusted_apps: BTreeSet<Login>,
     /// How reviewers are asked when a pull request is opened; not at all where absent.
     pub ask_reviewers: Option<AskReviewers>,
+    /// How changes are merged.
+    pub merges: Wishes,
 }
 
 impl Habits {
@@ -289,6 +296,7 @@ impl Habits {
         let on = Switch::ALL.into_iter().filter(|one| one.preset(preset));
         Habits {
             on: on.collect(),
+            preset,
             ..Habits::default()
         }
     }
@@ -297,6 +305,7 @@ impl Habits {
     pub fn with(mut self, said: &Chatops) -> Habits {
         if let Some(preset) = said.compatibility {
             self.on = Habits::of(preset).on;
+            self.preset = preset;
         }
         for (switch, is_on) in &said.switches {
             match is_on {
@@ -315,6 +324,7 @@ impl Habits {
         put(&mut self.sticky_lgtm, said.sticky_lgtm.as_ref());
         put(&mut self.trusted_apps, said.trusted_apps.as_ref());
         put(&mut self.ask_reviewers, said.ask_reviewers.as_ref());
+        self.merges = self.merges.with(&said.merges);
         self
     }
 

@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod name;
 pub mod owners;
 mod pod;
+pub mod queue;
 pub mod rbac;
 pub mod seen;
 pub mod serving;

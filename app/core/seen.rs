@@ -59,6 +59,11 @@ pub enum Seen {
         /// On which commit.
         sha: CommitSha,
     },
+    /// An issue was closed, opened again, renamed or labelled: it may block merges, or no longer.
+    Issue {
+        /// Where.
+        repo: Repo,
+    },
     /// The installation gained, lost or changed repositories, or was suspended or removed.
     Installation,
     /// Nothing that matters.

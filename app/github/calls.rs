@@ -28,6 +28,7 @@ pub const CALLS: &[Called] = calls! {
     "POST" "/app/hook/deliveries/{}/attempts" None, "write";
     "GET" "/app/installations" None, "read";
     "POST" "/app/installations/{}/access_tokens" None, "write";
+    "POST" "/graphql" Some("contents"), "write";
     "GET" "/installation/repositories" Some("metadata"), "read";
     "GET" "/orgs/{}/members/{}" Some("members"), "read";
     "GET" "/orgs/{}/teams/{}/memberships/{}" Some("members"), "read";
@@ -53,6 +54,7 @@ pub const CALLS: &[Called] = calls! {
     "PATCH" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "DELETE" "/repos/{}/{}/issues/comments/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/comments/{}/reactions" Some("issues"), "write";
+    "GET" "/repos/{}/{}/issues" Some("issues"), "read";
     "GET" "/repos/{}/{}/issues/{}" Some("issues"), "read";
     "PATCH" "/repos/{}/{}/issues/{}" Some("issues"), "write";
     "POST" "/repos/{}/{}/issues/{}/assignees" Some("issues"), "write";

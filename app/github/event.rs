@@ -279,6 +279,11 @@ fn issue(event: Issue) -> Option<Seen> {
             let said = said(true, CommentId::Description(issue.number), &issue.body);
             talk_at(&event.repository, issue.number, said)
         }
+        "closed" | "reopened" | "edited" | "deleted" | "transferred" | "labeled" | "unlabeled" => {
+            Some(Seen::Issue {
+                repo: repo(&event.repository)?,
+            })
+        }
         _ => None,
     }
 }

@@ -3,12 +3,19 @@
 use crate::github::auth::{Access, TokenKey};
 use crate::github::client::{Call, Caller, GitHub, Response};
 use crate::github::error::{ApiError, PERSON_WAIT_MS, Scope};
+use crate::github::wire;
 use bowsprit_core::effect::Priority;
 use bowsprit_core::name::{CommitSha, Repo};
 use http::Method;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The other API, beside the one that everything else goes to.
+pub(crate) const GRAPHQL: &str = "/graphql";
+
+/// Longest words of a refusal that are kept. Units: characters.
+const WORDS_MAX: usize = 500;
 
 /// A repository of an installation.
 #[derive(Debug, Clone)]
@@ -124,6 +131,36 @@ impl Place {
             priority: self.priority,
         };
         self.github.call(self.caller(access), call).await
+    }
+
+    /// Asks or changes what only the other API of GitHub's knows. Errors: [`ApiError::Refused`] in its words.
+    pub(crate) async fn graphql<T: DeserializeOwned>(
+        &self,
+        access: Access,
+        query: &str,
+        variables: Value,
+    ) -> Result<T, ApiError> {
+        let call = Call {
+            method: Method::POST,
+            path: GRAPHQL.to_owned(),
+            body: Some(json!({"query": query, "variables": variables})),
+            priority: self.priority,
+        };
+        let answer = self.github.call(self.caller(access), call).await?;
+        let answer: wire::GraphQl<T> = answer.json()?;
+        if let Some(first) = answer.errors.into_iter().next() {
+            return Err(match first.kind.as_deref() {
+                Some("RATE_LIMITED" | "INTERNAL" | "SERVICE_UNAVAILABLE") => ApiError::later(),
+                Some(_) | None => ApiError::Refused {
+                    status: 200,
+                    message: first.message.chars().take(WORDS_MAX).collect(),
+                    errors: Vec::new(),
+                },
+            });
+        }
+        answer
+            .data
+            .ok_or_else(|| ApiError::Broken("an answer without data".to_owned()))
     }
 
     fn path(&self, below: &str) -> String {

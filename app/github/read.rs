@@ -234,6 +234,25 @@ impl Place {
         Ok(found.into_iter().map(|label| label.name).collect())
     }
 
+    /// Whether GitHub's own queue merges into a branch. Errors: as of any call.
+    pub async fn has_merge_queue(&self, branch: &BranchName) -> Result<bool, ApiError> {
+        let path = format!(
+            "/rules/branches/{}?per_page=100",
+            encoded_path(branch.as_str())
+        );
+        let rules: Vec<wire::Rule> = self.list(&path, None).await?;
+        Ok(rules.iter().any(|rule| rule.kind == "merge_queue"))
+    }
+
+    /// Open issues with a label, by number and title. Errors: as of any call.
+    pub async fn blockers(&self, label: &str) -> Result<Vec<(PrNumber, String)>, ApiError> {
+        let path = format!("/issues?state=open&labels={}&per_page=100", encoded(label));
+        let found: Vec<wire::Issue> = self.list(&path, None).await?;
+        let issues = found.into_iter().filter(|one| one.pull_request.is_none());
+        let shown = issues.map(|one| (PrNumber(one.number), one.title));
+        Ok(shown.collect())
+    }
+
     /// Open milestones, by number and title. Errors: as of any call.
     pub async fn milestones(&self) -> Result<Vec<(u64, String)>, ApiError> {
         let path = "/milestones?state=open&per_page=100";

@@ -5,6 +5,7 @@
 use crate::github::budget::Limits;
 use crate::github::client::{Call, Response, Settings};
 use crate::github::error::{ApiError, Scope};
+use crate::github::place::GRAPHQL;
 use anyhow::Context as _;
 use http::{HeaderValue, Method, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -87,7 +88,7 @@ impl Transport {
         authorization.set_sensitive(true);
         let mut request = http::Request::builder()
             .method(call.method.clone())
-            .uri(format!("{}{path}", self.api_url))
+            .uri(format!("{}{path}", self.base(path)))
             .header(header::AUTHORIZATION, authorization)
             .header(header::USER_AGENT, self.user_agent.clone())
             .header(header::ACCEPT, "application/vnd.github+json")
@@ -132,6 +133,14 @@ impl Transport {
                 after_ms: Some(self.unknown_wait_ms),
                 scope: Scope::Request,
             },
+        }
+    }
+
+    /// What stands before a path: a server of one's own has the other API beside `/api/v3`.
+    fn base(&self, path: &str) -> &str {
+        match path {
+            GRAPHQL => self.api_url.strip_suffix("/v3").unwrap_or(&self.api_url),
+            _ => &self.api_url,
         }
     }
 

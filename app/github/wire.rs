@@ -126,6 +126,9 @@ pub(crate) struct Issue {
     pub(crate) assignees: Vec<Account>,
     #[serde(default)]
     pub(crate) milestone: Option<Milestone>,
+    /// There in a list of issues, where it is none.
+    #[serde(default)]
+    pub(crate) pull_request: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -259,6 +262,21 @@ pub(crate) struct RuleParameters {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RequiredCheck {
     pub(crate) context: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub(crate) struct GraphQl<T> {
+    pub(crate) data: Option<T>,
+    #[serde(default)]
+    pub(crate) errors: Vec<GraphQlError>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GraphQlError {
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<String>,
+    pub(crate) message: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 //! A disk that is full breaks runs, mirrors and the database at once; what GitHub could not hand over meanwhile
 //! is asked for again once there is room.
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -68,9 +68,8 @@ impl Disk {
     fn look(&self) -> bool {
         match statvfs(&self.dir) {
             Ok(found) => {
-                let of = |blocks: u64| blocks.saturating_mul(found.fragment_size());
-                self.keep
-                    .is_touched(of(found.blocks_available()), of(found.blocks()))
+                let (free, all) = bytes(&found);
+                self.keep.is_touched(free, all)
             }
             Err(error) => {
                 // The database is on it and says so itself where it cannot be written.
@@ -82,6 +81,16 @@ impl Disk {
             }
         }
     }
+}
+
+/// What is free for this user, and all there is. Units: bytes.
+pub(crate) fn bytes(found: &Statvfs) -> (u64, u64) {
+    // Systems count blocks in integers of different sizes.
+    let of = |blocks: i128| u64::try_from(blocks * i128::from(found.fragment_size())).unwrap_or(0);
+    (
+        of(found.blocks_available().into()),
+        of(found.blocks().into()),
+    )
 }
 
 impl Keep {

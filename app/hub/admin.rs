@@ -4,6 +4,7 @@
 //! It needs the admin token and is no part of what is imitated.
 
 use crate::answer::{Answer, Body, Refusal, Reply, no_content, ok};
+use crate::api::graphql;
 use crate::door::Head;
 use crate::faults::Rule;
 use crate::hub::{Hub, lock};
@@ -76,6 +77,10 @@ fn change(hub: &Hub, method: &str, path: &str, body: &[u8]) -> Reply {
             let which = path.trim_start_matches("/_hub/rules/");
             set_rules(&mut state, which, parse(body)?)?
         }
+        ("POST", path) if path.starts_with("/_hub/queue/") => {
+            let which = path.trim_start_matches("/_hub/queue/");
+            queue_tested(hub, &mut state, which, parse(body)?)?
+        }
         _ => return Err(Refusal::not_found()),
     };
     hub.touch(&state);
@@ -126,6 +131,25 @@ fn avatar(id: &str) -> Answer {
         headers: vec![("cache-control", "max-age=86400".into())],
         body: Body::Bytes("image/svg+xml", svg.into_bytes()),
     }
+}
+
+/// Ends the tests of a queued pull request, `{owner}/{repo}/{number}`: green merges it, red takes it out.
+fn queue_tested(
+    hub: &Hub,
+    state: &mut State,
+    which: &str,
+    is_green: bool,
+) -> Result<Value, Refusal> {
+    let mut parts = which.splitn(3, '/');
+    let (owner, name, number) = (parts.next(), parts.next(), parts.next());
+    let (Some(owner), Some(name), Some(Ok(number))) = (owner, name, number.map(str::parse::<u64>))
+    else {
+        return Err(Refusal::not_found());
+    };
+    let found = state.repo_named(owner, name);
+    let repo = found.ok_or_else(Refusal::not_found)?.id;
+    graphql::tested(hub, state, (repo, number), is_green)?;
+    Ok(json!({}))
 }
 
 /// Sets the rules of one branch: `{owner}/{repo}/{branch}` and the list the API will show.

@@ -43,7 +43,8 @@ pub(crate) struct Head {
 }
 
 /// First segments that belong to the REST API and can never be an owner.
-pub(crate) const API_ROOTS: [&str; 10] = [
+pub(crate) const API_ROOTS: [&str; 11] = [
+    "graphql",
     "repos",
     "repositories",
     "app",
@@ -70,6 +71,10 @@ pub(crate) async fn enter(
     };
     if head.path.starts_with("/_hub") {
         return Ok(admin_call(hub, head, body).await);
+    }
+    if head.path == "/api/graphql" {
+        // Beside `/api/v3`, where a server of one's own has it.
+        head.path = "/graphql".into();
     }
     let with_prefix = match head.path.strip_prefix("/api/v3") {
         Some(rest) => {

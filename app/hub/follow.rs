@@ -32,6 +32,7 @@ pub(crate) fn heads(
                 keep_head(push, state, base_repo, (number, after))?;
                 if let Some(pull) = pull_mut(state, base_repo, number) {
                     pull.head_sha = after.clone();
+                    pull.is_queued = false;
                     pull.mergeable = Mergeable::Unknown;
                 }
                 refresh_base(state, base_repo, number);
@@ -121,6 +122,7 @@ pub(crate) fn close(
     if let Some(pull) = pull_mut(state, repo_id, number)
         && let Some(sha) = merged
     {
+        pull.is_queued = false;
         pull.merged = Some(Merged {
             at: now,
             by: push.pusher,
@@ -176,6 +178,22 @@ fn emit_pull(push: Push<'_>, state: &State, repo: u64, what: (&'static str, Valu
             payload: what.1,
         },
     );
+}
+
+/// Takes a pull request out of the merge queue without merging it.
+pub(crate) fn dequeue(
+    push: Push<'_>,
+    state: &mut State,
+    (repo_id, number): (u64, u64),
+    reason: &str,
+) -> Result<(), git2::Error> {
+    if let Some(pull) = pull_mut(state, repo_id, number) {
+        pull.is_queued = false;
+    }
+    let mut payload = pull_payload(push, state, repo_id, number)?;
+    payload["reason"] = json!(reason);
+    emit_pull(push, state, repo_id, ("dequeued", payload));
+    Ok(())
 }
 
 fn touch_issue(state: &mut State, repo: u64, number: u64) {

@@ -6,7 +6,8 @@
 use crate::answer::Reply;
 use crate::api::{
     Ctx, apps, branches, checks, comments, commits, contents, deployments, git_data, git_refs,
-    hook, issues, labels, merge, milestones, people, pulls, reactions, repos, reviews, statuses,
+    graphql, hook, issues, labels, merge, milestones, people, pulls, reactions, repos, reviews,
+    statuses,
 };
 use crate::auth::{Gate, Need};
 use crate::state::Role;
@@ -150,6 +151,7 @@ const ROUTES: &[Route] = routes! {
     POST "/app/hook/deliveries/{id}/attempts", App => hook::redeliver;
     GET "/apps/{slug}", Open => apps::by_slug;
     DELETE "/installation/token", Installation => apps::revoke;
+    POST "/graphql", Installation => graphql::answer;
     GET "/installation/repositories", Installation => apps::repositories;
     GET "/user", Person => people::me;
     GET "/user/repos", Person => repos::of_me;

@@ -183,6 +183,9 @@ pub(crate) struct Pull {
     pub(crate) merged: Option<Merged>,
     pub(crate) mergeable: Mergeable,
     pub(crate) test_merge: Option<String>,
+    /// Whether it waits in the merge queue of its branch.
+    #[serde(default)]
+    pub(crate) is_queued: bool,
     pub(crate) requested: Vec<u64>,
     pub(crate) reviews: Vec<Review>,
     pub(crate) review_comments: Vec<ReviewComment>,

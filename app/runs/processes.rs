@@ -4,7 +4,7 @@
 
 use super::crew::{Crew, Standing};
 use super::desk::{Desk, Started};
-use crate::hands::{self, Hands};
+use crate::hands::Hands;
 use bowsprit_core::training::spec::FailureKind;
 use std::collections::BTreeMap;
 use std::process::Child;

@@ -245,6 +245,7 @@ pub fn kind_of(effect: &Effect) -> &'static str {
         Effect::Status(_) => "status",
         Effect::Propose(_) => "propose",
         Effect::Merge { .. } => "merge",
+        Effect::Enqueue { .. } => "enqueue",
         Effect::StartStage(_) => "start-stage",
         Effect::CancelStage { .. } => "cancel-stage",
         Effect::Deploy(_) => "deploy",

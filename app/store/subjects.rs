@@ -184,7 +184,32 @@ impl Store {
         numbers.sort();
         Ok(numbers)
     }
+
+    /// Open pull requests of a repository that are ready to merge, with what their last look left about it.
+    pub async fn ready_pulls(&self, repo: RepoId) -> anyhow::Result<Vec<(PrNumber, Value)>> {
+        let rows: Vec<(String, String)> = sqlx::query_as(READY)
+            .bind(format!("pull/{repo}/"))
+            .bind(format!("pull/{repo}0"))
+            .bind(OPEN_PULLS_MAX)
+            .fetch_all(self.reads())
+            .await
+            .with_context(|| format!("cannot list what is ready in repository {repo}"))?;
+        let mut ready = Vec::with_capacity(rows.len());
+        for (key, state) in rows {
+            let state = parse_state(Some(state))?.unwrap_or_default();
+            match parse_key(key)? {
+                SubjectKey::Pull(_, pr) => ready.push((pr, state)),
+                SubjectKey::Run(_) | SubjectKey::Model(..) | SubjectKey::Environment(..) => {}
+            }
+        }
+        ready.sort_by_key(|(pr, _)| *pr);
+        Ok(ready)
+    }
 }
+
+/// One row a pull request: its key, and where it stands in the queue.
+const READY: &str = "SELECT key, json_extract(state, '$.ready') FROM subject
+    WHERE is_open = 1 AND key > $1 AND key < $2 AND json_extract(state, '$.ready') IS NOT NULL LIMIT $3";
 
 const WAKE: &str = "INSERT INTO subject (key, wanted_seq) VALUES ($1, 1)
     ON CONFLICT (key) DO UPDATE SET wanted_seq = subject.wanted_seq + 1";

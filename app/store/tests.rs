@@ -94,6 +94,7 @@ pub(super) fn act(key: &str, priority: Priority) -> Intent {
             head: CommitSha::parse(&"a".repeat(40)).unwrap(),
             title: "title".to_owned(),
             message: key.to_owned(),
+            method: bowsprit_core::effect::MergeMethod::Merge,
         },
     }
 }

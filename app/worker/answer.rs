@@ -2,8 +2,11 @@
 
 use super::Trouble;
 use super::looking::Looking;
+use anyhow::Context as _;
+use bowsprit_core::name::{BranchName, PrNumber, RepoId};
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::{Answer, Query};
+use bowsprit_core::subject::pull::Ready;
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
 /// Longest `samples.jsonl` that is read. Units: bytes.
@@ -60,6 +63,16 @@ impl Looking<'_> {
             Query::Contexts(id, sha) => {
                 Answer::Contexts(self.known(*id).await?.1.contexts(sha).await?)
             }
+            Query::Blockers(id, label) => {
+                Answer::Blockers(self.known(*id).await?.1.blockers(label).await?)
+            }
+            Query::MergeQueue(id, branch) => {
+                Answer::Flag(self.known(*id).await?.1.has_merge_queue(branch).await?)
+            }
+            Query::QueueEntry(id, number) => {
+                Answer::QueueEntry(self.known(*id).await?.1.queue_entry(*number).await?)
+            }
+            Query::Pool(id, branch) => Answer::Pool(self.pool(*id, branch).await?),
             Query::Required(id, branch) => {
                 Answer::Required(self.known(*id).await?.1.required(branch).await?)
             }
@@ -113,6 +126,23 @@ impl Looking<'_> {
             | Query::JudgeDigest(..)
             | Query::Versions(..) => self.git_answer(query).await?,
         })
+    }
+
+    async fn pool(
+        &self,
+        id: RepoId,
+        branch: &BranchName,
+    ) -> Result<Vec<(PrNumber, Ready)>, Trouble> {
+        let ready = self.rooms.store.ready_pulls(id).await?;
+        let mut pool = Vec::with_capacity(ready.len());
+        for (number, state) in ready {
+            let found: Ready =
+                serde_json::from_value(state).context("cannot read a place in the queue")?;
+            if found.base == *branch {
+                pool.push((number, found));
+            }
+        }
+        Ok(pool)
     }
 }
 

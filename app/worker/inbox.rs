@@ -119,7 +119,8 @@ fn place_of(seen: &Seen) -> Option<&Repo> {
         | Seen::Pull { repo, .. }
         | Seen::Talk { repo, .. }
         | Seen::Rerun { repo, .. }
-        | Seen::Context { repo, .. } => Some(repo),
+        | Seen::Context { repo, .. }
+        | Seen::Issue { repo } => Some(repo),
         Seen::Installation | Seen::Nothing => None,
     }
 }
@@ -141,6 +142,10 @@ async fn known(rooms: &Rooms, repo: &Repo, seen: &Seen) -> Result<Known, Trouble
         }
         Seen::Rerun { sha, .. } => known.runs = rooms.store.runs_at(repo.id, sha).await?,
         Seen::Context { .. } => known.open_pulls = rooms.store.open_pulls(repo.id).await?,
+        Seen::Issue { .. } => {
+            let ready = rooms.store.ready_pulls(repo.id).await?;
+            known.open_pulls = ready.into_iter().map(|(number, _)| number).collect();
+        }
         Seen::Pull { .. } | Seen::Talk { .. } | Seen::Installation | Seen::Nothing => {}
     }
     Ok(known)

@@ -116,6 +116,7 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
         | Effect::Reply { repo, .. }
         | Effect::Note { repo, .. }
         | Effect::Edit { repo, .. }
+        | Effect::Enqueue { repo, .. }
         | Effect::Merge { repo, .. } => at_github(rooms, claim, repo).await,
         Effect::Status(status) => at_github(rooms, claim, &status.repo).await,
         Effect::CheckRun(check) => at_github(rooms, claim, &check.repo).await,

@@ -28,6 +28,7 @@ mod people;
 mod picker;
 mod picks;
 mod promotion;
+mod queue;
 mod quickstarts;
 mod rebuild;
 mod secrets;

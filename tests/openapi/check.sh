@@ -51,6 +51,6 @@ if [ -z "$records" ]; then
     BOWSPRIT_RECORD_DIR=$records
     export BOWSPRIT_RECORD_DIR
     cargo test --quiet -p bowsprit-hub --test it
-    cargo test --quiet -p bowsprit --test it -- promotion:: threads:: comments::
+    cargo test --quiet -p bowsprit --test it -- promotion:: threads:: comments:: queue::
 fi
 node "$here/check.mjs" "$cache" "$records" app/github/calls.rs

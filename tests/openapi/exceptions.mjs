@@ -57,6 +57,11 @@ const LIST = [
     where: /^PATCH \/repos\/\{owner\}\/\{repo\}\/pulls\/\{pull_number\} body$/,
     says: /^\/draft is not a field/,
   },
+  {
+    why: "GitHub's merge queue is moved by GraphQL only, which the description of REST leaves out",
+    where: /^POST \/graphql$/,
+    says: /^is not an operation/,
+  },
 ];
 
 export class Exceptions {

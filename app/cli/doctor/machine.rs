@@ -48,10 +48,10 @@ fn confinement(is_needed: bool) -> Finding {
 
 fn disk(config: &Config) -> Option<Disk> {
     let found = statvfs(&config.state_dir).ok()?;
-    let of = |blocks: u64| blocks.saturating_mul(found.fragment_size());
+    let (free, all) = crate::http::disk::bytes(&found);
     Some(Disk {
-        free: of(found.blocks_available()),
-        all: of(found.blocks()),
+        free,
+        all,
         keep_percent: config.limits.disk_free_percent,
         keep_bytes: config.limits.disk_free_bytes,
     })

@@ -2,16 +2,19 @@
 
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, START, Value, shown};
+use crate::effect::MergeMethod;
 use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
 use crate::name::Login;
+use crate::queue::wishes::Wishes;
 use std::collections::BTreeSet;
 
 const LABELS_MAX: usize = 200;
 /// GitHub's limit. Units: characters.
 const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
+const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 23] = [
+pub(crate) const KEYS: [&str; 26] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -35,6 +38,9 @@ pub(crate) const KEYS: [&str; 23] = [
     "sticky_lgtm",
     "trusted_apps",
     "ask_reviewers",
+    "merge_method",
+    "priority_labels",
+    "blocker_label",
 ];
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
@@ -49,7 +55,13 @@ pub(crate) const ASK_KEYS: [&str; 5] = [
 const REVIEWERS_MAX: u32 = 15;
 
 /// Keys whose value is a list of texts.
-const LISTS: [&str; 4] = ["labels", "not_ours", "sticky_lgtm", "trusted_apps"];
+const LISTS: [&str; 5] = [
+    "labels",
+    "not_ours",
+    "priority_labels",
+    "sticky_lgtm",
+    "trusted_apps",
+];
 
 /// A setting of a file that is no YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +232,28 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
     chatops.ask_reviewers = fields
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));
+    chatops.merges = merges(&fields, problems);
     chatops
+}
+
+fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {
+    let method = |text: &str| {
+        let mut all = MergeMethod::ALL.into_iter();
+        let found = all.find(|method| method.word() == text);
+        found.ok_or_else(|| format!("`{}` is none of `merge`, `squash`, `rebase`", shown(text)))
+    };
+    Wishes {
+        method: fields
+            .get("merge_method")
+            .and_then(|node| checked(node, "`merge_method`", method, problems)),
+        priority_labels: fields
+            .get("priority_labels")
+            .and_then(|node| list(node, "`priority_labels`", PRIORITIES_MAX, problems))
+            .map(|items| each(items, |one| label(one, problems))),
+        blocker_label: fields
+            .get("blocker_label")
+            .and_then(|node| label(node, problems)),
+    }
 }
 
 fn logins(node: &Node, what: &str, problems: &mut Problems) -> BTreeSet<Login> {

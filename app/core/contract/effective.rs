@@ -304,6 +304,22 @@ fn of_chatops(chatops: &Chatops) -> Told {
             chatops.trusted_apps.as_ref().map(|one| json!(one)),
         )
         .with_some("ask_reviewers", asked)
+        .with_some(
+            "merge_method",
+            chatops.merges.method.map(|method| json!(method)),
+        )
+        .with_some(
+            "priority_labels",
+            chatops
+                .merges
+                .priority_labels
+                .as_ref()
+                .map(|all| json!(all)),
+        )
+        .with_some(
+            "blocker_label",
+            chatops.merges.blocker_label.as_ref().map(|one| json!(one)),
+        )
         .into()
 }
 

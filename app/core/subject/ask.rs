@@ -15,6 +15,7 @@ use crate::owners::Owners;
 use crate::serving::spec::Live;
 use crate::subject::environment::Environment;
 use crate::subject::pause::Pause;
+use crate::subject::pull::{QueueEntry, Ready};
 use crate::subject::run::Run;
 use crate::training::spec::{RunResult, Status};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,14 @@ pub enum Query {
     Milestones(RepoId),
     /// Statuses and check runs of a commit.
     Contexts(RepoId, CommitSha),
+    /// Open issues with this label.
+    Blockers(RepoId, String),
+    /// Whether GitHub's own queue merges into a branch.
+    MergeQueue(RepoId, BranchName),
+    /// Where a pull request stands in GitHub's own queue.
+    QueueEntry(RepoId, PrNumber),
+    /// Pull requests that are ready to merge into a branch, as they were looked at last.
+    Pool(RepoId, BranchName),
     /// Contexts that the branch's rules require.
     Required(RepoId, BranchName),
     /// The contract at a commit.
@@ -131,6 +140,9 @@ pub enum Answer {
     Labels(Vec<String>),
     Milestones(Vec<(u64, String)>),
     Contexts(Vec<Context>),
+    Blockers(Vec<(PrNumber, String)>),
+    QueueEntry(Option<QueueEntry>),
+    Pool(Vec<(PrNumber, Ready)>),
     Required(Vec<String>),
     Contract(ContractAt),
     Policies(Result<Policies, String>),
@@ -496,6 +508,14 @@ impl Ask {
         milestones(id: RepoId) -> Vec<(u64, String)> = Query::Milestones(id), Milestones;
         /// Answers [`Query::Contexts`].
         contexts(id: RepoId, sha: &CommitSha) -> Vec<Context> = Query::Contexts(id, sha.clone()), Contexts;
+        /// Answers [`Query::Blockers`]: number and title.
+        blockers(id: RepoId, label: &str) -> Vec<(PrNumber, String)> = Query::Blockers(id, label.to_owned()), Blockers;
+        /// Answers [`Query::MergeQueue`].
+        merge_queue(id: RepoId, branch: &BranchName) -> bool = Query::MergeQueue(id, branch.clone()), Flag;
+        /// Answers [`Query::QueueEntry`].
+        queue_entry(id: RepoId, pr: PrNumber) -> Option<QueueEntry> = Query::QueueEntry(id, pr), QueueEntry;
+        /// Answers [`Query::Pool`].
+        pool(id: RepoId, branch: &BranchName) -> Vec<(PrNumber, Ready)> = Query::Pool(id, branch.clone()), Pool;
         /// Answers [`Query::Required`].
         required(id: RepoId, branch: &BranchName) -> Vec<String> = Query::Required(id, branch.clone()), Required;
         /// Answers [`Query::Contract`].

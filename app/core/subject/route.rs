@@ -16,7 +16,7 @@ pub struct Known {
     pub default_branch: Option<BranchName>,
     /// The contract at the head of the default branch, where there is a good one.
     pub contract: Option<Contract>,
-    /// Pull requests of the repository that are open as far as we know.
+    /// Pull requests of the repository that are open as far as we know; where an issue was seen, those that are ready.
     pub open_pulls: Vec<PrNumber>,
     /// Environments of the repository that we know of.
     pub environments: Vec<Slug>,
@@ -72,7 +72,7 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
                 .map(|run| again(run, by, nonce))
                 .collect()
         }
-        Seen::Context { repo, .. } => known
+        Seen::Context { repo, .. } | Seen::Issue { repo } => known
             .open_pulls
             .iter()
             .map(|pr| look(SubjectKey::Pull(repo.id, *pr)))

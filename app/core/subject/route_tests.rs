@@ -204,9 +204,18 @@ fn a_context_is_of_every_open_pull_request() {
     let open = super::route_tests::known(SERVICE_TEXT);
     check(
         &Seen::Context {
-            repo,
+            repo: repo.clone(),
             sha: sha('2'),
         },
+        &open,
+        expect![[r#"
+        wake pull/2/7
+        wake pull/2/8"#]],
+    );
+    // An issue may have blocked them.
+    let issue = Seen::Issue { repo };
+    check(
+        &issue,
         &open,
         expect![[r#"
         wake pull/2/7

@@ -204,6 +204,10 @@ fn nothing(query: &Query) -> Answer {
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),
+        Query::Blockers(..) => Answer::Blockers(Vec::new()),
+        Query::MergeQueue(..) => Answer::Flag(false),
+        Query::QueueEntry(..) => Answer::QueueEntry(None),
+        Query::Pool(..) => Answer::Pool(Vec::new()),
         Query::Required(..) => Answer::Required(Vec::new()),
         Query::Policies(..) => Answer::Policies(Ok(POLICIES.clone())),
         Query::Text(..) | Query::Next(..) => Answer::Text(None),
@@ -610,6 +614,12 @@ fn talk_word(effect: &Effect) -> String {
             "post {} {}: {}",
             status.context, status.is_success, status.description
         ),
+        Effect::Enqueue {
+            pr, head, is_in, ..
+        } => {
+            let word = if *is_in { "enqueue" } else { "dequeue" };
+            format!("{word} #{pr} at {}", head.short())
+        }
         _ => unreachable!("it is told elsewhere"),
     }
 }
@@ -636,6 +646,7 @@ fn intent(intent: &Intent) -> String {
         | Effect::Reply { .. }
         | Effect::Note { .. }
         | Effect::Edit { .. }
+        | Effect::Enqueue { .. }
         | Effect::Status(_) => talk_word(&intent.effect),
         Effect::Propose(propose) => {
             let replaces = propose

@@ -6,6 +6,7 @@
 mod check;
 mod deployment;
 mod edit;
+mod enqueue;
 mod labels;
 mod propose;
 mod pull;
@@ -93,11 +94,19 @@ async fn dispatch(
             head,
             title,
             message,
+            method,
             ..
         } => {
-            let words = pull::Words { title, message };
+            let words = pull::Words {
+                title,
+                message,
+                method: *method,
+            };
             pull::merge(place, *pr, head, &words).await
         }
+        Effect::Enqueue {
+            pr, head, is_in, ..
+        } => enqueue::enqueue(place, *pr, head, *is_in).await,
         Effect::Deployment(deployment) => deployment::deployment(place, deployment).await,
         Effect::StartStage(_)
         | Effect::CancelStage { .. }

@@ -5,13 +5,14 @@ use crate::github::auth::Access;
 use crate::github::error::ApiError;
 use crate::github::place::{Place, sha};
 use crate::github::wire;
-use bowsprit_core::effect::EffectResult;
+use bowsprit_core::effect::{EffectResult, MergeMethod};
 use bowsprit_core::name::{CommitSha, PrNumber};
 use http::Method;
 use serde_json::json;
 
-/// What the merge commit says.
+/// How it is merged, and what the commit says.
 pub(super) struct Words<'a> {
+    pub(super) method: MergeMethod,
     pub(super) title: &'a str,
     pub(super) message: &'a str,
 }
@@ -39,12 +40,14 @@ pub(super) async fn merge(
     if !is_head {
         return Ok(refused("its head was pushed to"));
     }
-    let body = json!({
-        "sha": head,
-        "merge_method": "merge",
-        "commit_title": words.title,
-        "commit_message": words.message,
-    });
+    let mut body = json!({"sha": head, "merge_method": words.method.word()});
+    match words.method {
+        MergeMethod::Merge | MergeMethod::Squash => {
+            body["commit_title"] = words.title.into();
+            body["commit_message"] = words.message.into();
+        }
+        MergeMethod::Rebase => {}
+    }
     let path = format!("/pulls/{pr}/merge");
     match place
         .write(Access::Pushing, Method::PUT, &path, Some(body))

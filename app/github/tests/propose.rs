@@ -196,6 +196,7 @@ async fn merge_takes_exactly_the_judged_head_and_is_never_repeated() {
         head: head.clone(),
         title: "t".to_owned(),
         message: "m".to_owned(),
+        method: bowsprit_core::effect::MergeMethod::Merge,
     };
     let moved = fake.apply("m", merge(&sha("other"))).await.unwrap();
     assert_eq!(

@@ -147,10 +147,27 @@ pub(crate) fn is_merged(ctx: &mut Ctx<'_>) -> Reply {
     Err(Refusal::not_found())
 }
 
+/// Whether a merge queue is the only way into a branch.
+pub(crate) fn has_queue(repo: &Repo, branch: &str) -> bool {
+    rules(repo, branch, "merge_queue").next().is_some()
+}
+
 pub(crate) fn merge(ctx: &mut Ctx<'_>) -> Reply {
     let (issue, pull) = find(ctx)?;
-    let number = issue.number;
     check(ctx, issue, pull)?;
+    if has_queue(ctx.repo()?, &pull.base_ref) {
+        return Err(Refusal::new(
+            NOT_ALLOWED,
+            "Repository rule violations found\n\nChanges must be made through the merge queue",
+        ));
+    }
+    now(ctx)
+}
+
+/// Merges what may be merged.
+pub(crate) fn now(ctx: &mut Ctx<'_>) -> Reply {
+    let (issue, pull) = find(ctx)?;
+    let number = issue.number;
     let git = ctx.git()?;
     let branch = pull.base_ref.clone();
     let base = ctx.repo()?.branch(&branch).ok_or_else(Refusal::not_found)?;
@@ -197,7 +214,7 @@ fn finish(ctx: &mut Ctx<'_>, number: u64, id: Oid) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check(ctx: &Ctx<'_>, issue: &Issue, pull: &Pull) -> Result<(), Refusal> {
+pub(crate) fn check(ctx: &Ctx<'_>, issue: &Issue, pull: &Pull) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(Refusal::new(NOT_ALLOWED, message));
     if !issue.is_open {
         return refuse("Pull Request is not mergeable");

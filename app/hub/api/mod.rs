@@ -13,6 +13,7 @@ pub(crate) mod contents;
 pub(crate) mod deployments;
 pub(crate) mod git_data;
 pub(crate) mod git_refs;
+pub(crate) mod graphql;
 pub(crate) mod hook;
 pub(crate) mod issues;
 pub(crate) mod labels;

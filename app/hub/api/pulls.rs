@@ -174,6 +174,7 @@ pub(crate) fn create(ctx: &mut Ctx<'_>) -> Reply {
         merged: None,
         mergeable: Mergeable::Unknown,
         test_merge: None,
+        is_queued: false,
         requested: Vec::new(),
         reviews: Vec::new(),
         review_comments: Vec::new(),

@@ -194,6 +194,33 @@ async fn open_pulls_are_those_whose_state_says_so() {
 }
 
 #[tokio::test]
+async fn those_that_are_ready_are_listed_with_their_places() {
+    let (store, _dir) = store().await;
+    let elsewhere = SubjectKey::Pull(RepoId(10), PrNumber(9));
+    for (key, state) in [
+        (pull(12), json!({"is_open": true, "ready": {"since_ms": 2}})),
+        (pull(2), json!({"is_open": true, "ready": {"since_ms": 1}})),
+        (pull(3), json!({"is_open": true, "ready": null})),
+        (pull(4), json!({"is_open": true})),
+        (pull(5), json!({"is_open": false, "ready": {"since_ms": 3}})),
+        (
+            elsewhere,
+            json!({"is_open": true, "ready": {"since_ms": 4}}),
+        ),
+    ] {
+        let claim = claimed(&store, &key).await;
+        let commit = Commit { state, ..nothing() };
+        assert!(store.commit_step(&claim, commit).await.unwrap());
+    }
+    let ready = store.ready_pulls(RepoId(1)).await.unwrap();
+    let places = [
+        (PrNumber(2), json!({"since_ms": 1})),
+        (PrNumber(12), json!({"since_ms": 2})),
+    ];
+    assert_eq!(ready, places);
+}
+
+#[tokio::test]
 async fn the_bell_rings_for_a_wake_and_not_for_a_claim() {
     let (store, _dir) = store().await;
     store.wake(vec![wake(&pull(1))]).await.unwrap();

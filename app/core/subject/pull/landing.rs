@@ -2,23 +2,24 @@
 
 use super::rules::{Rule, Standing, overall};
 use super::step::Seen;
-use super::{Kind, Pull};
+use super::{Kind, Pull, queued};
 use crate::effect::{
-    CheckStatus, Effect, EffectResult, EffectState, Intent, Priority, Record, Text,
+    CheckStatus, Effect, EffectResult, EffectState, Intent, MergeMethod, Priority, Record, Text,
 };
-use crate::name::{CommentId, CommitSha};
+use crate::name::{CommentId, CommitSha, PrNumber, RepoId};
+use crate::queue::TRIES_MAX;
 use crate::subject::ask::{Ask, Comment};
 use crate::subject::{Act, Given};
 use serde_json::json;
-
-/// Tries of one head before people are left to it.
-const TRIES_MAX: u32 = 6;
 
 /// Wait after the first refusal, doubled each time. Units: milliseconds.
 const BACK_OFF_MS: i64 = 15_000;
 
 /// While GitHub computes, or a run is about to start, the pull request is looked at again after this. Units: milliseconds.
 const COMPUTING_MS: i64 = 2_000;
+
+/// The rule that GitHub can merge it.
+pub(super) const NO_CONFLICT: &str = "no conflict";
 
 fn key(pull: &Pull, head: &CommitSha) -> String {
     format!(
@@ -54,6 +55,7 @@ pub(super) fn learn(act: &mut Act<Pull>, given: &Given<Pull>, ask: &mut Ask) -> 
                 .judged_tree
                 .as_ref()
                 .is_some_and(|judged| judged != tree)
+                && !is_merge_of(act.state.repo.id, &head, (commit, tree), ask)?
             {
                 alarm(act, commit, tree);
             }
@@ -66,8 +68,43 @@ pub(super) fn learn(act: &mut Act<Pull>, given: &Given<Pull>, ask: &mut Ask) -> 
             _,
         ) => {}
     }
-    let _ = ask;
     Some(())
+}
+
+/// Takes over what GitHub's queue merged, and holds it against the head that was judged.
+pub(super) fn learn_queued(act: &mut Act<Pull>, merged: &CommitSha, ask: &mut Ask) -> Option<()> {
+    let Some(queued) = act.state.enqueued.clone().filter(|queued| queued.is_wanted) else {
+        return Some(());
+    };
+    let id = act.state.repo.id;
+    let Some(tree) = ask.merge_tree(id, merged, merged)? else {
+        return Some(());
+    };
+    if !is_merge_of(id, &queued.head, (merged, &tree), ask)? {
+        alarm(act, merged, &tree);
+    }
+    act.state.landed = Some(merged.clone());
+    act.records.push(Record::Event {
+        who: None,
+        what: "merged".to_owned(),
+        sha: Some(merged.clone()),
+        why: format!("#{} by GitHub's queue", act.state.number),
+    });
+    Some(())
+}
+
+/// Whether the branch moved on between the look and the merge, and what landed is the head on top of that.
+fn is_merge_of(
+    id: RepoId,
+    head: &CommitSha,
+    (commit, tree): (&CommitSha, &CommitSha),
+    ask: &mut Ask,
+) -> Option<bool> {
+    let found = ask.commit(id, commit)?;
+    let Some(onto) = found.and_then(|found| found.parents.into_iter().next()) else {
+        return Some(false);
+    };
+    Some(ask.merge_tree(id, &onto, head)?.as_ref() == Some(tree))
 }
 
 fn alarm(act: &mut Act<Pull>, commit: &CommitSha, tree: &CommitSha) {
@@ -120,6 +157,18 @@ pub(super) fn refusal(pull: &Pull, given: &Given<Pull>) -> Option<String> {
     }
 }
 
+/// When a refused merge is tried again, where its head is still the one.
+fn again_ms(pull: &Pull, seen: &Seen) -> Option<i64> {
+    let is_it = pull.judged_head.as_ref() == Some(&seen.change.head);
+    let at_ms = pull.refused_ms.filter(|_| is_it)?;
+    Some(at_ms + (BACK_OFF_MS << pull.tries.min(TRIES_MAX)))
+}
+
+/// Whether GitHub refused this head, and it is not tried again yet, or no more.
+pub(super) fn is_backing_off(pull: &Pull, seen: &Seen, given: &Given<Pull>) -> bool {
+    again_ms(pull, seen).is_some_and(|again| pull.tries >= TRIES_MAX || given.now_ms < again)
+}
+
 /// Merges when every rule is met; `false` where GitHub shows something else than what was judged.
 pub(super) fn land(
     act: &mut Act<Pull>,
@@ -138,20 +187,22 @@ pub(super) fn land(
         // What was refused about another head says nothing of this one.
         (act.state.tries, act.state.refused_ms, act.state.judged_head) = (0, None, None);
     }
-    if overall(rules) != CheckStatus::Success || act.state.landed.is_some() {
+    if act.state.tries < TRIES_MAX
+        && let Some(again_ms) = again_ms(&act.state, seen).filter(|again| given.now_ms < *again)
+    {
+        act.look_by(again_ms);
+    }
+    let Ok(method) = queued::method(seen) else {
+        return Some(true);
+    };
+    if overall(rules) != CheckStatus::Success
+        || act.state.landed.is_some()
+        || is_backing_off(&act.state, seen, given)
+    {
         return Some(true);
     }
-    if let Some(at_ms) = act.state.refused_ms {
-        let again = at_ms + (BACK_OFF_MS << act.state.tries.min(TRIES_MAX));
-        if act.state.tries >= TRIES_MAX {
-            return Some(true);
-        }
-        if given.now_ms < again {
-            act.look_by(again);
-            return Some(true);
-        }
+    if act.state.refused_ms.take().is_some() {
         act.state.tries += 1;
-        act.state.refused_ms = None;
     }
     if !is_current(seen, act, ask)? {
         return Some(false);
@@ -162,13 +213,13 @@ pub(super) fn land(
         repo: act.state.repo.clone(),
         pr: act.state.number,
         head: head.clone(),
-        title: format!(
-            "Merge #{}: {}",
-            act.state.number,
-            one_line(&seen.view.title)
-        ),
+        title: title(act.state.number, &seen.view.title, method),
         message: message(seen, rules, ask, act)?,
+        method,
     };
+    if let Some(ready) = &mut act.state.ready {
+        (ready.is_merging, ready.at_ms) = (true, given.now_ms);
+    }
     act.intents.push(Intent {
         key: key(&act.state, &head),
         is_view: false,
@@ -179,7 +230,7 @@ pub(super) fn land(
 }
 
 /// Whether GitHub still shows what was judged: what is kept may have missed a delivery.
-fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
+pub(super) fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
     let (id, number) = (act.state.repo.id, act.state.number);
     let (view, comments) = (ask.pull(id, number), ask.comments(id, number));
     let (view, comments) = (view?, comments?);
@@ -197,6 +248,15 @@ fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<bool> {
         words
     };
     Some(is_same && said(&comments) == said(&seen.comments))
+}
+
+/// The first line of what lands.
+fn title(number: PrNumber, title: &str, method: MergeMethod) -> String {
+    let title = one_line(title);
+    match method {
+        MergeMethod::Merge | MergeMethod::Rebase => format!("Merge #{number}: {title}"),
+        MergeMethod::Squash => format!("{title} (#{number})"),
+    }
 }
 
 /// A title that cannot forge trailers or commands.

@@ -7,6 +7,7 @@ mod approved;
 mod by_hand;
 mod checks_told;
 mod edits;
+mod enqueued;
 mod failures;
 mod labels;
 mod landing;
@@ -14,6 +15,7 @@ mod lgtm;
 mod overrides;
 mod picks;
 mod promotion;
+mod queued;
 mod release_acts;
 mod reviewers;
 mod rules;
@@ -31,9 +33,11 @@ mod tests;
 
 pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
+pub use enqueued::{Enqueued, QueueEntry};
 pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use picks::{PICKS_MAX, Pick};
+pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
@@ -81,6 +85,12 @@ pub struct Pull {
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
     pub refused_ms: Option<i64>,
+    /// Its place among those that may merge into the same branch.
+    #[serde(default)]
+    pub ready: Option<Ready>,
+    /// Where GitHub's own queue merges: how it stands there.
+    #[serde(default)]
+    pub enqueued: Option<Enqueued>,
     /// The tree that the merge should give.
     pub judged_tree: Option<CommitSha>,
     /// The head that was judged last.
@@ -148,6 +158,8 @@ impl Pull {
             failures: Vec::new(),
             tries: 0,
             refused_ms: None,
+            ready: None,
+            enqueued: None,
             judged_tree: None,
             judged_head: None,
             landed: None,

@@ -1,8 +1,9 @@
 //! The evaluator: every rule of a pull request, met or not, and who can meet it.
 
+use super::landing::NO_CONFLICT;
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, agreed, approved, lgtm, overrides, promotion, wanted};
+use super::{Kind, Pull, agreed, approved, lgtm, overrides, promotion, queued, wanted};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
@@ -108,13 +109,13 @@ pub(super) fn evaluate(
     match seen.change.is_mergeable {
         Some(true) => {}
         Some(false) => rules.push(Rule::new(
-            "no conflict",
+            NO_CONFLICT,
             false,
             format!("it conflicts with `{}`; merge or rebase", seen.change.base),
         )),
         None => rules.push(Rule {
             state: Standing::Waiting,
-            ..Rule::new("no conflict", false, "GitHub is still computing")
+            ..Rule::new(NO_CONFLICT, false, "GitHub is still computing")
         }),
     }
     if !seen.is_trusted {
@@ -136,6 +137,9 @@ pub(super) fn evaluate(
     }
     rules.extend(required(pull, seen, ask)?);
     rules.extend(paused(&rules, ask)?);
+    if overall(&rules) != CheckStatus::Queued {
+        rules.extend(queued::rules(pull, seen, ask)?);
+    }
     Some(rules)
 }
 

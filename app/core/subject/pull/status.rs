@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, unready};
 use super::step::Seen;
-use super::{Kind, Pull, landing};
+use super::{Kind, Pull, landing, queued};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
 use crate::subject::ask::{Ask, ChangeView, ModelAt};
@@ -40,7 +40,8 @@ pub(super) fn tell(
         "missing": missing,
         "is_ready": missing.is_empty(),
         "next": next(act, seen, ask)?,
-        "refusal": landing::refusal(&act.state, given),
+        // A branch with a queue refuses merges; that is no news once it is in the queue.
+        "refusal": landing::refusal(&act.state, given).filter(|_| act.state.enqueued.is_none()),
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
@@ -188,6 +189,7 @@ fn promotion_check(
     let facts: Vec<&Rule> = rules
         .iter()
         .filter(|rule| rule.who.is_empty() && !rule.name.starts_with("approved"))
+        .filter(|rule| !queued::is_of_the_branch(rule))
         .collect();
     let wrong = facts.iter().find(|rule| rule.state == Standing::Unmet);
     let status = match wrong {

@@ -6,10 +6,10 @@ use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    failures, landing, picks, promotion, reviewers, status, talk, wanted,
+    enqueued, failures, landing, picks, promotion, queued, reviewers, status, talk, wanted,
 };
 use crate::contract::{Contract, Service};
-use crate::effect::{Hint, Wake};
+use crate::effect::{CheckStatus, Hint, Wake};
 use crate::habits::{Habits, Member, Switch};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
@@ -117,7 +117,11 @@ fn advance(
     // GitHub may still say "open" for a moment after our merge.
     if !view.is_open || act.state.landed.is_some() {
         act.state.is_open = false;
+        if let Some(merged) = change.merged.clone().filter(|_| act.state.landed.is_none()) {
+            landing::learn_queued(&mut act, &merged, ask)?;
+        }
         status::close(&mut act, &change, given);
+        queued::leave(&mut act, ask)?;
         act.state.rules = Vec::new();
         outside(&mut act, (&view, &change.base), &talk, given, ask)?;
         picks::go_on(&mut act, (&view, &change), was_open, given, ask)?;
@@ -149,8 +153,8 @@ fn judge(mut act: Act<Pull>, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) ->
     wanted::runs(&mut act, seen, ask)?;
     wanted::preview(&mut act, seen, ask)?;
     failures::learn(&mut act.state, seen, ask)?;
-    let rules = rules::evaluate(&act.state, seen, given, ask)?;
-    if !landing::land(&mut act, seen, &rules, given, ask)? {
+    let mut rules = rules::evaluate(&act.state, seen, given, ask)?;
+    if !merge(&mut act, seen, &mut rules, given, ask)? {
         // Something was said or pushed that no delivery told of: nothing is answered before it is known.
         act = before;
         act.look_by(given.now_ms);
@@ -160,6 +164,26 @@ fn judge(mut act: Act<Pull>, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) ->
     answer::answer_words(&mut act, seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();
     Some(act)
+}
+
+/// Merges in its turn, or has GitHub's queue do so; `false` where GitHub shows something else than what was judged.
+fn merge(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    rules: &mut Vec<Rule>,
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<bool> {
+    let overall = rules::overall(rules);
+    if overall == CheckStatus::Success && enqueued::has_queue(act, seen, given, ask)? {
+        queued::leave(act, ask)?;
+        return enqueued::enqueue(act, seen, rules, given, ask);
+    }
+    if overall == CheckStatus::Queued {
+        enqueued::take_out(act, seen);
+    }
+    queued::take_place(act, seen, rules, given, ask)?;
+    landing::land(act, seen, rules, given, ask)
 }
 
 /// Commands where no open change is; only in a repository that has something to do with us.

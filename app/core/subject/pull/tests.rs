@@ -4,6 +4,7 @@ mod acting;
 mod asking;
 mod dating;
 mod editing;
+mod enqueueing;
 mod following;
 mod landing;
 mod naming;
@@ -13,6 +14,7 @@ mod promoting;
 mod prow;
 mod prow_acts;
 mod prow_rights;
+mod queueing;
 mod ruling;
 mod talking;
 
