@@ -144,7 +144,12 @@ async fn a_blocked_branch_lands_nothing_and_then_the_urgent_one_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_branch_with_a_queue_of_its_own_is_merged_into_by_it() {
     run_test(async |t| {
-        let rules = json!([{"type": "merge_queue", "parameters": {"merge_method": "MERGE"}}]);
+        let rules = json!([{"type": "merge_queue", "parameters": {
+            "merge_method": "MERGE", "grouping_strategy": "ALLGREEN",
+            "check_response_timeout_minutes": 60, "max_entries_to_build": 5,
+            "max_entries_to_merge": 5, "min_entries_to_merge": 1,
+            "min_entries_to_merge_wait_minutes": 5,
+        }}]);
         t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
             .await;
         let pr = t.change(REPO, "linus", "a", &[("a.md", "new\n")]).await;
