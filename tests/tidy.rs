@@ -28,7 +28,7 @@ const LONG: [(&str, usize, &str); 7] = [
     ),
     (
         "app/core/subject/testing.rs",
-        650,
+        450,
         "what the stories of all subjects share",
     ),
     ("app/releases/tests.rs", 450, "one target, all its ends"),

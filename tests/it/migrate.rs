@@ -17,6 +17,7 @@ label: {additional_labels: [good first issue]}
 const CONFIG: &str = "tide:
   queries: [{orgs: [acme], labels: [lgtm, approved]}]
   merge_method: {acme: squash}
+  batch_size_limit: {acme: 5}
 ";
 const JOBS: &str = "presubmits:
   acme/digits-training:
@@ -64,7 +65,9 @@ fn files_of_prow_become_files_that_are_read_again() {
     assert!(dry.status.success(), "{}", text(&dry.stderr));
     let told = text(&dry.stdout);
     assert!(
-        told.contains("config.yaml:3:3: tide.merge_method: not carried over yet"),
+        told.contains(
+            "config.yaml:4:3: tide.batch_size_limit: pull requests are merged one by one"
+        ),
         "{told}"
     );
     assert!(!home.path().join("out").exists(), "nothing was written");
@@ -88,7 +91,7 @@ fn files_of_prow_become_files_that_are_read_again() {
     );
     let read =
         |name: &str| std::fs::read_to_string(home.path().join("out").join(name)).expect("a file");
-    assert!(read("REPORT.md").contains("tide.merge_method"));
+    assert!(read("bowsprit.toml").contains("merge_method = \"squash\""));
 
     // The server takes its part as it is.
     let dir = home.path().display();

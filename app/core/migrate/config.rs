@@ -2,7 +2,12 @@
 
 use super::jobs;
 use super::known::{CONFIG_SECTIONS, TIDE_KEYS, TIDE_LABELS, TIDE_QUERY_KEYS, tell};
-use super::walk::{Spot, Walk};
+use super::walk::{Spot, Walk, owner};
+use crate::effect::MergeMethod;
+use crate::habits::Compatibility;
+use crate::queue::wishes::method_label as method_label_of;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
 
 /// Reads the whole file.
 pub(super) fn config(walk: &mut Walk, root: &Spot<'_>) {
@@ -23,8 +28,87 @@ fn tide(walk: &mut Walk, section: &Spot<'_>) {
                     self::query(walk, &query);
                 }
             }
+            "merge_method" => merge_method(walk, &spot),
+            "merge_label" | "squash_label" | "rebase_label" => method_label(walk, key, &spot),
+            "blocker_label" => {
+                let label = json!(spot.text().unwrap_or_default());
+                everywhere(walk, "blocker_label", &label, &spot);
+            }
+            "priority" => priority(walk, &spot),
             other => tell(walk, &spot, other, TIDE_KEYS),
         }
+    }
+}
+
+/// By organisation or repository; Prow knows one by branch as well.
+fn merge_method(walk: &mut Walk, section: &Spot<'_>) {
+    for (name, spot) in walk.fields(section) {
+        match spot.text() {
+            None => walk.leave(
+                &spot,
+                "a method holds for a repository, and not for some of its branches",
+                "write `merge_method` into the contract of the branch",
+            ),
+            Some(method) => {
+                if let Some(place) = walk.place(&spot, name) {
+                    walk.set((&place, "merge_method"), json!(method), &spot);
+                }
+            }
+        }
+    }
+}
+
+fn method_label(walk: &mut Walk, key: &str, spot: &Spot<'_>) {
+    let method = key.trim_end_matches("_label");
+    let method = MergeMethod::ALL
+        .into_iter()
+        .find(|one| one.word() == method);
+    let ours = method_label_of(Compatibility::Prow, method.unwrap_or_default());
+    match spot.text() {
+        Some(label) if label == ours => walk.carry(spot, format!("the label `{ours}`")),
+        _ => walk.leave(
+            spot,
+            format!("the label has one name here: `{ours}`"),
+            "rename the label",
+        ),
+    }
+}
+
+/// Labels that go first; one that must stand beside another cannot.
+fn priority(walk: &mut Walk, section: &Spot<'_>) {
+    let mut urgent = Vec::new();
+    for item in walk.items(section) {
+        let labels = item.get("labels").map(|spot| walk.texts(&spot));
+        match labels.as_deref() {
+            Some([label]) => urgent.push(label.clone()),
+            _ => walk.leave(
+                &item,
+                "one label makes a pull request go first, and not several together",
+                "choose one of them for `priority_labels`",
+            ),
+        }
+    }
+    if !urgent.is_empty() {
+        everywhere(walk, "priority_labels", &json!(urgent), section);
+    }
+}
+
+/// Sets a key for every owner that the plugins' file names: Prow has it for all.
+fn everywhere(walk: &mut Walk, key: &'static str, value: &Json, spot: &Spot<'_>) {
+    let owners: BTreeSet<String> = walk
+        .places
+        .keys()
+        .map(|place| owner(place).to_owned())
+        .collect();
+    if owners.is_empty() {
+        walk.leave(
+            spot,
+            "no organisation or repository is named by the plugins",
+            "write it into the contract",
+        );
+    }
+    for place in owners {
+        walk.set((&place, key), value.clone(), spot);
     }
 }
 

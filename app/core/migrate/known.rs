@@ -31,10 +31,10 @@ const WEBHOOK: Fate = Left(
 );
 const ISSUES: Fate = Left("no plugin for that tracker is built", "");
 const NO_TEXT: Fate = Left("the texts of answers are the server's", "");
-/// What GitHub must do at a merge; extended as merging is.
+/// What is said of one merge.
 const MERGING: Fate = Left(
-    "not carried over yet: how pull requests are merged is not a key of the contract",
-    "set GitHub's own settings of the repository",
+    "texts of merges are the server's, and a method is chosen by label or contract",
+    "`merge_method`, or the label",
 );
 
 /// Plugins that stand under `plugins` and `external_plugins`.
@@ -198,16 +198,10 @@ pub(super) const CONFIG_SECTIONS: &[Row] = &[
 /// Keys of `tide` beside its queries.
 #[rustfmt::skip]
 pub(super) const TIDE_KEYS: &[Row] = &[
-    ("merge_method", MERGING),
-    ("squash_label", MERGING),
-    ("rebase_label", MERGING),
-    ("merge_label", MERGING),
     ("merge_commit_template", MERGING),
-    ("blocker_label", Left("not carried over yet: an issue cannot stop merges", "`bowsprit pause` stops all of them")),
-    ("batch_size_limit", Left("not carried over yet: pull requests are merged one by one", "")),
-    ("batch_size_limit_map", Left("not carried over yet: pull requests are merged one by one", "")),
-    ("prioritize_existing_batches", Left("not carried over yet: pull requests are merged one by one", "")),
-    ("priority", Left("not carried over yet: no label goes first", "")),
+    ("batch_size_limit", Left("pull requests are merged one by one, and nothing is tested again only because the base moved", "")),
+    ("batch_size_limit_map", Left("pull requests are merged one by one, and nothing is tested again only because the base moved", "")),
+    ("prioritize_existing_batches", Left("pull requests are merged one by one, and nothing is tested again only because the base moved", "")),
     ("context_options", Left("contexts are required by GitHub's rules of the branch alone", "list them there")),
     ("github_merge_blocks_policy", Left("what GitHub refuses to merge is not merged", "")),
     ("sync_period", Left("everything is looked at when GitHub tells of it, and at each tick", "`reconcile.every` of the server's file")),
