@@ -118,22 +118,10 @@ pub(super) fn evaluate(
             ..Rule::new(NO_CONFLICT, false, "GitHub is still computing")
         }),
     }
-    if !seen.is_trusted {
-        let head = &seen.change.head;
-        let who = match seen.habits.has(Switch::OnlyOrgMembers) {
-            true => "a member of the organisation",
-            false => "somebody who may write here",
-        };
-        let detail = match seen.habits.has(Switch::IgnoreOkToTest) {
-            true => "people who may write here can `/test` what they have looked at".to_owned(),
-            false => format!(
-                "code of this head runs after `/ok-to-test {}` by {who}",
-                head.short()
-            ),
-        };
-        rules.push(Rule::new("trusted head", false, detail));
-    } else {
+    if seen.is_trusted {
         rules.extend(checks(pull, seen, ask)?);
+    } else {
+        rules.push(untrusted(seen));
     }
     rules.extend(required(pull, seen, ask)?);
     rules.extend(paused(&rules, ask)?);
@@ -141,6 +129,22 @@ pub(super) fn evaluate(
         rules.extend(queued::rules(pull, seen, ask)?);
     }
     Some(rules)
+}
+
+/// What has to be said before anything of this head runs, and by whom.
+fn untrusted(seen: &Seen) -> Rule {
+    let who = match seen.habits.has(Switch::OnlyOrgMembers) {
+        true => "a member of the organisation",
+        false => "somebody who may write here",
+    };
+    let detail = match seen.habits.has(Switch::IgnoreOkToTest) {
+        true => "people who may write here can `/test` what they have looked at".to_owned(),
+        false => format!(
+            "code of this head runs after `/ok-to-test {}` by {who}",
+            seen.change.head.short()
+        ),
+    };
+    Rule::new("trusted head", false, detail)
 }
 
 /// Why it is not to be merged yet, by its author's own word.
