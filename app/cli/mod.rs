@@ -32,6 +32,7 @@ mod table;
 mod tests;
 mod token;
 pub mod tour;
+mod trial;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -90,6 +91,9 @@ enum Verb {
     /// Say the configuration of another bot in ours
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Do what the bot would do with a folder, without any server
+    #[command(subcommand, name = "try")]
+    Try(trial::Try),
     /// Run the GitHub stand-in alone
     Hub(Passed),
     /// Run as the agent of a stage or environment (started by the bot)
@@ -240,6 +244,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         Verb::Man(args) => manual::man(&args),
         Verb::Import(args) => import::run(args, is_json),
         Verb::Migrate(verb) => migrate::run(verb, is_json),
+        Verb::Try(verb) => logged(trial::run(verb, is_json)),
         Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
         Verb::Get(_)
         | Verb::Show(_)
@@ -291,6 +296,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Man(_)
         | Verb::Import(_)
         | Verb::Migrate(_)
+        | Verb::Try(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

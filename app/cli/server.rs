@@ -109,7 +109,7 @@ fn told(path: Option<&Path>, problem: &ConfigProblem) -> String {
 }
 
 /// How this executable is started as an agent.
-fn program() -> anyhow::Result<Vec<OsString>> {
+pub(super) fn program() -> anyhow::Result<Vec<OsString>> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     Ok(vec![own.into(), "agent".into()])
 }

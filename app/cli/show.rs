@@ -130,7 +130,7 @@ fn of_run(run: &Value) {
 }
 
 /// What each gate says, under a heading; nothing where none has spoken.
-fn verdicts(heading: &str, verdicts: &Value) {
+pub(super) fn verdicts(heading: &str, verdicts: &Value) {
     if items(verdicts).is_empty() {
         return;
     }

@@ -11,6 +11,7 @@ mod pick;
 pub mod read;
 pub mod snapshot;
 pub mod tree;
+mod working;
 
 #[cfg(test)]
 mod fixture;

@@ -26,6 +26,7 @@ use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use kubernetes::Jobs;
 pub use kubernetes::{Guest, Intake, Turned};
 use processes::Processes;
+pub use shop::Settings;
 use shop::Shop;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,18 +51,25 @@ impl Backend {
         cluster: Option<&Cluster>,
     ) -> anyhow::Result<Backend> {
         match config.runs.backend {
-            config::Backend::Local => {
-                let runtimes = hands::directory(&config.state_dir, "runtimes")?;
-                let cache_dir = hands::text_of(&runtimes)?;
-                let crew = Processes::new(Hands::new(program)?);
-                let shop = Shop::open(config, artifacts, cache_dir, Box::new(crew))?;
-                Ok(Backend::Local(shop))
-            }
+            config::Backend::Local => Backend::local(config.into(), artifacts, program),
             config::Backend::Kubernetes => {
                 let cluster = cluster.context("there is no way to the cluster")?;
                 Ok(Backend::Kubernetes(Jobs::open(config, artifacts, cluster)?))
             }
         }
+    }
+
+    /// Processes of this machine, whatever else is configured.
+    pub fn local(
+        settings: Settings,
+        artifacts: Artifacts,
+        program: Vec<OsString>,
+    ) -> anyhow::Result<Backend> {
+        let runtimes = hands::directory(&settings.state_dir, "runtimes")?;
+        let cache_dir = hands::text_of(&runtimes)?;
+        let crew = Processes::new(Hands::new(program)?);
+        let shop = Shop::open(settings, artifacts, cache_dir, Box::new(crew))?;
+        Ok(Backend::Local(shop))
     }
 
     /// Takes a stage; one that is known already is left as it is. The snapshot's file is taken over.

@@ -30,6 +30,30 @@ const COLLECT_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Nothing of a stage is kept longer than this.
 const KEPT_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
+/// What a backend needs of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where everything is kept.
+    pub state_dir: PathBuf,
+    /// Stages at once.
+    pub slots: usize,
+    /// Of the directory of one stage. Units: bytes.
+    pub disk_bytes: u64,
+    /// Values of the secrets that steps may name.
+    pub secrets: Secrets,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Settings {
+        Settings {
+            state_dir: config.state_dir.clone(),
+            slots: config.runs.slots,
+            disk_bytes: config.limits.run_disk_bytes,
+            secrets: config.secrets.clone(),
+        }
+    }
+}
+
 /// What a backend has beside its crew; clones share it.
 #[derive(Clone)]
 pub struct Shop {
@@ -49,23 +73,23 @@ struct Inner {
 impl Shop {
     /// Opens `runs/` of the state directory and takes up what is there. Agents find runtimes in `cache_dir`.
     pub(super) fn open(
-        config: &Config,
+        settings: Settings,
         artifacts: Artifacts,
         cache_dir: String,
         crew: Box<dyn Crew>,
     ) -> anyhow::Result<Shop> {
-        let dir = hands::directory(&config.state_dir, "runs")?;
+        let dir = hands::directory(&settings.state_dir, "runs")?;
         let book =
             Book::load(&dir, crew).with_context(|| format!("cannot read `{}`", dir.display()))?;
         Ok(Shop {
             inner: Arc::new(Inner {
                 cache_dir,
-                slots: config.runs.slots,
+                slots: settings.slots,
                 limits: Limits {
-                    disk_bytes: config.limits.run_disk_bytes,
+                    disk_bytes: settings.disk_bytes,
                     ..Limits::default()
                 },
-                secrets: config.secrets.clone(),
+                secrets: settings.secrets,
                 book: Mutex::new(book),
                 dir,
                 artifacts,

@@ -10,7 +10,7 @@ use bowsprit_core::subject::pull::Ready;
 use bowsprit_core::training::spec::{SAMPLES_MAX, Sample};
 
 /// Longest `samples.jsonl` that is read. Units: bytes.
-const SAMPLES_BYTES_MAX: u64 = 1 << 20;
+pub(super) const SAMPLES_BYTES_MAX: u64 = 1 << 20;
 
 impl Looking<'_> {
     #[expect(clippy::too_many_lines, reason = "one arm a question")]

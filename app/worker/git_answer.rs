@@ -15,7 +15,7 @@ use bowsprit_core::subject::ask::{Answer, ContractAt, Manifest, ModelAt, Query};
 use std::collections::BTreeMap;
 
 /// Longest text file that a question may ask for. Units: bytes.
-const TEXT_BYTES_MAX: usize = 256 * 1024;
+pub(super) const TEXT_BYTES_MAX: usize = 256 * 1024;
 
 impl Rooms {
     /// Brings these commits into the repository's mirror.
@@ -207,7 +207,7 @@ fn owners(texts: &OwnersTexts) -> Owners {
     Owners::parse(&files, texts.aliases.as_deref()).0
 }
 
-fn contract_at(text: TextAt) -> ContractAt {
+pub(super) fn contract_at(text: TextAt) -> ContractAt {
     match text {
         TextAt::Missing => ContractAt::Missing,
         TextAt::Unusable(why) => ContractAt::Broken(vec![contract::Problem {
@@ -222,7 +222,9 @@ fn contract_at(text: TextAt) -> ContractAt {
     }
 }
 
-fn policies(texts: Vec<(bowsprit_core::name::RepoPath, TextAt)>) -> Result<Policies, String> {
+pub(super) fn policies(
+    texts: Vec<(bowsprit_core::name::RepoPath, TextAt)>,
+) -> Result<Policies, String> {
     let mut own = Vec::new();
     for (path, text) in texts {
         let text = match text {
@@ -250,7 +252,7 @@ fn policies(texts: Vec<(bowsprit_core::name::RepoPath, TextAt)>) -> Result<Polic
     })
 }
 
-fn model_at(texts: ModelTexts) -> ModelAt {
+pub(super) fn model_at(texts: ModelTexts) -> ModelAt {
     let model = texts.model;
     let manifest = match texts.manifest_json {
         None => Err("there is no `manifest.json`".to_owned()),

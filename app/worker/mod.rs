@@ -2,6 +2,7 @@
 //!
 //! Each loop sleeps until something arrives or is due, takes a bounded amount of work, and never decides a rule of the product.
 
+pub mod alone;
 mod answer;
 mod front;
 mod git_answer;

@@ -35,5 +35,6 @@ mod secrets;
 mod several;
 mod threads;
 mod training;
+mod trial;
 mod unrest;
 mod webhooks;

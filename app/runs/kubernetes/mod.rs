@@ -69,7 +69,7 @@ impl Jobs {
         let board = Arc::new(Board::new(namespaces.into(), wake));
         let crew = Pods::new(Arc::clone(&board), Arc::clone(&orders));
         let cache_dir = format!("{RUN_DIR}/cache");
-        let shop = Shop::open(config, artifacts, cache_dir, Box::new(crew))
+        let shop = Shop::open(config.into(), artifacts, cache_dir, Box::new(crew))
             .context("cannot take up stages")?;
         let dir = hands::directory(&config.state_dir, "runs")?;
         let hands = Arc::new(Hands {

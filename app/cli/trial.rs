@@ -1,0 +1,351 @@
+//! `bowsprit try`: what the bot would do with a working copy, without any server.
+
+use super::{out, server, show};
+use crate::worker::alone::{Alone, Folder};
+use anyhow::Context as _;
+use bowsprit_core::contract::{
+    self, CONTRACT_BYTES_MAX, CONTRACT_FILE, Contract, Service, Training,
+};
+use bowsprit_core::name::{NameError, RepoName, RepoPath};
+use bowsprit_core::subject::run::{Phase, Run};
+use bowsprit_core::text::clean_line;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+/// Who owns repositories that are not at any server yet.
+const OWNER: &str = "here";
+/// The files that a try wrote, beside them.
+const LIST: &str = ".bowsprit-try.json";
+/// Most of a log that is printed at once. Units: bytes.
+const LOG_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Try {
+    /// Train the model of a folder, and have its judge and its gates say what they say
+    Train(Train),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    /// The folder of the training, committed or not
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The folder of the service; beside the training's where absent, and without one `parity` cannot be told
+    #[arg(long, value_name = "DIR")]
+    service: Option<PathBuf>,
+    /// Change a variable of the steps, as `/train KEY=VALUE` does
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Where the model and what was measured are put; `outputs` in the folder where absent
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Where runtimes and results are kept
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or_else(|| "write KEY=VALUE".to_owned())
+}
+
+/// Trains and judges; ends with 1 where a step fails or a gate says no. Errors: a folder that is no training's.
+pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
+    let Try::Train(args) = verb;
+    let dir = absolute(&args.dir)?;
+    let training = training(&dir)?;
+    let service = service(&dir, args.service.as_deref(), &training)?;
+    let output = match &args.output {
+        Some(output) => std::path::absolute(output)?,
+        None => dir.join("outputs"),
+    };
+    let state = state_dir(args.state.as_deref())?;
+    let _lock = lock(&state)?;
+    let alone = Alone::open(&state, server::program()?)?;
+    let named = |name: &str| RepoName::parse(&format!("{OWNER}/{name}"));
+    let name = service.as_ref().and_then(|(_, contract)| {
+        let source = contract.models.get(&training.model)?;
+        Some(source.from.clone())
+    });
+    let folder = Folder {
+        name: named(name.as_deref().unwrap_or("training"))?,
+        dir,
+    };
+    let beside = match service {
+        Some((dir, _)) => Some(Folder {
+            dir,
+            name: named(&training.service)?,
+        }),
+        None => None,
+    };
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            out::note("ending it");
+            asked.cancel();
+        }
+    });
+    let mut printer = Printer::default();
+    let ended = alone
+        .train(
+            (&folder, beside.as_ref()),
+            (args.set.into_iter().collect(), Some(&output)),
+            &stop,
+            |run| printer.go_on(&alone, run),
+        )
+        .await?;
+    let kept = keep(&alone, &ended, &output)?;
+    tell(&ended, kept.then_some(output.as_path()), is_json);
+    Ok(match ended.phase {
+        Phase::Succeeded => ExitCode::SUCCESS,
+        Phase::Pending | Phase::Running | Phase::Failed | Phase::Cancelled | Phase::Skipped => {
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {
+    dir.canonicalize()
+        .with_context(|| format!("cannot find the folder {}", dir.display()))
+}
+
+/// The contract of a folder. Errors: there is none, or every problem of it.
+fn read(dir: &Path) -> anyhow::Result<Contract> {
+    let path = dir.join(CONTRACT_FILE);
+    let shown = path.display();
+    let file = File::open(&path).with_context(|| format!("cannot open {shown}"))?;
+    let mut text = String::new();
+    file.take(CONTRACT_BYTES_MAX as u64 + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {shown}"))?;
+    contract::parse(&text).map_err(|problems| {
+        let report = super::contract::report(&shown.to_string(), &text, &problems);
+        anyhow::anyhow!("the contract has problems\n{}", report.trim_end())
+    })
+}
+
+/// Errors: another kind of contract, or steps that only the bot can run.
+fn training(dir: &Path) -> anyhow::Result<Training> {
+    let Contract::Training(training) = read(dir)? else {
+        anyhow::bail!(
+            "{} is a service; name the folder of its training",
+            dir.display()
+        );
+    };
+    if let Some(step) = training.steps.iter().find(|step| !step.secrets.is_empty()) {
+        anyhow::bail!(
+            "the step `{}` names secrets, which only the bot has; leave them out to try the rest here",
+            step.name
+        );
+    }
+    Ok(training)
+}
+
+/// The service's folder with its contract, where there is one. Errors: the one that was named is none.
+fn service(
+    training_dir: &Path,
+    named: Option<&Path>,
+    training: &Training,
+) -> anyhow::Result<Option<(PathBuf, Service)>> {
+    let dir = match named {
+        Some(dir) => absolute(dir)?,
+        None => {
+            let beside = training_dir
+                .parent()
+                .map(|above| above.join(&training.service));
+            match beside.filter(|dir| dir.join(CONTRACT_FILE).is_file()) {
+                Some(dir) => dir,
+                None => {
+                    out::note(&format!(
+                        "no folder `{}` beside the training's: its service does not answer samples (say --service DIR)",
+                        training.service
+                    ));
+                    return Ok(None);
+                }
+            }
+        }
+    };
+    let Contract::Service(service) = read(&dir)? else {
+        anyhow::bail!("{} is no service", dir.display());
+    };
+    anyhow::ensure!(
+        service.models.contains_key(&training.model),
+        "the service in {} serves no model `{}`",
+        dir.display(),
+        training.model
+    );
+    Ok(Some((dir, service)))
+}
+
+fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let dir = match named {
+        Some(dir) => std::path::absolute(dir)?,
+        None => crate::files::of_user("XDG_STATE_HOME", ".local/state")
+            .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
+            .join("bowsprit/try"),
+    };
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// One at a time, since all share mirrors and a queue. Errors: another is at work.
+fn lock(state: &Path) -> anyhow::Result<File> {
+    let path = state.join("try.lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => {
+            anyhow::bail!("another `bowsprit try` is at work here; wait for it, or say --state DIR")
+        }
+    }
+}
+
+/// Prints logs of stages as they grow.
+#[derive(Default)]
+struct Printer {
+    read: BTreeMap<String, u64>,
+}
+
+impl Printer {
+    fn go_on(&mut self, alone: &Alone, run: &Run) {
+        for stage in &run.stages {
+            let read = self.read.entry(stage.id.clone()).or_default();
+            let Some(text) = new_lines(&alone.log_path(&stage.id), *read) else {
+                continue;
+            };
+            *read += text.len() as u64;
+            for line in text.lines() {
+                // A time, the step, and what it said.
+                let mut words = line.splitn(3, ' ');
+                let (_, step, said) = (words.next(), words.next(), words.next());
+                let step = step.unwrap_or_default();
+                out::note(&clean_line(&format!(
+                    "{}/{step} | {}",
+                    stage.name,
+                    said.unwrap_or_default()
+                )));
+            }
+        }
+    }
+}
+
+/// Whole lines behind what was read already.
+fn new_lines(path: &Path, read: u64) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(read)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
+    bytes.truncate(end);
+    String::from_utf8(bytes).ok()
+}
+
+/// Puts the model and the files of its evaluation where they can be looked at, in the place of those of the try before;
+/// false where there is no model. Errors: files that cannot be written.
+fn keep(alone: &Alone, run: &Run, output: &Path) -> anyhow::Result<bool> {
+    let list = output.join(LIST);
+    let before = std::fs::read(&list).ok();
+    let before = before.and_then(|text| serde_json::from_slice::<Vec<RepoPath>>(&text).ok());
+    for path in before.into_iter().flatten() {
+        // What somebody took away is gone already.
+        let _removed = std::fs::remove_file(output.join(path.as_str()));
+    }
+    let Some(made) = &run.made else {
+        return Ok(false);
+    };
+    let model = made.files.iter().map(|file| {
+        let path = RepoPath::parse(&format!("model/{}", file.path))?;
+        Ok::<_, NameError>((path, &file.sha256))
+    });
+    let evidence = run.evidence.iter();
+    let evidence = evidence.map(|file| Ok((file.path.clone(), &file.sha256)));
+    let mut kept = Vec::new();
+    for file in model.chain(evidence) {
+        let (path, sha256) = file?;
+        let to = output.join(path.as_str());
+        let cannot = || format!("cannot write {}", to.display());
+        std::fs::create_dir_all(to.parent().unwrap_or(output)).with_context(cannot)?;
+        std::fs::copy(alone.file(sha256)?, &to).with_context(cannot)?;
+        kept.push(path);
+    }
+    std::fs::write(&list, serde_json::to_vec(&kept)?)
+        .with_context(|| format!("cannot write {}", list.display()))?;
+    Ok(true)
+}
+
+fn tell(run: &Run, output: Option<&Path>, is_json: bool) {
+    let passed = run.phase == Phase::Succeeded;
+    if is_json {
+        out::json(&json!({
+            "model": run.model,
+            "passed": passed,
+            "verdicts": run.verdicts,
+            "metrics": run.numbers(),
+            "failure": run.failure,
+            "note": run.note,
+            "unconfined": run.unconfined,
+            "digest": run.made.as_ref().map(|made| &made.digest),
+            "outputs": output,
+        }));
+        return;
+    }
+    if let Some(failure) = &run.failure {
+        out::line(&clean_line(&format!(
+            "{}: {}",
+            failure.step, failure.message
+        )));
+    }
+    if let Some(why) = &run.cancelled {
+        out::line(&clean_line(why));
+    }
+    show::verdicts("", &json!(run.verdicts));
+    if let Some(note) = &run.note {
+        out::line(&clean_line(note));
+    }
+    if let Some(why) = &run.unconfined {
+        out::line(&clean_line(&format!("not confined: {why}")));
+    }
+    if let Some(output) = output {
+        out::line(&format!(
+            "the model and what was measured: {}",
+            output.display()
+        ));
+    }
+    out::line(match (passed, run.verdicts.is_empty()) {
+        (true, _) => "the bot would propose this model",
+        (false, true) => "nothing was judged",
+        (false, false) => "the bot would not propose this model",
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_a_name_and_a_value() {
+        assert_eq!(pair("C=1.5"), Ok(("C".to_owned(), "1.5".to_owned())));
+        assert_eq!(pair("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert!(pair("C").is_err() && pair("=1").is_err());
+    }
+
+    #[test]
+    fn only_whole_lines_are_taken_from_a_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.txt");
+        std::fs::write(&path, "1 a one\n2 a tw").unwrap();
+        assert_eq!(new_lines(&path, 0).as_deref(), Some("1 a one\n"));
+        assert_eq!(new_lines(&path, 8), None);
+        std::fs::write(&path, "1 a one\n2 a two\n").unwrap();
+        assert_eq!(new_lines(&path, 8).as_deref(), Some("2 a two\n"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Answers to a run's questions where there are two folders and nothing else.
+
+use super::{Alone, Pair, SERVICE};
+use crate::worker::answer::{SAMPLES_BYTES_MAX, samples};
+use crate::worker::git_answer::{TEXT_BYTES_MAX, contract_at, model_at, policies};
+use bowsprit_core::name::BranchName;
+use bowsprit_core::subject::ask::{Answer, Query, RepoView};
+
+impl Alone {
+    /// Errors: a folder that cannot be read, or a question that no run asks.
+    #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
+    pub(super) async fn answer(&self, query: &Query, pair: &Pair) -> anyhow::Result<Answer> {
+        let git = &self.mirrors;
+        let service = |is_it: bool| -> anyhow::Result<Answer> {
+            let found = pair.service.as_ref().filter(|_| is_it);
+            let view = found.map(|(repo, _)| {
+                Ok::<RepoView, anyhow::Error>(RepoView {
+                    repo: repo.clone(),
+                    default_branch: BranchName::parse("main")?,
+                })
+            });
+            Ok(Answer::Repository(view.transpose()?))
+        };
+        Ok(match query {
+            // The training's own repository is not seen: the folder judges itself, as a push to the default branch does.
+            Query::Repository(id) => service(*id == SERVICE)?,
+            Query::RepositoryNamed(name) => {
+                let named = pair.service.as_ref().map(|(repo, _)| &repo.name);
+                service(named == Some(name))?
+            }
+            Query::Head(..) => Answer::Head(pair.service.as_ref().map(|(_, sha)| sha.clone())),
+            Query::Contract(id, sha) => {
+                Answer::Contract(contract_at(git.contract_text(*id, sha).await?))
+            }
+            Query::Policies(id, sha) => {
+                Answer::Policies(policies(git.policy_texts(*id, sha).await?))
+            }
+            Query::Text(id, sha, path) => {
+                Answer::Text(git.text(*id, sha, path, TEXT_BYTES_MAX).await?)
+            }
+            Query::Commit(id, sha) => Answer::Commit(git.commit(*id, sha).await?),
+            Query::Models(id, sha) => {
+                let found = git.models(*id, sha).await?;
+                Answer::Models(found.into_iter().map(model_at).collect())
+            }
+            Query::JudgeDigest(id, sha, paths) => {
+                Answer::Digest(git.judge_digest(*id, sha, paths).await?)
+            }
+            Query::Stage(stage) => Answer::Stage(self.runs.view(stage)),
+            Query::Samples(digest) => {
+                let read = self.artifacts.read(digest, SAMPLES_BYTES_MAX).await;
+                Answer::Samples(samples(&read.unwrap_or_default()))
+            }
+            Query::Versions(..) => Answer::Versions(Vec::new()),
+            Query::Environments(_) => Answer::Environments(Vec::new()),
+            Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
+            Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
+            Query::Pull(..)
+            | Query::KeptPull(..)
+            | Query::KeptComments(..)
+            | Query::OpenPull(..)
+            | Query::Comments(..)
+            | Query::DiffComments(..)
+            | Query::Reviews(..)
+            | Query::Habits(_)
+            | Query::Labels(_)
+            | Query::Milestones(_)
+            | Query::Blockers(..)
+            | Query::Pool(..)
+            | Query::MergeQueue(..)
+            | Query::QueueEntry(..)
+            | Query::Permission(..)
+            | Query::OrgMember(..)
+            | Query::TeamMember(..)
+            | Query::Contexts(..)
+            | Query::Required(..)
+            | Query::Changes(..)
+            | Query::Owners(..)
+            | Query::ServiceTree(..)
+            | Query::MergeTree(..)
+            | Query::Picked(..)
+            | Query::IsAncestor(..)
+            | Query::Next(..)
+            | Query::Live(..)
+            | Query::Environment(..)
+            | Query::Pause => anyhow::bail!("a run of a folder does not ask {query:?}"),
+        })
+    }
+}
