@@ -80,6 +80,12 @@ fn a_python_runtime_begins_with_the_configured_image() {
     };
     let wanted = made(plan(&own, Trust::Trusted).unwrap());
     assert_eq!(wanted.recipe.base(), Some(&image));
+    let lock = RepoPath::parse("Cargo.lock").unwrap();
+    let refused = plan(&RuntimeSpec::Rust { lock }, Trust::Trusted);
+    assert!(
+        matches!(&refused, Err(StartError::Refused(why)) if why.contains("`runtime: {dockerfile: Dockerfile}`")),
+        "{refused:?}"
+    );
 }
 
 #[test]

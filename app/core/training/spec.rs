@@ -476,3 +476,61 @@ pub struct ProbeResult {
     /// Whether `/openapi.json` answered 2xx.
     pub openapi: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where each kind of software can be had: here, in a pod, in a pod where no image can be built.
+    #[test]
+    fn software_is_refused_where_it_cannot_be_had_with_what_would_work() {
+        let path = |text: &str| RepoPath::parse(text).expect("a path");
+        let image = Pinned::parse(&format!("host/image@sha256:{}", "0".repeat(64)));
+        let image = image.expect("an image");
+        let python = RuntimeSpec::Python {
+            minimum: "3.11".to_owned(),
+            requirements: None,
+        };
+        let base = RuntimeSpec::Base {
+            image: image.clone(),
+            steps: Vec::new(),
+            requirements: None,
+            gpu: None,
+        };
+        let file = path("environment.yml");
+        let lock = path("Cargo.lock");
+        for (runtime, here, pod, unbuilt) in [
+            (python, true, true, true),
+            (RuntimeSpec::Conda { file }, true, true, true),
+            (RuntimeSpec::Rust { lock }, true, false, false),
+            (
+                RuntimeSpec::Image {
+                    image,
+                    origin: None,
+                },
+                false,
+                true,
+                true,
+            ),
+            (
+                RuntimeSpec::Dockerfile {
+                    file: path("Dockerfile"),
+                },
+                false,
+                true,
+                false,
+            ),
+            (base, false, true, false),
+        ] {
+            for (refusal, can) in [
+                (runtime.local_refusal(), here),
+                (runtime.cluster_refusal(), pod),
+                (runtime.unbuilt_refusal(), unbuilt),
+            ] {
+                assert_eq!(refusal.is_none(), can, "{runtime:?}: {refusal:?}");
+                let words = refusal.unwrap_or_else(|| "runtime: {".to_owned());
+                assert!(words.contains("runtime: {"), "{words}");
+            }
+        }
+    }
+}
