@@ -8,7 +8,6 @@ use super::environment::{self, Entry, Key};
 use super::keys::{Keys, Which};
 use super::order;
 use crate::artifacts::Artifacts;
-use crate::config::Config;
 use crate::files;
 use crate::hands::{self, Hands, StartError};
 use anyhow::{Context as _, bail};
@@ -20,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,18 +45,18 @@ struct Shop {
 impl Local {
     /// Opens `environments/` of the state directory and takes up what is there.
     pub(super) fn open(
-        config: &Config,
+        (state_dir, ports): (&Path, Option<RangeInclusive<u16>>),
         artifacts: Artifacts,
         program: Vec<OsString>,
     ) -> anyhow::Result<Local> {
-        let dir = hands::directory(&config.state_dir, "environments")?;
+        let dir = hands::directory(state_dir, "environments")?;
         let book =
             environment::load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
         Ok(Local {
             shop: Arc::new(Shop {
-                cache_dir: hands::text_of(&hands::directory(&config.state_dir, "runtimes")?)?,
+                cache_dir: hands::text_of(&hands::directory(state_dir, "runtimes")?)?,
                 agent: Hands::new(program)?,
-                ports: config.releases.ports.clone(),
+                ports,
                 book: Mutex::new(book),
                 dir,
                 artifacts,

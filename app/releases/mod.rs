@@ -25,7 +25,8 @@ pub use keys::{Keys, Which};
 use kubernetes::Kubernetes;
 use local::Local;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 /// Who serves. The configuration refuses targets that are not built.
 #[derive(Clone)]
@@ -46,7 +47,10 @@ impl Target {
         cluster: Option<&Cluster>,
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
-            config::Backend::Local => Ok(Target::Local(Local::open(config, artifacts, program)?)),
+            config::Backend::Local => {
+                let ports = config.releases.ports.clone();
+                Target::local((&config.state_dir, ports), artifacts, program)
+            }
             config::Backend::Kubernetes => {
                 let cluster = cluster.context("there is no way to the cluster")?;
                 Ok(Target::Kubernetes(Kubernetes::open(
@@ -54,6 +58,15 @@ impl Target {
                 )?))
             }
         }
+    }
+
+    /// Processes of this machine, below a directory and on these ports, whatever else is configured.
+    pub fn local(
+        place: (&Path, Option<RangeInclusive<u16>>),
+        artifacts: Artifacts,
+        program: Vec<OsString>,
+    ) -> anyhow::Result<Target> {
+        Ok(Target::Local(Local::open(place, artifacts, program)?))
     }
 
     /// Orders a release; an order that is not newer than the present one is left. The snapshot's file is taken over.

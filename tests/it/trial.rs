@@ -1,8 +1,9 @@
 //! `bowsprit try`: a folder is trained and judged as the bot would, with no server anywhere.
 
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A pair in folders, of which no commit knows.
 fn pair() -> tempfile::TempDir {
@@ -93,6 +94,73 @@ fn a_folder_is_trained_judged_and_served_without_a_server() {
     assert_ne!(
         std::fs::read(out.join("model/model.json")).expect("a model"),
         model
+    );
+}
+
+fn serve(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bowsprit"));
+    let words = ["try", "serve", "tiny-service", "--state", "state", "--json"];
+    command.current_dir(dir).args(words);
+    command
+}
+
+/// What a plain connection brings back.
+fn post(address: &str, body: &Value) -> std::io::Result<String> {
+    let (host, path) = address
+        .trim_start_matches("http://")
+        .split_once('/')
+        .expect("an address with a path");
+    let body = body.to_string();
+    let mut line = std::net::TcpStream::connect(host)?;
+    write!(
+        line,
+        "POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    line.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn a_service_answers_with_what_was_tried_until_it_is_ended() {
+    let dir = pair();
+    let ended = serve(dir.path()).output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success());
+    assert!(
+        said.contains("run `bowsprit try train` in `tiny-training`"),
+        "{said}"
+    );
+
+    assert!(train(dir.path(), &[]).status.success());
+    let child = serve(dir.path()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("it starts");
+    let mut told = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("its output"));
+    // The object ends with a line of its own.
+    while !told.ends_with("\n}\n") {
+        assert!(out.read_line(&mut told).expect("a line") > 0, "{told}");
+    }
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let predict = told["predict"].as_str().expect("an address").to_owned();
+    let answer = post(&predict, &told["sample"]).expect("an answer");
+    assert!(
+        answer.contains("200 OK") && answer.contains("\"label\""),
+        "{answer}"
+    );
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("an id"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it is there");
+    assert!(child.wait().expect("it ends").success());
+    post(&predict, &told["sample"]).expect_err("nobody answers any more");
+
+    let serve_py = dir.path().join("tiny-service/serve.py");
+    std::fs::write(serve_py, "raise SystemExit('no luck today')\n").expect("a server");
+    let ended = serve(dir.path()).output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        !ended.status.success() && said.contains("no luck today"),
+        "{said}"
     );
 }
 

@@ -3,12 +3,16 @@
 //! There is no GitHub, no store and nothing live: the folder is the commit, and its judge is its own.
 
 mod answer;
+mod serving;
+
+pub use serving::Served;
 
 use super::now_ms;
 use crate::artifacts::Artifacts;
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::hands::StartError;
+use crate::releases::Target;
 use crate::runs::{Backend, Settings};
 use anyhow::Context as _;
 use bowsprit_core::effect::{Effect, EffectResult, EffectState, Hint, Outcome, StagePlan};
@@ -24,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The repositories' numbers here.
 const TRAINING: RepoId = RepoId(1);
-const SERVICE: RepoId = RepoId(2);
+/// The service.
+pub const SERVICE: RepoId = RepoId(2);
 /// How often a run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Of the directory of one stage. Units: bytes.
@@ -87,6 +92,16 @@ impl Alone {
     /// Where a file of a result is. Errors: as of [`Artifacts::path_of`].
     pub fn file(&self, sha256: &Digest) -> anyhow::Result<PathBuf> {
         self.artifacts.path_of(sha256)
+    }
+
+    /// Where services are served: below the same place, on this port or a free one. Errors: directories that cannot be made.
+    pub fn target(
+        &self,
+        (state_dir, port): (&Path, Option<u16>),
+        program: Vec<std::ffi::OsString>,
+    ) -> anyhow::Result<Target> {
+        let ports = port.map(|port| port..=port);
+        Target::local((state_dir, ports), self.artifacts.clone(), program)
     }
 
     /// The log of a stage so far.

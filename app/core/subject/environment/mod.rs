@@ -12,6 +12,7 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use release::{TRIED, tried};
 pub use step::step;
 
 use crate::name::{

@@ -3,11 +3,11 @@
 use super::{ChangeCause, Environment, ModelRef, Release, file};
 use crate::contract::{Contract, Environment as Wanted, Service};
 use crate::effect::{DeployPlan, ModelFiles};
-use crate::name::{CommitSha, Digest, RepoId, Slug};
-use crate::serving::spec::DoorSpec;
+use crate::name::{CommitSha, Digest, Repo, RepoId, Slug};
+use crate::serving::spec::{DoorSpec, Replicas};
 use crate::subject::ask::{Ask, ContractAt, ModelAt};
 use crate::subject::run::plan;
-use crate::training::spec::{SampleSet, Trust};
+use crate::training::spec::{Sample, SampleSet, Trust};
 use std::collections::BTreeMap;
 
 /// Largest request body that a gateway takes. Units: bytes.
@@ -209,4 +209,54 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         auth: wanted.auth,
         replicas: wanted.replicas,
     }
+}
+
+/// The name that a folder is served under.
+pub const TRIED: &str = "try";
+
+/// The order that serves a folder's code with models that no registry knows: as its first environment would, without a key.
+///
+/// `None` where the contract has no environment, or no model is given.
+pub fn tried(
+    service: &Service,
+    (repo, commit): (Repo, CommitSha),
+    models: Vec<(ModelFiles, Vec<Sample>)>,
+    generation: u64,
+) -> Option<DeployPlan> {
+    let first = service.environments.first()?;
+    let (files, sample_sets): (Vec<ModelFiles>, Vec<SampleSet>) = models
+        .into_iter()
+        .filter_map(|(files, samples)| {
+            let name = Slug::parse(&files.name).ok()?;
+            Some((files, SampleSet::new(service.predict(&name), samples)))
+        })
+        .unzip();
+    let model = Some(files.first()?.name.clone());
+    Some(DeployPlan {
+        repo,
+        environment: Slug::parse(TRIED).ok()?,
+        release: format!("try-{generation}"),
+        generation,
+        commit,
+        trust: Trust::Trusted,
+        runtime: service.runtime.clone(),
+        test: None,
+        image: None,
+        manifests: None,
+        serve: Some(plan::serve_plan(
+            &service.serve,
+            sample_sets,
+            model,
+            first.env.clone(),
+        )),
+        models: files,
+        door: DoorSpec {
+            keys: Vec::new(),
+            concurrency: first.concurrency,
+            queue: first.queue,
+            body_bytes_max: BODY_BYTES_MAX,
+        },
+        auth: false,
+        replicas: Replicas::default(),
+    })
 }

@@ -1,38 +1,24 @@
-//! `bowsprit try`: what the bot would do with a working copy, without any server.
+//! `bowsprit try train`: a run of a folder.
 
-use super::{out, server, show};
+use super::{absolute, lock, named, new_lines, read, state_dir, until_asked};
+use crate::cli::{out, server, show};
 use crate::worker::alone::{Alone, Folder};
 use anyhow::Context as _;
-use bowsprit_core::contract::{
-    self, CONTRACT_BYTES_MAX, CONTRACT_FILE, Contract, Service, Training,
-};
-use bowsprit_core::name::{NameError, RepoName, RepoPath};
+use bowsprit_core::contract::{CONTRACT_FILE, Contract, Service, Training};
+use bowsprit_core::name::{NameError, RepoPath};
 use bowsprit_core::subject::run::{Phase, Run};
 use bowsprit_core::text::clean_line;
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio_util::sync::CancellationToken;
 
-/// Who owns repositories that are not at any server yet.
-const OWNER: &str = "here";
 /// The files that a try wrote, beside them.
 const LIST: &str = ".bowsprit-try.json";
-/// Most of a log that is printed at once. Units: bytes.
-const LOG_BYTES_MAX: u64 = 1 << 20;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Try {
-    /// Train the model of a folder, and have its judge and its gates say what they say
-    Train(Train),
-}
 
 #[derive(Debug, Args)]
-pub(super) struct Train {
+pub(in crate::cli) struct Train {
     /// The folder of the training, committed or not
     #[arg(default_value = ".")]
     dir: PathBuf,
@@ -58,8 +44,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Trains and judges; ends with 1 where a step fails or a gate says no. Errors: a folder that is no training's.
-pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
-    let Try::Train(args) = verb;
+pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> {
     let dir = absolute(&args.dir)?;
     let training = training(&dir)?;
     let service = service(&dir, args.service.as_deref(), &training)?;
@@ -68,9 +53,8 @@ pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
         None => dir.join("outputs"),
     };
     let state = state_dir(args.state.as_deref())?;
-    let _lock = lock(&state)?;
+    let _lock = lock(&state, "try.lock")?;
     let alone = Alone::open(&state, server::program()?)?;
-    let named = |name: &str| RepoName::parse(&format!("{OWNER}/{name}"));
     let name = service.as_ref().and_then(|(_, contract)| {
         let source = contract.models.get(&training.model)?;
         Some(source.from.clone())
@@ -86,14 +70,7 @@ pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
         }),
         None => None,
     };
-    let stop = CancellationToken::new();
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            out::note("ending it");
-            asked.cancel();
-        }
-    });
+    let stop = until_asked();
     let mut printer = Printer::default();
     let ended = alone
         .train(
@@ -110,26 +87,6 @@ pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
         Phase::Pending | Phase::Running | Phase::Failed | Phase::Cancelled | Phase::Skipped => {
             ExitCode::FAILURE
         }
-    })
-}
-
-fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {
-    dir.canonicalize()
-        .with_context(|| format!("cannot find the folder {}", dir.display()))
-}
-
-/// The contract of a folder. Errors: there is none, or every problem of it.
-fn read(dir: &Path) -> anyhow::Result<Contract> {
-    let path = dir.join(CONTRACT_FILE);
-    let shown = path.display();
-    let file = File::open(&path).with_context(|| format!("cannot open {shown}"))?;
-    let mut text = String::new();
-    file.take(CONTRACT_BYTES_MAX as u64 + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {shown}"))?;
-    contract::parse(&text).map_err(|problems| {
-        let report = super::contract::report(&shown.to_string(), &text, &problems);
-        anyhow::anyhow!("the contract has problems\n{}", report.trim_end())
     })
 }
 
@@ -186,29 +143,6 @@ fn service(
     Ok(Some((dir, service)))
 }
 
-fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let dir = match named {
-        Some(dir) => std::path::absolute(dir)?,
-        None => crate::files::of_user("XDG_STATE_HOME", ".local/state")
-            .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
-            .join("bowsprit/try"),
-    };
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(dir)
-}
-
-/// One at a time, since all share mirrors and a queue. Errors: another is at work.
-fn lock(state: &Path) -> anyhow::Result<File> {
-    let path = state.join("try.lock");
-    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => {
-            anyhow::bail!("another `bowsprit try` is at work here; wait for it, or say --state DIR")
-        }
-    }
-}
-
 /// Prints logs of stages as they grow.
 #[derive(Default)]
 struct Printer {
@@ -236,17 +170,6 @@ impl Printer {
             }
         }
     }
-}
-
-/// Whole lines behind what was read already.
-fn new_lines(path: &Path, read: u64) -> Option<String> {
-    let mut file = File::open(path).ok()?;
-    file.seek(SeekFrom::Start(read)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(LOG_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    let end = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
-    bytes.truncate(end);
-    String::from_utf8(bytes).ok()
 }
 
 /// Puts the model and the files of its evaluation where they can be looked at, in the place of those of the try before;
@@ -336,16 +259,5 @@ mod tests {
         assert_eq!(pair("C=1.5"), Ok(("C".to_owned(), "1.5".to_owned())));
         assert_eq!(pair("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
         assert!(pair("C").is_err() && pair("=1").is_err());
-    }
-
-    #[test]
-    fn only_whole_lines_are_taken_from_a_log() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.txt");
-        std::fs::write(&path, "1 a one\n2 a tw").unwrap();
-        assert_eq!(new_lines(&path, 0).as_deref(), Some("1 a one\n"));
-        assert_eq!(new_lines(&path, 8), None);
-        std::fs::write(&path, "1 a one\n2 a two\n").unwrap();
-        assert_eq!(new_lines(&path, 8).as_deref(), Some("2 a two\n"));
     }
 }
