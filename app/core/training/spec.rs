@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn software_is_refused_where_it_cannot_be_had_with_what_would_work() {
         let path = |text: &str| RepoPath::parse(text).expect("a path");
-        let image = Pinned::parse(&format!("host/image@sha256:{}", "0".repeat(64)));
+        let image = Pinned::parse(&format!("registry.example/image@sha256:{}", "0".repeat(64)));
         let image = image.expect("an image");
         let python = RuntimeSpec::Python {
             minimum: "3.11".to_owned(),
