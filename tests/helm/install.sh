@@ -94,9 +94,10 @@ helm upgrade bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --wait
 k rollout status deployment/bowsprit --timeout=120s >/dev/null
 after=$(k get pods -l app.kubernetes.io/component=bot -o jsonpath='{.items[*].metadata.uid}')
 [ "$before" != "$after" ] || { say 'a changed configuration did not start the bot anew'; exit 1; }
-# A pod that is ready is reached through its Service a little later.
+# A pod that is ready is reached through its Service a little later; until then whoever is behind the default route may
+# answer for that address, and says 404.
 answers() {
-    for path in healthz readyz; do curl -fsS --retry 30 --retry-connrefused --retry-delay 1 -o /dev/null "$address/$path"; done
+    for path in healthz readyz; do curl -fsS --retry 30 --retry-all-errors --retry-delay 1 -o /dev/null "$address/$path"; done
 }
 answers
 
