@@ -85,7 +85,7 @@ fn lint(path: &Path, is_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// The file as text, a little beyond the limit at most. Errors: it cannot be read, or is no text.
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let file = std::fs::File::open(path)
         .with_context(|| format!("cannot open {shown}; name the file or its folder"))?;

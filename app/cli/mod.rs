@@ -39,7 +39,7 @@ use clap::{Args, Parser, Subcommand};
 use client::Client;
 use std::ffi::OsString;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Takes machine-learning models from a push to production.
@@ -322,8 +322,18 @@ impl RemoteArgs {
     }
 }
 
+/// Where a verb keeps what it needs again: the folder that was named, else the verb's own of this user. Errors: there is none.
+fn state_dir(named: Option<&Path>, verb: &str) -> anyhow::Result<PathBuf> {
+    let Some(dir) = named else {
+        let of_user = crate::files::of_user("XDG_STATE_HOME", ".local/state");
+        let of_user = of_user.context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?;
+        return Ok(of_user.join("bowsprit").join(verb));
+    };
+    Ok(std::path::absolute(dir)?)
+}
+
 /// The first words of a small file. Errors: it cannot be read.
-fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {
+fn read_secret(path: &Path) -> anyhow::Result<String> {
     use std::io::Read as _;
     let shown = path.display();
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {shown}"))?;

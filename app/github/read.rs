@@ -236,12 +236,15 @@ impl Place {
 
     /// Whether GitHub's own queue merges into a branch. Errors: as of any call.
     pub async fn has_merge_queue(&self, branch: &BranchName) -> Result<bool, ApiError> {
-        let path = format!(
-            "/rules/branches/{}?per_page=100",
-            encoded_path(branch.as_str())
-        );
-        let rules: Vec<wire::Rule> = self.list(&path, None).await?;
+        let rules = self.rules(branch).await?;
         Ok(rules.iter().any(|rule| rule.kind == "merge_queue"))
+    }
+
+    /// The rules of a branch, those of rulesets.
+    async fn rules(&self, branch: &BranchName) -> Result<Vec<wire::Rule>, ApiError> {
+        let name = encoded_path(branch.as_str());
+        let path = format!("/rules/branches/{name}?per_page=100");
+        self.list(&path, None).await
     }
 
     /// Open issues with a label, by number and title. Errors: as of any call.
@@ -296,9 +299,7 @@ impl Place {
     /// The contexts that rulesets and branch protection require. Errors: as of any call.
     pub async fn required(&self, branch: &BranchName) -> Result<Vec<String>, ApiError> {
         let name = encoded_path(branch.as_str());
-        let rules: Vec<wire::Rule> = self
-            .list(&format!("/rules/branches/{name}?per_page=100"), None)
-            .await?;
+        let rules = self.rules(branch).await?;
         let mut names = BTreeSet::new();
         for rule in rules
             .into_iter()

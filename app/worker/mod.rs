@@ -24,9 +24,10 @@ use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
 use crate::text::Texts;
-use bowsprit_core::name::{Login, Repo, RepoId};
+use bowsprit_core::name::{CommitSha, Login, Repo, RepoId, RepoPath};
 use bowsprit_core::subject::ask::RepoView;
-use std::path::PathBuf;
+use bowsprit_core::training::spec::Source;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -140,4 +141,20 @@ async fn wait(changed: &tokio::sync::Notify, longest: Duration, stop: &Cancellat
         () = changed.notified() => true,
         () = tokio::time::sleep(longest) => true,
     }
+}
+
+/// Writes the files of a commit that is in the mirrors as `<name>.tar` of a directory. Errors: too many files or bytes.
+async fn snapshot(
+    mirrors: &Mirrors,
+    (repo, sha): (RepoId, &CommitSha),
+    leave_out: &[RepoPath],
+    (dir, name): (&Path, &str),
+) -> anyhow::Result<Source> {
+    tokio::fs::create_dir_all(dir).await?;
+    let path = dir.join(format!("{name}.tar"));
+    let written = mirrors.snapshot(repo, sha, leave_out, &path).await?;
+    Ok(Source {
+        uri: path.display().to_string(),
+        sha256: written.digest,
+    })
 }

@@ -212,17 +212,6 @@ async fn snapshot(
     name: &str,
 ) -> Result<Source, Trouble> {
     rooms.ensure(repo, &[sha]).await?;
-    tokio::fs::create_dir_all(&rooms.snapshots)
-        .await
-        .map_err(anyhow::Error::from)?;
-    let path = rooms.snapshots.join(format!("{name}.tar"));
-    let sha256 = rooms
-        .mirrors
-        .snapshot(repo.id, sha, leave_out, &path)
-        .await?
-        .digest;
-    Ok(Source {
-        uri: path.display().to_string(),
-        sha256,
-    })
+    let at = (repo.id, sha);
+    Ok(super::snapshot(&rooms.mirrors, at, leave_out, (&rooms.snapshots, name)).await?)
 }

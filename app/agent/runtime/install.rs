@@ -2,7 +2,7 @@
 //!
 //! Installers run isolated from the snapshot's directory, so that a file there named like a module is never imported.
 
-use super::{Log, Parts, failure};
+use super::{Log, NETWORK, Parts, failure};
 use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind};
 use std::collections::VecDeque;
@@ -14,24 +14,15 @@ use tokio::process::Command;
 
 /// Settings of this process's environment that installers get: by their beginning.
 const PASSED_PREFIXES: &[&str] = &["PIP_", "UV_", "SSL_CERT_", "LC_"];
-/// Settings that installers get: by their whole name.
+/// Settings that installers get beside those of the network: by their whole name.
 const PASSED: &[&str] = &[
-    "ALL_PROXY",
-    "CURL_CA_BUNDLE",
     "HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
     "LANG",
-    "NO_PROXY",
     "PATH",
     "REQUESTS_CA_BUNDLE",
     "TMPDIR",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
-    "all_proxy",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
 ];
 /// Settings that would install elsewhere, or build.
 const HELD_BACK: &[&str] = &[
@@ -211,7 +202,8 @@ fn uv() -> Option<PathBuf> {
 fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
     all.filter(|(name, _)| {
         name.to_str().is_some_and(|name| {
-            let passed = PASSED.contains(&name)
+            let passed = NETWORK.contains(&name)
+                || PASSED.contains(&name)
                 || PASSED_PREFIXES
                     .iter()
                     .any(|prefix| name.starts_with(prefix));

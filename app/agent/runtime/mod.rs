@@ -39,6 +39,20 @@ pub type Log<'a> = &'a mut (dyn FnMut(&str) + Send);
 
 /// Largest requirements file. Units: bytes.
 const REQUIREMENTS_BYTES_MAX: u64 = 4 << 20;
+/// Settings of this process's environment that say how the network is reached; whatever fetches gets them.
+const NETWORK: &[&str] = &[
+    "ALL_PROXY",
+    "CURL_CA_BUNDLE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
 /// Raised when the same parts are put together in another way.
 const LAYOUT: &str = "venv 1";
 

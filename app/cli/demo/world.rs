@@ -70,19 +70,10 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn default_dir() -> anyhow::Result<PathBuf> {
-    Ok(crate::files::of_user("XDG_STATE_HOME", ".local/state")
-        .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
-        .join("bowsprit/demo"))
-}
-
 impl World {
     /// The folder of a demo, made at the first start. Errors: it cannot be written.
     pub(super) fn open(state: Option<&Path>, port: Option<u16>) -> anyhow::Result<World> {
-        let dir = match state {
-            Some(dir) => std::path::absolute(dir)?,
-            None => default_dir()?,
-        };
+        let dir = crate::cli::state_dir(state, "demo")?;
         make_private(&dir)?;
         let file = dir.join("demo.json");
         let mut kept: Kept = match std::fs::read_to_string(&file) {

@@ -5,7 +5,7 @@ mod train;
 
 use super::{out, server};
 use anyhow::Context as _;
-use bowsprit_core::contract::{self, CONTRACT_BYTES_MAX, CONTRACT_FILE, Contract};
+use bowsprit_core::contract::{self, CONTRACT_FILE, Contract};
 use bowsprit_core::name::RepoName;
 use clap::Subcommand;
 use std::fs::File;
@@ -61,11 +61,7 @@ fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {
 fn read(dir: &Path) -> anyhow::Result<Contract> {
     let path = dir.join(CONTRACT_FILE);
     let shown = path.display();
-    let file = File::open(&path).with_context(|| format!("cannot open {shown}"))?;
-    let mut text = String::new();
-    file.take(CONTRACT_BYTES_MAX as u64 + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {shown}"))?;
+    let text = super::contract::read(&path)?;
     contract::parse(&text).map_err(|problems| {
         let report = super::contract::report(&shown.to_string(), &text, &problems);
         anyhow::anyhow!("the contract has problems\n{}", report.trim_end())
@@ -73,12 +69,7 @@ fn read(dir: &Path) -> anyhow::Result<Contract> {
 }
 
 fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let dir = match named {
-        Some(dir) => std::path::absolute(dir)?,
-        None => crate::files::of_user("XDG_STATE_HOME", ".local/state")
-            .context("neither XDG_STATE_HOME nor HOME is set; say --state DIR")?
-            .join("bowsprit/try"),
-    };
+    let dir = super::state_dir(named, "try")?;
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(dir)
 }

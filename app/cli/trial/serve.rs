@@ -42,9 +42,8 @@ pub(super) async fn run(args: Serve, is_json: bool) -> anyhow::Result<ExitCode> 
     let models = models(&dir, &contract, &args.models)?;
     let state = state_dir(args.state.as_deref())?;
     let _lock = lock(&state, "serve.lock")?;
-    let program = server::program()?;
-    let alone = Alone::open(&state, program.clone())?;
-    let target = alone.target((&state, args.port), program)?;
+    let alone = Alone::open(&state, server::program()?)?;
+    let target = alone.target(args.port)?;
     let first = models.first().map(|(name, dir)| {
         let path = contract.predict(name).to_owned();
         (path, sample(dir))

@@ -7,21 +7,21 @@ mod serving;
 
 pub use serving::Served;
 
-use super::now_ms;
+use super::{now_ms, snapshot};
 use crate::artifacts::Artifacts;
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
 use crate::hands::StartError;
 use crate::releases::Target;
 use crate::runs::{Backend, Settings};
-use anyhow::Context as _;
 use bowsprit_core::effect::{Effect, EffectResult, EffectState, Hint, Outcome, StagePlan};
 use bowsprit_core::name::{CommitSha, Digest, Login, Repo, RepoId, RepoName};
 use bowsprit_core::subject::ask::Ask;
 use bowsprit_core::subject::run::{Cause, Run, Trigger, What, step};
 use bowsprit_core::subject::{Act, Given, ROUNDS_MAX, Step};
-use bowsprit_core::training::spec::{Source, Trust};
+use bowsprit_core::training::spec::Trust;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,8 @@ pub struct Alone {
     artifacts: Artifacts,
     runs: Backend,
     snapshots: PathBuf,
+    state_dir: PathBuf,
+    program: Vec<OsString>,
 }
 
 /// Both sides of a run, as commits.
@@ -63,7 +65,7 @@ struct Pair {
 
 impl Alone {
     /// Opens the place. `program` starts our own executable as an agent. Errors: directories that cannot be made.
-    pub fn open(state_dir: &Path, program: Vec<std::ffi::OsString>) -> anyhow::Result<Alone> {
+    pub fn open(state_dir: &Path, program: Vec<OsString>) -> anyhow::Result<Alone> {
         let settings = mirror::Settings {
             dir: state_dir.join("mirrors"),
             // Nothing is fetched.
@@ -78,14 +80,13 @@ impl Alone {
             disk_bytes: DISK_BYTES,
             secrets: BTreeMap::new(),
         };
-        let snapshots = state_dir.join("snapshots");
-        std::fs::create_dir_all(&snapshots)
-            .with_context(|| format!("cannot make `{}`", snapshots.display()))?;
         Ok(Alone {
             mirrors: Mirrors::new(settings)?,
-            runs: Backend::local(ground, artifacts.clone(), program)?,
+            runs: Backend::local(ground, artifacts.clone(), program.clone())?,
             artifacts,
-            snapshots,
+            snapshots: state_dir.join("snapshots"),
+            state_dir: state_dir.to_owned(),
+            program,
         })
     }
 
@@ -95,13 +96,9 @@ impl Alone {
     }
 
     /// Where services are served: below the same place, on this port or a free one. Errors: directories that cannot be made.
-    pub fn target(
-        &self,
-        (state_dir, port): (&Path, Option<u16>),
-        program: Vec<std::ffi::OsString>,
-    ) -> anyhow::Result<Target> {
-        let ports = port.map(|port| port..=port);
-        Target::local((state_dir, ports), self.artifacts.clone(), program)
+    pub fn target(&self, port: Option<u16>) -> anyhow::Result<Target> {
+        let place = (&*self.state_dir, port.map(|port| port..=port));
+        Target::local(place, self.artifacts.clone(), self.program.clone())
     }
 
     /// The log of a stage so far.
@@ -241,15 +238,8 @@ impl Alone {
     }
 
     async fn start(&self, plan: &StagePlan) -> anyhow::Result<Outcome> {
-        let path = self.snapshots.join(format!("{}.tar", plan.stage));
-        let taken = self
-            .mirrors
-            .snapshot(plan.repo.id, &plan.sha, &plan.leave_out, &path)
-            .await?;
-        let snapshot = Source {
-            uri: path.display().to_string(),
-            sha256: taken.digest,
-        };
+        let (at, to) = ((plan.repo.id, &plan.sha), (&*self.snapshots, &*plan.stage));
+        let snapshot = snapshot(&self.mirrors, at, &plan.leave_out, to).await?;
         let (state, result) = match self.runs.start(plan, snapshot).await {
             Ok(()) => (EffectState::Done, EffectResult::Nothing),
             Err(StartError::Refused(reason)) => {

@@ -5,7 +5,7 @@ use crate::artifacts::Artifacts;
 use crate::hands::StartError;
 use crate::releases::Target;
 use crate::worker::answer::{SAMPLES_BYTES_MAX, samples};
-use crate::worker::now_ms;
+use crate::worker::{now_ms, snapshot};
 use anyhow::{Context as _, bail};
 use bowsprit_core::artifact::{self, File, media_type};
 use bowsprit_core::contract::Service;
@@ -13,7 +13,7 @@ use bowsprit_core::effect::ModelFiles;
 use bowsprit_core::name::{Repo, RepoPath, Slug};
 use bowsprit_core::serving::spec::{Live, RolloutPhase};
 use bowsprit_core::subject::environment::{TRIED, tried};
-use bowsprit_core::training::spec::{Sample, Source};
+use bowsprit_core::training::spec::Sample;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,15 +62,8 @@ impl Alone {
         let generation = u64::try_from(now_ms()).unwrap_or_default();
         let plan = tried(served.contract, (repo, commit), models, generation);
         let plan = plan.context("the contract has no environment to serve it as")?;
-        let path = self.snapshots.join(format!("{}.tar", plan.release));
-        let taken = self
-            .mirrors
-            .snapshot(SERVICE, &plan.commit, &[], &path)
-            .await?;
-        let snapshot = Source {
-            uri: path.display().to_string(),
-            sha256: taken.digest,
-        };
+        let (at, to) = ((SERVICE, &plan.commit), (&*self.snapshots, &*plan.release));
+        let snapshot = snapshot(&self.mirrors, at, &[], to).await?;
         match target.deploy(&plan, snapshot).await {
             Ok(()) => {}
             Err(StartError::Refused(why)) => bail!(why),

@@ -2,33 +2,20 @@
 //!
 //! Everything else of that file, such as a wrapper around the compiler, is meant for the operator's own work.
 
+use super::super::NETWORK;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use toml::{Table, Value};
 
-/// Settings of the environment that a fetch gets: by their beginning.
+/// Settings of the environment that a fetch gets beside those of the network: by their beginning.
 const PASSED_PREFIXES: &[&str] = &[
     "CARGO_HTTP_",
     "CARGO_NET_",
     "CARGO_REGISTRIES_",
     "CARGO_REGISTRY_",
 ];
-/// Settings that a fetch gets: by their whole name.
-const PASSED: &[&str] = &[
-    "ALL_PROXY",
-    "CURL_CA_BUNDLE",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "all_proxy",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
-/// Of those, the ones that name certificates.
+/// Of all these, the ones that name certificates.
 const CERTIFICATES: &[&str] = &[
     "CARGO_HTTP_CAINFO",
     "CURL_CA_BUNDLE",
@@ -130,7 +117,7 @@ fn parse(path: &PathBuf) -> Result<Table, String> {
 
 fn passed((name, value): (OsString, OsString)) -> Option<(String, String)> {
     let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-    let is_passed = PASSED.contains(&name.as_str())
+    let is_passed = NETWORK.contains(&name.as_str())
         || PASSED_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix));
