@@ -22,7 +22,7 @@ const CHANGES_MAX: usize = 3_000;
 const TEXT_BYTES_MAX: usize = 256 << 10;
 
 /// OWNERS files of a repository, at most.
-const OWNERS_MAX: usize = 500;
+pub const OWNERS_MAX: usize = 500;
 
 /// Policies of a repository, at most.
 const POLICIES_MAX: usize = 100;

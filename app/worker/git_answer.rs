@@ -4,7 +4,7 @@ use super::answer::samples;
 use super::looking::Looking;
 use super::{Rooms, Trouble};
 use crate::git::mirror::NoCommit;
-use crate::git::read::{ModelTexts, OwnersTexts, VersionTag};
+use crate::git::read::{ModelTexts, OWNERS_MAX, OwnersTexts, VersionTag};
 use crate::git::tree::TextAt;
 use bowsprit_core::contract;
 use bowsprit_core::effect::Version;
@@ -184,17 +184,9 @@ fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i6
     }
 }
 
-/// OWNERS of a commit; where there are more files than are read, one that entitles nobody.
 fn owners(texts: &OwnersTexts) -> Owners {
     if texts.is_cut {
-        return Owners::parse(
-            &[OwnersFile {
-                dir: "",
-                text: "approvers: []",
-            }],
-            None,
-        )
-        .0;
+        return Owners::beyond(OWNERS_MAX);
     }
     if let Some(text) = &texts.code {
         return Owners::of_code(text);
@@ -204,7 +196,7 @@ fn owners(texts: &OwnersTexts) -> Owners {
         .iter()
         .map(|(dir, text)| OwnersFile { dir, text })
         .collect();
-    Owners::parse(&files, texts.aliases.as_deref()).0
+    Owners::parse(&files, texts.aliases.as_deref())
 }
 
 pub(super) fn contract_at(text: TextAt) -> ContractAt {

@@ -195,7 +195,7 @@ fn owners(shape: Shape) -> Owners {
     let dirs: Vec<String> = (1..shape.owners).map(folder).collect();
     let mut files = vec![OwnersFile { dir: "", text }];
     files.extend(dirs.iter().map(|dir| OwnersFile { dir, text }));
-    Owners::parse(&files, None).0
+    Owners::parse(&files, None)
 }
 
 fn folder(number: u64) -> String {

@@ -22,9 +22,13 @@ fn pair() -> tempfile::TempDir {
 }
 
 fn train(dir: &Path, words: &[&str]) -> Output {
+    tried(dir, "train", words)
+}
+
+fn tried(dir: &Path, verb: &str, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bowsprit"))
         .current_dir(dir)
-        .args(["try", "train", "tiny-training", "--state", "state"])
+        .args(["try", verb, "tiny-training", "--state", "state"])
         .args(words)
         .output()
         .expect("it ends")
@@ -94,6 +98,74 @@ fn a_folder_is_trained_judged_and_served_without_a_server() {
     assert_ne!(
         std::fs::read(out.join("model/model.json")).expect("a model"),
         model
+    );
+}
+
+#[test]
+fn a_folder_shows_the_pull_request_that_its_model_would_become() {
+    let dir = pair();
+    let path = |name: &str| dir.path().join(name);
+    let ended = tried(dir.path(), "propose", &["--json"]);
+    let first = told(&ended);
+    assert!(ended.status.success(), "{first:#}");
+    let proposal = &first["proposal"];
+    let title = proposal["title"].as_str().expect("a title");
+    assert!(title.starts_with("Propose tiny v1 (accuracy "), "{title}");
+    let body = proposal["body"].as_str().expect("a text");
+    for part in ["#### Gates", "first version", "#### Try it", "/approve"] {
+        assert!(body.contains(part), "{part} is not in {body}");
+    }
+    let put = path("tiny-training/outputs/proposal");
+    assert_eq!(
+        std::fs::read_to_string(put.join("body.md")).expect("a text"),
+        body
+    );
+    let manifest = std::fs::read(put.join("models/tiny/manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(
+        (&manifest["digest"], &manifest["version"]),
+        (&first["digest"], &json!(1))
+    );
+    let added = json!({"path": "models/tiny/manifest.json", "change": "added"});
+    let files = proposal["files"].as_array().expect("files");
+    assert!(files.contains(&added), "{files:?}");
+
+    // Once the service has it, it is no news; another model is the next version, held against it.
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([put.join("models"), path("tiny-service")])
+        .status();
+    assert!(copied.expect("it ends").success());
+    let ended = tried(dir.path(), "propose", &[]);
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("no pull request: identical model: the same bytes as v1"),
+        "{said}"
+    );
+    assert!(!put.exists());
+    let train_py = path("tiny-training/train.py");
+    let code = std::fs::read_to_string(&train_py).expect("code");
+    let moved = code.replace("line = (sum", "line = 0.001 + (sum");
+    assert_ne!(code, moved);
+    std::fs::write(&train_py, moved).expect("code");
+    let ended = tried(dir.path(), "propose", &[]);
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{said}");
+    assert!(said.contains("Propose tiny v2 (accuracy "), "{said}");
+    assert!(said.contains("xychart-beta"), "{said}");
+    assert!(
+        said.contains("changed  models/tiny/manifest.json"),
+        "{said}"
+    );
+
+    // Without a service there is nobody to propose to.
+    std::fs::remove_dir_all(path("tiny-service")).expect("gone");
+    let ended = tried(dir.path(), "propose", &[]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        !ended.status.success() && said.contains("--service DIR"),
+        "{said}"
     );
 }
 

@@ -1,5 +1,6 @@
 //! `bowsprit try`: what the bot would do with a working copy, without any server.
 
+mod propose;
 mod serve;
 mod train;
 
@@ -23,6 +24,8 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 pub(super) enum Try {
     /// Train the model of a folder, and have its judge and its gates say what they say
     Train(train::Train),
+    /// Train and judge as `train` does, and show the pull request that the model would become
+    Propose(propose::Propose),
     /// Serve the folder of a service with the models that were tried, until you end it
     Serve(serve::Serve),
 }
@@ -31,6 +34,7 @@ pub(super) enum Try {
 pub(super) async fn run(verb: Try, is_json: bool) -> anyhow::Result<ExitCode> {
     match verb {
         Try::Train(args) => train::run(args, is_json).await,
+        Try::Propose(args) => propose::run(args, is_json).await,
         Try::Serve(args) => serve::run(args, is_json).await,
     }
 }

@@ -9,8 +9,9 @@ use bowsprit_core::name::{NameError, RepoPath};
 use bowsprit_core::subject::run::{Phase, Run};
 use bowsprit_core::text::clean_line;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,8 +44,45 @@ fn pair(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "write KEY=VALUE".to_owned())
 }
 
+/// What was tried.
+pub(super) struct Tried {
+    pub(super) alone: Alone,
+    pub(super) run: Run,
+    /// The service's folder, where there is one.
+    pub(super) service: Option<Folder>,
+    pub(super) output: PathBuf,
+    /// Whether the model is there.
+    kept: bool,
+    _lock: File,
+}
+
+impl Tried {
+    pub(super) fn passed(&self) -> bool {
+        self.run.phase == Phase::Succeeded
+    }
+
+    /// 1 where a step failed or a gate said no.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self.passed() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+}
+
 /// Trains and judges; ends with 1 where a step fails or a gate says no. Errors: a folder that is no training's.
 pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> {
+    let tried = train(args).await?;
+    if is_json {
+        out::json(&json(&tried));
+    } else {
+        tell(&tried);
+    }
+    Ok(tried.exit_code())
+}
+
+/// Trains and judges, and keeps what came of it. Errors: as of [`run`].
+pub(super) async fn train(args: Train) -> anyhow::Result<Tried> {
     let dir = absolute(&args.dir)?;
     let training = training(&dir)?;
     let service = service(&dir, args.service.as_deref(), &training)?;
@@ -53,7 +91,7 @@ pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> 
         None => dir.join("outputs"),
     };
     let state = state_dir(args.state.as_deref())?;
-    let _lock = lock(&state, "try.lock")?;
+    let lock = lock(&state, "try.lock")?;
     let alone = Alone::open(&state, server::program()?)?;
     let name = service.as_ref().and_then(|(_, contract)| {
         let source = contract.models.get(&training.model)?;
@@ -63,7 +101,7 @@ pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> 
         name: named(name.as_deref().unwrap_or("training"))?,
         dir,
     };
-    let beside = match service {
+    let service = match service {
         Some((dir, _)) => Some(Folder {
             dir,
             name: named(&training.service)?,
@@ -72,21 +110,22 @@ pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> 
     };
     let stop = until_asked();
     let mut printer = Printer::default();
-    let ended = alone
+    let run = alone
         .train(
-            (&folder, beside.as_ref()),
+            (&folder, service.as_ref()),
             (args.set.into_iter().collect(), Some(&output)),
             &stop,
             |run| printer.go_on(&alone, run),
         )
         .await?;
-    let kept = keep(&alone, &ended, &output)?;
-    tell(&ended, kept.then_some(output.as_path()), is_json);
-    Ok(match ended.phase {
-        Phase::Succeeded => ExitCode::SUCCESS,
-        Phase::Pending | Phase::Running | Phase::Failed | Phase::Cancelled | Phase::Skipped => {
-            ExitCode::FAILURE
-        }
+    let kept = keep(&alone, &run, &output)?;
+    Ok(Tried {
+        alone,
+        run,
+        service,
+        output,
+        kept,
+        _lock: lock,
     })
 }
 
@@ -205,22 +244,25 @@ fn keep(alone: &Alone, run: &Run, output: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn tell(run: &Run, output: Option<&Path>, is_json: bool) {
-    let passed = run.phase == Phase::Succeeded;
-    if is_json {
-        out::json(&json!({
-            "model": run.model,
-            "passed": passed,
-            "verdicts": run.verdicts,
-            "metrics": run.numbers(),
-            "failure": run.failure,
-            "note": run.note,
-            "unconfined": run.unconfined,
-            "digest": run.made.as_ref().map(|made| &made.digest),
-            "outputs": output,
-        }));
-        return;
-    }
+/// For machines.
+pub(super) fn json(tried: &Tried) -> Value {
+    let run = &tried.run;
+    json!({
+        "model": run.model,
+        "passed": tried.passed(),
+        "verdicts": run.verdicts,
+        "metrics": run.numbers(),
+        "failure": run.failure,
+        "note": run.note,
+        "unconfined": run.unconfined,
+        "digest": run.made.as_ref().map(|made| &made.digest),
+        "outputs": tried.kept.then_some(&tried.output),
+    })
+}
+
+/// For people.
+pub(super) fn tell(tried: &Tried) {
+    let run = &tried.run;
     if let Some(failure) = &run.failure {
         out::line(&clean_line(&format!(
             "{}: {}",
@@ -237,13 +279,13 @@ fn tell(run: &Run, output: Option<&Path>, is_json: bool) {
     if let Some(why) = &run.unconfined {
         out::line(&clean_line(&format!("not confined: {why}")));
     }
-    if let Some(output) = output {
+    if tried.kept {
         out::line(&format!(
             "the model and what was measured: {}",
-            output.display()
+            tried.output.display()
         ));
     }
-    out::line(match (passed, run.verdicts.is_empty()) {
+    out::line(match (tried.passed(), run.verdicts.is_empty()) {
         (true, _) => "the bot would propose this model",
         (false, true) => "nothing was judged",
         (false, false) => "the bot would not propose this model",

@@ -1,6 +1,6 @@
 //! One OWNERS file, and the file of aliases.
 
-use super::{FILE_BYTES_MAX, OwnersFile, OwnersProblem, lower};
+use super::{ALIASES, FILE_BYTES_MAX, OwnersFile, OwnersProblem, lower};
 use crate::contract::reader::{Fields, Problems, boolean, each, entries, list, text};
 use crate::contract::tree::{self, Node, Value, shown};
 use crate::contract::{Problem, regex_within_limits};
@@ -93,28 +93,20 @@ pub(super) fn read(
     let rules = match tree::read(file.text, FILE_BYTES_MAX) {
         Ok(root) => rules(&root, aliases, &mut problems),
         Err(found) => {
-            told.extend(
-                found
-                    .into_iter()
-                    .map(|problem| owners_problem(file.dir, "", problem)),
-            );
+            told.extend(found.into_iter().map(|problem| of(&file.path(), problem)));
             return None;
         }
     };
-    told.extend(
-        problems
-            .into_list()
-            .into_iter()
-            .map(|problem| owners_problem(file.dir, "", problem)),
-    );
+    let found = problems.into_list().into_iter();
+    told.extend(found.map(|problem| of(&file.path(), problem)));
     rules
 }
 
-fn owners_problem(dir: &str, prefix: &str, problem: Problem) -> OwnersProblem {
+fn of(path: &str, problem: Problem) -> OwnersProblem {
     OwnersProblem {
-        dir: dir.to_owned(),
+        path: path.to_owned(),
         line: problem.line,
-        message: format!("{prefix}{}", problem.message),
+        message: problem.message,
     }
 }
 
@@ -233,20 +225,12 @@ pub(super) fn read_aliases(source: &str, told: &mut Vec<OwnersProblem>) -> Alias
     let aliases = match tree::read(source, FILE_BYTES_MAX) {
         Ok(root) => aliases(&root, &mut problems),
         Err(found) => {
-            told.extend(
-                found
-                    .into_iter()
-                    .map(|problem| owners_problem("", "OWNERS_ALIASES: ", problem)),
-            );
+            told.extend(found.into_iter().map(|problem| of(ALIASES, problem)));
             return Aliases::new();
         }
     };
-    told.extend(
-        problems
-            .into_list()
-            .into_iter()
-            .map(|problem| owners_problem("", "OWNERS_ALIASES: ", problem)),
-    );
+    let found = problems.into_list().into_iter();
+    told.extend(found.map(|problem| of(ALIASES, problem)));
     aliases.unwrap_or_default()
 }
 

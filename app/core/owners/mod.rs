@@ -25,6 +25,9 @@ pub const FILE_BYTES_MAX: usize = 64 * 1024;
 /// The folder whose files do not inherit approvers from above.
 pub const ENVIRONMENTS: &str = "environments";
 
+/// The file of the root that names groups of people.
+const ALIASES: &str = "OWNERS_ALIASES";
+
 /// An OWNERS file as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnersFile<'a> {
@@ -34,14 +37,28 @@ pub struct OwnersFile<'a> {
     pub text: &'a str,
 }
 
+impl OwnersFile<'_> {
+    fn path(&self) -> String {
+        match self.dir {
+            "" => "OWNERS".to_owned(),
+            dir => format!("{dir}/OWNERS"),
+        }
+    }
+}
+
+/// Whether a file is one that says who owns what.
+pub fn is_owners(path: &RepoPath) -> bool {
+    path.as_str() == ALIASES || path.as_str().rsplit('/').next() == Some("OWNERS")
+}
+
 /// Something wrong in an OWNERS file; the rest of the file counts as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct OwnersProblem {
-    /// The folder of the file; empty for the root.
-    pub dir: String,
+    /// The file.
+    pub path: String,
     /// Units: lines from 1.
     pub line: u32,
-    /// What is wrong; it starts with `OWNERS_ALIASES:` if it is in that file.
+    /// What is wrong.
     pub message: String,
 }
 
@@ -62,13 +79,14 @@ pub struct Owners {
     is_owned: bool,
     /// GitHub's own file, where there is no OWNERS.
     code: CodeOwners,
+    problems: Vec<OwnersProblem>,
 }
 
 impl Owners {
-    /// Reads every file; what cannot be read is left out and told.
+    /// Reads every file; what cannot be read is left out and stands among the [`Owners::problems`].
     ///
     /// A file that is no YAML counts as if it were not there, so that the folder above can approve its repair.
-    pub fn parse(files: &[OwnersFile<'_>], aliases: Option<&str>) -> (Owners, Vec<OwnersProblem>) {
+    pub fn parse(files: &[OwnersFile<'_>], aliases: Option<&str>) -> Owners {
         let mut problems = Vec::new();
         let aliases = aliases
             .map(|text| file::read_aliases(text, &mut problems))
@@ -80,9 +98,8 @@ impl Owners {
                 let message = format!(
                     "this file and those after it are not read: at most {FILES_MAX} files and {PATTERNS_MAX} filters are"
                 );
-                let dir = file.dir.to_owned();
                 problems.push(OwnersProblem {
-                    dir,
+                    path: file.path(),
                     line: 1,
                     message,
                 });
@@ -93,14 +110,33 @@ impl Owners {
                 rules.insert(file.dir.to_owned(), read);
             }
         }
-        let is_owned = !files.is_empty();
-        let code = CodeOwners::default();
-        let owners = Owners {
+        Owners {
             rules,
-            is_owned,
-            code,
+            is_owned: !files.is_empty(),
+            code: CodeOwners::default(),
+            problems,
+        }
+    }
+
+    /// Those of a repository with more files than are read: nobody owns anything, for a rule may be among the others.
+    pub fn beyond(files_max: usize) -> Owners {
+        let problem = OwnersProblem {
+            path: "OWNERS".to_owned(),
+            line: 1,
+            message: format!(
+                "there are more than {files_max} OWNERS files, so nobody can approve; put those of several folders together by `filters`"
+            ),
         };
-        (owners, problems)
+        Owners {
+            is_owned: true,
+            problems: vec![problem],
+            ..Owners::default()
+        }
+    }
+
+    /// What is wrong in the files.
+    pub fn problems(&self) -> &[OwnersProblem] {
+        &self.problems
     }
 
     /// Those of GitHub's `CODEOWNERS`, in a repository without an OWNERS file.

@@ -27,8 +27,8 @@ fn logins(texts: &[&str]) -> BTreeSet<Login> {
 
 #[track_caller]
 fn read(files: &[OwnersFile<'_>]) -> Owners {
-    let (owners, problems) = Owners::parse(files, None);
-    assert_eq!(problems, []);
+    let owners = Owners::parse(files, None);
+    assert_eq!(owners.problems(), []);
     owners
 }
 
@@ -113,8 +113,8 @@ fn aliases_stand_for_their_members_one_level_deep() {
         dir: "",
         text: "approvers: [team, carol, nested]\n",
     }];
-    let (owners, problems) = Owners::parse(&files, Some(aliases));
-    assert_eq!(problems, []);
+    let owners = Owners::parse(&files, Some(aliases));
+    assert_eq!(owners.problems(), []);
     check_approvers(&owners, "a", &["alice", "bob", "carol", "team"]);
 }
 
@@ -138,16 +138,12 @@ fn what_is_wrong_is_told_and_the_rest_counts() {
             text: "approvers: [carol]\nfilters: {'.*': {approvers: [mallory]}}\n",
         },
     ];
-    let (owners, problems) = Owners::parse(&files, Some("aliases: {team: alice}\n"));
-    let told: Vec<(&str, u32)> = problems
-        .iter()
-        .map(|problem| (problem.dir.as_str(), problem.line))
-        .collect();
-    assert_eq!(
-        told,
-        [("", 1), ("", 1), ("", 2), ("a", 1), ("b", 2), ("c", 2)]
-    );
-    assert!(problems[0].message.starts_with("OWNERS_ALIASES: "));
+    let owners = Owners::parse(&files, Some("aliases: {team: alice}\n"));
+    let problems = owners.problems();
+    let told = problems.iter().map(|p| format!("{}:{}", p.path, p.line));
+    let told: Vec<String> = told.collect();
+    let want = "OWNERS_ALIASES:1 OWNERS:1 OWNERS:2 a/OWNERS:1 b/OWNERS:2 c/OWNERS:2";
+    assert_eq!(told.join(" "), want);
     assert!(problems[2].message.contains("did you mean `reviewers`?"));
     check_approvers(&owners, "a/x", &["alice"]);
     check_approvers(&owners, "b/x", &["alice", "bob"]);
@@ -160,8 +156,8 @@ fn a_broken_file_opens_nothing_to_everybody() {
         dir: "",
         text: "approvers: [",
     }];
-    let (owners, problems) = Owners::parse(&files, None);
-    assert_eq!(problems.len(), 1);
+    let owners = Owners::parse(&files, None);
+    assert_eq!(owners.problems().len(), 1);
     assert!(!owners.is_empty());
     check_pending(&owners, &["a"], &["alice"], &[": "]);
 }
@@ -176,10 +172,23 @@ fn files_beyond_the_limit_are_told_and_not_read() {
             text: "approvers: [a]",
         })
         .collect();
-    let (owners, problems) = Owners::parse(&files, None);
-    assert_eq!(problems.len(), 1);
+    let owners = Owners::parse(&files, None);
+    assert_eq!(owners.problems().len(), 1);
     check_approvers(&owners, "d999/x", &["a"]);
     check_approvers(&owners, "d1000/x", &[]);
+    let none = Owners::beyond(5);
+    assert_eq!((none.is_empty(), none.problems().len()), (false, 1));
+    check_approvers(&none, "a", &[]);
+}
+
+#[test]
+fn a_file_of_owners_is_known_by_its_name() {
+    for name in ["OWNERS", "a/OWNERS", "OWNERS_ALIASES"] {
+        assert!(is_owners(&path(name)), "{name}");
+    }
+    for name in ["a/OWNERS_ALIASES", "OWNERS.md", "a/CODEOWNERS"] {
+        assert!(!is_owners(&path(name)), "{name}");
+    }
 }
 
 #[test]
@@ -395,7 +404,7 @@ proptest! {
 
     #[test]
     fn reading_any_file_ends_without_panic(text in "[\\PC\n]{0,120}", dir in "[a-z/]{0,9}", file in "[a-zé]{1,4}(/[a-zé]{1,4}){0,3}") {
-        let (owners, _) = Owners::parse(&[OwnersFile { dir: &dir, text: &text }], Some(&text));
+        let owners = Owners::parse(&[OwnersFile { dir: &dir, text: &text }], Some(&text));
         let pending = owners.pending(&[path(&file)], &BTreeSet::new());
         let _ = owners.suggest(&pending, &BTreeSet::new(), 7);
     }

@@ -1,29 +1,29 @@
-//! Answers to a run's questions where there are two folders and nothing else.
+//! Answers to the questions of a run and of a model where there are two folders and nothing else.
 
 use super::{Alone, Pair, SERVICE};
 use crate::worker::answer::{SAMPLES_BYTES_MAX, samples};
 use crate::worker::git_answer::{TEXT_BYTES_MAX, contract_at, model_at, policies};
-use bowsprit_core::name::BranchName;
+use bowsprit_core::name::{BranchName, Repo};
 use bowsprit_core::subject::ask::{Answer, Query, RepoView};
 
 impl Alone {
-    /// Errors: a folder that cannot be read, or a question that no run asks.
+    /// Errors: a folder that cannot be read, or a question that neither asks.
     #[expect(clippy::too_many_lines, reason = "a table: an arm a question")]
     pub(super) async fn answer(&self, query: &Query, pair: &Pair) -> anyhow::Result<Answer> {
         let git = &self.mirrors;
         let service = |is_it: bool| -> anyhow::Result<Answer> {
             let found = pair.service.as_ref().filter(|_| is_it);
-            let view = found.map(|(repo, _)| {
-                Ok::<RepoView, anyhow::Error>(RepoView {
-                    repo: repo.clone(),
-                    default_branch: BranchName::parse("main")?,
-                })
-            });
+            let view = found.map(|(repo, _)| view(repo));
             Ok(Answer::Repository(view.transpose()?))
         };
         Ok(match query {
-            // The training's own repository is not seen: the folder judges itself, as a push to the default branch does.
+            // A run does not see the training's own repository: the folder judges itself, as a push to the default branch does.
             Query::Repository(id) => service(*id == SERVICE)?,
+            Query::RepositoryNamed(name)
+                if pair.passed.is_some() && *name == pair.training.name =>
+            {
+                Answer::Repository(Some(view(&pair.training)?))
+            }
             Query::RepositoryNamed(name) => {
                 let named = pair.service.as_ref().map(|(repo, _)| &repo.name);
                 service(named == Some(name))?
@@ -51,14 +51,15 @@ impl Alone {
                 let read = self.artifacts.read(digest, SAMPLES_BYTES_MAX).await;
                 Answer::Samples(samples(&read.unwrap_or_default()))
             }
-            Query::Versions(..) => Answer::Versions(Vec::new()),
+            Query::Versions(id, model) => Answer::Versions(self.versions(*id, model, pair).await?),
             Query::Environments(_) => Answer::Environments(Vec::new()),
-            Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
+            Query::PassedRun(..) => Answer::Run(pair.passed.clone()),
+            Query::OpenPull(..) => Answer::Pull(None),
+            Query::Run(_) => Answer::Run(None),
             Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
             Query::Pull(..)
             | Query::KeptPull(..)
             | Query::KeptComments(..)
-            | Query::OpenPull(..)
             | Query::Comments(..)
             | Query::DiffComments(..)
             | Query::Reviews(..)
@@ -86,4 +87,11 @@ impl Alone {
             | Query::Pause => anyhow::bail!("a run of a folder does not ask {query:?}"),
         })
     }
+}
+
+fn view(repo: &Repo) -> anyhow::Result<RepoView> {
+    Ok(RepoView {
+        repo: repo.clone(),
+        default_branch: BranchName::parse("main")?,
+    })
 }

@@ -3,8 +3,10 @@
 //! There is no GitHub, no store and nothing live: the folder is the commit, and its judge is its own.
 
 mod answer;
+mod proposing;
 mod serving;
 
+pub use proposing::Proposed;
 pub use serving::Served;
 
 use super::{now_ms, snapshot};
@@ -61,6 +63,8 @@ struct Pair {
     training: Repo,
     sha: CommitSha,
     service: Option<(Repo, CommitSha)>,
+    /// The run that a proposal is asked of.
+    passed: Option<Run>,
 }
 
 impl Alone {
@@ -147,7 +151,7 @@ impl Alone {
                 since_ms: 0,
                 public_url: String::new(),
             };
-            let act = self.look(&given, &pair).await?;
+            let act = self.look(&pair, |ask| step(&given, ask)).await?;
             outcomes = given.outcomes;
             for intent in act.intents {
                 if !outcomes.contains_key(&intent.key)
@@ -172,33 +176,43 @@ impl Alone {
         service: Option<&Folder>,
         except: Option<&Path>,
     ) -> anyhow::Result<Pair> {
-        let repo = |id, folder: &Folder| Repo {
-            id,
-            name: folder.name.clone(),
-        };
         let sha = self
             .mirrors
             .take_in(TRAINING, &training.dir, except)
             .await?;
         let service = match service {
             None => None,
-            Some(folder) => Some((
-                repo(SERVICE, folder),
-                self.mirrors.take_in(SERVICE, &folder.dir, None).await?,
-            )),
+            Some(folder) => Some(self.take_in_service(folder).await?),
         };
         Ok(Pair {
-            training: repo(TRAINING, training),
+            training: Repo {
+                id: TRAINING,
+                name: training.name.clone(),
+            },
             sha,
             service,
+            passed: None,
         })
     }
 
+    async fn take_in_service(&self, folder: &Folder) -> anyhow::Result<(Repo, CommitSha)> {
+        let repo = Repo {
+            id: SERVICE,
+            name: folder.name.clone(),
+        };
+        let sha = self.mirrors.take_in(SERVICE, &folder.dir, None).await?;
+        Ok((repo, sha))
+    }
+
     /// Steps until it acts.
-    async fn look(&self, given: &Given<Run>, pair: &Pair) -> anyhow::Result<Box<Act<Run>>> {
+    async fn look<S>(
+        &self,
+        pair: &Pair,
+        mut step: impl FnMut(&mut Ask) -> Step<S>,
+    ) -> anyhow::Result<Box<Act<S>>> {
         let mut ask = Ask::default();
         for _ in 0..=ROUNDS_MAX {
-            match step(given, &mut ask) {
+            match step(&mut ask) {
                 Step::Nothing => break,
                 Step::Act(act) => return Ok(act),
                 Step::Look(queries) => {
@@ -209,7 +223,7 @@ impl Alone {
                 }
             }
         }
-        anyhow::bail!("the run asks without end")
+        anyhow::bail!("it asks without end")
     }
 
     /// Carries out what is of this machine; what GitHub would be told is not told.

@@ -13,6 +13,7 @@ mod labels;
 mod landing;
 mod lgtm;
 mod overrides;
+mod owned;
 mod picks;
 mod promotion;
 mod queued;

@@ -3,7 +3,7 @@
 use super::landing::NO_CONFLICT;
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, agreed, approved, lgtm, overrides, promotion, queued, wanted};
+use super::{Kind, Pull, agreed, approved, lgtm, overrides, owned, promotion, queued, wanted};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
@@ -92,6 +92,7 @@ pub(super) fn evaluate(
         }
         Kind::Promotion => rules.extend(promotion::promotion(pull, seen, given, ask)?),
     }
+    rules.extend(owned::readable(pull, seen, ask)?);
     if let Some((by, reason)) = &seen.words.hold {
         let why = reason
             .as_ref()

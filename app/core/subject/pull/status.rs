@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, unready};
 use super::step::Seen;
-use super::{Kind, Pull, landing, queued};
+use super::{Kind, Pull, landing, owned, queued};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
 use crate::subject::ask::{Ask, ChangeView, ModelAt};
@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Labels that are ours to put on and take off.
-pub(super) const MANAGED: [&str; 6] = [
+pub(super) const MANAGED: [&str; 7] = [
     "lgtm",
     "approved",
     "do-not-merge/hold",
     "needs-ok-to-test",
     "do-not-merge/work-in-progress",
     "needs-rebase",
+    "do-not-merge/invalid-owners-file",
 ];
 
 /// Writes comment, check and labels as views.
@@ -45,6 +46,7 @@ pub(super) fn tell(
         "gave_up": act.state.tries >= 6,
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
+        "owners": owned::of_the_base(seen),
         "welcome": (!seen.is_trusted).then(|| seen.view.author.to_string()),
         "failures": act.state.failures,
         "preview": preview(act, seen, ask)?,
@@ -160,6 +162,11 @@ fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     put(!seen.is_trusted, "needs-ok-to-test");
     put(unready(seen).is_some(), "do-not-merge/work-in-progress");
     put(seen.change.is_mergeable == Some(false), "needs-rebase");
+    let unreadable = |rule: &Rule| rule.name == owned::READABLE && rule.state != Standing::Met;
+    put(
+        rules.iter().any(unreadable),
+        "do-not-merge/invalid-owners-file",
+    );
     let managed: BTreeSet<String> = MANAGED.iter().map(|label| (*label).to_owned()).collect();
     let labels = seen.view.labels.iter().map(|label| label.to_lowercase());
     let found = labels.filter(|label| managed.contains(label)).collect();

@@ -9,6 +9,7 @@ mod following;
 mod landing;
 mod naming;
 mod overriding;
+mod owning;
 mod picking;
 mod promoting;
 mod prow;

@@ -286,7 +286,9 @@ fn files_of_environments_change_alone_and_by_rule() {
         ("environments/production.yaml", 'b'),
         ("app.py", 'b'),
     ]));
-    expect!["Unmet approved for `environments/OWNERS`: an approver of that folder says `/approve` [eda eve]"].assert_eq(&kind(&[("environments/OWNERS", 'b')]));
+    expect![[r#"
+        Unmet approved for `environments/OWNERS`: an approver of that folder says `/approve` [eda eve]
+        Met OWNERS can be read: nothing is wrong in the files it changes"#]].assert_eq(&kind(&[("environments/OWNERS", 'b')]));
     expect!["Unmet environment `staging`: it follows a branch and is not pinned by a file"]
         .assert_eq(&kind(&[("environments/staging.yaml", 'b')]));
     expect!["Unmet environment `moon`: the contract names no such environment"]

@@ -1,0 +1,69 @@
+//! Files of OWNERS with something wrong in them.
+
+use super::*;
+use crate::effect::Effect;
+use expect_test::expect;
+use serde_json::json;
+
+#[test]
+fn a_change_of_owners_must_be_readable_and_those_of_the_base_are_told() {
+    const RULE: &str = "OWNERS can be read";
+    const LABEL: &str = "do-not-merge/invalid-owners-file";
+    let good = ("", "approvers: [root]\nreviewers: [rita]\n");
+    let mut change = Change::code();
+    assert!(!change.rules().contains(RULE));
+    change.files(&[("lib/OWNERS", 'b')]);
+    change
+        .world
+        .owners(TRAINING, 'b', &[good, ("lib", "approvers: [mia]\n")]);
+    ruling::check(
+        &change,
+        RULE,
+        expect!["Met OWNERS can be read: nothing is wrong in the files it changes"],
+    );
+    assert!(!told(&change.look()).contains(LABEL));
+    // What is wrong in a file that it does not touch is not its fault.
+    let broken = ("docs", "aprovers: [mia]\n");
+    change.world.owners(TRAINING, 'b', &[good, broken]);
+    assert!(change.rule(RULE).starts_with("Met"));
+    change.world.owners(
+        TRAINING,
+        'b',
+        &[good, ("lib", "aprovers: [mia]\nreviewers: 7\n")],
+    );
+    ruling::check(
+        &change,
+        RULE,
+        expect![
+            "Unmet OWNERS can be read: `lib/OWNERS` line 1: unknown key `aprovers` in OWNERS, did you mean `approvers`? (allowed: approvers, reviewers, required_reviewers, labels, emeritus_approvers, emeritus_reviewers, options, filters) (and 1 more)"
+        ],
+    );
+    assert!(told(&change.look()).contains(LABEL));
+
+    let mut change = Change::code();
+    let status = |change: &Change| status_data(&change.look());
+    assert!(status(&change)["owners"].is_null());
+    let all = [
+        good,
+        ("docs", "aprovers: [mia]\n"),
+        ("a", "x: 1\n"),
+        ("b", "x: 1\n"),
+    ];
+    let more = [("c", "x: 1\n"), ("d", "x: 1\n"), ("e", "x: 1\n")];
+    change
+        .world
+        .owners(TRAINING, 'a', &[&all[..], &more[..]].concat());
+    let told = status(&change)["owners"].clone();
+    assert_eq!(told["shown"].as_array().map(Vec::len), Some(5), "{told}");
+    assert_eq!((&told["more"], &told["base"]), (&json!(1), &json!("main")));
+    assert_eq!(told["shown"][0]["path"], "docs/OWNERS");
+}
+
+/// What the status comment is made of.
+fn status_data(act: &crate::subject::Act<Pull>) -> serde_json::Value {
+    let status = act.intents.iter().find_map(|intent| match &intent.effect {
+        Effect::StatusComment { text, .. } => Some(text.data.clone()),
+        _ => None,
+    });
+    status.expect("a status comment")
+}
