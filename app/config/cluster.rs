@@ -45,6 +45,8 @@ pub struct Cluster {
     pub priority_class: Option<String>,
     /// The runtime class of untrusted code, such as gVisor's.
     pub sandbox_class: Option<String>,
+    /// The program that renders charts; looked for in `PATH` where absent.
+    pub helm: Option<PathBuf>,
     /// Whether pods get a user namespace.
     pub has_user_namespaces: bool,
     /// The resource name of a GPU.
@@ -98,6 +100,7 @@ pub(super) fn cluster(reader: &mut Reader, public_url: &str, is_used: bool) -> O
     };
     Some(Cluster {
         kubeconfig: reader.text("cluster.kubeconfig").map(PathBuf::from),
+        helm: reader.text("cluster.helm").map(PathBuf::from),
         context: reader.text("cluster.context"),
         bot_ca: bot_ca(reader)?,
         priority_class: named(reader, "cluster.priority_class"),

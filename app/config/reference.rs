@@ -53,6 +53,7 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.tolerations" "none" "Taints of nodes that stages bear, such as `gpu=yes:NoSchedule`, separated by commas.";
     "cluster.priority_class" "none" "The priority class of stages.";
     "cluster.sandbox_class" "none" "The runtime class of untrusted stages, such as gVisor's.";
+    "cluster.helm" "`helm` in `PATH`" "The program that renders charts of repositories. Without one a `deploy.chart` is refused.";
     "cluster.user_namespaces" "false" "Whether pods get a user namespace; needs Linux 6.3 and containerd 2.";
     "cluster.gpu_resource" "nvidia.com/gpu" "The resource that `gpu` of a step asks for.";
     "cluster.queue" "none" "Kueue's LocalQueue that stages wait in.";

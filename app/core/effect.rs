@@ -4,6 +4,7 @@
 //! Core never learns how an effect is applied; it sees the stored outcome at the next look.
 
 use crate::artifact::File;
+use crate::contract::Deploy;
 use crate::image::reference::Pinned;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
@@ -443,9 +444,9 @@ pub struct DeployPlan {
     /// The image with its code and models; whoever carries the plan out sets it, where images are kept.
     #[serde(default)]
     pub image: Option<Pinned>,
-    /// The folder of the repository's own manifests, for a target that has objects.
-    #[serde(default)]
-    pub manifests: Option<RepoPath>,
+    /// The repository's own objects, for a target that has some.
+    #[serde(default, alias = "manifests")]
+    pub deploy: Option<Deploy>,
     /// The server; `None` while there is no model.
     pub serve: Option<ServePlan>,
     /// The models.

@@ -3,6 +3,7 @@
 //! Orders and keys are kept on this machine as by every target; the cluster runs, verifies and switches by itself, so that
 //! environments outlive the bot. Nothing here removes what does not carry the environment's labels.
 
+mod chart;
 mod judge;
 mod logs;
 mod manifests;
@@ -27,8 +28,11 @@ use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
 use bowsprit_core::training::spec::{RuntimeSpec, Source};
+use chart::Helm;
+use manifests::Files;
 use papers::{Papers, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use watch::Watched;
@@ -51,6 +55,7 @@ struct Post {
     dir: PathBuf,
     artifacts: Artifacts,
     yard: Yard,
+    helm: Helm,
     book: Mutex<BTreeMap<Key, Arc<Watched>>>,
     /// Environments that the cluster has and we know nothing of.
     strays: Mutex<BTreeMap<Key, Stray>>,
@@ -68,7 +73,7 @@ impl Kubernetes {
     pub(super) fn open(
         config: &Config,
         artifacts: Artifacts,
-        cluster: &Cluster,
+        (cluster, program): (&Cluster, Vec<OsString>),
     ) -> anyhow::Result<Kubernetes> {
         let dir = hands::directory(&config.state_dir, "environments")?;
         let settings = &config.cluster;
@@ -106,6 +111,7 @@ impl Kubernetes {
                 dir,
                 artifacts,
                 yard,
+                helm: Helm::new(program, config)?,
             }),
         })
     }
@@ -123,6 +129,9 @@ impl Kubernetes {
         }
         let models = hands::model_inputs(&post.artifacts, &plan.models).await?;
         let server = order::server(plan, (snapshot.clone(), models), CACHE_DIR.to_owned())?;
+        let files = manifests::gather(plan, &snapshot, &post.helm)
+            .await
+            .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let key = (plan.repo.id, plan.environment.clone());
         let watched = post.watched(&key);
         watched.begin();
@@ -130,7 +139,7 @@ impl Kubernetes {
         let (papers, order) = (watched.papers.clone(), plan.clone());
         let yard = post.yard.clone();
         let written = tokio::task::spawn_blocking(move || {
-            write_order(&papers, &order, (snapshot, server), &yard)
+            write_order(&papers, &order, (snapshot, files, server), &yard)
         });
         written.await.context("cannot give the order")??;
         if watched.papers.verdict(plan.generation)?.is_some() {
@@ -346,7 +355,7 @@ impl Post {
 fn write_order(
     papers: &Papers,
     plan: &DeployPlan,
-    (snapshot, server): (Source, Option<ServerSpec>),
+    (snapshot, files, server): (Source, Files, Option<ServerSpec>),
     yard: &Yard,
 ) -> Result<(), StartError> {
     let desk = &papers.desk;
@@ -366,7 +375,7 @@ fn write_order(
     let site = settle(papers, plan, &yard.serving)?;
     let rollout = server.as_ref().map(|server| rollout(plan, server));
     let manifests = match &rollout {
-        Some(rollout) => manifests::read(plan, rollout, (&snapshot, &site), &yard.context)
+        Some(rollout) => manifests::read(plan, rollout, (&files, &site), &yard.context)
             .inspect_err(|_| hands::drop_snapshot(&snapshot))?,
         None => Manifests::default(),
     };

@@ -53,8 +53,9 @@ impl Target {
             }
             config::Backend::Kubernetes => {
                 let cluster = cluster.context("there is no way to the cluster")?;
+                let with = (cluster, program);
                 Ok(Target::Kubernetes(Kubernetes::open(
-                    config, artifacts, cluster,
+                    config, artifacts, with,
                 )?))
             }
         }

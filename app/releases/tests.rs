@@ -134,7 +134,7 @@ fn plan(generation: u64) -> DeployPlan {
         runtime: None,
         test: None,
         image: None,
-        manifests: None,
+        deploy: None,
         serve: Some(ServePlan {
             run: vec!["python".to_owned(), "-m".to_owned(), "digits".to_owned()],
             ready: "/readyz".to_owned(),

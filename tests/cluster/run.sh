@@ -85,8 +85,14 @@ if [ "${1:-}" = bench ]; then
     export BOWSPRIT_TEST_BENCH=1
     set -- bench::bench --nocapture
 fi
+# Charts of repositories are rendered by helm.
+if ! command -v helm >/dev/null; then
+    # shellcheck source=../helm/tools.sh
+    . tests/helm/tools.sh
+    tools
+fi
 # One after another: a story may close the node to all of them.
-cargo test --test cluster -- --test-threads=1 "$@"
+cargo test --workspace --test cluster -- --test-threads=1 "$@"
 if [ $# = 0 ] && [ -n "${bed:-}" ]; then
     # shellcheck source=bed/lib.sh
     AUDIT_LOG=$(. "$bed/lib.sh" && printf '%s' "$AUDIT") HOST_ADDRESS=$BOWSPRIT_TEST_HOST \

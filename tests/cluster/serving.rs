@@ -229,3 +229,104 @@ async fn manifests_of_the_repository_shape_its_pods_and_go_with_their_release() 
     house.remove().await;
     house.is_empty().await;
 }
+
+const CHART: &str = "apiVersion: v2\nname: adder\nversion: 1.0.0\n";
+const COMMON: &str = "apiVersion: v2\nname: common\nversion: 2.0.0\ntype: library\n";
+const HELPERS: &str = "{{- define \"common.labels\" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+team: {{ .Values.team | quote }}
+{{- end }}
+{{- define \"common.fullname\" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 63 | trimSuffix \"-\" }}
+{{- end }}
+";
+const TEMPLATE: &str = "{{- $name := include \"common.fullname\" . -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $name }}
+  namespace: {{ .Release.Namespace }}
+  labels: {{- include \"common.labels\" . | nindent 4 }}
+spec:
+  selector: {matchLabels: {app: {{ .Chart.Name }}}}
+  template:
+    metadata:
+      labels: {app: {{ .Chart.Name }}}
+    spec:
+      containers:
+      - name: serve
+        image: {{ .Values.bowsprit.image | quote }}
+        volumeMounts: [{name: words, mountPath: {{ .Values.words }}}]
+      volumes: [{name: words, configMap: {name: \"{{ $name }}-{{ .Values.bowsprit.release }}\"}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: \"{{ $name }}-{{ .Values.bowsprit.release }}\"}
+data:
+  model: v{{ .Values.bowsprit.models.adder.version }} of {{ .Values.bowsprit.environment }}
+  seen: {{ (lookup \"v1\" \"Secret\" .Release.Namespace \"\").items | default list | len | quote }}
+{{- if .Values.broken }}
+{{ required \"say `team`\" .Values.nothing }}
+{{- end }}
+";
+const HOOK: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: x, annotations: {\"helm.sh/hook\": test}}
+";
+const OWN_VALUES: &str = "team: none\nwords: /srv/words\nbroken: false\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_of_the_repository_is_rendered_and_held_to_the_same_rules() {
+    let name = "a_chart_of_the_repository_is_rendered_and_held_to_the_same_rules";
+    let Some(house) = House::open(name).await else {
+        return;
+    };
+    let with = |id, offset, manifests| Release {
+        manifests,
+        ..Release::good(id, offset)
+    };
+    const LIVE: (&str, &str) = ("live.yaml", "team: vision\n");
+    macro_rules! chart {
+        ($($more:expr),*) => {
+            &[
+                ("Chart.yaml", CHART),
+                ("values.yaml", OWN_VALUES),
+                ("charts/common/Chart.yaml", COMMON),
+                ("charts/common/templates/_helpers.tpl", HELPERS),
+                ("templates/all.yaml", TEMPLATE),
+                ("templates/tests/test.yaml", HOOK),
+                $($more),*
+            ]
+        };
+    }
+    house.deploy(1, &with("r1", 10, chart!(LIVE))).await;
+    let live = house.settled(1, RolloutPhase::Live).await;
+    assert_eq!(house.predict(&live.url, 5).await, Some(15));
+    let labels = house.deployment().await.metadata.labels.unwrap();
+    let said = ["team", "helm.sh/chart", "app.kubernetes.io/managed-by"].map(|key| &*labels[key]);
+    assert_eq!(said, ["vision", "adder-1.0.0", "bowsprit"]);
+    house.until_named::<ConfigMap>(&["-r1"]).await;
+    let words = house.config_map("-r1").await;
+    assert_eq!((&*words["model"], &*words["seen"]), ("v1 of staging", "0"));
+
+    // Helm's own words, and what leaves the environment; what serves goes on.
+    const BROKEN: (&str, &str) = ("live.yaml", "team: vision\nbroken: true\n");
+    const FURTHER: (&str, &str) = ("templates/role.yaml", ROLE);
+    for (generation, files, why) in [
+        (2, chart!(BROKEN), "say `team`"),
+        (
+            3,
+            chart!(LIVE, FURTHER),
+            "`adder/templates/role.yaml`: `Role` of `rbac",
+        ),
+    ] as [(u64, &'static [_], &str); 2]
+    {
+        let refused = house.try_deploy(generation, &with("r2", 20, files)).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+    assert_eq!(house.predict(&live.url, 5).await, Some(15));
+    house.remove().await;
+    house.is_empty().await;
+}

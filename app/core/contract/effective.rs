@@ -1,8 +1,8 @@
 //! A contract as it is understood: every default written out, in the contract's own grammar.
 
 use super::{
-    Check, CheckWhen, Contract, Environment, Evaluate, Judge, Resources, Role, Serve, Service,
-    Step, Training,
+    Check, CheckWhen, Contract, Deploy, Environment, Evaluate, Judge, Resources, Role, Serve,
+    Service, Step, Training,
 };
 use crate::gate::GateRef;
 use crate::habits::Chatops;
@@ -122,16 +122,12 @@ fn of_service(contract: &Service) -> Told {
         .environments
         .iter()
         .map(|environment| (environment.name.to_string(), of_environment(environment)));
-    let manifests = contract.manifests.as_ref();
     Map::default()
         .with("kind", json!("service"))
         .with("models", Map(models.collect()))
         .with_some("runtime", contract.runtime.as_ref().map(of_runtime))
         .with("serve", of_serve(&contract.serve))
-        .with_some(
-            "deploy",
-            manifests.map(|folder| Map::default().with("manifests", json!(folder))),
-        )
+        .with_some("deploy", contract.deploy.as_ref().map(of_deploy))
         .with("environments", Map(environments.collect()))
         .with("checks", list(contract.checks.iter().map(of_check)))
         .with("ignore", json!(contract.ignore))
@@ -233,6 +229,15 @@ fn of_serve(serve: &Serve) -> Told {
         .with("env", of_env(&serve.env))
         .with("ready_timeout", span(serve.ready_timeout_s))
         .into()
+}
+
+fn of_deploy(deploy: &Deploy) -> Map {
+    match deploy {
+        Deploy::Manifests(folder) => Map::default().with("manifests", json!(folder)),
+        Deploy::Chart(chart) => Map::default()
+            .with("chart", json!(chart.folder))
+            .with_some("values", chart.values.as_ref().map(|path| json!(path))),
+    }
 }
 
 fn of_environment(environment: &Environment) -> Told {

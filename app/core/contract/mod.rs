@@ -27,6 +27,8 @@ pub use schema::schema;
 pub(crate) use shared::{CHECKS_MAX, RESERVED_CHECKS, TIMEOUT_S_MAX};
 pub use window::Window;
 
+pub use deploy::{Chart, Deploy};
+
 use crate::gate::GateRef;
 use crate::habits::Chatops;
 use crate::name::{BranchName, RepoPath, Slug};
@@ -223,8 +225,8 @@ pub struct Service {
     pub runtime: Option<RuntimeSpec>,
     /// How to start and to ask the server.
     pub serve: Serve,
-    /// The folder of the repository's own manifests for a cluster.
-    pub manifests: Option<RepoPath>,
+    /// The repository's own objects for a cluster.
+    pub deploy: Option<Deploy>,
     /// In the order of the file; at least one.
     pub environments: Vec<Environment>,
     /// Named checks of pull requests.

@@ -105,21 +105,6 @@ impl<'a> Fields<'a> {
         }
         found
     }
-
-    /// Refuses a key that is known but not built yet; tells whether it stood there.
-    pub(crate) fn refuse(&self, key: &str, instead: &str, problems: &mut Problems) -> bool {
-        let found = self.entries.iter().find(|(known, _)| known.text == key);
-        if let Some((key, _)) = found {
-            problems.add(
-                key.at,
-                format!(
-                    "`{}` in {} is not supported yet; {instead}",
-                    key.text, self.what
-                ),
-            );
-        }
-        found.is_some()
-    }
 }
 
 fn listed(keys: &[&str]) -> String {

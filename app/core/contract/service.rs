@@ -70,7 +70,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
     let models = models(&fields, problems);
     let runtime = runtime::runtime(&fields, problems);
     let serve = serve(&fields, problems);
-    let manifests = deploy::manifests(&fields, problems);
+    let deploy = deploy::deploy(&fields, problems);
     let environments = environments(&fields, problems);
     let checks = shared::checks(&fields, problems);
     let chatops = super::chatops::chatops(&fields, problems);
@@ -79,7 +79,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
         models: models?,
         runtime,
         serve: serve?,
-        manifests,
+        deploy,
         environments,
         checks,
         chatops,

@@ -4,6 +4,7 @@
 //! no Secret, no account, no way past the restricted Pod Security standard. What a release must have to be verified, its
 //! gateway with its probes, is laid over them and not theirs to change.
 
+pub mod chart;
 mod overlay;
 #[cfg(test)]
 mod tests;
@@ -287,14 +288,16 @@ fn not_taken(version: &str, kind: &str) -> String {
     )
 }
 
-/// What a label or an annotation says that only we may say.
+/// What a label or an annotation says that only we may say. What charts say of their tool is written over.
 fn labels(meta: &ObjectMeta) -> impl Iterator<Item = String> {
     let keys = meta
         .labels
         .iter()
         .flatten()
         .chain(meta.annotations.iter().flatten());
-    let ours = keys.filter(|(key, _)| key.starts_with(OUR_PREFIX) || *key == MANAGED_BY);
+    let ours = keys.filter(|(key, value)| {
+        key.starts_with(OUR_PREFIX) || (*key == MANAGED_BY && *value != "Helm")
+    });
     ours.map(|(key, _)| format!("`{key}` is Bowsprit's own; leave it out"))
 }
 

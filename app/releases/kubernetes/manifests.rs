@@ -1,7 +1,9 @@
-//! The repository's own manifests, from the files of a commit.
+//! The repository's own manifests, from the files of a commit or from what its chart renders to.
 
+use super::chart::Helm;
 use crate::hands::StartError;
 use anyhow::Context as _;
+use bowsprit_core::contract::Deploy;
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::Slug;
 use bowsprit_core::serving::manifests::{self, Manifests, Values};
@@ -16,28 +18,59 @@ const FILE_BYTES_MAX: u64 = 512 << 10;
 /// Most files in the folder that are read.
 const FILES_MAX: usize = 100;
 
-/// The manifests of a release, held to their rules and to the restricted standard; none where the contract names none.
+/// Files of a release's objects, each with its path and text.
+pub(super) type Files = Vec<(String, String)>;
+
+/// What the repository brings, where its contract names something.
 ///
-/// Errors: `Refused` with all that is wrong; `Retry` where the snapshot cannot be read.
+/// Errors: `Refused` with what is wrong and what would work; `Retry` where the snapshot cannot be read.
+pub(super) async fn gather(
+    plan: &DeployPlan,
+    snapshot: &Source,
+    helm: &Helm,
+) -> Result<Files, StartError> {
+    let found = match &plan.deploy {
+        None => return Ok(Files::new()),
+        Some(Deploy::Manifests(folder)) => {
+            let (snapshot, folder) = (snapshot.clone(), folder.to_string());
+            let read = tokio::task::spawn_blocking(move || files(&snapshot, &folder)).await;
+            read.context("reading the snapshot ended early")
+                .map_err(StartError::Retry)?
+        }
+        Some(Deploy::Chart(chart)) => {
+            let models = plan.models.iter();
+            let models = models.filter_map(|model| Slug::parse(&model.name).ok());
+            helm.render(chart, snapshot, models.collect()).await
+        }
+    };
+    found.map_err(|why| match why {
+        Unread::Wrong(why) => refused(plan, &[why]),
+        Unread::Broken(error) => StartError::Retry(error),
+    })
+}
+
+fn refused(plan: &DeployPlan, problems: &[String]) -> StartError {
+    let list: String = problems.iter().map(|why| format!("\n- {why}")).collect();
+    let what = match &plan.deploy {
+        Some(Deploy::Chart(chart)) => format!("what the chart in `{}` makes", chart.folder),
+        Some(Deploy::Manifests(folder)) => format!("the manifests in `{folder}`"),
+        None => "the manifests".to_owned(),
+    };
+    StartError::Refused(format!("{what} cannot be applied:{list}"))
+}
+
+/// The manifests of a release, held to their rules and to the restricted standard; none where there are no files.
+///
+/// Errors: `Refused` with all that is wrong.
 pub(super) fn read(
     plan: &DeployPlan,
     rollout: &Rollout,
-    (snapshot, site): (&Source, &Site),
+    (files, site): (&Files, &Site),
     context: &ServingContext,
 ) -> Result<Manifests, StartError> {
-    let Some(folder) = &plan.manifests else {
+    if files.is_empty() {
         return Ok(Manifests::default());
-    };
-    let refused = |problems: &[String]| {
-        let list: String = problems.iter().map(|why| format!("\n- {why}")).collect();
-        StartError::Refused(format!(
-            "the manifests in `{folder}` cannot be applied:{list}"
-        ))
-    };
-    let files = files(snapshot, folder.as_str()).map_err(|why| match why {
-        Unread::Wrong(why) => refused(&[why]),
-        Unread::Broken(error) => StartError::Retry(error),
-    })?;
+    }
     let image = rollout.image.as_ref().map(ToString::to_string);
     let image = image.unwrap_or_else(|| context.image.clone());
     let models = plan.models.iter().filter_map(|model| {
@@ -46,17 +79,18 @@ pub(super) fn read(
     });
     let models: BTreeMap<_, _> = models.collect();
     let values = Values::new(site, &rollout.release, &image, &models);
-    let found = manifests::read(&files, site, &values).map_err(|problems| refused(&problems))?;
+    let found =
+        manifests::read(files, site, &values).map_err(|problems| refused(plan, &problems))?;
     let made = objects::objects(site, Some(rollout), context, None, &found);
     let problems = made.deployment.as_ref().map(restricted_problems);
     match problems.unwrap_or_default() {
         problems if problems.is_empty() => Ok(found),
-        problems => Err(refused(&problems)),
+        problems => Err(refused(plan, &problems)),
     }
 }
 
 /// Why there are no files.
-enum Unread {
+pub(super) enum Unread {
     /// The commit has something else there.
     Wrong(String),
     /// The snapshot cannot be read now.
@@ -70,7 +104,7 @@ impl From<anyhow::Error> for Unread {
 }
 
 /// The YAML files below a folder of a snapshot, by path.
-fn files(snapshot: &Source, folder: &str) -> Result<Vec<(String, String)>, Unread> {
+fn files(snapshot: &Source, folder: &str) -> Result<Files, Unread> {
     let file = File::open(&snapshot.uri).context("cannot open the snapshot")?;
     let mut archive = tar::Archive::new(file);
     let mut found = Vec::new();

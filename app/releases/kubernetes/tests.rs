@@ -3,6 +3,7 @@
 use super::*;
 use crate::hands::tests::config;
 use bowsprit_core::artifact::{self, File};
+use bowsprit_core::contract::Deploy;
 use bowsprit_core::effect::{ModelFiles, ServePlan};
 use bowsprit_core::image::reference::Pinned;
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoName, RepoPath};
@@ -29,7 +30,8 @@ async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     config.cluster.kubeconfig = Some(dir.join("kubeconfig"));
     (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
     let cluster = Cluster::open(&config.cluster).await.unwrap();
-    let target = Kubernetes::open(&config, artifacts.clone(), &cluster).unwrap();
+    let with = (&cluster, vec!["bowsprit".into()]);
+    let target = Kubernetes::open(&config, artifacts.clone(), with).unwrap();
     (target, artifacts)
 }
 
@@ -54,7 +56,7 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
         runtime: None,
         test: None,
         image: None,
-        manifests: None,
+        deploy: None,
         serve: Some(ServePlan {
             run: vec!["python".to_owned()],
             ready: "/readyz".to_owned(),
@@ -231,7 +233,7 @@ async fn what_cannot_be_applied_is_refused_before_anything_is_ordered() {
         ("deploy/notes.txt", sidecar, "there is no YAML file"),
     ] {
         let plan = DeployPlan {
-            manifests: Some(RepoPath::parse("deploy").unwrap()),
+            deploy: Some(Deploy::Manifests(RepoPath::parse("deploy").unwrap())),
             ..plan(1, &artifacts).await
         };
         let refused = deploy_files(&target, dir.path(), &plan, &archive(name, text)).await;

@@ -167,7 +167,12 @@ impl House {
         );
         std::fs::write(path("bowsprit.toml"), text).unwrap();
         let config = Config::load(Some(&path("bowsprit.toml")), std::iter::empty()).unwrap();
-        let bot = app::start_on(listener, config, vec!["/nowhere".into()]).await;
+        let bot = app::start_on(
+            listener,
+            config,
+            vec![env!("CARGO_BIN_EXE_bowsprit").into(), "agent".into()],
+        )
+        .await;
         self.bot = Some(bot.unwrap());
     }
 
@@ -239,7 +244,7 @@ impl House {
             runtime: None,
             test: None,
             image: None,
-            manifests: (!release.manifests.is_empty()).then(|| RepoPath::parse("deploy").unwrap()),
+            deploy: release.brings(),
             serve: Some(ServePlan {
                 run: vec!["python3".to_owned(), "service.py".to_owned()],
                 ready: "/readyz".to_owned(),

@@ -220,19 +220,38 @@ fn a_service_may_have_several_models_each_with_its_path() {
 }
 
 #[test]
-fn manifests_are_a_folder_and_charts_are_told_what_would_work() {
+fn what_a_cluster_gets_is_a_folder_of_manifests_or_a_chart() {
     let read = |deploy: &str| parse(&format!("{SERVICE}deploy: {deploy}\n"));
     for folder in ["deploy", "deploy/"] {
         let Ok(Contract::Service(service)) = read(&format!("{{manifests: {folder}}}")) else {
             panic!("not a service contract");
         };
-        assert_eq!(service.manifests, Some(RepoPath::parse("deploy").unwrap()));
+        let path = |text: &str| RepoPath::parse(text).unwrap();
+        assert_eq!(service.deploy, Some(Deploy::Manifests(path("deploy"))));
+        let chart = |values: Option<&str>| {
+            Deploy::Chart(Chart {
+                folder: path("deploy"),
+                values: values.map(path),
+            })
+        };
+        for (more, wanted) in [
+            ("", chart(None)),
+            (", values: a/v.yaml", chart(Some("a/v.yaml"))),
+        ] {
+            let Ok(Contract::Service(service)) = read(&format!("{{chart: {folder}{more}}}")) else {
+                panic!("not a service contract");
+            };
+            assert_eq!(service.deploy, Some(wanted));
+        }
     }
-    assert_eq!(service().manifests, None);
+    assert_eq!(service().deploy, None);
     for (deploy, why) in [
+        ("{chart: x, manifests: y}", "not both"),
+        ("{chart: /x}", "`chart`"),
+        ("{chart: x, values: ../y}", "`values`"),
         (
-            "{chart: charts/x}",
-            "`chart` in `deploy` is not supported yet; render it to plain YAML",
+            "{manifests: x, values: y}",
+            "`values` are those of a `chart`",
         ),
         ("{}", "`manifests` is missing in `deploy`"),
         ("{manifests: ../x}", "`manifests`"),

@@ -16,6 +16,12 @@ pub struct Values {
     known: BTreeMap<String, String>,
 }
 
+/// How the wishes of one model among several end.
+pub(super) fn suffix(name: &Slug) -> String {
+    let name = name.as_str().to_ascii_uppercase();
+    format!("_{}", name.replace(['-', '.'], "_"))
+}
+
 impl Values {
     /// The values of a release in its environment; each model with its version, where it has one.
     pub fn new(
@@ -35,10 +41,7 @@ impl Values {
         .into();
         let alone = (models.len() == 1).then_some(String::new());
         for (name, (version, digest)) in models {
-            let own = format!(
-                "_{}",
-                name.as_str().to_ascii_uppercase().replace(['-', '.'], "_")
-            );
+            let own = suffix(name);
             for end in alone.iter().chain([&own]) {
                 let version = version.map_or_else(String::new, |version| version.to_string());
                 known.insert(format!("MODEL_VERSION{end}"), version);

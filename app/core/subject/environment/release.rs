@@ -190,7 +190,7 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         runtime: ready.service.runtime.clone(),
         test: ready.service.serve.test.clone(),
         image: None,
-        manifests: ready.service.manifests.clone(),
+        deploy: ready.service.deploy.clone(),
         serve: (!waits).then(|| {
             plan::serve_plan(
                 &ready.service.serve,
@@ -242,7 +242,7 @@ pub fn tried(
         runtime: service.runtime.clone(),
         test: None,
         image: None,
-        manifests: None,
+        deploy: None,
         serve: Some(plan::serve_plan(
             &service.serve,
             sample_sets,
