@@ -36,5 +36,6 @@ mod several;
 mod threads;
 mod training;
 mod trial;
+mod tutorial;
 mod unrest;
 mod webhooks;
