@@ -117,11 +117,15 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let answer = self.call(method, path, body).await?;
-        if answer.status.is_success() {
-            return Ok(answer.json());
+        self.taken(&self.call(method, path, body).await?)
+    }
+
+    /// The JSON of an answer that is a success. Errors: it is a refusal, in the server's words.
+    pub fn taken(&self, answer: &Answer) -> anyhow::Result<Value> {
+        match answer.status.is_success() {
+            true => Ok(answer.json()),
+            false => Err(self.refused(answer.status, &answer.json())),
         }
-        Err(self.refused(answer.status, &answer.json()))
     }
 
     /// Asks for a text. Errors: as of [`Client::get`].

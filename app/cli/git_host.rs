@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client};
 use super::git::Access;
+use super::place::Numbered;
 use super::read_secret;
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::Sight;
@@ -137,7 +138,7 @@ impl GitHost {
     pub(super) async fn login(&self) -> anyhow::Result<Login> {
         if self.token.is_none() {
             bail!(
-                "making repositories on {} needs your token: set GITHUB_TOKEN or --git-token-file (classic: scope `repo`; fine-grained: Administration and Contents, read and write); or use --no-push",
+                "this needs your own token for {}: set GITHUB_TOKEN or --git-token-file (classic: scope `repo`; fine-grained, read and write: Administration and Contents to make repositories, Pull requests to comment)",
                 self.host()
             );
         }
@@ -222,6 +223,20 @@ impl GitHost {
         ))
     }
 
+    /// Comments on a pull request or issue; says the comment's address. Errors: the server's no.
+    pub(super) async fn comment(&self, on: &Numbered, text: &str) -> anyhow::Result<String> {
+        let Numbered { repo, number } = on;
+        let body = json!({"body": text});
+        let path = format!("/repos/{repo}/issues/{number}/comments");
+        let answer = self.call(Method::POST, &path, Some(&body)).await?;
+        if answer.status != StatusCode::CREATED {
+            return Err(self.refused(&answer, &format!("comment on {on}")));
+        }
+        Ok(clean_line(
+            answer.json()["html_url"].as_str().unwrap_or_default(),
+        ))
+    }
+
     /// The check runs of a commit: name, state, address.
     pub(super) async fn checks(
         &self,
@@ -278,7 +293,7 @@ impl GitHost {
         let answer = self.api.call(method, path, body).await;
         answer.map_err(|error| {
             anyhow!(
-                "cannot reach {}: {}; set --api-url, or use --no-push",
+                "cannot reach {}: {}; set --api-url",
                 self.api_url,
                 error.root_cause()
             )

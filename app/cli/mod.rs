@@ -5,6 +5,7 @@
 
 mod catalogue;
 pub mod client;
+mod comment;
 mod contract;
 mod create;
 pub mod demo;
@@ -33,6 +34,7 @@ mod tests;
 mod token;
 pub mod tour;
 mod trial;
+mod wait;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +108,10 @@ enum Verb {
     Show(show::Show),
     /// Print the log of a run or environment
     Logs(logs::Logs),
+    /// End once something has come about
+    Wait(wait::Wait),
+    /// Comment on a pull request or issue, with your own token
+    Comment(comment::Comment),
     /// Start a training run
     #[command(subcommand)]
     Start(run::Start),
@@ -245,10 +251,15 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         Verb::Import(args) => import::run(args, is_json),
         Verb::Migrate(verb) => migrate::run(verb, is_json),
         Verb::Try(verb) => logged(trial::run(verb, is_json)),
+        Verb::Comment(args) => wait(async {
+            comment::run(args, is_json).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Verb::Token(verb) => wait(token::run(verb, remote, is_json)),
         Verb::Get(_)
         | Verb::Show(_)
         | Verb::Logs(_)
+        | Verb::Wait(_)
         | Verb::Start(_)
         | Verb::Cancel(_)
         | Verb::Update(_)
@@ -273,6 +284,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         Verb::Create(verb) => return create::run(verb, &remote).await,
         Verb::Show(args) => show::run(args, &remote).await?,
         Verb::Logs(args) => logs::run(args, &remote).await?,
+        Verb::Wait(args) => wait::run(args, &remote).await?,
         Verb::Start(verb) => run::start(verb, &remote).await?,
         Verb::Cancel(args) => run::cancel(args, &remote).await?,
         Verb::Update(args) => run::update(args, &remote).await?,
@@ -297,6 +309,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Import(_)
         | Verb::Migrate(_)
         | Verb::Try(_)
+        | Verb::Comment(_)
         | Verb::Commands => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! How repositories, environments and pull requests are named on the command line.
 
 use bowsprit_core::name::{RepoName, Slug};
+use std::fmt;
 use std::str::FromStr;
 
 /// `OWNER/REPO/NAME`: a model or an environment.
@@ -36,13 +37,36 @@ pub(super) fn repo(text: &str) -> Result<RepoName, String> {
         .map_err(|_| format!("`{text}` is not OWNER/REPO, such as ada/digits-training"))
 }
 
-/// `OWNER/REPO#NUMBER`: where the API has a pull request.
-pub(super) fn pull(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{text}` is not OWNER/REPO#NUMBER, such as ada/digits-service#7");
-    let (repo, number) = text.split_once('#').ok_or_else(wrong)?;
-    let repo = RepoName::parse(repo).map_err(|_| wrong())?;
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    Ok(format!("/api/v1/pulls/{repo}/{number}"))
+/// `OWNER/REPO#NUMBER`: a pull request or an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) repo: RepoName,
+    pub(super) number: u64,
+}
+
+impl FromStr for Numbered {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Numbered, String> {
+        let wrong = || format!("`{text}` is not OWNER/REPO#NUMBER, such as ada/digits-service#7");
+        let (repo, number) = text.split_once('#').ok_or_else(wrong)?;
+        let repo = RepoName::parse(repo).map_err(|_| wrong())?;
+        let number = number.parse().map_err(|_| wrong())?;
+        Ok(Numbered { repo, number })
+    }
+}
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repo, self.number)
+    }
+}
+
+impl Numbered {
+    /// Where the API has it as a pull request.
+    pub(super) fn path(&self) -> String {
+        format!("/api/v1/pulls/{}/{}", self.repo, self.number)
+    }
 }
 
 /// Text as part of a query.

@@ -1,7 +1,7 @@
 //! `bowsprit show`: one thing.
 
 use super::get::{ago, short, text, versions};
-use super::place::{Named, part, pull};
+use super::place::{Named, Numbered, part};
 use super::table::table;
 use super::{Remote, out};
 use bowsprit_core::text::{clean_line, number, signed};
@@ -34,8 +34,7 @@ enum What {
     /// A pull request: every rule, met or not
     Pull {
         /// OWNER/REPO#NUMBER
-        #[arg(value_parser = pull)]
-        pull: String,
+        pull: Numbered,
     },
 }
 
@@ -44,7 +43,7 @@ pub(super) async fn run(args: Show, remote: &Remote) -> anyhow::Result<()> {
         What::Run { id } => (format!("/api/v1/runs/{}", part(&id)), of_run),
         What::Model { model } => (model.path("models"), of_model),
         What::Environment { environment } => (environment.path("environments"), of_environment),
-        What::Pull { pull } => (pull, of_pull),
+        What::Pull { pull } => (pull.path(), of_pull),
     };
     let found = remote.client.get(&path).await?;
     if remote.is_json {

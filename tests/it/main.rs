@@ -37,5 +37,6 @@ mod several;
 mod threads;
 mod training;
 mod trial;
+mod tutorial;
 mod unrest;
 mod webhooks;

@@ -63,6 +63,7 @@ pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<()
         &[]
     };
     let interpreter = venv.join("bin/python");
+    let is_compiled = uv.is_some();
     let (program, first): (PathBuf, Vec<OsString>) = match uv {
         Some(uv) => {
             let words = [
@@ -77,7 +78,7 @@ pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<()
                 words
                     .map(OsString::from)
                     .into_iter()
-                    .chain([interpreter.into()])
+                    .chain([interpreter.clone().into()])
                     .collect(),
             )
         }
@@ -89,8 +90,9 @@ pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<()
                 "install",
                 "--no-input",
                 "--progress-bar=off",
+                "--no-compile",
             ];
-            (interpreter, words.map(OsString::from).into())
+            (interpreter.clone(), words.map(OsString::from).into())
         }
     };
     let rest = ["--only-binary", ":all:"]
@@ -105,7 +107,25 @@ pub(super) async fn build(parts: &Parts, venv: &Path, log: Log<'_>) -> Result<()
             FailureKind::Install,
             explain(&lines, &lock.text, lock.path.as_str()),
         )
-    })
+    })?;
+    match is_compiled {
+        true => Ok(()),
+        false => compile(&interpreter, venv, log).await,
+    }
+}
+
+/// Compiles what pip installed, on all processors: pip alone would take one, for longer than it takes to install.
+///
+/// A package may bring files that no Python compiles, such as its own bad examples: that is no error here, as with pip.
+async fn compile(interpreter: &Path, venv: &Path, log: Log<'_>) -> Result<(), Failure> {
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let workers = workers.to_string();
+    let words = ["-I", "-m", "compileall", "-qq", "-j", &workers];
+    let words = words.map(std::ffi::OsStr::new).into_iter();
+    let lib = venv.join("lib");
+    let args: Vec<&std::ffi::OsStr> = words.chain([lib.as_os_str()]).collect();
+    let _ = execute(interpreter, &args, log).await?;
+    Ok(())
 }
 
 /// An empty virtual environment, with pip in it where that installs.

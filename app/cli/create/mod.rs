@@ -81,7 +81,10 @@ async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<Exi
     let is_asked = !args.batch && !is_json && std::io::stdin().is_terminal();
     let host = args.among.host.open()?;
     let login = match (args.no_push, &args.git_owner) {
-        (false, _) => host.login().await?,
+        (false, _) => {
+            let login = host.login().await;
+            login.map_err(|error| anyhow!("{error:#}; or use --no-push"))?
+        }
         (true, Some(owner)) => Login::parse(owner)?,
         (true, None) => Login::parse(NOBODY)?,
     };

@@ -12,13 +12,14 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The short guide.
-pub(super) fn tell(world: &World, brief: &Brief, env: &Path) {
+pub(super) fn tell(world: &World, brief: &Brief, env: &Path, is_empty: bool) {
     let Brief {
         hub,
         bot,
         bot_token: token,
         ..
     } = brief;
+    let (env, ada) = (env.display(), &brief.owner);
     out::line(&format!(
         "\nBowsprit is up.\n\n  GitHub (a stand-in)  {hub}\n  Bowsprit             {bot}\n  everything is in     {}\n",
         world.dir.display()
@@ -30,6 +31,12 @@ pub(super) fn tell(world: &World, brief: &Brief, env: &Path) {
     out::line(&format!(
         "\nBowsprit's own pages and API take this token: {token}\n"
     ));
+    if is_empty {
+        out::line(&format!(
+            "Next, in another terminal, be {ada} and make a pair:\n  set -a; . {env}; set +a\n  bowsprit create mlquickstart\n\nCtrl-C stops it; the next start goes on from there.\n"
+        ));
+        return;
+    }
     out::line("What to do next:");
     out::line(&format!(
         "  1. Training runs now. Watch it: {hub}/ada/digits-training"
@@ -46,8 +53,7 @@ pub(super) fn tell(world: &World, brief: &Brief, env: &Path) {
     ));
     out::line("  5. Be rita and comment /rollback production.");
     out::line(&format!(
-        "  6. Make a pair of your own, in another terminal:\n     set -a; . {}; set +a\n     bowsprit create mlquickstart\n\nCtrl-C stops it; the next start goes on from there.\n",
-        env.display()
+        "  6. Make a pair of your own, in another terminal:\n     set -a; . {env}; set +a\n     bowsprit create mlquickstart\n\nCtrl-C stops it; the next start goes on from there.\n"
     ));
 }
 

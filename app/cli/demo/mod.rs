@@ -26,6 +26,9 @@ pub struct Demo {
     /// Port of the GitHub-compatible server; a free one unless given
     #[arg(long)]
     port: Option<u16>,
+    /// Make no pair: what is trained is made with `bowsprit create`
+    #[arg(long, conflicts_with = "tour")]
+    empty: bool,
     /// Play the whole story from outside, check every station, and end
     #[arg(long)]
     tour: bool,
@@ -59,8 +62,10 @@ pub async fn run(demo: Demo, is_json: bool) -> anyhow::Result<ExitCode> {
         }
         code
     } else {
-        pair::lay(&brief, false).await?;
-        guide::tell(&world, &brief, &world.write_env(&brief)?);
+        if !demo.empty {
+            pair::lay(&brief, false).await?;
+        }
+        guide::tell(&world, &brief, &world.write_env(&brief)?, demo.empty);
         tokio::select! {
             () = guide::progress(&bot.rooms) => {}
             () = server::interrupted() => {}

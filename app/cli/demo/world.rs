@@ -212,7 +212,8 @@ impl World {
         }
     }
 
-    /// Writes what a shell sets so that the client verbs speak to this demo, as its owner.
+    /// Writes what a shell sets so that it is the owner of this demo: for the client verbs, for git at the hub alone,
+    /// and with the tokens of the others, such as `GRACE_TOKEN`.
     pub(super) fn write_env(&self, brief: &Brief) -> anyhow::Result<PathBuf> {
         let file = self.dir.join("demo.env");
         let Brief {
@@ -223,9 +224,27 @@ impl World {
             ..
         } = brief;
         let token = brief.token(owner);
-        let text = format!(
+        let credentials = self.dir.join("git-credentials");
+        let host = hub.trim_start_matches("http://");
+        write_private(&credentials, &format!("http://{owner}:{token}@{host}\n"))?;
+        let helper = format!("store --file={}", quoted(&credentials.to_string_lossy()));
+        let mut text = format!(
             "BOWSPRIT_GITHUB__API_URL={hub}\nBOWSPRIT_GITHUB__GIT_URL={hub}\nGITHUB_TOKEN={token}\nBOWSPRIT_SERVER={bot}\nBOWSPRIT_TOKEN={bot_token}\n"
         );
+        for who in ["AUTHOR", "COMMITTER"] {
+            text.push_str(&format!(
+                "GIT_{who}_NAME={owner}\nGIT_{who}_EMAIL={owner}@users.noreply.github.com\n"
+            ));
+        }
+        // An empty helper first: no helper of the person's own keeps a token of the demo.
+        text.push_str(&format!(
+            "GIT_CONFIG_COUNT=2\nGIT_CONFIG_KEY_0=credential.{hub}.helper\nGIT_CONFIG_VALUE_0=\nGIT_CONFIG_KEY_1=credential.{hub}.helper\nGIT_CONFIG_VALUE_1={}\n",
+            quoted(&helper)
+        ));
+        for login in brief.people.keys() {
+            let (name, token) = (login.to_uppercase(), brief.token(login));
+            text.push_str(&format!("{name}_TOKEN={token}\n"));
+        }
         write_private(&file, &text)?;
         Ok(file)
     }
@@ -236,6 +255,11 @@ impl World {
         write_private(&file, &serde_json::to_string_pretty(brief)?)?;
         Ok(file)
     }
+}
+
+/// A text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn make_private(dir: &Path) -> anyhow::Result<()> {
