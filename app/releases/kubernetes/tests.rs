@@ -29,7 +29,8 @@ async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     config.cluster.kubeconfig = Some(dir.join("kubeconfig"));
     (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
     let cluster = Cluster::open(&config.cluster).await.unwrap();
-    let target = Kubernetes::open(&config, artifacts.clone(), &cluster).unwrap();
+    let nobody: Arc<Commit> = Arc::new(|_| unreachable!("nothing is written"));
+    let target = Kubernetes::open(&config, artifacts.clone(), (&cluster, nobody)).unwrap();
     (target, artifacts)
 }
 
@@ -79,6 +80,7 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        pr: None,
     }
 }
 
