@@ -105,6 +105,7 @@ async fn rooms(
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
     let cluster = cluster(config).await?;
+    let commit = worker::gitops::committer(store.clone(), github.clone());
     Ok(Rooms {
         mirrors: Mirrors::new(mirror::Settings {
             dir: config.state_dir.join("mirrors"),
@@ -113,7 +114,12 @@ async fn rooms(
             limits: FetchLimits::default(),
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
-        releases: Target::open(config, artifacts.clone(), program, cluster.as_ref())?,
+        releases: Target::open(
+            config,
+            artifacts.clone(),
+            program,
+            cluster.as_ref().map(|cluster| (cluster, commit)),
+        )?,
         images: images(config, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),

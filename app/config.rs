@@ -5,6 +5,7 @@
 
 mod chatops;
 mod cluster;
+mod gitops;
 mod images;
 mod read;
 pub mod reference;
@@ -13,6 +14,7 @@ mod serving;
 
 use bowsprit_core::habits::{self, Compatibility, Habits};
 pub use cluster::{Cluster, Toleration};
+pub use gitops::Gitops;
 pub use images::Images;
 use read::Reader;
 use secrecy::SecretString;
@@ -97,6 +99,8 @@ pub struct Releases {
     pub ports: Option<RangeInclusive<u16>>,
     /// How a cluster serves.
     pub serving: Serving,
+    /// The repository that a cluster's releases are written to; they are applied where absent.
+    pub gitops: Option<Gitops>,
 }
 
 /// Who runs our processes.
@@ -378,8 +382,10 @@ fn releases(reader: &mut Reader) -> Option<Releases> {
     let backend = backend(reader, "releases.backend");
     let ports = serving::ports(reader);
     let serving = serving::serving(reader);
+    let gitops = gitops::gitops(reader, backend);
     Some(Releases {
         serving: serving?,
+        gitops: gitops?,
         backend: backend?,
         ports: ports?,
     })

@@ -229,6 +229,7 @@ pub(crate) mod tests {
                     expose: bowsprit_core::serving::objects::Expose::ClusterIp,
                     node_host: None,
                 },
+                gitops: None,
             },
             cluster: config::Cluster::unused(),
             images: None,

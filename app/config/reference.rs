@@ -65,6 +65,11 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller, or to its Gateway.";
     "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
     "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
+    "gitops.repository" "none" "The repository, `owner/name`, that Argo CD or Flux brings to the cluster. Releases are then committed there and not applied; the App must be installed on it.";
+    "gitops.branch" "main" "The branch that is synced; the App must be able to push to it.";
+    "gitops.path" "the root" "The folder below which each environment has its own, `<namespace>/<owner>-<service>/<name of its objects>`.";
+    "gitops.environments" "all" "Environments that are written so, separated by commas, `preview` for all previews; the others are applied.";
+    "gitops.sync_wait" "15m" "A release that the cluster does not show so long after its commit has failed, 10 s to 24 h.";
     "images.registry" "none" "The project's registry, `host` or `host:port`: runtimes, and releases with their code and models, become images that are kept there. Without it steps and servers run in `cluster.base_image`, and the agent installs what they need each time.";
     "images.shared_registry" "none" "A registry that is read where the project's has nothing; it is never written.";
     "images.repository_prefix" "bowsprit" "First parts of the path of every image: `<prefix>/trusted/…` and `<prefix>/untrusted/…`.";

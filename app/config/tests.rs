@@ -1,3 +1,5 @@
+mod gitops;
+
 use super::*;
 use bowsprit_core::habits::Switch;
 use bowsprit_core::serving::objects::Expose;

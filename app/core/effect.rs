@@ -458,6 +458,9 @@ pub struct DeployPlan {
     /// Servers at once; a target that can have one only has one.
     #[serde(default)]
     pub replicas: Replicas,
+    /// The pull request that asked for it, where one did.
+    #[serde(default)]
+    pub pr: Option<PrNumber>,
 }
 
 /// A GitHub deployment with its latest status.

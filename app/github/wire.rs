@@ -87,6 +87,15 @@ pub(crate) struct Object {
     pub(crate) sha: String,
 }
 
+/// What stands in a folder.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Entry {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) sha: String,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Sha {
     pub(crate) sha: String,

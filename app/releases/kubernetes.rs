@@ -5,6 +5,7 @@
 
 mod chart;
 mod judge;
+mod ledger;
 mod logs;
 mod manifests;
 mod papers;
@@ -24,11 +25,14 @@ use crate::hands::{self, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::serving::gitops;
 use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
 use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use chart::Helm;
+pub use ledger::Commit;
+use ledger::Ledger;
 use manifests::Files;
 use papers::{Papers, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +77,8 @@ impl Kubernetes {
     pub(super) fn open(
         config: &Config,
         artifacts: Artifacts,
-        (cluster, program): (&Cluster, Vec<OsString>),
+        (cluster, commit): (&Cluster, Arc<Commit>),
+        program: Vec<OsString>,
     ) -> anyhow::Result<Kubernetes> {
         let dir = hands::directory(&config.state_dir, "environments")?;
         let settings = &config.cluster;
@@ -94,6 +99,11 @@ impl Kubernetes {
                 sandbox_class: settings.sandbox_class.clone(),
             },
             serving: config.releases.serving.clone(),
+            ledger: config
+                .releases
+                .gitops
+                .clone()
+                .map(|settings| Ledger { settings, commit }),
         };
         let found =
             environment_dirs(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
@@ -175,7 +185,10 @@ impl Kubernetes {
         if let Some(watched) = &watched {
             watched.end();
             let _turn = watched.turn.lock().await;
-            if let Some(site) = watched.papers.site()? {
+            let was_written = watched.papers.written()?.is_some();
+            if let Some(mut site) = watched.papers.site()? {
+                // What was never written need not be taken out.
+                site.folder = site.folder.filter(|_| was_written);
                 self.post.yard.clear(&site).await?;
             }
             let dir = watched.papers.desk.dir().to_owned();
@@ -372,7 +385,8 @@ fn write_order(
         hands::drop_snapshot(&snapshot);
         return Ok(());
     }
-    let site = settle(papers, plan, &yard.serving)?;
+    let site = settle(papers, plan, yard)?;
+    papers.write_message(&gitops::release_message(plan))?;
     let rollout = server.as_ref().map(|server| rollout(plan, server));
     let manifests = match &rollout {
         Some(rollout) => manifests::read(plan, rollout, (&files, &site), &yard.context)
@@ -395,18 +409,21 @@ fn write_order(
 }
 
 /// Where the environment lives, now and at every later order.
-fn settle(
-    papers: &Papers,
-    plan: &DeployPlan,
-    serving: &crate::config::Serving,
-) -> anyhow::Result<Site> {
-    if let Some(site) = papers.site()? {
-        return Ok(site);
+fn settle(papers: &Papers, plan: &DeployPlan, yard: &Yard) -> anyhow::Result<Site> {
+    let before = papers.site()?;
+    let serving = &yard.serving;
+    let mut site = before.clone().unwrap_or_else(|| {
+        let named = (plan.repo.id, plan.repo.name.name());
+        let namespace = serving.namespace.as_deref();
+        Site::new(named, &plan.environment, namespace, &serving.prefix)
+    });
+    // Whether it is written or applied is asked anew: an operator may have begun with either.
+    let ledger = yard.ledger.as_ref();
+    let folder = ledger.map(|ledger| ledger.folder(&plan.repo.name, &plan.environment, &site));
+    site.folder = folder.transpose()?.flatten();
+    if before.as_ref() != Some(&site) {
+        papers.write_site(&site)?;
     }
-    let named = (plan.repo.id, plan.repo.name.name());
-    let namespace = serving.namespace.as_deref();
-    let site = Site::new(named, &plan.environment, namespace, &serving.prefix);
-    papers.write_site(&site)?;
     Ok(site)
 }
 

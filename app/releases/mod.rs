@@ -22,11 +22,13 @@ use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec};
 use bowsprit_core::training::spec::Source;
 pub use keys::{Keys, Which};
+pub use kubernetes::Commit;
 use kubernetes::Kubernetes;
 use local::Local;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Who serves. The configuration refuses targets that are not built.
 #[derive(Clone)]
@@ -39,12 +41,12 @@ pub enum Target {
 
 impl Target {
     /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent;
-    /// `cluster` is there where one is configured.
+    /// `cluster` is there where one is configured, with who commits releases that are not applied.
     pub fn open(
         config: &Config,
         artifacts: Artifacts,
         program: Vec<OsString>,
-        cluster: Option<&Cluster>,
+        cluster: Option<(&Cluster, Arc<Commit>)>,
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
             config::Backend::Local => {
@@ -52,10 +54,9 @@ impl Target {
                 Target::local((&config.state_dir, ports), artifacts, program)
             }
             config::Backend::Kubernetes => {
-                let cluster = cluster.context("there is no way to the cluster")?;
-                let with = (cluster, program);
+                let way = cluster.context("there is no way to the cluster")?;
                 Ok(Target::Kubernetes(Kubernetes::open(
-                    config, artifacts, with,
+                    config, artifacts, way, program,
                 )?))
             }
         }

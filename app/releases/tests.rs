@@ -154,6 +154,7 @@ fn plan(generation: u64) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        pr: None,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod alone;
 mod answer;
 mod front;
 mod git_answer;
+pub mod gitops;
 mod inbox;
 mod looking;
 mod outbox;

@@ -8,6 +8,7 @@ mod bench;
 mod both;
 mod crash;
 mod disruption;
+mod gitops;
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
 mod harness;

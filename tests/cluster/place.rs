@@ -20,6 +20,14 @@ use std::time::Duration;
 
 /// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The repository that releases are written to, where they are not applied.
+pub(crate) const WRITTEN_TO: &str = "ada/cluster-config";
+/// How the configuration says so.
+const GITOPS: &str = "[gitops]\nrepository = \"ada/cluster-config\"\npath = \"clusters/story\"\nsync_wait = \"1m\"\n";
+/// What the bot applies itself where releases are written.
+const OWN: [&str; 2] = ["serviceaccounts", "secrets"];
+/// What it looks at there, to judge what a syncer brought.
+const SEEN: [&str; 4] = ["deployments", "services", "pods", "pods/log"];
 /// Who the bot is in the cluster.
 const BOT: &str = "bowsprit";
 
@@ -85,6 +93,16 @@ pub(crate) async fn run_whole_with_images(
     play(name, extent, story).await;
 }
 
+/// The same where releases are written to a repository, and the bot may not apply them.
+pub(crate) async fn run_written(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    let extent = Extent {
+        serves: true,
+        writes: true,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
+}
+
 /// What of the product happens in the cluster beside training.
 #[derive(Default)]
 struct Extent {
@@ -92,6 +110,8 @@ struct Extent {
     more: &'static str,
     has_images: bool,
     serves: bool,
+    /// By commits that a syncer brings.
+    writes: bool,
 }
 
 async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &Cluster)) {
@@ -122,9 +142,9 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
     let more = extent.more;
     let serving = match extent.serves {
         true => {
-            let environments = format!("{namespace}-environments");
+            let environments = cluster.environments();
             cluster
-                .create_namespace(&environments, rbac::Place::Environments)
+                .create_namespace_with(&environments, rbac::Place::Environments, extent.writes)
                 .await;
             (
                 format!("releases_namespace = \"{environments}\"\n"),
@@ -134,6 +154,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         false => (String::new(), ""),
     };
     let (serving, releases) = serving;
+    let gitops = if extent.writes { GITOPS } else { "" };
     let amend = move |text: String, bot: &str| {
         let text = text.replace(
             "[runs]\nslots = 2\n",
@@ -141,7 +162,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}{releases}"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}{releases}{gitops}"
         )
     };
     let place = Place {
@@ -171,10 +192,19 @@ fn object<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).expect("an object of Kubernetes")
 }
 
-/// What the bot may do in a namespace: what the chart grants there, and nothing else.
-fn rules(place: rbac::Place) -> Value {
-    let rule = |rule: &rbac::Rule| json!({"apiGroups": [rule.group], "resources": [rule.resource], "verbs": rule.verbs});
-    rbac::rules(place).map(rule).collect()
+/// What the bot may do in a namespace: what the chart grants there, and nothing else; of what a syncer brings, only look.
+fn rules(place: rbac::Place, is_synced: bool) -> Value {
+    let is_let = |resource, verb: &&str| {
+        let looks = SEEN.contains(&resource) && ["get", "list", "watch"].contains(verb);
+        !is_synced || OWN.contains(&resource) || looks
+    };
+    let rule = |rule: &rbac::Rule| {
+        let verbs = rule.verbs.iter().filter(|verb| is_let(rule.resource, verb));
+        let verbs: Vec<&str> = verbs.copied().collect();
+        let rule = json!({"apiGroups": [rule.group], "resources": [rule.resource], "verbs": verbs});
+        (!verbs.is_empty()).then_some(rule)
+    };
+    rbac::rules(place).filter_map(rule).collect()
 }
 
 impl Cluster {
@@ -197,6 +227,10 @@ impl Cluster {
 
     /// Rootless builds need user namespaces, so only their namespace is not restricted.
     async fn create_namespace(&self, name: &str, place: rbac::Place) {
+        self.create_namespace_with(name, place, false).await;
+    }
+
+    async fn create_namespace_with(&self, name: &str, place: rbac::Place, is_synced: bool) {
         let mut labels = json!({});
         let standard = match place {
             rbac::Place::Builds => "privileged",
@@ -215,7 +249,7 @@ impl Cluster {
         let account =
             json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
         self.create::<ServiceAccount>(name, account).await;
-        let rules = rules(place);
+        let rules = rules(place, is_synced);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
         let binding = json!({
@@ -263,6 +297,11 @@ impl Cluster {
             "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
         });
         std::fs::write(self.dir.path().join("kubeconfig"), text.to_string()).expect("a file");
+    }
+
+    /// The namespace of environments, where there are any.
+    pub(crate) fn environments(&self) -> String {
+        format!("{}-environments", self.namespace)
     }
 
     /// The administrator's client.

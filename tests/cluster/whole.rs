@@ -23,10 +23,7 @@ fn of_cluster<K>(cluster: &Cluster) -> Api<K>
 where
     K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
 {
-    Api::namespaced(
-        cluster.client(),
-        &format!("{}-environments", cluster.namespace),
-    )
+    Api::namespaced(cluster.client(), &cluster.environments())
 }
 
 fn of_environment(name: &str) -> ListParams {

@@ -54,6 +54,20 @@ async fn finding(config: &Path, about: &str) -> (String, String) {
 }
 
 #[tokio::test]
+async fn doctor_looks_for_the_repository_that_releases_are_written_to() {
+    let t = world(|_| {}).await;
+    let text = std::fs::read_to_string(&t.config).expect("a file");
+    let image = format!("r/x@sha256:{}", "a".repeat(64));
+    let text = format!(
+        "{text}[releases]\nbackend = \"kubernetes\"\n[cluster]\nkubeconfig = \"/nowhere\"\nbase_image = \"{image}\"\nagent_image = \"{image}\"\n[gitops]\nrepository = \"ada/cluster-config\"\n"
+    );
+    std::fs::write(&t.config, text).expect("a file");
+    let (verdict, says) = finding(&t.config, "releases repository").await;
+    assert_eq!(verdict, "problem");
+    assert!(says.contains("no installation of the App shows"), "{says}");
+}
+
+#[tokio::test]
 async fn doctor_finds_a_server_that_can_start() {
     let t = world(|_| {}).await;
     let (text, is_well) = ask(&t.config, &[]).await;

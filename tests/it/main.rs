@@ -15,6 +15,7 @@ mod deliveries;
 mod doctor;
 mod door;
 mod forks;
+mod gitops;
 mod harness;
 mod hostile;
 mod https;

@@ -3,8 +3,10 @@
 use crate::app;
 use crate::config::{Backend, Config};
 use crate::github::client::GitHub;
+use crate::github::error::ApiError;
 use crate::github::own;
 use bowsprit_core::doctor::{self, Disk, Finding};
+use bowsprit_core::serving::gitops::Repository;
 use nix::sys::statvfs::statvfs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -69,11 +71,41 @@ async fn github(config: &Config) -> Vec<Finding> {
         // The other answers would only say the same again.
         return vec![app];
     }
-    vec![
+    let mut findings = vec![
         app,
         installations(&github).await,
         webhook(&github, &config.public_url).await,
-    ]
+    ];
+    if let Some(gitops) = &config.releases.gitops {
+        let repository = &gitops.repository;
+        let found = has_branch(&github, repository).await;
+        let (name, branch) = (repository.name.as_str(), repository.branch.as_str());
+        findings.push(doctor::written_to(
+            name,
+            branch,
+            found.as_ref().copied().map_err(String::as_str),
+        ));
+    }
+    findings
+}
+
+/// Whether the branch is there; `None` where no installation shows the repository.
+async fn has_branch(github: &GitHub, wanted: &Repository) -> Result<Option<bool>, String> {
+    let words = |error: ApiError| error.words();
+    for installation in github.installations().await.map_err(words)? {
+        if installation.is_suspended {
+            continue;
+        }
+        let all = github.repositories(installation.id).await.map_err(words)?;
+        let name = wanted.name.as_str();
+        let mut all = all.into_iter().map(|view| view.repo);
+        if let Some(repo) = all.find(|repo| repo.name.as_str().eq_ignore_ascii_case(name)) {
+            let place = github.at(installation.id, repo);
+            let head = place.head(&wanted.branch).await.map_err(words)?;
+            return Ok(Some(head.is_some()));
+        }
+    }
+    Ok(None)
 }
 
 async fn installations(github: &GitHub) -> Finding {

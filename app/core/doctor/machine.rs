@@ -163,6 +163,29 @@ pub fn installations(found: Result<(usize, usize), &str>) -> Finding {
     }
 }
 
+/// The repository that releases are written to. `found`: whether its branch is there, `None` where no installation shows it.
+pub fn written_to(name: &str, branch: &str, found: Result<Option<bool>, &str>) -> Finding {
+    const ABOUT: &str = "releases repository";
+    match found {
+        Err(error) => Finding::warning(
+            ABOUT,
+            format!("{name} cannot be looked at: {error}"),
+            "see to the App first",
+        ),
+        Ok(None) => Finding::problem(
+            ABOUT,
+            format!("no installation of the App shows {name}"),
+            "install the App on it, or set `gitops.repository` right",
+        ),
+        Ok(Some(false)) => Finding::problem(
+            ABOUT,
+            format!("{name} has no branch {branch}"),
+            "make the branch with a first commit, or set `gitops.branch` right",
+        ),
+        Ok(Some(true)) => Finding::ok(ABOUT, format!("{name}, branch {branch}")),
+    }
+}
+
 /// Where GitHub sends deliveries, against where we listen. `found`: the address, `None` for an App without a webhook.
 pub fn webhook(found: Result<Option<&str>, &str>, public_url: &str) -> Finding {
     const ABOUT: &str = "webhook";
@@ -251,6 +274,19 @@ mod tests {
             (None, Problem),
         ] {
             assert_eq!(disk(found).verdict, verdict, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn releases_need_a_repository_that_is_shown_and_its_branch() {
+        for (found, verdict) in [
+            (Ok(Some(true)), Fine),
+            (Ok(Some(false)), Problem),
+            (Ok(None), Problem),
+            (Err("GitHub is away"), Warning),
+        ] {
+            let finding = written_to("ada/config", "main", found);
+            assert_eq!(finding.verdict, verdict, "{found:?}");
         }
     }
 

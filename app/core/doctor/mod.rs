@@ -7,7 +7,9 @@ mod machine;
 mod quota;
 
 pub use cluster::{NamespaceSeen, classes, kept, namespace, registry, rights, version};
-pub use machine::{App, Disk, app, confinement, disk, git, installations, python, webhook};
+pub use machine::{
+    App, Disk, app, confinement, disk, git, installations, python, webhook, written_to,
+};
 pub use quota::{QuotaSeen, quota};
 
 use serde::Serialize;

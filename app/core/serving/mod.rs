@@ -1,5 +1,6 @@
 //! What a serving target is asked to run, and what it says of itself.
 
+pub mod gitops;
 pub mod manifests;
 pub mod objects;
 pub mod rollout;

@@ -14,7 +14,7 @@ mod tests;
 use super::manifests::{self, Manifests};
 use super::spec::Replicas;
 use crate::image::reference::Pinned;
-use crate::name::{RepoId, Slug};
+use crate::name::{RepoId, RepoPath, Slug};
 use crate::training::job::{MANAGED_BY, name_of, restricted};
 use crate::training::spec::Trust;
 use k8s_openapi::ByteString;
@@ -43,6 +43,8 @@ pub const RELEASE_LABEL: &str = "bowsprit.dev/release";
 pub const GENERATION: &str = "bowsprit.dev/generation";
 /// The annotation that tells the release in full.
 pub const RELEASE: &str = "bowsprit.dev/release";
+/// The annotation of an account that tells the folder of its environment, where a syncer brings its objects.
+const FOLDER: &str = "bowsprit.dev/folder";
 /// The annotation that tells people the repository's name.
 const SERVICE: &str = "bowsprit.dev/service";
 
@@ -68,6 +70,9 @@ pub struct Site {
     pub name: String,
     /// Whether the namespace was made for this environment alone.
     pub owns_namespace: bool,
+    /// The folder that its objects are written to, where a syncer brings them; else they are applied.
+    #[serde(default)]
+    pub folder: Option<RepoPath>,
 }
 
 /// How an environment is reached.
@@ -192,6 +197,7 @@ impl Site {
             owns_namespace: namespace.is_none(),
             environment: environment.clone(),
             service,
+            folder: None,
         }
     }
 
@@ -248,6 +254,12 @@ pub fn owner(metadata: &ObjectMeta) -> Option<(RepoId, Slug)> {
     Some((RepoId(repo), environment))
 }
 
+/// The folder that an account names; `None` where its environment's objects are applied.
+pub fn folder(account: &ServiceAccount) -> Option<RepoPath> {
+    let annotations = account.metadata.annotations.as_ref()?;
+    RepoPath::parse(annotations.get(FOLDER)?).ok()
+}
+
 /// The value of [`RELEASE_LABEL`] for a release.
 pub fn release_label(release: &str) -> String {
     name_of("", release)
@@ -286,6 +298,24 @@ pub fn objects(
     made
 }
 
+/// The objects of an environment as far as is known of a release that served: its Deployment, and what its manifests wanted.
+pub fn former(
+    site: &Site,
+    deployment: &Deployment,
+    context: &ServingContext,
+    own: &Manifests,
+) -> Objects {
+    let kept = objects(site, None, context, None, own);
+    Objects {
+        deployment: Some(deployment.clone()),
+        scaler: own.scaler.clone(),
+        budget: own.budget.clone(),
+        services: own.services.clone(),
+        config_maps: own.config_maps.clone(),
+        ..kept
+    }
+}
+
 fn lay_over(own: &Manifests, ours: Deployment, replicas_now: Option<i32>) -> Deployment {
     let mut made = match &own.deployment {
         Some(own) => manifests::over(own, ours),
@@ -302,8 +332,12 @@ fn lay_over(own: &Manifests, ours: Deployment, replicas_now: Option<i32>) -> Dep
 
 /// An account without rights, under which the pods run.
 pub fn account(site: &Site) -> ServiceAccount {
+    let mut metadata = site.metadata();
+    if let (Some(annotations), Some(folder)) = (&mut metadata.annotations, &site.folder) {
+        annotations.insert(FOLDER.to_owned(), folder.to_string());
+    }
     ServiceAccount {
-        metadata: site.metadata(),
+        metadata,
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }

@@ -7,10 +7,13 @@ mod check;
 mod deployment;
 mod edit;
 mod enqueue;
+mod folder;
 mod labels;
 mod propose;
 mod pull;
 mod talk;
+
+pub use folder::write_folder;
 
 use crate::github::error::ApiError;
 use crate::github::place::Place;

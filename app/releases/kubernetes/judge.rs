@@ -1,13 +1,16 @@
 //! One look at an environment in the cluster: mended where it is not as ordered, judged, told.
 //!
-//! An order that cannot serve is taken back: the Deployment is what it was when it served last.
+//! An order that cannot serve is taken back: the Deployment is what it was when it served last, or the files of it are.
+//! Whether an environment is applied or written, what the cluster then shows is judged alike.
 
+use super::ledger::{Ledger, Wanted};
 use super::papers::{Kept, Papers, Verdict};
 use super::yard::{Sight, Yard};
 use anyhow::Context as _;
-use bowsprit_core::name::Slug;
+use bowsprit_core::name::{RepoPath, Slug};
+use bowsprit_core::serving::gitops;
 use bowsprit_core::serving::manifests::Manifests;
-use bowsprit_core::serving::objects::{Door, Expose, Site};
+use bowsprit_core::serving::objects::{self, Door, Expose, Objects, Site};
 use bowsprit_core::serving::rollout::{self, Order, View};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, Serving};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -24,7 +27,7 @@ pub(super) struct Found {
     pub(super) pods: Vec<Pod>,
 }
 
-/// Applies the last order. Errors: what the API server said, or what cannot be read.
+/// Applies the last order, or writes it. Errors: what the API server or GitHub said, or what cannot be read.
 pub(super) async fn apply(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
     let site = papers.site()?.context("it has no place yet")?;
     let order = papers.desk.wanted()?.context("it has no order yet")?;
@@ -34,7 +37,21 @@ pub(super) async fn apply(yard: &Yard, papers: &Papers) -> anyhow::Result<()> {
     let made = yard.make(&site, rollout.as_ref(), &manifests).await?;
     // Written first: what is found in the cluster later can be brought back as it was sent.
     papers.write_sent(made.deployment.as_ref())?;
-    Ok(yard.put(&site, &made, &door).await?)
+    let Some((ledger, folder)) = yard.ledger(&site) else {
+        return Ok(yard.put(&site, &made, &door).await?);
+    };
+    // No Secret is written: it comes to the cluster from here, before anything needs it.
+    yard.put_door(&site, &door).await?;
+    let wanted = Wanted {
+        files: files(&made)?,
+        message: papers.message()?,
+        is_doubtful: true,
+    };
+    ledger.put(papers, folder, wanted).await
+}
+
+fn files(made: &Objects) -> anyhow::Result<BTreeMap<String, String>> {
+    gitops::files(made).map_err(|why| anyhow::anyhow!("cannot write the objects as YAML: {why}"))
 }
 
 /// Applies the rules of the gateway alone. Errors: as [`apply`].
@@ -129,7 +146,10 @@ impl Case<'_> {
             generation: self.order.generation,
             has_served: kept.is_some_and(|kept| kept.spec.release == self.order.release),
         };
-        let view = rollout::view(&order, sight.deployment.as_ref(), &sight.pods);
+        let view = match self.unsynced(answered, order.has_served)? {
+            Some(view) => view,
+            None => rollout::view(&order, sight.deployment.as_ref(), &sight.pods),
+        };
         match view.phase {
             RolloutPhase::Failed => {
                 let verdict = Verdict {
@@ -145,6 +165,16 @@ impl Case<'_> {
         Ok(view)
     }
 
+    /// How the order stands while it is written and the cluster does not show it.
+    fn unsynced(&self, answered: Option<u64>, has_served: bool) -> anyhow::Result<Option<View>> {
+        match self.yard.ledger(self.site) {
+            Some((ledger, _)) if answered != Some(self.order.generation) => {
+                ledger.view(self.papers, has_served)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// Brings back what served last; where nothing did, ends what was tried.
     async fn stand_back(
         &self,
@@ -152,6 +182,9 @@ impl Case<'_> {
         now: Option<&Deployment>,
     ) -> anyhow::Result<()> {
         let answered = now.and_then(rollout::answers);
+        if let Some(place) = self.yard.ledger(self.site) {
+            return self.write_back(place, kept, answered).await;
+        }
         match kept {
             Some(kept) if answered != rollout::answers(&kept.deployment) => {
                 let mut former = kept.deployment.clone();
@@ -171,6 +204,46 @@ impl Case<'_> {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The same where releases are written: the files are what they were, and the syncer follows.
+    async fn write_back(
+        &self,
+        (ledger, folder): (&Ledger, &RepoPath),
+        kept: Option<&Kept>,
+        answered: Option<u64>,
+    ) -> anyhow::Result<()> {
+        if self.papers.written()?.is_none() {
+            // The repository was refused us: nothing there is to be taken back.
+            return Ok(());
+        }
+        let context = &self.yard.context;
+        let files = match kept {
+            None => files(&objects::objects(
+                self.site,
+                None,
+                context,
+                None,
+                &Manifests::default(),
+            ))?,
+            Some(kept) => match &kept.files {
+                Some(files) => files.clone(),
+                // It served when releases were still applied.
+                None => files(&objects::former(
+                    self.site,
+                    &kept.deployment,
+                    context,
+                    &kept.manifests,
+                ))?,
+            },
+        };
+        let former = kept.map(|kept| kept.spec.release.as_str());
+        let wanted = Wanted {
+            files,
+            message: gitops::return_message(self.site, &self.order.release, former),
+            is_doubtful: answered != kept.and_then(|kept| rollout::answers(&kept.deployment)),
+        };
+        ledger.put(self.papers, folder, wanted).await
     }
 
     /// Ends what the last order's manifests brought, but for these; a cluster that never saw any is not asked.
@@ -194,14 +267,19 @@ impl Case<'_> {
         let manifests = self.papers.manifests()?;
         let nothing = Manifests::default();
         let former = kept.map(|kept| &kept.manifests);
-        if manifests != nothing || former.is_some_and(|former| *former != nothing) {
+        let place = self.yard.ledger(self.site);
+        let had = manifests != nothing || former.is_some_and(|former| *former != nothing);
+        // What was written is the syncer's to end.
+        if had && place.is_none() {
             self.yard.prune(self.site, &manifests).await?;
         }
+        let written = self.papers.written()?.filter(|_| place.is_some());
         self.papers.write_kept(Some(&Kept {
             spec: self.order.clone(),
             serving: describe(self.order, since_ms),
             deployment: sent.context("what was sent is not known any more")?,
             manifests,
+            files: written.map(|written| written.files),
         }))
     }
 
@@ -290,7 +368,7 @@ fn describe(order: &ServeSpec, since_ms: i64) -> Serving {
 }
 
 /// Units: milliseconds since 1970, UTC.
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,12 +1,13 @@
 //! What is kept of one environment in a cluster, beside what every target keeps.
 //!
-//! Ours: `site.json`, `token.json`, `rollout.json`, `manifests.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `log.txt`.
+//! Ours: `site.json`, `token.json`, `rollout.json`, `manifests.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `log.txt`;
+//! where releases are written to a repository, `message.json` and `written.json` too.
 //! The cluster says how things are; this says what is wanted, what served last, and what was tried in vain.
 
 use crate::files::{self, Readers};
 use crate::releases::desk::Desk;
 use anyhow::Context as _;
-use bowsprit_core::name::Digest;
+use bowsprit_core::name::{CommitSha, Digest, RepoPath};
 use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, Site};
 use bowsprit_core::serving::spec::{Live, ServeSpec, Serving};
@@ -14,6 +15,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Largest paper that is read again. Units: bytes.
@@ -38,6 +40,24 @@ pub(super) struct Kept {
     /// What its repository wanted beside that.
     #[serde(default)]
     pub(super) manifests: Manifests,
+    /// What was written of it, where it was written and not applied.
+    #[serde(default)]
+    pub(super) files: Option<BTreeMap<String, String>>,
+}
+
+/// What the repository of a syncer has of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Written {
+    /// The commit that has it.
+    pub(super) commit: CommitSha,
+    /// In which folder.
+    pub(super) folder: RepoPath,
+    /// Our files there, by name.
+    pub(super) files: BTreeMap<String, String>,
+    /// Since when. Units: milliseconds since 1970, UTC.
+    pub(super) written_ms: i64,
+    /// When the repository was compared last. Units: milliseconds since 1970, UTC.
+    pub(super) compared_ms: i64,
 }
 
 /// How an order ended in vain.
@@ -128,6 +148,26 @@ impl Papers {
     /// Notes the Deployment that is about to be sent.
     pub(super) fn write_sent(&self, sent: Option<&Deployment>) -> anyhow::Result<()> {
         self.write("sent.json", &sent)
+    }
+
+    /// What a commit of the last order says.
+    pub(super) fn message(&self) -> anyhow::Result<String> {
+        Ok(self.read("message.json")?.unwrap_or_default())
+    }
+
+    /// Notes what a commit of an order says.
+    pub(super) fn write_message(&self, message: &str) -> anyhow::Result<()> {
+        self.write("message.json", &message)
+    }
+
+    /// What the repository of a syncer has; `None` where nothing was written.
+    pub(super) fn written(&self) -> anyhow::Result<Option<Written>> {
+        self.read("written.json")
+    }
+
+    /// Notes what the repository of a syncer has.
+    pub(super) fn write_written(&self, written: &Written) -> anyhow::Result<()> {
+        self.write("written.json", written)
     }
 
     /// How the last order ended in vain, if it did.

@@ -30,8 +30,9 @@ async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     config.cluster.kubeconfig = Some(dir.join("kubeconfig"));
     (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
     let cluster = Cluster::open(&config.cluster).await.unwrap();
-    let with = (&cluster, vec!["bowsprit".into()]);
-    let target = Kubernetes::open(&config, artifacts.clone(), with).unwrap();
+    let nobody: Arc<Commit> = Arc::new(|_| unreachable!("nothing is written"));
+    let program = vec!["bowsprit".into()];
+    let target = Kubernetes::open(&config, artifacts.clone(), (&cluster, nobody), program).unwrap();
     (target, artifacts)
 }
 
@@ -81,6 +82,7 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        pr: None,
     }
 }
 

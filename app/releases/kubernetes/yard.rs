@@ -1,8 +1,9 @@
 //! Objects on their way into the cluster and out of it: applied under one name, removed by our labels alone.
 
+use super::ledger::Ledger;
 use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
 use crate::config::Serving;
-use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::name::{RepoId, RepoPath, Slug};
 use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{
     self, Door, HttpRoute, Objects, Rollout, ServingContext, Site,
@@ -41,9 +42,16 @@ pub(super) struct Yard {
     pub(super) context: ServingContext,
     /// Where environments live.
     pub(super) serving: Serving,
+    /// Where releases are written that are not applied.
+    pub(super) ledger: Option<Ledger>,
 }
 
 impl Yard {
+    /// Where an environment is written, and in which folder; `None` where it is applied.
+    pub(super) fn ledger<'a>(&'a self, site: &'a Site) -> Option<(&'a Ledger, &'a RepoPath)> {
+        self.ledger.as_ref().zip(site.folder.as_ref())
+    }
+
     /// What there is of an environment. Errors: what the API server said.
     pub(super) async fn look(&self, site: &Site) -> Result<Sight, Trouble> {
         let deployment = self.cluster.all::<Deployment>(&site.namespace);
@@ -215,8 +223,35 @@ impl Yard {
         applied.map(drop).map_err(Trouble::of)
     }
 
-    /// Ends everything that carries the environment's labels, and its namespace where that holds nothing else.
-    pub(super) async fn clear(&self, site: &Site) -> Result<(), Trouble> {
+    /// Ends everything of an environment, and its namespace where that holds nothing else.
+    ///
+    /// What was written goes from the repository, and the syncer takes it out of the cluster. Errors: it is there yet.
+    pub(super) async fn clear(&self, site: &Site) -> anyhow::Result<()> {
+        match self.ledger(site) {
+            None => self.end_applied(site).await?,
+            Some((ledger, folder)) => {
+                let gone = ledger.remove(site, folder).await?.commit;
+                let deployment = self.own::<Deployment>(site).await?;
+                anyhow::ensure!(
+                    deployment.is_none(),
+                    "`{folder}` is out of `{}` as of commit `{}`, and the cluster has Deployment `{}` yet: the syncer must prune what has gone",
+                    ledger.settings.repository.name,
+                    gone.short(),
+                    site.name
+                );
+            }
+        }
+        // The Secret belongs to the account and goes with it.
+        self.end::<ServiceAccount>(&site.namespace, &site.selector())
+            .await?;
+        if site.owns_namespace {
+            self.leave_room(site).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every object that carries the environment's labels, but its account.
+    async fn end_applied(&self, site: &Site) -> Result<(), Trouble> {
         let (namespace, selector) = (site.namespace.as_str(), site.selector());
         self.end_route(site).await?;
         self.end::<Ingress>(namespace, &selector).await?;
@@ -227,13 +262,7 @@ impl Yard {
             .await?;
         self.end::<Service>(namespace, &selector).await?;
         self.end::<ConfigMap>(namespace, &selector).await?;
-        self.end::<NetworkPolicy>(namespace, &selector).await?;
-        // The Secret belongs to the account and goes with it.
-        self.end::<ServiceAccount>(namespace, &selector).await?;
-        if site.owns_namespace {
-            self.leave_room(site).await?;
-        }
-        Ok(())
+        self.end::<NetworkPolicy>(namespace, &selector).await
     }
 
     async fn leave_room(&self, site: &Site) -> Result<(), Trouble> {
@@ -330,7 +359,7 @@ impl Yard {
                 let Some((repo, environment)) = objects::owner(&account.metadata) else {
                     continue;
                 };
-                let site = self.site_of((repo, environment), &namespace, &account.metadata);
+                let site = self.site_of((repo, environment), &namespace, &account);
                 let order = deployments
                     .iter()
                     .find(|found| is_of(&found.metadata, &site));
@@ -345,15 +374,16 @@ impl Yard {
         &self,
         (repo, environment): (RepoId, Slug),
         namespace: &str,
-        of: &ObjectMeta,
+        account: &ServiceAccount,
     ) -> Site {
         Site {
             repo,
             environment,
             service: String::new(),
             namespace: namespace.to_owned(),
-            name: of.name.clone().unwrap_or_default(),
+            name: account.metadata.name.clone().unwrap_or_default(),
             owns_namespace: self.serving.namespace.is_none(),
+            folder: objects::folder(account),
         }
     }
 

@@ -49,17 +49,28 @@ pub(super) fn observe(
     }
     let is_news = act.state.phase != Some(phase)
         || (phase == RolloutPhase::Live && act.state.live.as_ref() != Some(&wanted));
+    let is_waiting = matches!(phase, RolloutPhase::Starting | RolloutPhase::Verifying);
+    let is_told = act.state.reason == reason;
+    let is_first = act.state.reason.is_none();
     act.state.phase = Some(phase);
     act.state.reason = reason.clone();
     match phase {
-        RolloutPhase::Starting | RolloutPhase::Verifying => act.look_by(given.now_ms + LOOK_MS),
+        RolloutPhase::Starting | RolloutPhase::Verifying => {
+            act.look_by(given.now_ms + LOOK_MS);
+            // What it waits for first is told where people look for it; what it waits for next, on its page.
+            if let Some(why) = reason.filter(|_| is_first) {
+                let state = DeploymentState::InProgress;
+                act.intents
+                    .push(deployment(&act.state, &wanted, state, &why));
+            }
+        }
         RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
             arrived(act, place, &wanted, live.as_ref(), given)
         }
         RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
         RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
     }
-    if is_news {
+    if is_news || (is_waiting && !is_told) {
         wake_watchers(act, place);
     }
     Some(())

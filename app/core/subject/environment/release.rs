@@ -179,6 +179,9 @@ fn id(tree: &Digest, models: &BTreeMap<Slug, ModelRef>) -> String {
 /// The order to the serving target.
 pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> DeployPlan {
     let model = ready.files.first().map(|m| m.name.clone());
+    let mut changes = state.changes.iter().rev();
+    let change = changes.find(|change| change.release.id == ready.release.id);
+    let pr = state.pr.or(change.and_then(|change| change.pr));
     let waits = ready.files.is_empty() && !ready.service.models.is_empty();
     DeployPlan {
         repo: state.repo.clone(),
@@ -208,6 +211,7 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         },
         auth: wanted.auth,
         replicas: wanted.replicas,
+        pr,
     }
 }
 
@@ -258,5 +262,6 @@ pub fn tried(
         },
         auth: false,
         replicas: Replicas::default(),
+        pr: None,
     })
 }

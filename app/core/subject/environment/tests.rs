@@ -1,6 +1,7 @@
 //! An environment, one look: what is deployed, what is live, what is opened next.
 
 mod several;
+mod waiting;
 
 use super::*;
 use crate::effect::{EffectResult, Hint, Outcome};
