@@ -13,14 +13,15 @@ use crate::http::connections::{self, Limits};
 use crate::http::disk::{Disk, Keep};
 use crate::http::health::Readiness;
 use crate::images::Images;
-use crate::releases::Target;
+use crate::releases::{Target, Ways};
 use crate::runs::Backend;
 use crate::store::Store;
 use crate::text::Texts;
 use crate::worker::{self, Rooms};
 use anyhow::Context as _;
-use bowsprit_core::name::Login;
+use bowsprit_core::name::{Login, Slug};
 use secrecy::ExposeSecret as _;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +106,14 @@ async fn rooms(
     let bot = hello(&github).await?;
     let artifacts = Artifacts::open(&config.state_dir)?;
     let cluster = cluster(config).await?;
-    let commit = worker::gitops::committer(store.clone(), github.clone());
+    let ways = match &cluster {
+        Some(cluster) => Some(Ways {
+            cluster: cluster.clone(),
+            others: other_clusters(config).await,
+            commit: worker::gitops::committer(store.clone(), github.clone()),
+        }),
+        None => None,
+    };
     Ok(Rooms {
         mirrors: Mirrors::new(mirror::Settings {
             dir: config.state_dir.join("mirrors"),
@@ -114,12 +122,7 @@ async fn rooms(
             limits: FetchLimits::default(),
         })?,
         runs: Backend::open(config, artifacts.clone(), program.clone(), cluster.as_ref())?,
-        releases: Target::open(
-            config,
-            artifacts.clone(),
-            program,
-            cluster.as_ref().map(|cluster| (cluster, commit)),
-        )?,
+        releases: Target::open(config, artifacts.clone(), program, ways)?,
         images: images(config, cluster.as_ref())?,
         texts: Texts::load(None)?,
         snapshots: config.state_dir.join("snapshots"),
@@ -153,6 +156,20 @@ async fn cluster(config: &Config) -> anyhow::Result<Option<Cluster>> {
             Cluster::open(&config.cluster).await.map(Some)
         }
     }
+}
+
+/// The ways to further clusters; what keeps us from one is for its environments to say.
+async fn other_clusters(config: &Config) -> BTreeMap<Slug, Result<Cluster, String>> {
+    let mut found = BTreeMap::new();
+    for (name, settings) in &config.clusters {
+        let opened = Cluster::open(&settings.way).await;
+        let opened = opened.map_err(|error| format!("{error:#}"));
+        if let Err(why) = &opened {
+            tracing::error!("there is no way to cluster `{name}`: {why}");
+        }
+        found.insert(name.clone(), opened);
+    }
+    found
 }
 
 /// The client of the configured GitHub; it is not asked yet. Errors: a key, address or certificate that cannot be used.

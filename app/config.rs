@@ -5,6 +5,7 @@
 
 mod chatops;
 mod cluster;
+mod clusters;
 mod gitops;
 mod images;
 mod read;
@@ -13,7 +14,9 @@ mod secrets;
 mod serving;
 
 use bowsprit_core::habits::{self, Compatibility, Habits};
+use bowsprit_core::name::Slug;
 pub use cluster::{Cluster, Toleration};
+pub use clusters::OtherCluster;
 pub use gitops::Gitops;
 pub use images::Images;
 use read::Reader;
@@ -43,6 +46,8 @@ pub struct Config {
     pub releases: Releases,
     /// The Kubernetes that either may happen on.
     pub cluster: Cluster,
+    /// Further ones, which environments choose by name.
+    pub clusters: BTreeMap<Slug, OtherCluster>,
     /// Images that are built and kept; `None` where no registry is configured.
     pub images: Option<Images>,
     /// How often everything is looked at without being told.
@@ -251,6 +256,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         Some(url) => cluster::cluster(reader, url, is_used),
         None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
     };
+    let clusters = clusters::clusters(reader, cluster.as_ref());
     let base = cluster
         .as_ref()
         .and_then(|cluster| cluster.base_image.as_deref());
@@ -269,6 +275,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         runs: runs?,
         releases: releases?,
         cluster: cluster?,
+        clusters: clusters?,
         images: images?,
         reconcile_every: every?,
         secrets,
@@ -381,7 +388,7 @@ fn runs(reader: &mut Reader) -> Option<Runs> {
 fn releases(reader: &mut Reader) -> Option<Releases> {
     let backend = backend(reader, "releases.backend");
     let ports = serving::ports(reader);
-    let serving = serving::serving(reader);
+    let serving = serving::serving(reader, "cluster");
     let gitops = gitops::gitops(reader, backend);
     Some(Releases {
         serving: serving?,

@@ -232,6 +232,7 @@ pub(crate) mod tests {
                 gitops: None,
             },
             cluster: config::Cluster::unused(),
+            clusters: std::collections::BTreeMap::new(),
             images: None,
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),

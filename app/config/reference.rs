@@ -65,6 +65,18 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.ingress_domain" "none" "Environments are reached below this domain, such as `models.example.org`: its names must lead to the cluster's ingress controller, or to its Gateway.";
     "cluster.ingress_class" "none" "Which ingress controller; the cluster's default one where absent.";
     "cluster.ingress_tls_secret" "none" "A Secret in the environments' namespace with a certificate for names below the domain; plain HTTP where absent.";
+    "clusters.\"<name>\".kubeconfig" "" "How a further cluster is reached; environments choose it by `cluster: <name>` in the contract. All that `[cluster]` says of images and pods holds for it too.";
+    "clusters.\"<name>\".context" "<the current one>" "Which context of that file.";
+    "clusters.\"<name>\".bot_url" "<cluster.bot_url>" "How its pods reach this server.";
+    "clusters.\"<name>\".releases_namespace" "one for each" "As of `[cluster]`, said anew for this one; so are the keys up to `ingress_tls_secret`.";
+    "clusters.\"<name>\".releases_prefix" "bowsprit" "What the names of those namespaces begin with.";
+    "clusters.\"<name>\".expose" "cluster-ip" "How environments are reached there.";
+    "clusters.\"<name>\".gateway" "none" "With `httproute`: its Gateway.";
+    "clusters.\"<name>\".node_host" "none" "With `node-port`: the name or address of a node.";
+    "clusters.\"<name>\".ingress_domain" "none" "The domain below which environments are reached there.";
+    "clusters.\"<name>\".ingress_class" "none" "Its ingress controller.";
+    "clusters.\"<name>\".ingress_tls_secret" "none" "Its certificate.";
+    "clusters.\"<name>\".gitops_path" "none" "The folder of `gitops.repository` that is synced to it; its environments are applied where absent.";
     "gitops.repository" "none" "The repository, `owner/name`, that Argo CD or Flux brings to the cluster. Releases are then committed there and not applied; the App must be installed on it.";
     "gitops.branch" "main" "The branch that is synced; the App must be able to push to it.";
     "gitops.path" "the root" "The folder below which each environment has its own, `<namespace>/<owner>-<service>/<name of its objects>`.";

@@ -38,16 +38,17 @@ pub(super) fn ports(reader: &mut Reader) -> Option<Option<RangeInclusive<u16>>> 
     }
 }
 
-/// Reads the keys.
-pub(super) fn serving(reader: &mut Reader) -> Option<Serving> {
-    let namespace = reader.text("cluster.releases_namespace");
+/// Reads the keys of a section, `cluster` or that of another cluster.
+pub(super) fn serving(reader: &mut Reader, section: &str) -> Option<Serving> {
+    let key = |key: &str| format!("{section}.{key}");
+    let namespace = reader.text(&key("releases_namespace"));
     let is_namespace = namespace
         .as_ref()
-        .is_none_or(|name| checked_name(reader, "cluster.releases_namespace", name));
-    let prefix = reader.text_or("cluster.releases_prefix", "bowsprit");
-    let is_prefix = checked_name(reader, "cluster.releases_prefix", &prefix);
-    let node_host = reader.text("cluster.node_host");
-    let expose = expose(reader, node_host.is_some());
+        .is_none_or(|name| checked_name(reader, &key("releases_namespace"), name));
+    let prefix = reader.text_or(&key("releases_prefix"), "bowsprit");
+    let is_prefix = checked_name(reader, &key("releases_prefix"), &prefix);
+    let node_host = reader.text(&key("node_host"));
+    let expose = expose(reader, section, node_host.is_some());
     (is_namespace && is_prefix).then_some(Serving {
         namespace,
         prefix,
@@ -56,12 +57,13 @@ pub(super) fn serving(reader: &mut Reader) -> Option<Serving> {
     })
 }
 
-fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
-    let key = "cluster.expose";
-    let domain = reader.text("cluster.ingress_domain");
-    let class = reader.text("cluster.ingress_class");
-    let tls_secret = reader.text("cluster.ingress_tls_secret");
-    let gateway = gateway(reader);
+fn expose(reader: &mut Reader, section: &str, has_node_host: bool) -> Option<Expose> {
+    let of = |key: &str| format!("{section}.{key}");
+    let key = &of("expose");
+    let domain = reader.text(&of("ingress_domain"));
+    let class = reader.text(&of("ingress_class"));
+    let tls_secret = reader.text(&of("ingress_tls_secret"));
+    let gateway = gateway(reader, &of("gateway"));
     let usual = if domain.is_some() {
         "ingress"
     } else {
@@ -73,11 +75,11 @@ fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
         ("node-port", None) if has_node_host => return Some(Expose::NodePort),
         ("node-port", None) => reader.complain(
             key,
-            "`node-port` needs `cluster.node_host`, the name or address of a node".to_owned(),
+            format!("`node-port` needs `{section}.node_host`, the name or address of a node"),
         ),
         ("ingress" | "httproute", Some(domain)) if !domain.split('.').all(is_name) => reader
             .complain(
-                "cluster.ingress_domain",
+                &of("ingress_domain"),
                 format!("`{domain}` is not a domain such as `models.example.org`"),
             ),
         ("ingress", Some(domain)) => {
@@ -96,18 +98,18 @@ fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
                 });
             }
             None => reader.complain(
-                "cluster.gateway",
+                &of("gateway"),
                 "`httproute` needs a Gateway, such as `https://gateways/public`: its namespace and its name"
                     .to_owned(),
             ),
         },
         ("ingress" | "httproute", None) => reader.complain(
             key,
-            format!("`{text}` needs `cluster.ingress_domain`, such as `models.example.org`"),
+            format!("`{text}` needs `{section}.ingress_domain`, such as `models.example.org`"),
         ),
         ("cluster-ip" | "node-port", Some(_)) => reader.complain(
-            "cluster.ingress_domain",
-            "is for `cluster.expose = \"ingress\"` and `\"httproute\"`".to_owned(),
+            &of("ingress_domain"),
+            format!("is for `{section}.expose = \"ingress\"` and `\"httproute\"`"),
         ),
         (other, _) => reader.complain(
             key,
@@ -118,8 +120,8 @@ fn expose(reader: &mut Reader, has_node_host: bool) -> Option<Expose> {
 }
 
 /// A Gateway, and whether it speaks HTTPS: `https://namespace/name`, or with `http`.
-fn gateway(reader: &mut Reader) -> Option<((String, String), bool)> {
-    let text = reader.text("cluster.gateway")?;
+fn gateway(reader: &mut Reader, key: &str) -> Option<((String, String), bool)> {
+    let text = reader.text(key)?;
     let (scheme, rest) = text.split_once("://")?;
     let (namespace, name) = rest.split_once('/')?;
     let is_known = ["http", "https"].contains(&scheme) && is_name(namespace) && is_name(name);

@@ -458,6 +458,9 @@ pub struct DeployPlan {
     /// Servers at once; a target that can have one only has one.
     #[serde(default)]
     pub replicas: Replicas,
+    /// Which of the server's further clusters it is for; the usual one where absent.
+    #[serde(default)]
+    pub cluster: Option<Slug>,
     /// The pull request that asked for it, where one did.
     #[serde(default)]
     pub pr: Option<PrNumber>,

@@ -97,6 +97,26 @@ pub fn rules(place: Place) -> impl Iterator<Item = &'static Rule> {
         .filter(move |rule| rule.places.contains(&place))
 }
 
+/// What the bot applies itself where a syncer brings the objects of environments.
+const OWN: [&str; 2] = ["serviceaccounts", "secrets"];
+/// What it looks at there, to judge what came; the last two only for `bowsprit doctor`.
+const SEEN: [&str; 6] = [
+    "deployments",
+    "services",
+    "pods",
+    "pods/log",
+    "namespaces",
+    "resourcequotas",
+];
+
+/// The verbs of a rule that are used where a syncer brings the objects of environments: what it brings is looked at alone.
+pub fn synced(rule: &Rule) -> impl Iterator<Item = &'static str> {
+    let is_own = OWN.contains(&rule.resource);
+    let is_seen = SEEN.contains(&rule.resource);
+    let verbs = rule.verbs.iter().copied();
+    verbs.filter(move |verb| is_own || (is_seen && ["get", "list", "watch"].contains(verb)))
+}
+
 /// The rules of a place as they stand in a Role, each with what it is for.
 pub fn rules_yaml(place: Place) -> String {
     let mut text = String::new();
@@ -141,6 +161,22 @@ mod tests {
         };
         let secrets = RULES.iter().filter(|rule| rule.resource == "secrets");
         assert!(secrets.clone().count() > 0 && !secrets.clone().any(reads));
+    }
+
+    #[test]
+    fn what_a_syncer_brings_is_only_looked_at() {
+        for (resource, want) in [
+            ("deployments", "get list watch"),
+            ("services", "get list"),
+            ("serviceaccounts", "create delete list patch"),
+            ("secrets", "create patch"),
+            ("configmaps", ""),
+            ("networkpolicies", ""),
+        ] {
+            let rule = rules(Place::Environments).find(|rule| rule.resource == resource);
+            let verbs: Vec<&str> = rule.into_iter().flat_map(synced).collect();
+            assert_eq!(verbs.join(" "), want, "{resource}");
+        }
     }
 
     #[test]

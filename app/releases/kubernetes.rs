@@ -4,6 +4,7 @@
 //! environments outlive the bot. Nothing here removes what does not carry the environment's labels.
 
 mod chart;
+mod clusters;
 mod judge;
 mod ledger;
 mod logs;
@@ -18,7 +19,7 @@ use super::environment::{Key, environment_dirs};
 use super::keys::{Keys, Which};
 use super::order;
 use crate::artifacts::Artifacts;
-use crate::cluster::{Cluster, Trouble};
+use crate::cluster::Trouble;
 use crate::config::Config;
 use crate::files;
 use crate::hands::{self, StartError};
@@ -27,12 +28,13 @@ use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::gitops;
 use bowsprit_core::serving::manifests::Manifests;
-use bowsprit_core::serving::objects::{Rollout, ServingContext, Site, release_label};
+use bowsprit_core::serving::objects::{Rollout, Site, release_label};
 use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
 use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use chart::Helm;
+use clusters::Clusters;
+pub use clusters::Ways;
 pub use ledger::Commit;
-use ledger::Ledger;
 use manifests::Files;
 use papers::{Papers, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,8 +60,8 @@ pub struct Kubernetes {
 struct Post {
     dir: PathBuf,
     artifacts: Artifacts,
-    yard: Yard,
     helm: Helm,
+    clusters: Clusters,
     book: Mutex<BTreeMap<Key, Arc<Watched>>>,
     /// Environments that the cluster has and we know nothing of.
     strays: Mutex<BTreeMap<Key, Stray>>,
@@ -77,34 +79,11 @@ impl Kubernetes {
     pub(super) fn open(
         config: &Config,
         artifacts: Artifacts,
-        (cluster, commit): (&Cluster, Arc<Commit>),
+        ways: Ways,
         program: Vec<OsString>,
     ) -> anyhow::Result<Kubernetes> {
         let dir = hands::directory(&config.state_dir, "environments")?;
-        let settings = &config.cluster;
-        let image = |image: &Option<String>, key: &str| {
-            let missing = || format!("`cluster.{key}` is missing: an image by digest");
-            image.clone().with_context(missing)
-        };
-        let yard = Yard {
-            cluster: cluster.clone(),
-            context: ServingContext {
-                image: image(&settings.base_image, "base_image")?,
-                agent_image: image(&settings.agent_image, "agent_image")?,
-                bot_url: settings.bot_url.clone(),
-                bot_ca: settings.bot_ca.clone(),
-                expose: config.releases.serving.expose.clone(),
-                pull_secrets: settings.pull_secrets.clone(),
-                has_user_namespaces: settings.has_user_namespaces,
-                sandbox_class: settings.sandbox_class.clone(),
-            },
-            serving: config.releases.serving.clone(),
-            ledger: config
-                .releases
-                .gitops
-                .clone()
-                .map(|settings| Ledger { settings, commit }),
-        };
+        let clusters = Clusters::new(config, ways)?;
         let found =
             environment_dirs(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
         let known = found.into_iter().filter_map(|(key, dir)| {
@@ -120,8 +99,8 @@ impl Kubernetes {
                 strays: Mutex::default(),
                 dir,
                 artifacts,
-                yard,
                 helm: Helm::new(program, config)?,
+                clusters,
             }),
         })
     }
@@ -143,20 +122,28 @@ impl Kubernetes {
             .await
             .inspect_err(|_| hands::drop_snapshot(&snapshot))?;
         let key = (plan.repo.id, plan.environment.clone());
+        let papers = post.papers(&key);
+        let yard = match post.clusters.for_order(&papers, plan.cluster.as_ref()) {
+            Ok(yard) => yard.clone(),
+            Err(refused) => {
+                hands::drop_snapshot(&snapshot);
+                return Err(refused);
+            }
+        };
         let watched = post.watched(&key);
         watched.begin();
         let turn = watched.turn.lock().await;
         let (papers, order) = (watched.papers.clone(), plan.clone());
-        let yard = post.yard.clone();
+        let place = yard.clone();
         let written = tokio::task::spawn_blocking(move || {
-            write_order(&papers, &order, (snapshot, files, server), &yard)
+            write_order(&papers, &order, (snapshot, files, server), &place)
         });
         written.await.context("cannot give the order")??;
         if watched.papers.verdict(plan.generation)?.is_some() {
             // It was tried in vain already, and what served before is back.
             return Ok(());
         }
-        let applied = judge::apply(&post.yard, &watched.papers).await;
+        let applied = judge::apply(&yard, &watched.papers).await;
         let outcome = match applied {
             Ok(()) => Ok(()),
             Err(error) => match error.downcast::<Trouble>() {
@@ -189,7 +176,8 @@ impl Kubernetes {
             if let Some(mut site) = watched.papers.site()? {
                 // What was never written need not be taken out.
                 site.folder = site.folder.filter(|_| was_written);
-                self.post.yard.clear(&site).await?;
+                let yard = self.post.clusters.of(site.cluster.as_ref())?;
+                yard.clear(&site).await?;
             }
             let dir = watched.papers.desk.dir().to_owned();
             let removed = tokio::task::spawn_blocking(move || files::remove_tree(&dir)).await;
@@ -199,7 +187,8 @@ impl Kubernetes {
         }
         let stray = self.post.strays().get(&key).map(|stray| stray.site.clone());
         if let Some(site) = stray {
-            self.post.yard.clear(&site).await?;
+            let yard = self.post.clusters.of(site.cluster.as_ref())?;
+            yard.clear(&site).await?;
         }
         self.post.strays().remove(&key);
         self.post.book().remove(&key);
@@ -243,14 +232,20 @@ impl Kubernetes {
 
     /// Looks for environments that only the cluster knows; the next [`Kubernetes::tend`] tells of them.
     pub(super) async fn sweep(&self) {
-        match self.post.yard.standing().await {
-            Ok(standing) => {
-                for (site, generation) in standing {
-                    self.post.note_stray(site, generation);
+        for yard in self.post.clusters.all() {
+            match yard.standing().await {
+                Ok(standing) => {
+                    for (site, generation) in standing {
+                        self.post.note_stray(site, generation);
+                    }
                 }
-            }
-            Err(trouble) => {
-                tracing::warn!("environments in the cluster are not looked through: {trouble}")
+                Err(trouble) => {
+                    let name = yard.name.as_ref().map(|name| format!(" `{name}`"));
+                    let name = name.unwrap_or_default();
+                    tracing::warn!(
+                        "environments in the cluster{name} are not looked through: {trouble}"
+                    );
+                }
             }
         }
     }
@@ -272,7 +267,8 @@ impl Kubernetes {
         let watched = found.context("there is no such environment")?;
         let _turn = watched.turn.lock().await;
         let keys = watched.papers.desk.rotate(which)?;
-        judge::apply_door(&self.post.yard, &watched.papers).await?;
+        let yard = self.post.clusters.of_papers(&watched.papers)?;
+        judge::apply_door(yard, &watched.papers).await?;
         Ok(keys)
     }
 
@@ -417,6 +413,7 @@ fn settle(papers: &Papers, plan: &DeployPlan, yard: &Yard) -> anyhow::Result<Sit
         let namespace = serving.namespace.as_deref();
         Site::new(named, &plan.environment, namespace, &serving.prefix)
     });
+    site.cluster = yard.name.clone();
     // Whether it is written or applied is asked anew: an operator may have begun with either.
     let ledger = yard.ledger.as_ref();
     let folder = ledger.map(|ledger| ledger.folder(&plan.repo.name, &plan.environment, &site));

@@ -70,6 +70,12 @@ impl Local {
         plan: &DeployPlan,
         snapshot: Source,
     ) -> Result<(), StartError> {
+        if let Some(name) = &plan.cluster {
+            hands::drop_snapshot(&snapshot);
+            return Err(StartError::Refused(format!(
+                "the contract puts it into cluster `{name}`, and this server serves on its own machine; leave `cluster` out, or set `releases.backend = \"kubernetes\"`"
+            )));
+        }
         hands::refuse(&snapshot, plan.runtime.as_ref(), RuntimeSpec::local_refusal)?;
         let models = hands::model_inputs(&self.shop.artifacts, &plan.models).await?;
         let cache_dir = self.shop.cache_dir.clone();

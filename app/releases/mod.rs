@@ -13,7 +13,6 @@ mod order;
 mod tests;
 
 use crate::artifacts::Artifacts;
-use crate::cluster::Cluster;
 use crate::config::{self, Config};
 use crate::hands::StartError;
 use anyhow::Context as _;
@@ -22,13 +21,12 @@ use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::spec::{Live, ServeSpec};
 use bowsprit_core::training::spec::Source;
 pub use keys::{Keys, Which};
-pub use kubernetes::Commit;
 use kubernetes::Kubernetes;
+pub use kubernetes::{Commit, Ways};
 use local::Local;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Who serves. The configuration refuses targets that are not built.
 #[derive(Clone)]
@@ -41,12 +39,12 @@ pub enum Target {
 
 impl Target {
     /// Opens the configured target and takes up its environments. `program` starts our own executable as an agent;
-    /// `cluster` is there where one is configured, with who commits releases that are not applied.
+    /// `ways` to clusters are there where one is configured.
     pub fn open(
         config: &Config,
         artifacts: Artifacts,
         program: Vec<OsString>,
-        cluster: Option<(&Cluster, Arc<Commit>)>,
+        ways: Option<Ways>,
     ) -> anyhow::Result<Target> {
         match config.releases.backend {
             config::Backend::Local => {
@@ -54,10 +52,9 @@ impl Target {
                 Target::local((&config.state_dir, ports), artifacts, program)
             }
             config::Backend::Kubernetes => {
-                let way = cluster.context("there is no way to the cluster")?;
-                Ok(Target::Kubernetes(Kubernetes::open(
-                    config, artifacts, way, program,
-                )?))
+                let ways = ways.context("there is no way to the cluster")?;
+                let target = Kubernetes::open(config, artifacts, ways, program)?;
+                Ok(Target::Kubernetes(target))
             }
         }
     }

@@ -154,6 +154,7 @@ fn plan(generation: u64) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        cluster: None,
         pr: None,
     }
 }
@@ -465,4 +466,23 @@ async fn a_server_has_the_trust_of_its_release() {
     old["server"].as_object_mut().unwrap().remove("trust");
     let old: ServeSpec = serde_json::from_value(old).unwrap();
     assert_eq!(old.server.unwrap().trust, Trust::Untrusted);
+}
+
+#[tokio::test]
+async fn a_release_for_a_cluster_is_not_served_on_this_machine() {
+    let house = House::new();
+    let elsewhere = DeployPlan {
+        cluster: Some(Slug::parse("eu").unwrap()),
+        ..plan(1)
+    };
+    let path = house.dir.path().join("elsewhere.tar");
+    std::fs::write(&path, "").unwrap();
+    let snapshot = Source {
+        uri: path.display().to_string(),
+        sha256: Digest::of(b""),
+    };
+    let refused = house.target.deploy(&elsewhere, snapshot).await;
+    let told = refused.unwrap_err().to_string();
+    assert!(told.contains("into cluster `eu`"), "{told}");
+    assert!(!path.exists());
 }

@@ -6,6 +6,7 @@
 mod bench;
 #[path = "../it/both.rs"]
 mod both;
+mod clusters;
 mod crash;
 mod disruption;
 mod gitops;

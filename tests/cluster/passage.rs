@@ -1,5 +1,6 @@
 //! What stands between the bot and the API server: it passes bytes on, until a story closes it or cuts what is open.
 
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,12 +34,32 @@ impl Passage {
     }
 
     /// Leads to the server of this address; says by which address it is reached.
-    pub(crate) fn lead_to(&self, server: &str) -> String {
+    fn lead_to(&self, server: &str) -> String {
         let url = url::Url::parse(server).expect("an address");
         let host = url.host_str().expect("a host");
         let port = url.port_or_known_default().expect("a port");
         self.state.lock().expect("no panic").to = Some(format!("{host}:{port}"));
         format!("https://{}", self.address)
+    }
+
+    /// Leads to the cluster of the stories; gives a kubeconfig by which the bearer of a token goes this way.
+    pub(crate) fn kubeconfig(&self, token: &str) -> Value {
+        let whole = kube::config::Kubeconfig::read().expect("a kubeconfig");
+        let of = whole.clusters[0].cluster.as_ref().expect("a cluster");
+        let server = of.server.clone().expect("an address");
+        let ca = of
+            .certificate_authority_data
+            .clone()
+            .expect("a certificate in the kubeconfig");
+        let local = self.lead_to(&server);
+        let host = url::Url::parse(&server).expect("an address");
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "story",
+            "clusters": [{"name": "story", "cluster": {"server": local, "certificate-authority-data": ca,
+                "tls-server-name": host.host_str().expect("a host")}}],
+            "users": [{"name": "story", "user": {"token": token}}],
+            "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
+        })
     }
 
     /// Cuts what is open; who comes again is let through.

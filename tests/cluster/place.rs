@@ -24,10 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) const WRITTEN_TO: &str = "ada/cluster-config";
 /// How the configuration says so.
 const GITOPS: &str = "[gitops]\nrepository = \"ada/cluster-config\"\npath = \"clusters/story\"\nsync_wait = \"1m\"\n";
-/// What the bot applies itself where releases are written.
-const OWN: [&str; 2] = ["serviceaccounts", "secrets"];
-/// What it looks at there, to judge what a syncer brought.
-const SEEN: [&str; 4] = ["deployments", "services", "pods", "pods/log"];
 /// Who the bot is in the cluster.
 const BOT: &str = "bowsprit";
 
@@ -40,7 +36,9 @@ pub(crate) struct Cluster {
     pub(crate) untrusted: String,
     /// What stands between the bot and the API server.
     pub(crate) passage: Passage,
-    /// The directory of the bot's kubeconfig.
+    /// The same before a further cluster, in the stories that have one.
+    pub(crate) passage_further: Option<Passage>,
+    /// The directory of the bot's kubeconfigs.
     dir: tempfile::TempDir,
 }
 
@@ -103,6 +101,16 @@ pub(crate) async fn run_written(name: &str, story: impl AsyncFnOnce(&mut World, 
     play(name, extent, story).await;
 }
 
+/// The same where some environments live in a further cluster: another namespace, reached by another account.
+pub(crate) async fn run_in_two(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    let extent = Extent {
+        serves: true,
+        is_two: true,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
+}
+
 /// What of the product happens in the cluster beside training.
 #[derive(Default)]
 struct Extent {
@@ -112,6 +120,8 @@ struct Extent {
     serves: bool,
     /// By commits that a syncer brings.
     writes: bool,
+    /// In a further cluster as well.
+    is_two: bool,
 }
 
 async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &Cluster)) {
@@ -124,7 +134,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         );
         return;
     }
-    let cluster = Cluster::new().await;
+    let mut cluster = Cluster::new().await;
     let kubeconfig = cluster.dir.path().join("kubeconfig");
     let (namespace, untrusted) = (cluster.namespace.clone(), cluster.untrusted.clone());
     let (python, agent) = (
@@ -140,21 +150,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         false => (python, String::new()),
     };
     let more = extent.more;
-    let serving = match extent.serves {
-        true => {
-            let environments = cluster.environments();
-            cluster
-                .create_namespace_with(&environments, rbac::Place::Environments, extent.writes)
-                .await;
-            (
-                format!("releases_namespace = \"{environments}\"\n"),
-                "[releases]\nbackend = \"kubernetes\"\n",
-            )
-        }
-        false => (String::new(), ""),
-    };
-    let (serving, releases) = serving;
-    let gitops = if extent.writes { GITOPS } else { "" };
+    let (serving, sections) = cluster.serve(&extent).await;
     let amend = move |text: String, bot: &str| {
         let text = text.replace(
             "[runs]\nslots = 2\n",
@@ -162,7 +158,7 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
         );
         format!(
             "{text}run_disk_bytes = 268435456\n[cluster]\nkubeconfig = {kubeconfig:?}\nbot_url = \"http://{bot}\"\nnamespace = \"{namespace}\"\n\
-             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}{releases}{gitops}"
+             untrusted_namespace = \"{untrusted}\"\nbase_image = \"{python}\"\nagent_image = \"{agent}\"\n{more}{serving}{images}{sections}"
         )
     };
     let place = Place {
@@ -194,13 +190,11 @@ fn object<K: DeserializeOwned>(value: Value) -> K {
 
 /// What the bot may do in a namespace: what the chart grants there, and nothing else; of what a syncer brings, only look.
 fn rules(place: rbac::Place, is_synced: bool) -> Value {
-    let is_let = |resource, verb: &&str| {
-        let looks = SEEN.contains(&resource) && ["get", "list", "watch"].contains(verb);
-        !is_synced || OWN.contains(&resource) || looks
-    };
-    let rule = |rule: &rbac::Rule| {
-        let verbs = rule.verbs.iter().filter(|verb| is_let(rule.resource, verb));
-        let verbs: Vec<&str> = verbs.copied().collect();
+    let rule = |rule: &'static rbac::Rule| {
+        let verbs: Vec<&str> = match is_synced {
+            true => rbac::synced(rule).collect(),
+            false => rule.verbs.to_vec(),
+        };
         let rule = json!({"apiGroups": [rule.group], "resources": [rule.resource], "verbs": verbs});
         (!verbs.is_empty()).then_some(rule)
     };
@@ -211,26 +205,34 @@ impl Cluster {
     async fn new() -> Cluster {
         let client = kube::Client::try_default().await.expect("a cluster");
         let own = format!("{:x}", uuid::Uuid::new_v4().as_fields().0);
-        let mut cluster = Cluster {
+        let cluster = Cluster {
             namespace: format!("jobs-{own}"),
             untrusted: format!("jobs-{own}-untrusted"),
             passage: Passage::open().await,
+            passage_further: None,
             dir: tempfile::tempdir().expect("a directory"),
             client,
         };
         for name in [cluster.namespace.clone(), cluster.untrusted.clone()] {
             cluster.create_namespace(&name, rbac::Place::Runs).await;
         }
-        cluster.introduce_bot().await;
+        let bot = (BOT, cluster.namespace.as_str());
+        cluster.introduce(bot, &cluster.passage, "kubeconfig").await;
         cluster
     }
 
     /// Rootless builds need user namespaces, so only their namespace is not restricted.
     async fn create_namespace(&self, name: &str, place: rbac::Place) {
-        self.create_namespace_with(name, place, false).await;
+        self.create_namespace_with((name, place, false), (BOT, &self.namespace))
+            .await;
     }
 
-    async fn create_namespace_with(&self, name: &str, place: rbac::Place, is_synced: bool) {
+    /// The same for an account, by its name and namespace.
+    async fn create_namespace_with(
+        &self,
+        (name, place, is_synced): (&str, rbac::Place, bool),
+        (account, home): (&str, &str),
+    ) {
         let mut labels = json!({});
         let standard = match place {
             rbac::Place::Builds => "privileged",
@@ -246,26 +248,71 @@ impl Cluster {
             )
             .await
             .expect("a namespace");
-        let account =
+        let stage =
             json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
-        self.create::<ServiceAccount>(name, account).await;
+        self.create::<ServiceAccount>(name, stage).await;
         let rules = rules(place, is_synced);
         self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
             .await;
         let binding = json!({
             "metadata": {"name": BOT},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
-            "subjects": [{"kind": "ServiceAccount", "name": BOT, "namespace": self.namespace}],
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home}],
         });
         self.create::<RoleBinding>(name, binding).await;
     }
 
-    /// The bot gets an account, and a kubeconfig that leads through the passage.
-    async fn introduce_bot(&mut self) {
-        let accounts: Api<ServiceAccount> = self.all(&self.namespace);
-        let account = json!({"metadata": {"name": BOT}});
-        self.create::<ServiceAccount>(&self.namespace, account)
+    /// Makes room for environments; says so as lines of `[cluster]`, and as further sections.
+    async fn serve(&mut self, extent: &Extent) -> (String, String) {
+        if !extent.serves {
+            return (String::new(), String::new());
+        }
+        let environments = self.environments();
+        let place = (
+            environments.as_str(),
+            rbac::Place::Environments,
+            extent.writes,
+        );
+        self.create_namespace_with(place, (BOT, &self.namespace))
             .await;
+        let mut sections = "[releases]\nbackend = \"kubernetes\"\n".to_owned();
+        if extent.writes {
+            sections.push_str(GITOPS);
+        }
+        if extent.is_two {
+            sections.push_str(&self.add_further().await);
+        }
+        let line = format!("releases_namespace = \"{environments}\"\n");
+        (line, sections)
+    }
+
+    /// A namespace that stands for a further cluster, with an account of its own; says how the configuration names it.
+    async fn add_further(&mut self) -> String {
+        const ACCOUNT: &str = "bowsprit-further";
+        let namespace = self.further();
+        let place = (namespace.as_str(), rbac::Place::Environments, false);
+        self.create_namespace_with(place, (ACCOUNT, &namespace))
+            .await;
+        let passage = Passage::open().await;
+        self.introduce((ACCOUNT, &namespace), &passage, "further")
+            .await;
+        self.passage_further = Some(passage);
+        let kubeconfig = self.dir.path().join("further");
+        format!(
+            "[clusters.further]\nkubeconfig = {kubeconfig:?}\nreleases_namespace = \"{namespace}\"\n"
+        )
+    }
+
+    /// The namespace that stands for a further cluster, where there is one.
+    pub(crate) fn further(&self) -> String {
+        format!("{}-further", self.namespace)
+    }
+
+    /// The bot gets an account, and a kubeconfig that leads through a passage.
+    async fn introduce(&self, (name, namespace): (&str, &str), passage: &Passage, file: &str) {
+        let accounts: Api<ServiceAccount> = self.all(namespace);
+        let account = json!({"metadata": {"name": name}});
+        self.create::<ServiceAccount>(namespace, account).await;
         let asked = TokenRequest {
             metadata: ObjectMeta::default(),
             spec: TokenRequestSpec {
@@ -276,27 +323,12 @@ impl Cluster {
             status: None,
         };
         let token = accounts
-            .create_token_request(BOT, &PostParams::default(), &asked)
+            .create_token_request(name, &PostParams::default(), &asked)
             .await
             .expect("a token");
         let token = token.status.expect("a token").token;
-        let whole = kube::config::Kubeconfig::read().expect("a kubeconfig");
-        let of = whole.clusters[0].cluster.as_ref().expect("a cluster");
-        let server = of.server.clone().expect("an address");
-        let ca = of
-            .certificate_authority_data
-            .clone()
-            .expect("a certificate in the kubeconfig");
-        let local = self.passage.lead_to(&server);
-        let host = url::Url::parse(&server).expect("an address");
-        let text = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "story",
-            "clusters": [{"name": "story", "cluster": {"server": local, "certificate-authority-data": ca,
-                "tls-server-name": host.host_str().expect("a host")}}],
-            "users": [{"name": "story", "user": {"token": token}}],
-            "contexts": [{"name": "story", "context": {"cluster": "story", "user": "story"}}],
-        });
-        std::fs::write(self.dir.path().join("kubeconfig"), text.to_string()).expect("a file");
+        let text = passage.kubeconfig(&token);
+        std::fs::write(self.dir.path().join(file), text.to_string()).expect("a file");
     }
 
     /// The namespace of environments, where there are any.
@@ -434,7 +466,7 @@ impl Cluster {
             removed.expect("it is removed");
         }
         // Only some stories have these.
-        for more in ["builds", "environments"] {
+        for more in ["builds", "environments", "further"] {
             let name = format!("{}-{more}", self.namespace);
             let all = self.whole::<Namespace>();
             let _removed = all.delete(&name, &DeleteParams::default()).await;

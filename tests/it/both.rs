@@ -36,7 +36,7 @@ pub(crate) async fn train(t: &World, row: &str) -> Value {
 }
 
 /// The open pull request of the bot's branch.
-async fn open(t: &World, branch: &str) -> u64 {
+pub(crate) async fn open(t: &World, branch: &str) -> u64 {
     t.until(branch, async |t| {
         let all = t.proposals(branch).await;
         all.into_iter().find(|pull| pull["state"] == "open")?["number"].as_u64()

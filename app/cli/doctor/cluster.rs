@@ -2,7 +2,7 @@
 
 use crate::cli::client::Client as Http;
 use crate::cluster::{Cluster, Trouble, TroubleKind};
-use crate::config::{self, Backend, Config};
+use crate::config::{self, Backend, Config, OtherCluster};
 use crate::images::Credentials;
 use crate::images::registry::Client as Registry;
 use bowsprit_core::doctor::{self, Finding, NamespaceSeen, QuotaSeen};
@@ -30,19 +30,70 @@ const DEFAULTS: [&str; 2] = [
     "ingressclass.kubernetes.io/is-default-class",
 ];
 
-/// Everything of the cluster.
+/// Everything of the clusters.
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    let cluster = match Cluster::open(&config.cluster).await {
+    let mut findings = usual(config).await;
+    if config.releases.backend == Backend::Kubernetes {
+        for (name, other) in &config.clusters {
+            let of_other = further(config, other).await.into_iter();
+            findings.extend(of_other.map(|finding| Finding {
+                about: format!("{name}: {}", finding.about),
+                ..finding
+            }));
+        }
+    }
+    findings
+}
+
+/// What serving needs of a further cluster.
+async fn further(config: &Config, other: &OtherCluster) -> Vec<Finding> {
+    let cluster = match Cluster::open(&other.way).await {
         Ok(cluster) => cluster,
         Err(error) => return vec![doctor::version(Err(&format!("{error:#}")))],
     };
     let client = cluster.client();
+    let (version, is_there) = answers(&client).await;
+    let mut findings = vec![version];
+    if !is_there {
+        return findings;
+    }
+    match &other.serving.namespace {
+        Some(name) => {
+            let seen = namespace(&client, name).await;
+            findings.push(doctor::namespace(name, Place::Environments, &seen));
+            let is_synced = other.gitops_path.is_some() && is_synced(config);
+            findings.push(rights(&client, name, (Place::Environments, is_synced)).await);
+            findings.push(quota(&cluster, name).await);
+        }
+        None => findings.push(rights(&client, "", (Place::Cluster, false)).await),
+    }
+    findings
+}
+
+/// Whether a syncer brings the objects of every environment.
+fn is_synced(config: &Config) -> bool {
+    let gitops = config.releases.gitops.as_ref();
+    gitops.is_some_and(|gitops| gitops.environments.is_empty())
+}
+
+/// The version of an API server, and whether there is one.
+async fn answers(client: &Client) -> (Finding, bool) {
     let version = client.apiserver_version().await.map_err(words);
     let finding = doctor::version(match &version {
         Ok(found) => Ok((found.major.as_str(), found.minor.as_str())),
         Err(error) => Err(error),
     });
-    if version.is_err() {
+    (finding, version.is_ok())
+}
+
+async fn usual(config: &Config) -> Vec<Finding> {
+    let cluster = match Cluster::open(&config.cluster).await {
+        Ok(cluster) => cluster,
+        Err(error) => return vec![doctor::version(Err(&format!("{error:#}")))],
+    };
+    let client = cluster.client();
+    let (finding, is_there) = answers(&client).await;
+    if !is_there {
         // Everything else would only say the same again.
         return vec![finding];
     }
@@ -53,11 +104,12 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
             place,
             &namespace(&client, name).await,
         ));
-        findings.push(rights(&client, name, place).await);
+        let is_synced = place == Place::Environments && is_synced(config);
+        findings.push(rights(&client, name, (place, is_synced)).await);
         findings.push(quota(&cluster, name).await);
     }
     if makes_namespaces(config) {
-        findings.push(rights(&client, "", Place::Cluster).await);
+        findings.push(rights(&client, "", (Place::Cluster, false)).await);
     }
     findings.push(classes::<StorageClass>(&client, "storage classes").await);
     findings.push(classes::<IngressClass>(&client, "ingress classes").await);
@@ -125,10 +177,15 @@ async fn namespace(client: &Client, name: &str) -> NamespaceSeen {
     }
 }
 
-/// Asks for every verb of the place's rules.
-async fn rights(client: &Client, namespace: &str, place: Place) -> Finding {
-    let questions =
-        rbac::rules(place).flat_map(|rule| rule.verbs.iter().map(move |verb| (rule, *verb)));
+/// Asks for every verb of the place's rules that is used; where a syncer brings objects, those are only looked at.
+async fn rights(client: &Client, namespace: &str, (place, is_synced): (Place, bool)) -> Finding {
+    let questions = rbac::rules(place).flat_map(|rule| {
+        let verbs: Vec<&str> = match is_synced {
+            true => rbac::synced(rule).collect(),
+            false => rule.verbs.to_vec(),
+        };
+        verbs.into_iter().map(move |verb| (rule, verb))
+    });
     let asked: Result<Vec<_>, kube::Error> =
         stream::iter(questions)
             .map(|(rule, verb)| async move {

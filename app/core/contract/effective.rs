@@ -259,17 +259,21 @@ fn of_environment(environment: &Environment) -> Told {
                 .with("windows", json!(windows))
         }
     };
-    map.with("env", of_env(&environment.env))
-        .with("auth", json!(environment.auth))
-        .with("queue", json!(environment.queue))
-        .with("concurrency", json!(environment.concurrency))
-        .with("replicas", json!(environment.replicas.min))
-        .with("replicas_max", json!(environment.replicas.max))
-        .with(
-            "allow_self_reported",
-            json!(environment.allow_self_reported),
-        )
-        .into()
+    map.with_some(
+        "cluster",
+        environment.cluster.as_ref().map(|name| json!(name)),
+    )
+    .with("env", of_env(&environment.env))
+    .with("auth", json!(environment.auth))
+    .with("queue", json!(environment.queue))
+    .with("concurrency", json!(environment.concurrency))
+    .with("replicas", json!(environment.replicas.min))
+    .with("replicas_max", json!(environment.replicas.max))
+    .with(
+        "allow_self_reported",
+        json!(environment.allow_self_reported),
+    )
+    .into()
 }
 
 fn of_chatops(chatops: &Chatops) -> Told {

@@ -321,6 +321,8 @@ pub struct Environment {
     pub concurrency: usize,
     /// Servers at once, where the target can have several.
     pub replicas: Replicas,
+    /// Which of the server's further clusters it lives in; the usual one where absent.
+    pub cluster: Option<Slug>,
     /// Whether models without an independent evaluation may come here.
     pub allow_self_reported: bool,
 }

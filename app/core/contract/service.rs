@@ -47,13 +47,14 @@ pub(crate) const SERVE_KEYS: [&str; 8] = [
     "ready_timeout",
     "score",
 ];
-pub(crate) const ENVIRONMENT_KEYS: [&str; 13] = [
+pub(crate) const ENVIRONMENT_KEYS: [&str; 14] = [
     "ttl",
     "tracks",
     "after",
     "approvals",
     "soak",
     "windows",
+    "cluster",
     "env",
     "auth",
     "queue",
@@ -274,6 +275,10 @@ fn environment(
         problems,
     );
     let replicas = replicas(&fields, problems);
+    let cluster = match fields.get("cluster") {
+        Some(node) => checked(node, "`cluster`", Slug::parse, problems).map(Some),
+        None => Some(None),
+    };
     Some(Environment {
         name: name?,
         role: role?,
@@ -282,6 +287,7 @@ fn environment(
         queue: queue?,
         concurrency: concurrency?,
         replicas: replicas?,
+        cluster: cluster?,
         allow_self_reported: allow_self_reported?,
     })
 }

@@ -70,6 +70,9 @@ pub struct Site {
     pub name: String,
     /// Whether the namespace was made for this environment alone.
     pub owns_namespace: bool,
+    /// Which of the server's further clusters; the usual one where absent.
+    #[serde(default)]
+    pub cluster: Option<Slug>,
     /// The folder that its objects are written to, where a syncer brings them; else they are applied.
     #[serde(default)]
     pub folder: Option<RepoPath>,
@@ -197,6 +200,7 @@ impl Site {
             owns_namespace: namespace.is_none(),
             environment: environment.clone(),
             service,
+            cluster: None,
             folder: None,
         }
     }

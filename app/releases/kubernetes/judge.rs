@@ -100,13 +100,7 @@ pub(super) async fn look(yard: &Yard, papers: &Papers) -> anyhow::Result<Option<
         None => case.follow(kept.as_ref(), &sight).await?,
     };
     let live = case.live(view, &sight)?;
-    let before = papers.live();
-    let is_news = before.is_none_or(|before| {
-        Live {
-            updated_ms: live.updated_ms,
-            ..before
-        } != live
-    });
+    let is_news = is_other(papers.live(), &live);
     if is_news {
         papers.write_live(&live)?;
     }
@@ -114,6 +108,46 @@ pub(super) async fn look(yard: &Yard, papers: &Papers) -> anyhow::Result<Option<
         is_news,
         pods: sight.pods,
     }))
+}
+
+/// Whether something else is said than before, the time apart.
+fn is_other(before: Option<Live>, live: &Live) -> bool {
+    before.is_none_or(|before| {
+        let before = Live {
+            updated_ms: live.updated_ms,
+            ..before
+        };
+        before != *live
+    })
+}
+
+/// Says that an environment cannot be looked at, and why; what was known of it stays. Whether that is news.
+pub(super) fn tell_trouble(papers: &Papers, words: &str) -> anyhow::Result<bool> {
+    let Some(order) = papers.desk.wanted()? else {
+        return Ok(false);
+    };
+    let before = papers.live();
+    let is_of_order = |live: &&Live| live.generation == order.generation;
+    let phase = before.as_ref().filter(is_of_order).map(|live| live.phase);
+    if phase == Some(RolloutPhase::Failed) {
+        // Why it failed is worth more than why nobody sees it now.
+        return Ok(false);
+    }
+    let known = before.as_ref();
+    let live = Live {
+        generation: order.generation,
+        phase: phase.unwrap_or(RolloutPhase::Starting),
+        reason: Some(format!("it cannot be looked at: {words}")),
+        serving: known.and_then(|live| live.serving.clone()),
+        url: known.map(|live| live.url.clone()).unwrap_or_default(),
+        pid: 0,
+        updated_ms: now_ms(),
+    };
+    let is_news = is_other(before, &live);
+    if is_news {
+        papers.write_live(&live)?;
+    }
+    Ok(is_news)
 }
 
 struct Case<'a> {

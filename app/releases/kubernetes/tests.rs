@@ -1,6 +1,7 @@
 //! The target while nobody answers at the cluster's address: what is kept, and who gets what of it.
 
 use super::*;
+use crate::cluster::Cluster;
 use crate::hands::tests::config;
 use bowsprit_core::artifact::{self, File};
 use bowsprit_core::contract::Deploy;
@@ -31,8 +32,22 @@ async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
     let cluster = Cluster::open(&config.cluster).await.unwrap();
     let nobody: Arc<Commit> = Arc::new(|_| unreachable!("nothing is written"));
+    let lost = crate::config::OtherCluster {
+        way: config.cluster.clone(),
+        serving: config.releases.serving.clone(),
+        gitops_path: None,
+    };
+    config.clusters.insert(Slug::parse("lost").unwrap(), lost);
+    let ways = Ways {
+        cluster,
+        others: BTreeMap::from([(
+            Slug::parse("lost").unwrap(),
+            Err("no kubeconfig".to_owned()),
+        )]),
+        commit: nobody,
+    };
     let program = vec!["bowsprit".into()];
-    let target = Kubernetes::open(&config, artifacts.clone(), (&cluster, nobody), program).unwrap();
+    let target = Kubernetes::open(&config, artifacts.clone(), ways, program).unwrap();
     (target, artifacts)
 }
 
@@ -82,6 +97,7 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        cluster: None,
         pr: None,
     }
 }
@@ -255,4 +271,41 @@ async fn what_cannot_be_applied_is_refused_before_anything_is_ordered() {
     };
     assert!(told.contains("`images.registry`"), "{told}");
     assert!(!target.post.papers(&staging()).desk.is_ordered());
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_used_stops_its_own_environments_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, artifacts) = target(dir.path()).await;
+    let order = async |generation, cluster: Option<&str>| {
+        let plan = DeployPlan {
+            cluster: cluster.map(|name| Slug::parse(name).unwrap()),
+            ..plan(generation, &artifacts).await
+        };
+        deploy(&target, dir.path(), &plan).await
+    };
+    for (name, why) in [
+        ("lost", "there is no way to cluster `lost`: no kubeconfig"),
+        (
+            "eu",
+            "this server knows no cluster `eu` (`[clusters.eu]` of its configuration); it knows `lost`",
+        ),
+    ] {
+        let Err(StartError::Refused(told)) = order(1, Some(name)).await else {
+            panic!("{name}");
+        };
+        assert_eq!(told, why);
+    }
+    assert!(!target.post.papers(&staging()).desk.is_ordered());
+    assert!(matches!(order(1, None).await, Err(StartError::Retry(_))));
+    // Where it lives is settled: it ends there before it begins elsewhere.
+    let Err(StartError::Refused(told)) = order(2, Some("lost")).await else {
+        panic!("it moved");
+    };
+    assert!(
+        told.starts_with("it lives in the usual cluster, and the contract says cluster `lost`"),
+        "{told}"
+    );
+    let wanted = target.post.papers(&staging()).desk.wanted().unwrap();
+    assert_eq!(wanted.unwrap().generation, 1);
 }

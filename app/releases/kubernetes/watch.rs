@@ -61,7 +61,7 @@ impl Watched {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         let is_at_work = task.as_ref().is_some_and(|task| !task.is_finished());
         if !is_at_work && !self.is_over.load(Ordering::Relaxed) {
-            let watching = watch(Arc::clone(self), post.yard.clone(), key.clone());
+            let watching = watch(Arc::clone(self), Arc::clone(post), key.clone());
             *task = Some(tokio::spawn(watching));
         }
     }
@@ -91,15 +91,20 @@ impl Drop for Watched {
     }
 }
 
-async fn watch(watched: Arc<Watched>, yard: Yard, (repo, environment): Key) {
+async fn watch(watched: Arc<Watched>, post: Arc<Post>, (repo, environment): Key) {
     let mut said: Option<BoxStream<'static, ()>> = None;
     let mut followers = Followers::default();
     let mut trouble = String::new();
     loop {
-        match look(&watched, &yard, &mut followers).await {
+        match look(&watched, &post, &mut followers).await {
             Ok(()) => trouble.clear(),
             Err(error) => {
                 let words = format!("{error:#}");
+                match judge::tell_trouble(&watched.papers, &words) {
+                    Ok(true) => watched.has_news.store(true, Ordering::Relaxed),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!("that cannot be told: {error:#}"),
+                }
                 if words != trouble {
                     tracing::warn!(
                         repo.id = repo.0,
@@ -111,12 +116,12 @@ async fn watch(watched: Arc<Watched>, yard: Yard, (repo, environment): Key) {
             }
         }
         if said.is_none() {
-            said = watched
-                .papers
-                .site()
-                .ok()
-                .flatten()
-                .map(|site| changes(&yard, &site));
+            said = watched.papers.site().ok().flatten().and_then(|site| {
+                Some(changes(
+                    post.clusters.of(site.cluster.as_ref()).ok()?,
+                    &site,
+                ))
+            });
         }
         tokio::select! {
             () = watched.poke.notified() => {}
@@ -127,8 +132,9 @@ async fn watch(watched: Arc<Watched>, yard: Yard, (repo, environment): Key) {
     }
 }
 
-async fn look(watched: &Watched, yard: &Yard, followers: &mut Followers) -> anyhow::Result<()> {
+async fn look(watched: &Watched, post: &Post, followers: &mut Followers) -> anyhow::Result<()> {
     let _turn = watched.turn.lock().await;
+    let yard = post.clusters.of_papers(&watched.papers)?;
     if let Some(found) = judge::look(yard, &watched.papers).await? {
         if found.is_news {
             watched.has_news.store(true, Ordering::Relaxed);

@@ -36,6 +36,8 @@ pub(super) struct Sight {
 /// The way to the cluster, and what is made there.
 #[derive(Clone)]
 pub(super) struct Yard {
+    /// What the cluster is called; the usual one has no name.
+    pub(super) name: Option<Slug>,
     /// The cluster.
     pub(super) cluster: Cluster,
     /// What pods are made for.
@@ -383,6 +385,7 @@ impl Yard {
             namespace: namespace.to_owned(),
             name: account.metadata.name.clone().unwrap_or_default(),
             owns_namespace: self.serving.namespace.is_none(),
+            cluster: self.name.clone(),
             folder: objects::folder(account),
         }
     }

@@ -275,6 +275,7 @@ impl House {
             },
             auth: true,
             replicas: Replicas { min: 1, max: 2 },
+            cluster: None,
             pr: None,
         }
     }

@@ -51,7 +51,7 @@ deploy: {manifests: deploy/}
 environments:
   staging: {tracks: main, auth: false, replicas: 2, replicas_max: 4, env: {A: b}}
   preview: {ttl: 1d}
-  production: {after: staging, approvals: 2, soak: 90s, windows: ['Mon-Thu 09:00-16:00 Europe/Madrid'], queue: 3, concurrency: 2, allow_self_reported: true}
+  production: {after: staging, cluster: eu, approvals: 2, soak: 90s, windows: ['Mon-Thu 09:00-16:00 Europe/Madrid'], queue: 3, concurrency: 2, allow_self_reported: true}
 ignore: ['docs/**']
 ",
     );

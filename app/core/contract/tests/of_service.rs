@@ -134,6 +134,27 @@ fn environments_have_one_role_each() {
 }
 
 #[test]
+fn an_environment_may_choose_a_cluster_by_name() {
+    let cluster = |more: &str| {
+        let text = SERVICE.replace("{tracks: main, ", &format!("{{tracks: main, {more}"));
+        let Ok(Contract::Service(service)) = parse(&text) else {
+            panic!("{more} is refused");
+        };
+        service.environments[1].cluster.clone()
+    };
+    assert_eq!(cluster(""), None);
+    let eu = cluster("cluster: eu, ");
+    assert_eq!(eu.as_ref().map(Slug::as_str), Some("eu"));
+    served(
+        "{tracks: main, ",
+        "{tracks: main, cluster: EU, ",
+        expect![
+            "11:36 `cluster`: `EU` is not a name: 1 to 40 lower-case letters, digits and `-`, first a letter"
+        ],
+    );
+}
+
+#[test]
 fn replicas_have_a_least_and_a_most() {
     let staging = |keys: &str| {
         let text = SERVICE.replace("{tracks: main, ", &format!("{{tracks: main, {keys}, "));

@@ -286,6 +286,7 @@ fn plan(models: &[(&str, Option<u64>)], pr: Option<u64>) -> DeployPlan {
         },
         auth: true,
         replicas: Replicas::default(),
+        cluster: None,
         pr: pr.map(PrNumber),
     }
 }

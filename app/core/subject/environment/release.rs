@@ -211,6 +211,7 @@ pub(super) fn order(state: &Environment, wanted: &Wanted, ready: Ready) -> Deplo
         },
         auth: wanted.auth,
         replicas: wanted.replicas,
+        cluster: wanted.cluster.clone(),
         pr,
     }
 }
@@ -262,6 +263,7 @@ pub fn tried(
         },
         auth: false,
         replicas: Replicas::default(),
+        cluster: None,
         pr: None,
     })
 }
