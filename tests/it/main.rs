@@ -24,6 +24,7 @@ mod judge;
 mod members;
 mod migrate;
 mod models;
+mod packs;
 mod people;
 mod picker;
 mod picks;

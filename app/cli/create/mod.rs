@@ -6,7 +6,7 @@ mod report;
 
 use super::git_host::GitHost;
 use super::quickstarts::Quickstarts;
-use super::{Remote, catalogue, locations, out};
+use super::{Remote, catalogue, locations, out, pack_sources};
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
 use bowsprit_core::name::Login;
@@ -29,6 +29,8 @@ pub(super) enum Create {
     /// Offer the quickstarts of an organisation from now on
     #[command(visible_alias = "qsloc")]
     Quickstartlocation(locations::NewLocation),
+    /// Offer the build packs of a git repository from now on
+    Packsource(pack_sources::Source),
 }
 
 /// Which quickstart, and what it becomes.
@@ -73,6 +75,7 @@ pub(super) async fn run(create: Create, remote: &Remote) -> anyhow::Result<ExitC
     match create {
         Create::Mlquickstart(args) => mlquickstart(*args, remote).await,
         Create::Quickstartlocation(args) => locations::create(args, remote).await,
+        Create::Packsource(args) => pack_sources::create(args, remote).await,
     }
 }
 
