@@ -57,9 +57,30 @@ impl Access {
     }
 }
 
+/// What would have git work on another repository than that of its folder, as where this program is called by a hook.
+///
+/// Source: `git rev-parse --local-env-vars`, git 2.39, without what is configuration.
+const ELSEWHERE: [&str; 12] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// git in `dir`, that asks nobody and says its words in English.
 fn command(dir: &Path, words: &[&str]) -> Command {
     let mut command = Command::new("git");
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
     command
         .args(words)
         .current_dir(dir)

@@ -77,6 +77,9 @@ impl Place {
             .env("XDG_CONFIG_HOME", self.at("home/config"))
             .env("XDG_CACHE_HOME", self.at("home/cache"))
             .env_remove("BOWSPRIT_TOKEN")
+            // As where a hook of another repository calls it.
+            .env("GIT_DIR", self.at("another.git"))
+            .env("GIT_WORK_TREE", self.at("another"))
             .output()
             .expect("it ends");
         Ended {
