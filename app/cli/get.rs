@@ -1,9 +1,10 @@
 //! `bowsprit get`: lists.
 
+use super::catalogue::packs::PackArgs;
 use super::place::{query, repo};
 use super::quickstarts::Quickstarts;
 use super::table::table;
-use super::{Remote, import, locations, out, quickstarts};
+use super::{Remote, import, locations, out, pack_sources, quickstarts};
 use bowsprit_core::name::RepoName;
 use bowsprit_core::text::duration;
 use clap::{Args, Subcommand};
@@ -52,8 +53,10 @@ pub(super) enum Get {
     },
     /// What new repositories can start from; asks no server of ours
     Quickstarts(Box<Quickstarts>),
-    /// What `import` can give to a repository; asks no server
-    Packs,
+    /// What `import` can give to a repository
+    Packs(PackArgs),
+    /// Whose packs are offered
+    Packsources,
     /// Whose quickstarts are offered
     #[command(visible_alias = "qsloc")]
     Quickstartlocations,
@@ -119,7 +122,8 @@ pub(super) async fn run(get: Get, remote: &Remote) -> anyhow::Result<ExitCode> {
     let limit = |page: &Page| ("limit", Some(page.limit.to_string()));
     let (what, query) = match get {
         Get::Quickstarts(args) => return quickstarts::list(*args, remote).await,
-        Get::Packs => return import::list_packs(remote.is_json),
+        Get::Packs(args) => return import::list_packs(&args, remote).await,
+        Get::Packsources => return pack_sources::list(remote).await,
         Get::Quickstartlocations => return locations::list(remote).await,
         Get::Runs {
             repo,

@@ -1,12 +1,14 @@
 //! The system's git in a person's working copies, as that person has set it up.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
 
 /// A person's way into one git server: a file that only this program and its git read, gone when this is dropped.
 pub(super) struct Access {
@@ -20,7 +22,7 @@ impl Access {
             .with_context(|| format!("`{git_url}` is not an address such as https://github.com"))?;
         let set = url.set_username(login).is_ok()
             && url.set_password(Some(token.expose_secret())).is_ok();
-        anyhow::ensure!(set, "`{git_url}` takes no login; use an https address");
+        ensure!(set, "`{git_url}` takes no login; use an https address");
         url.set_path("");
         let dir = TempDir::new().context("cannot make a temporary folder")?;
         let mut file = std::fs::OpenOptions::new()
@@ -55,20 +57,48 @@ impl Access {
     }
 }
 
+/// What would have git work on another repository than that of its folder, as where this program is called by a hook.
+///
+/// Source: `git rev-parse --local-env-vars`, git 2.39, without what is configuration.
+const ELSEWHERE: [&str; 12] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// git in `dir`, that asks nobody and says its words in English.
+fn command(dir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    for name in ELSEWHERE {
+        command.env_remove(name);
+    }
+    command
+        .args(words)
+        .current_dir(dir)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
 /// Runs git in `dir` and gives what it printed. Errors: it is missing or failed, with its last words.
 pub(super) async fn git(
     dir: &Path,
     words: &[&str],
     access: Option<&Access>,
 ) -> anyhow::Result<String> {
-    let output = tokio::process::Command::new("git")
-        .args(words)
-        .current_dir(dir)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C")
+    let output = command(dir, words)
         .envs(access.map(Access::env).unwrap_or_default())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
         .output()
         .await
         .context("cannot run git; is it installed?")?;
@@ -80,6 +110,31 @@ pub(super) async fn git(
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Runs git in `dir` and gives the bytes that it printed. Errors: as of [`git`], or they are more than `max`.
+pub(super) async fn git_bytes(dir: &Path, words: &[&str], max: u64) -> anyhow::Result<Vec<u8>> {
+    let mut child = command(dir, words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot run git; is it installed?")?;
+    let mut bytes = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        out.take(max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .await
+            .context("cannot read what git says")?;
+    }
+    let shown = words.first().unwrap_or(&"");
+    // A git that has more to say is ended as `child` is dropped.
+    ensure!(
+        bytes.len() as u64 <= max,
+        "git {shown} says more than {max} bytes"
+    );
+    let ended = child.wait().await.context("cannot run git")?;
+    ensure!(ended.success(), "git {shown} failed");
+    Ok(bytes)
 }
 
 /// Commits everything in `dir`; `login` stands for a person whose git knows no name. Errors: git failed.

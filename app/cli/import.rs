@@ -1,10 +1,11 @@
 //! `bowsprit import`: makes repositories that exist ones of ours, by the files that they lack.
 
-use super::catalogue::{packs, put};
-use super::out;
+use super::catalogue::packs::{PackArgs, Packs};
+use super::catalogue::{File, put};
 use super::table::table;
-use anyhow::{Context as _, anyhow};
-use bowsprit_core::catalogue::{Fit, Look, fitting, pack_filled};
+use super::{Remote, out};
+use anyhow::{Context as _, anyhow, bail};
+use bowsprit_core::catalogue::{Fit, Look, OWN, Pack, Pin, fitting, pack_filled};
 use bowsprit_core::name::Login;
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub(super) struct Import {
     /// The pack, where files and names do not tell; `bowsprit get packs` lists them
     #[arg(long, value_name = "NAME")]
     pack: Option<String>,
+    #[command(flatten)]
+    packs: PackArgs,
     /// What the names of the pair begin with, where the folder's name does not tell
     #[arg(long, value_name = "NAME")]
     root: Option<String>,
@@ -31,32 +34,54 @@ pub(super) struct Import {
     dry_run: bool,
 }
 
-/// Adds what is missing; what is there is never changed. Errors: a repository does not tell what it is.
-pub(super) fn run(args: Import, is_json: bool) -> anyhow::Result<ExitCode> {
+/// What one repository takes of its pack.
+struct Taking<'d> {
+    dir: &'d Path,
+    fit: Fit,
+    files: Vec<File>,
+}
+
+/// Adds what is missing; what is there is never changed. Errors: a repository does not tell what it is, a source has no such pack.
+pub(super) async fn run(args: Import, remote: &Remote) -> anyhow::Result<ExitCode> {
     let owner = Login::parse(&args.owner)?;
-    let known = packs::all()?;
-    let mut done = Vec::new();
+    let packs = Packs::open(&args.packs, remote).await?;
+    let known: Vec<Pack> = { packs.all().into_iter() }
+        .map(|(pack, _)| pack.clone())
+        .collect();
+    let mut takings = Vec::new();
     // All are understood before the first is written to.
     for dir in &args.dirs {
         let look = look(dir)?;
         let fit = fitting(&look, &known, args.pack.as_deref(), args.root.as_deref())
             .map_err(|error| anyhow!("{}: {error}", dir.display()))?;
-        done.push((dir, fit));
+        let files = packs.files(&fit.pack).await?;
+        for (path, _) in &files {
+            no_way_out(dir, Path::new(path))?;
+        }
+        takings.push(Taking { dir, fit, files });
     }
-    let told = done
+    let told = takings
         .iter()
-        .map(|(dir, fit)| add(dir, fit, &owner, args.dry_run))
+        .map(|taking| add(taking, &packs, &owner, args.dry_run))
         .collect::<anyhow::Result<Vec<Value>>>()?;
-    if is_json {
+    if remote.is_json {
         out::json(&told.into());
         return Ok(ExitCode::SUCCESS);
     }
     for one in &told {
-        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
-        out::line(&format!("{} takes the pack {}:", text("dir"), text("pack")));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let from = match one["source"]["commit"].as_str() {
+            Some(commit) => format!(" of {} at {commit}", text(&one["source"]["url"])),
+            None => String::new(),
+        };
+        out::line(&format!(
+            "{} takes the pack {}{from}:",
+            text(&one["dir"]),
+            text(&one["pack"])
+        ));
         for (key, word) in [("added", "added"), ("kept", "kept")] {
             for path in one[key].as_array().into_iter().flatten() {
-                out::line(&format!("  {word}  {}", path.as_str().unwrap_or_default()));
+                out::line(&format!("  {word}  {}", text(path)));
             }
         }
     }
@@ -67,17 +92,52 @@ pub(super) fn run(args: Import, is_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Lists the packs.
-pub(super) fn list_packs(is_json: bool) -> anyhow::Result<ExitCode> {
-    let packs = packs::all()?;
-    if is_json {
-        out::json(&serde_json::to_value(&packs)?);
+pub(super) async fn list_packs(args: &PackArgs, remote: &Remote) -> anyhow::Result<ExitCode> {
+    let packs = Packs::open(args, remote).await?;
+    let all = packs.all();
+    if remote.is_json {
+        let rows = all.iter().map(|(pack, pin)| {
+            let mut row = json!(pack);
+            row["source"] = source(*pin);
+            row
+        });
+        out::json(&rows.collect());
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = packs
-        .into_iter()
-        .map(|pack| vec![pack.name, pack.language, pack.about]);
-    out::line(&table(&["name", "language", "about"], rows));
+    let rows = all.into_iter().map(|(pack, pin)| {
+        let from = pin.map_or_else(
+            || OWN.to_owned(),
+            |pin| format!("{} at {}", pin.source, pin.commit.short()),
+        );
+        let pack = pack.clone();
+        vec![pack.name, pack.language, from, pack.about]
+    });
+    out::line(&table(&["name", "language", "from", "about"], rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a pack comes from, for machines; null for this program.
+fn source(pin: Option<&Pin>) -> Value {
+    pin.map_or(
+        Value::Null,
+        |pin| json!({"url": pin.source.url, "ref": pin.source.at, "commit": pin.commit}),
+    )
+}
+
+/// Looks whether a path stays in the repository. Errors: a link leads out of it.
+fn no_way_out(dir: &Path, path: &Path) -> anyhow::Result<()> {
+    for above in path.ancestors().skip(1) {
+        let is_link = { dir.join(above).symlink_metadata() }.is_ok_and(|about| about.is_symlink());
+        if is_link && !above.as_os_str().is_empty() {
+            bail!(
+                "{}: `{}` is a link, and the pack has `{}` below it; make it a folder first",
+                dir.display(),
+                above.display(),
+                path.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 fn look(dir: &Path) -> anyhow::Result<Look> {
@@ -97,22 +157,28 @@ fn look(dir: &Path) -> anyhow::Result<Look> {
     })
 }
 
-fn add(dir: &Path, fit: &Fit, owner: &Login, is_dry: bool) -> anyhow::Result<Value> {
+fn add(taking: &Taking<'_>, packs: &Packs, owner: &Login, is_dry: bool) -> anyhow::Result<Value> {
+    let Taking { dir, fit, files } = taking;
     let (mut added, mut kept) = (Vec::new(), Vec::new());
-    for (path, bytes) in packs::files(&fit.pack) {
-        let target = dir.join(&path);
+    for (path, bytes) in files {
+        let target = dir.join(path);
         if target.symlink_metadata().is_ok() {
             kept.push(path);
             continue;
         }
         if !is_dry {
-            let text = pack_filled(&String::from_utf8_lossy(&bytes), fit, owner);
-            put(&target, text.as_bytes())?;
+            match std::str::from_utf8(bytes) {
+                Ok(text) => put(&target, pack_filled(text, fit, owner).as_bytes())?,
+                Err(_) => put(&target, bytes)?,
+            }
         }
         added.push(path);
     }
+    let pin = { packs.all().into_iter() }
+        .find(|(pack, _)| pack.name == fit.pack)
+        .and_then(|(_, pin)| pin);
     Ok(json!({
-        "dir": dir.display().to_string(), "pack": fit.pack, "root": fit.root,
+        "dir": dir.display().to_string(), "pack": fit.pack, "source": source(pin), "root": fit.root,
         "added": added, "kept": kept,
     }))
 }

@@ -1,21 +1,22 @@
 //! Quickstart locations: kept for one person in a file, or for the team on the server.
 
+use super::kept::{Kept, said};
 use super::place::query;
 use super::table::table;
 use super::{Remote, out};
-use crate::files::{self, Readers};
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{LOCATIONS_MAX, Location};
 use clap::Args;
 use http::Method;
 use serde_json::json;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Where the API keeps the team's.
-const PATH: &str = "/api/v1/quickstartlocations";
-/// Largest file of one person's. Units: bytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const KEPT: Kept = Kept {
+    file: "quickstartlocations.json",
+    path: "/api/v1/quickstartlocations",
+    rows: "quickstart locations",
+    max: LOCATIONS_MAX,
+};
 
 /// A location to be kept.
 #[derive(Debug, Args)]
@@ -62,17 +63,21 @@ pub(super) async fn create(args: NewLocation, remote: &Remote) -> anyhow::Result
     let location = location.checked().map_err(|error| anyhow!(error))?;
     if args.team {
         let body = serde_json::to_value(&location)?;
-        remote.client.send(Method::POST, PATH, Some(&body)).await?;
+        remote
+            .client
+            .send(Method::POST, KEPT.path, Some(&body))
+            .await?;
     } else {
-        let mut mine = mine()?;
+        let mut mine: Vec<Location> = KEPT.mine()?;
         mine.retain(|old| !old.is_same(&location));
         mine.push(location.clone());
-        keep(&mine)?;
+        KEPT.keep(&mine)?;
     }
     said(
         remote,
         &format!("the quickstarts of {} are offered", location.owner),
-    )
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Forgets a location.
@@ -80,23 +85,24 @@ pub(super) async fn delete(args: OldLocation, remote: &Remote) -> anyhow::Result
     let (owner, url) = (args.owner, args.url);
     if args.team {
         let query = query(&[("owner", Some(owner.clone())), ("url", Some(url))]);
-        let path = format!("{PATH}{query}");
+        let path = format!("{}{query}", KEPT.path);
         remote.client.send(Method::DELETE, &path, None).await?;
     } else {
         let old = Location::of(&url, &owner);
         let old = old.checked().map_err(|error| anyhow!(error))?;
-        let mut mine = mine()?;
+        let mut mine: Vec<Location> = KEPT.mine()?;
         let before = mine.len();
         mine.retain(|kept| !kept.is_same(&old));
         if mine.len() == before {
             bail!("there is no location of {owner}; `bowsprit get quickstartlocations` lists them");
         }
-        keep(&mine)?;
+        KEPT.keep(&mine)?;
     }
     said(
         remote,
         &format!("the quickstarts of {owner} are no longer offered"),
-    )
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Lists this person's locations and the team's.
@@ -107,16 +113,10 @@ pub(super) async fn list(remote: &Remote) -> anyhow::Result<ExitCode> {
             "includes": location.includes, "excludes": location.excludes,
         })
     };
-    let mut rows: Vec<_> = mine()?
-        .iter()
-        .map(|location| row(location, "here"))
-        .collect();
-    rows.extend(
-        team(remote)
-            .await
-            .iter()
-            .map(|location| row(location, "team")),
-    );
+    let mine: Vec<Location> = KEPT.mine()?;
+    let team: Vec<Location> = KEPT.team(remote).await;
+    let mut rows: Vec<_> = mine.iter().map(|one| row(one, "here")).collect();
+    rows.extend(team.iter().map(|one| row(one, "team")));
     if remote.is_json {
         out::json(&rows.into());
         return Ok(ExitCode::SUCCESS);
@@ -150,61 +150,11 @@ pub(super) async fn list(remote: &Remote) -> anyhow::Result<ExitCode> {
 pub(super) async fn all(named: &[String], remote: &Remote) -> anyhow::Result<Vec<Location>> {
     let mut found: Vec<Location> = Vec::new();
     let now = named.iter().map(|owner| Location::of("", owner));
-    for location in now.chain(mine()?).chain(team(remote).await) {
+    for location in now.chain(KEPT.mine()?).chain(KEPT.team(remote).await) {
         let location = location.checked().map_err(|error| anyhow!(error))?;
         if !found.iter().any(|known| known.is_same(&location)) {
             found.push(location);
         }
     }
     Ok(found)
-}
-
-/// The team's locations; none, with a note, where a server is named that does not tell them.
-async fn team(remote: &Remote) -> Vec<Location> {
-    if !remote.is_known {
-        return Vec::new();
-    }
-    let told = async {
-        let answer = remote.client.get(PATH).await?;
-        serde_json::from_value(answer["items"].clone()).context("cannot understand the server")
-    };
-    told.await.unwrap_or_else(|error: anyhow::Error| {
-        out::note(&format!(
-            "without the team's quickstart locations: {error:#}"
-        ));
-        Vec::new()
-    })
-}
-
-fn file() -> anyhow::Result<PathBuf> {
-    Ok(files::of_user("XDG_CONFIG_HOME", ".config")
-        .context("neither XDG_CONFIG_HOME nor HOME is set")?
-        .join("bowsprit/quickstartlocations.json"))
-}
-
-fn mine() -> anyhow::Result<Vec<Location>> {
-    let file = file()?;
-    let kept = files::read(&file, FILE_BYTES_MAX);
-    Ok(kept
-        .with_context(|| format!("{} cannot be read; mend it or take it away", file.display()))?
-        .unwrap_or_default())
-}
-
-fn keep(locations: &[Location]) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        locations.len() <= LOCATIONS_MAX,
-        "{LOCATIONS_MAX} locations are kept at most; delete one first"
-    );
-    let file = file()?;
-    let dir = file.parent().context("no folder")?;
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    files::write(&file, &locations, Readers::Owner)
-}
-
-fn said(remote: &Remote, what: &str) -> anyhow::Result<ExitCode> {
-    match remote.is_json {
-        true => out::json(&json!({"said": what})),
-        false => out::line(what),
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -15,12 +15,14 @@ mod git;
 mod git_host;
 mod import;
 mod invoke;
+mod kept;
 mod keys;
 mod locations;
 mod logs;
 mod manual;
 mod migrate;
 pub(crate) mod out;
+mod pack_sources;
 mod pause;
 mod place;
 mod queues;
@@ -248,7 +250,6 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         }
         Verb::Completion(args) => Ok(manual::complete(&args)),
         Verb::Man(args) => manual::man(&args),
-        Verb::Import(args) => import::run(args, is_json),
         Verb::Migrate(verb) => migrate::run(verb, is_json),
         Verb::Try(verb) => logged(trial::run(verb, is_json)),
         Verb::Comment(args) => wait(async {
@@ -270,6 +271,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         | Verb::Delete(_)
         | Verb::Deliveries(_)
         | Verb::Effects(_)
+        | Verb::Import(_)
         | Verb::Create(_) => {
             let remote = remote.open(is_json)?;
             wait(ask(verb, remote))
@@ -282,6 +284,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Get(args) => return get::run(args, &remote).await,
         Verb::Create(verb) => return create::run(verb, &remote).await,
+        Verb::Import(args) => return import::run(args, &remote).await,
         Verb::Show(args) => show::run(args, &remote).await?,
         Verb::Logs(args) => logs::run(args, &remote).await?,
         Verb::Wait(args) => wait::run(args, &remote).await?,
@@ -306,7 +309,6 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         | Verb::Quickstart(_)
         | Verb::Completion(_)
         | Verb::Man(_)
-        | Verb::Import(_)
         | Verb::Migrate(_)
         | Verb::Try(_)
         | Verb::Comment(_)

@@ -4,7 +4,7 @@ use super::get::text;
 use super::locations::{self, OldLocation};
 use super::logs::{self, Logs};
 use super::place::{Named, part, repo};
-use super::{Remote, out};
+use super::{Remote, out, pack_sources};
 use bowsprit_core::name::RepoName;
 use clap::{Args, Subcommand};
 use http::Method;
@@ -57,6 +57,8 @@ pub(super) enum Delete {
     /// A place whose quickstarts are offered
     #[command(visible_alias = "qsloc")]
     Quickstartlocation(OldLocation),
+    /// A git repository whose packs are offered
+    Packsource(pack_sources::Source),
 }
 
 pub(super) async fn start(verb: Start, remote: &Remote) -> anyhow::Result<()> {
@@ -134,6 +136,7 @@ pub(super) async fn delete(verb: Delete, remote: &Remote) -> anyhow::Result<Exit
         Delete::Model { model } => model.path("models"),
         Delete::Environment { environment } => environment.path("environments"),
         Delete::Quickstartlocation(old) => return locations::delete(old, remote).await,
+        Delete::Packsource(old) => return pack_sources::delete(old, remote).await,
     };
     ask(remote, Method::DELETE, &path).await?;
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! The routes of the API: one table that the router and the OpenAPI document are made from.
 
 use super::api::{
-    environments, locations, models, pause, pulls, queues, runs, start, status, tokens,
+    environments, locations, models, packs, pause, pulls, queues, runs, start, status, tokens,
 };
 use super::{Desk, logs};
 use crate::store::Scope;
@@ -81,6 +81,7 @@ const OF_OWNER: Query = &[
     ("owner", "The organisation or person."),
     ("url", "The server, where the location has one."),
 ];
+const OF_URL: Query = &[("url", "The address of the repository.")];
 const LOG_OF_ENVIRONMENT: Query = &[("offset", "Begin at this byte.")];
 
 const fn read(
@@ -368,6 +369,31 @@ pub(super) const ROUTES: &[Route] = &[
             Gives::One("QuickstartLocation"),
             "No longer offers the quickstarts of an owner.",
             || delete(locations::remove),
+        )
+    },
+    read(
+        "/packsources",
+        Gives::List("PackSource"),
+        "Where the team's build packs come from.",
+        || get(packs::list),
+    ),
+    Route {
+        body: Some("PackSource"),
+        gives: Gives::One("PackSource"),
+        ..act(
+            "/packsources",
+            Scope::Admin,
+            "Offers the packs of one more git repository; a source of the same address is replaced.",
+            || post(packs::put),
+        )
+    },
+    Route {
+        query: OF_URL,
+        ..gone(
+            "/packsources",
+            Gives::One("PackSource"),
+            "No longer offers the packs of a git repository.",
+            || delete(packs::remove),
         )
     },
     Route {

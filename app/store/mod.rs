@@ -7,13 +7,13 @@
 mod accounts;
 mod inbox;
 mod lists;
-mod locations;
 mod outbox;
 mod pause;
 mod queues;
 mod records;
 mod schema;
 mod subjects;
+mod team;
 mod writer;
 
 #[cfg(test)]
@@ -26,6 +26,7 @@ pub use lists::{EventRow, Page, RunFilter};
 pub use outbox::{EFFECT_ATTEMPTS_MAX, EffectClaim, kind_of};
 pub use queues::{Counts, DeliveryRow, DeliveryState, EffectRow};
 pub use subjects::{Claim, Commit, STEP_ATTEMPTS_MAX};
+pub use team::OfTeam;
 
 use anyhow::{Context, bail};
 use sqlx::Connection;

@@ -108,6 +108,89 @@ async fn what_fails_half_way_is_gone_on_with() {
 }
 
 #[tokio::test]
+async fn wherever_it_fails_the_report_says_how_far_it_came() {
+    run_test(async |t| {
+        let folder_alone = "demo-training: ../new/demo-training; not on";
+        let asked = "demo-training; asked for on";
+        // Each call that can be refused, the earliest first; the parts that the report then names.
+        let cases = [
+            (
+                "/user/repos",
+                403,
+                ["demo-service; asked for on", folder_alone],
+            ),
+            (
+                "demo-service.git/info/refs",
+                500,
+                ["127.0.0.1, empty", folder_alone],
+            ),
+            ("/user/repos", 422, ["127.0.0.1, pushed", asked]),
+            // What came before is not forgotten.
+            (
+                "/repos/linus/demo-service",
+                500,
+                ["127.0.0.1, pushed", asked],
+            ),
+            (
+                "demo-training.git/info/refs",
+                500,
+                [
+                    "127.0.0.1, pushed",
+                    "linus/demo-training on 127.0.0.1, empty",
+                ],
+            ),
+        ];
+        let words = [
+            "--filter",
+            "ML-python-sklearn-digits-cpu",
+            "--root",
+            "demo",
+            "--wait",
+            "0",
+        ];
+        for (path, code, says) in cases {
+            t.fault(json!({
+                "kind": "status", "code": code, "count": 1,
+                "match": {"path_contains": path},
+            }))
+            .await;
+            let ended = create(t, "linus", &folder(t), &words).await;
+            assert!(!ended.is_good, "{path} {code}");
+            for word in says {
+                let word = word.replace("../new", &folder(t).display().to_string());
+                assert!(
+                    ended.said.contains(&word),
+                    "{path} {code}: {word}: {}",
+                    ended.said
+                );
+            }
+            t.heal().await;
+        }
+        // For machines the same, on standard output.
+        t.fault(json!({
+            "kind": "status", "code": 500, "count": 1,
+            "match": {"path_contains": "demo-training.git/info/refs"},
+        }))
+        .await;
+        let ended = create(t, "linus", &folder(t), &[&words[..], &["--json"]].concat()).await;
+        let told: Value = serde_json::from_str(&ended.out).expect("JSON");
+        let reached: Vec<&Value> = { told["parts"].as_array().expect("parts").iter() }
+            .map(|part| &part["reached"])
+            .collect();
+        assert_eq!(reached, ["pushed", "repository"], "{told:#}");
+        assert_eq!(told["is_whole"], false);
+        t.heal().await;
+        assert!(create(t, "linus", &folder(t), &words).await.is_good);
+        for half in ["demo-service", "demo-training"] {
+            let branches = format!("/repos/linus/{half}/branches");
+            let branches = t.api("linus", "GET", &branches, None).await;
+            assert_eq!(branches[0]["name"], "main", "{half}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_is_told_before_anything_is_made() {
     run_test(async |t| {
         let digits = "ML-python-sklearn-digits-cpu";

@@ -26,6 +26,7 @@ mod members;
 mod migrate;
 mod models;
 mod owners;
+mod packs;
 mod people;
 mod picker;
 mod picks;

@@ -1,5 +1,6 @@
 //! What people may start from: the quickstarts within this program, and those of others.
 
+mod pack_git;
 pub(crate) mod packs;
 mod remote;
 

@@ -29,10 +29,26 @@ pub(super) struct Half {
     dir: PathBuf,
 }
 
-/// How far one repository came.
+/// How far a repository came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Reached {
+    /// Its folder has its first commit.
+    Folder,
+    /// The server was asked to make it, and has not said that it did.
+    Asked,
+    /// It is on the server, and empty.
+    Repository,
+    /// It is on the server with its first commit.
+    Pushed,
+}
+
+/// How one repository stands.
 pub(super) struct Standing {
     /// Its first commit.
     pub(super) commit: CommitSha,
+    /// How far it came.
+    pub(super) reached: Reached,
     /// The first check that the App put on it, once there is one.
     pub(super) check: Option<Value>,
 }
@@ -44,6 +60,9 @@ struct Note {
     repo: RepoName,
     /// Whether the server was asked to make the repository, so that one found there is ours.
     is_asked: bool,
+    /// Whether the first commit was pushed.
+    #[serde(default)]
+    is_pushed: bool,
 }
 
 impl Half {
@@ -85,11 +104,21 @@ impl Half {
         crate::files::read(&self.dir.join(".git").join(NOTE_FILE), NOTE_BYTES_MAX)
     }
 
-    fn write_note(&self, dir: &Path, is_asked: bool) -> anyhow::Result<()> {
+    /// How far it is known to have come. Errors: the note cannot be read.
+    fn reached(&self) -> anyhow::Result<Reached> {
+        Ok(match self.note()? {
+            Some(note) if note.is_pushed => Reached::Pushed,
+            Some(note) if note.is_asked => Reached::Asked,
+            _ => Reached::Folder,
+        })
+    }
+
+    fn write_note(&self, dir: &Path, reached: Reached) -> anyhow::Result<()> {
         let note = Note {
             quickstart: self.quickstart.clone(),
             repo: self.repo.clone(),
-            is_asked,
+            is_asked: reached >= Reached::Asked,
+            is_pushed: reached == Reached::Pushed,
         };
         let file = dir.join(".git").join(NOTE_FILE);
         std::fs::write(&file, serde_json::to_vec(&note)?)
@@ -125,7 +154,7 @@ impl Half {
         host: &GitHost,
         login: &Login,
         access: Option<&Access>,
-    ) -> anyhow::Result<CommitSha> {
+    ) -> anyhow::Result<Standing> {
         if self.note()?.is_none() {
             let parent = self.dir.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(parent)
@@ -149,12 +178,16 @@ impl Half {
             git(&dir, &["init", "-q", "-b", BRANCH], None).await?;
             let message = format!("Start from {}", self.quickstart);
             commit_all(&dir, login.as_str(), &message).await?;
-            self.write_note(&dir, false)?;
+            self.write_note(&dir, Reached::Folder)?;
             std::fs::rename(&dir, &self.dir)
                 .with_context(|| format!("cannot make {}", self.dir.display()))?;
         }
         let head = git(&self.dir, &["rev-parse", "HEAD"], None).await?;
-        Ok(CommitSha::parse(&head)?)
+        Ok(Standing {
+            commit: CommitSha::parse(&head)?,
+            reached: self.reached()?,
+            check: None,
+        })
     }
 
     /// Makes the repository on the server, unless an earlier call did. Errors: the server's no.
@@ -164,7 +197,9 @@ impl Half {
         login: &Login,
         is_private: bool,
     ) -> anyhow::Result<()> {
-        self.write_note(&self.dir, true)?;
+        if self.reached()? < Reached::Asked {
+            self.write_note(&self.dir, Reached::Asked)?;
+        }
         if host.repository(&self.repo).await?.is_none() {
             host.create(&self.repo, login, is_private).await?;
         }
@@ -180,6 +215,6 @@ impl Half {
         git(&self.dir, &["push", "-q", "-u", "origin", BRANCH], access)
             .await
             .with_context(|| format!("cannot push to {}", host.git_url(&self.repo)))?;
-        Ok(())
+        self.write_note(&self.dir, Reached::Pushed)
     }
 }

@@ -6,12 +6,12 @@ mod report;
 
 use super::git_host::GitHost;
 use super::quickstarts::Quickstarts;
-use super::{Remote, catalogue, locations, out};
+use super::{Remote, catalogue, locations, out, pack_sources};
 use anyhow::{anyhow, bail};
 use bowsprit_core::catalogue::{Entry, Root, Wish, listed, only};
 use bowsprit_core::name::Login;
 use clap::{Args, Subcommand};
-use half::Half;
+use half::{Half, Reached, Standing};
 use report::{Bar, Report};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -29,6 +29,8 @@ pub(super) enum Create {
     /// Offer the quickstarts of an organisation from now on
     #[command(visible_alias = "qsloc")]
     Quickstartlocation(locations::NewLocation),
+    /// Offer the build packs of a git repository from now on
+    Packsource(pack_sources::Source),
 }
 
 /// Which quickstart, and what it becomes.
@@ -73,6 +75,7 @@ pub(super) async fn run(create: Create, remote: &Remote) -> anyhow::Result<ExitC
     match create {
         Create::Mlquickstart(args) => mlquickstart(*args, remote).await,
         Create::Quickstartlocation(args) => locations::create(args, remote).await,
+        Create::Packsource(args) => pack_sources::create(args, remote).await,
     }
 }
 
@@ -113,24 +116,27 @@ async fn mlquickstart(args: Mlquickstart, remote: &Remote) -> anyhow::Result<Exi
         half.check(&host, !args.no_push).await?;
     }
     let mut bar = Bar::start(&halves, args.no_push, is_json);
-    let made = make(&args, &host, &login, &halves, &mut bar).await;
+    let mut made = Vec::new();
+    let outcome = make(&args, &host, &login, &halves, (&mut made, &mut bar)).await;
     bar.end();
     let report = Report {
         entry: &entry,
         root: &root,
         halves: &halves,
-        made: made.map_err(|error| again(error, &root))?,
+        made,
         is_pushed: !args.no_push,
     };
-    report.tell(&host, is_json);
+    match outcome {
+        Ok(()) => report.tell(&host, is_json),
+        Err(error) => {
+            report.tell_broken(&host, &error, is_json);
+            return Err(error.context(format!(
+                "{} is not whole yet; when the cause is away, the same command goes on from here",
+                root.as_str()
+            )));
+        }
+    }
     Ok(ExitCode::SUCCESS)
-}
-
-fn again(error: anyhow::Error, root: &Root) -> anyhow::Error {
-    error.context(format!(
-        "{} is not whole yet; when the cause is away, the same command goes on from here",
-        root.as_str()
-    ))
 }
 
 fn chosen<'e>(
@@ -162,44 +168,42 @@ fn rooted(args: &Mlquickstart, is_asked: bool) -> anyhow::Result<Root> {
     }
 }
 
-/// All that is local is made before anything on a server.
+/// All that is local is made before anything on a server; `made` says how far each half came, the first halves of all.
 async fn make(
     args: &Mlquickstart,
     host: &GitHost,
     login: &Login,
     halves: &[Half],
-    bar: &mut Bar,
-) -> anyhow::Result<Vec<half::Standing>> {
+    (made, bar): (&mut Vec<Standing>, &mut Bar),
+) -> anyhow::Result<()> {
     let access = match args.no_push {
         true => None,
         false => host.access(login)?,
     };
-    let mut standing = Vec::new();
     for half in halves {
         bar.step(&format!("writing {}", half.name()));
-        let commit = half.lay(host, login, access.as_ref()).await?;
-        standing.push(half::Standing {
-            commit,
-            check: None,
-        });
+        made.push(half.lay(host, login, access.as_ref()).await?);
     }
     if args.no_push {
-        return Ok(standing);
+        return Ok(());
     }
-    for half in halves {
+    for (half, stands) in halves.iter().zip(made.iter_mut()) {
         bar.step(&format!("making {} on {}", half.repo(), host.host()));
+        stands.reached = stands.reached.max(Reached::Asked);
         half.create(host, login, args.private).await?;
+        stands.reached = stands.reached.max(Reached::Repository);
         bar.step(&format!("pushing {}", half.name()));
         half.push(host, access.as_ref()).await?;
+        stands.reached = Reached::Pushed;
     }
     // The training comes last and is asked for first: a service has nothing to check before its first model.
     let mut until = Instant::now() + Duration::from_secs(args.wait);
-    for (half, stands) in halves.iter().zip(&mut standing).rev() {
+    for (half, stands) in halves.iter().zip(made).rev() {
         bar.step(&format!("waiting for the App to see {}", half.name()));
         stands.check = report::first_check(host, (half.repo(), &stands.commit), until).await;
         if stands.check.is_some() {
             until = Instant::now();
         }
     }
-    Ok(standing)
+    Ok(())
 }

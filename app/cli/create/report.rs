@@ -2,7 +2,7 @@
 
 use super::super::git_host::GitHost;
 use super::super::out;
-use super::half::{Half, Standing};
+use super::half::{Half, Reached, Standing};
 use bowsprit_core::catalogue::{Entry, Part, Root};
 use bowsprit_core::name::{CommitSha, RepoName};
 use bowsprit_core::text::clean_line;
@@ -124,6 +124,40 @@ impl Report<'_> {
         out::line("\nNext:");
         for step in next {
             out::line(&format!("  - {step}"));
+        }
+    }
+
+    /// Prints how far each half came before `error`, and how to give up; the same command goes on with all of it.
+    pub(super) fn tell_broken(&self, host: &GitHost, error: &anyhow::Error, is_json: bool) {
+        let reached = |at: usize| self.made.get(at).map(|stands| stands.reached);
+        let halves = || self.halves.iter().enumerate();
+        if is_json {
+            let parts = halves().map(|(at, half)| {
+                json!({
+                    "name": half.name(), "dir": half.dir().display().to_string(),
+                    "repository": half.repo(), "reached": reached(at),
+                })
+            });
+            out::json(&json!({
+                "quickstart": self.entry.name, "root": self.root, "is_whole": false,
+                "parts": parts.collect::<Value>(), "error": clean_line(&format!("{error:#}")),
+            }));
+            return;
+        }
+        for (at, half) in halves() {
+            let (dir, repo, server) = (half.dir().display(), half.repo(), host.host());
+            let word = match reached(at) {
+                None => "not made".to_owned(),
+                Some(Reached::Folder) if self.is_pushed => format!("{dir}; not on {server}"),
+                Some(Reached::Folder) => dir.to_string(),
+                Some(Reached::Asked) => format!("{dir}; asked for on {server}, and not seen there"),
+                Some(Reached::Repository) => format!("{dir}; {repo} on {server}, empty"),
+                Some(Reached::Pushed) => format!("{dir}; {repo} on {server}, pushed"),
+            };
+            out::note(&format!("  {}: {word}", half.name()));
+        }
+        if !self.made.is_empty() {
+            out::note("To give up instead, remove what is listed here.");
         }
     }
 

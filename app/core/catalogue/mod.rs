@@ -8,6 +8,7 @@ mod fill;
 mod lint;
 mod location;
 mod pack;
+mod pack_source;
 mod projectset;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,9 @@ pub use fill::{Names, Root, Tail, filled, owned};
 pub use lint::lint;
 pub use location::{LOCATIONS_MAX, Location, Sight, sets};
 pub use pack::{Fit, Look, PACK_FILE, Pack, PackKind, fitting, pack_filled};
+pub use pack_source::{
+    Blob, PACK_FILE_BYTES_MAX, PACK_SOURCES_MAX, PINS_MAX, PackSource, Pin, packs_in,
+};
 pub use projectset::{PROJECTSET_BYTES_MAX, PROJECTSET_FILE, projectset};
 
 use crate::name::RepoName;

@@ -1,7 +1,7 @@
 //! Build packs: the files that make a repository one of ours, and which of them a repository wants.
 
 use super::{Root, SERVICE, TRAINING};
-use crate::name::Login;
+use crate::name::{Login, Slug};
 use serde::{Deserialize, Serialize};
 
 /// The file that describes a pack, beside the files that it brings.
@@ -29,6 +29,28 @@ pub struct Pack {
     pub kind: PackKind,
     /// What it is for, in one line.
     pub about: String,
+}
+
+/// Longest line of what a pack is for. Units: characters.
+const ABOUT_CHARS_MAX: usize = 200;
+
+impl Pack {
+    /// Reads a description. Errors: a sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Pack, String> {
+        let pack: Pack = serde_saphyr::from_str(text)
+            .map_err(|error| format!("{PACK_FILE} cannot be read: {error}"))?;
+        Slug::parse(&pack.name).map_err(|error| format!("{PACK_FILE}: {error}"))?;
+        let is_line = |text: &str| {
+            (1..=ABOUT_CHARS_MAX).contains(&text.chars().count())
+                && !text.chars().any(char::is_control)
+        };
+        if !is_line(&pack.language) || !is_line(&pack.about) {
+            return Err(format!(
+                "{PACK_FILE}: `language` and `about` are a line of 1 to {ABOUT_CHARS_MAX} characters each"
+            ));
+        }
+        Ok(pack)
+    }
 }
 
 /// What can be seen of a repository without running anything of it.

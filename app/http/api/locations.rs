@@ -26,7 +26,7 @@ pub(crate) struct Which {
 }
 
 pub(crate) async fn list(State(desk): State<Arc<Desk>>) -> Answer {
-    let items = value(&desk.rooms.store.locations().await?)?;
+    let items = value(&desk.rooms.store.of_team::<Location>().await?)?;
     Ok(Json(json!({"items": items, "next": null})).into_response())
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn put(State(desk): State<Arc<Desk>>, caller: Caller, bytes: By
     let location: Location = body(&bytes, WANTED)?;
     let location = location.checked().map_err(|_| No::bad(WANTED))?;
     let store = &desk.rooms.store;
-    let mut kept = store.locations().await?;
+    let mut kept: Vec<Location> = store.of_team().await?;
     kept.retain(|old| !old.is_same(&location));
     if kept.len() >= LOCATIONS_MAX {
         return Err(No::conflict("no more locations are kept; delete one first"));
@@ -42,7 +42,7 @@ pub(crate) async fn put(State(desk): State<Arc<Desk>>, caller: Caller, bytes: By
     kept.push(location.clone());
     let what = format!("quickstarts of {} offered", location.owner);
     store
-        .put_locations(&kept, what, caller.name, now_ms())
+        .put_of_team(&kept, what, caller.name, now_ms())
         .await?;
     Ok(Json(value(&location)?).into_response())
 }
@@ -55,14 +55,14 @@ pub(crate) async fn remove(
     let wanted = Location::of(&which.url, &which.owner);
     let wanted = wanted.checked().map_err(|_| No::bad(WANTED))?;
     let store = &desk.rooms.store;
-    let mut kept = store.locations().await?;
+    let mut kept: Vec<Location> = store.of_team().await?;
     let Some(at) = kept.iter().position(|old| old.is_same(&wanted)) else {
         return Err(No::missing("there is no location of this owner"));
     };
     let old = kept.remove(at);
     let what = format!("quickstarts of {} no longer offered", old.owner);
     store
-        .put_locations(&kept, what, caller.name, now_ms())
+        .put_of_team(&kept, what, caller.name, now_ms())
         .await?;
     Ok(Json(value(&old)?).into_response())
 }

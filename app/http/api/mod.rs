@@ -3,6 +3,7 @@
 pub(super) mod environments;
 pub(super) mod locations;
 pub(super) mod models;
+pub(super) mod packs;
 pub(super) mod pause;
 pub(super) mod pulls;
 pub(super) mod queues;

@@ -72,3 +72,50 @@ async fn quickstart_locations_are_kept_by_those_who_may() {
         "quickstarts of acme no longer offered"
     );
 }
+
+#[tokio::test]
+async fn sources_of_packs_are_kept_by_those_who_may() {
+    let bench = Bench::empty(false).await;
+    let path = "/api/v1/packsources";
+    let acme = r#"{"url": "https://example.org/acme/packs", "ref": "v2"}"#;
+    let refused = bench.ask("POST", path, Some(Scope::Run), acme).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let admin = Some(Scope::Admin);
+    for body in [
+        r#"{"url": "https://example.org/acme/packs/"}"#,
+        r#"{"url": "ssh://git@example.org/other"}"#,
+        acme,
+    ] {
+        let kept = bench.ask("POST", path, admin, body).await;
+        assert_eq!(kept.status, StatusCode::OK, "{body}");
+    }
+    let listed = bench.ask("GET", path, Some(Scope::Read), "").await.json();
+    let items = listed["items"].as_array().expect("a list");
+    // One address is one source.
+    assert_eq!(items.len(), 2, "{listed}");
+    assert_eq!(items[1]["ref"], "v2");
+    for bad in [
+        r#"{"url": "acme/packs"}"#,
+        r#"{"url": "https://me:secret@example.org/packs"}"#,
+        r#"{"url": "file:///srv/packs"}"#,
+        r#"{"url": "https://example.org/packs", "ref": "-x"}"#,
+        r#"{"url": "https://example.org/packs", "color": 1}"#,
+    ] {
+        let got = bench.ask("POST", path, admin, bad).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let gone = format!("{path}?url=https://example.org/acme/packs");
+    assert_eq!(
+        bench.ask("DELETE", &gone, admin, "").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        bench.ask("DELETE", &gone, admin, "").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let events = bench.ask("GET", "/api/v1/events", admin, "").await.json();
+    assert_eq!(
+        events["items"][0]["what"],
+        "packs of https://example.org/acme/packs#v2 no longer offered"
+    );
+}
