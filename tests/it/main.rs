@@ -27,6 +27,7 @@ mod models;
 mod people;
 mod picker;
 mod picks;
+mod pools;
 mod promotion;
 mod queue;
 mod quickstarts;

@@ -10,6 +10,7 @@ mod landing;
 mod naming;
 mod overriding;
 mod picking;
+mod pooling;
 mod promoting;
 mod prow;
 mod prow_acts;

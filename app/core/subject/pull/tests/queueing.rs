@@ -3,6 +3,7 @@
 use super::*;
 use crate::effect::{Effect, EffectResult, MergeMethod, Outcome};
 use crate::subject::{Given, SubjectKey};
+use crate::training::spec::Trust;
 use expect_test::expect;
 
 /// Everybody has agreed.
@@ -22,6 +23,10 @@ fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
         since_ms: NOW_MS - before_ms,
         at_ms: NOW_MS,
         is_merging: false,
+        is_tested: false,
+        trust: Trust::Trusted,
+        overridden: Vec::new(),
+        forgets_ms: 0,
     };
     (PrNumber(number), ready)
 }
