@@ -2,14 +2,14 @@
 
 use crate::harness::{World, run_test};
 use bowsprit_core::name::{BranchName, RepoName};
-use bowsprit_core::subject::run::{Run, Trigger, What};
+use bowsprit_core::subject::run::{Phase, Run, Trigger, What};
 use serde_json::json;
 
 const SERVICE: &str = "tiny-service";
 const TRAINING: &str = "tiny-training";
 
 /// Two files that are good alone and bad together.
-const CHECK: &str = "checks:\n  - {name: pair, run: [python, -c, \"import os, sys; sys.exit(os.path.exists('b.flag') and os.path.exists('c.flag'))\"]}\n";
+pub(crate) const CHECK: &str = "checks:\n  - {name: pair, run: [python, -c, \"import os, sys; sys.exit(os.path.exists('b.flag') and os.path.exists('c.flag'))\"]}\n";
 
 impl World {
     /// From now on the queue of a repository tests so many rows at once.
@@ -24,7 +24,7 @@ impl World {
     }
 
     /// A change that everybody agrees on, by one file.
-    async fn ready(&self, repo: &str, name: &str) -> u64 {
+    pub(crate) async fn ready(&self, repo: &str, name: &str) -> u64 {
         let file = format!("{name}.flag");
         let pr = self.change(repo, "linus", name, &[(&file, "new\n")]).await;
         self.settle().await;
@@ -35,7 +35,7 @@ impl World {
     }
 
     /// Runs of the queue's tests, oldest first.
-    async fn tests(&self, repo: &str) -> Vec<Run> {
+    pub(crate) async fn tests(&self, repo: &str) -> Vec<Run> {
         let name = RepoName::parse(&format!("ada/{repo}")).expect("a name");
         let store = &self.bot().rooms.store;
         let found = store.repository_named(&name).await.expect("an answer");
@@ -70,14 +70,14 @@ impl World {
         rows
     }
 
-    async fn block(&self, repo: &str) -> u64 {
+    pub(crate) async fn block(&self, repo: &str) -> u64 {
         let path = format!("/repos/ada/{repo}/issues");
         let body = json!({"title": "Not now", "labels": ["merge-blocker"]});
         let issue = self.api("ada", "POST", &path, Some(body)).await;
         issue["number"].as_u64().expect("a number")
     }
 
-    async fn unblock(&self, repo: &str, issue: u64) {
+    pub(crate) async fn unblock(&self, repo: &str, issue: u64) {
         let path = format!("/repos/ada/{repo}/issues/{issue}");
         self.api("ada", "PATCH", &path, Some(json!({"state": "closed"})))
             .await;
@@ -242,6 +242,49 @@ async fn equal_inputs_are_not_trained_again() {
             let other = store.run(&other).await.expect("an answer").expect("a run");
             assert_eq!(run.phase, other.phase);
         }
+        t.unblock(TRAINING, issue).await;
+        t.until_merged(TRAINING, pr).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_training_goes_on_while_words_move_the_base() {
+    run_test(async |t| {
+        t.pull(TRAINING, "main").await;
+        // What is ready trains in the queue alone.
+        let contract = t.read(TRAINING, "bowsprit.yaml");
+        let contract = contract.replace("pull_request: true", "pull_request: false");
+        let contract = format!("{contract}chatops: {{merge_tests: 1}}\n");
+        let files = [("bowsprit.yaml", contract.as_str())];
+        t.push(
+            TRAINING,
+            "ada",
+            "main",
+            "Test the queue [skip train]",
+            &files,
+        )
+        .await;
+        let issue = t.block(TRAINING).await;
+        let pr = t
+            .change(TRAINING, "linus", "note", &[("note", "new\n")])
+            .await;
+        t.settle().await;
+        t.say(TRAINING, "grace", pr, "/lgtm").await;
+        t.say(TRAINING, "ada", pr, "/approve").await;
+        t.until("a stage of the test", async |t| {
+            let tests = t.tests(TRAINING).await;
+            tests.iter().any(|run| !run.stages.is_empty()).then_some(())
+        })
+        .await;
+        t.pull(TRAINING, "main").await;
+        let words = [("README.md", "Other words\n")];
+        t.push(TRAINING, "ada", "main", "Words", &words).await;
+        t.settle().await;
+        let tests = t.tests(TRAINING).await;
+        let trained = tests.iter().filter(|run| run.same_as.is_none());
+        assert_eq!((tests.len(), trained.count()), (2, 1), "{tests:#?}");
+        assert!(tests.iter().all(|run| run.phase == Phase::Succeeded));
         t.unblock(TRAINING, issue).await;
         t.until_merged(TRAINING, pr).await;
     })

@@ -1,11 +1,14 @@
 //! A pool that is tested: what begins and ends, whose turn it is, and who is put out.
 
+use super::promoting::promotion;
+use super::queueing::{self, pool};
 use super::*;
 use crate::effect::{Effect, Hint};
 use crate::name::CommitSha;
 use crate::queue::Landed;
 use crate::subject::SubjectKey;
 use crate::subject::ask::Chain;
+use crate::subject::environment::{ChangeCause, Environment};
 use crate::training::spec::Trust;
 use expect_test::expect;
 
@@ -26,25 +29,21 @@ fn agreed() -> Change {
 
 /// Another member, ready so long before.
 fn other(number: u64, head: char, before_ms: i64) -> (PrNumber, Ready) {
-    let ready = Ready {
+    let (number, ready) = queueing::other(number, before_ms);
+    let member = Ready {
         head: sha(head),
-        base: branch("main"),
-        priority: 0,
-        attempts: 0,
-        since_ms: NOW_MS - before_ms,
-        at_ms: NOW_MS,
-        is_merging: false,
         is_tested: true,
-        trust: Trust::Trusted,
-        overridden: Vec::new(),
-        forgets_ms: 0,
+        ..ready
     };
-    (PrNumber(number), ready)
+    (number, member)
 }
 
-fn pool(change: &mut Change, others: &[(PrNumber, Ready)]) {
-    let query = Query::Pool(TRAINING, branch("main"));
-    change.world.tell(query, Answer::Pool(others.to_vec()));
+/// A promotion that its approvers agree on.
+fn promoted() -> Change {
+    let state = Environment::new(repo(SERVICE), slug("production"), 0);
+    let mut change = promotion(&state, ChangeCause::Promotion);
+    change.says("eve", "/approve");
+    change
 }
 
 /// Both runs of a test of these heads on `a…`, for the nth time.
@@ -117,7 +116,8 @@ fn look(change: &Change, state: Option<Pull>) -> (String, Act<Pull>) {
                         cause.trust
                     )
                 }
-                (_, hint) => format!("run {hint:?}"),
+                (SubjectKey::Run(_), hint) => format!("run {hint:?}"),
+                (other, _) => format!("wake {other}"),
             }),
     );
     (lines.join("\n"), act)
@@ -372,6 +372,33 @@ fn nothing_to_run_is_nothing_to_wait_for() {
     let query = Query::MergeQueue(TRAINING, branch("main"));
     change.world.tell(query, Answer::Flag(true));
     expect![""].assert_eq(&look(&change, None).0);
+}
+
+#[test]
+fn a_promotion_waits_for_no_test_and_a_proposal_for_that_of_its_service() {
+    let text = format!("{SERVICE_TEXT}chatops: {{merge_tests: 2}}\n");
+    let mut before = other(6, 'c', 1);
+    for is_merging in [false, true] {
+        before.1.is_merging = is_merging;
+        let mut change = promoted();
+        change.world.contract(SERVICE, '1', &text);
+        pool(&mut change, &[before.clone()]);
+        let (told, act) = look(&change, None);
+        let wanted = match is_merging {
+            true => "Waiting after #6 (merging)",
+            false => "\nmerge",
+        };
+        assert_eq!(told, wanted);
+        assert!(act.state.ready.is_some_and(|ready| !ready.is_tested));
+    }
+    let mut change = Change::proposal();
+    change.says("rita", "/lgtm").says("mia", "/approve");
+    change.world.contract(SERVICE, '1', &text);
+    expect![[r#"
+        Waiting place 1 of 1: its test begins
+        wake environment/2/pr-7
+        test 2 0 bowsprit/service Trusted"#]]
+    .assert_eq(&look(&change, None).0);
 }
 
 #[test]

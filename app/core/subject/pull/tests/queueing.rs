@@ -14,7 +14,7 @@ fn agreed() -> Change {
 }
 
 /// Another pull request in the pool, ready so long before.
-fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
+pub(super) fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
     let ready = Ready {
         head: sha('c'),
         base: branch("main"),
@@ -31,7 +31,7 @@ fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
     (PrNumber(number), ready)
 }
 
-fn pool(change: &mut Change, others: &[(PrNumber, Ready)]) {
+pub(super) fn pool(change: &mut Change, others: &[(PrNumber, Ready)]) {
     let query = Query::Pool(change.id, branch("main"));
     change.world.tell(query, Answer::Pool(others.to_vec()));
 }
