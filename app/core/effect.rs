@@ -599,6 +599,8 @@ pub enum Hint {
         /// Who said so.
         by: Login,
     },
+    /// End this run: no test of the merge queue needs it any more.
+    RunUnneeded,
     /// Take the waiting version now.
     Supersede {
         /// Who said so.

@@ -2,6 +2,7 @@
 //!
 //! A commit that is here is never fetched again. References are only as new as the last fetch: read by commit.
 
+use crate::git::chain::Merges;
 use crate::git::fetch::{self, Fetch, FetchLimits};
 use anyhow::Context as _;
 use bowsprit_core::name::{CommitSha, Repo, RepoId, RepoName};
@@ -46,6 +47,8 @@ pub struct Settings {
 pub struct Mirrors {
     settings: Arc<Settings>,
     locks: Arc<Mutex<HashMap<RepoId, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Merges that were made here.
+    pub(super) merges: Arc<Merges>,
 }
 
 impl Mirrors {
@@ -71,6 +74,7 @@ impl Mirrors {
         Ok(Mirrors {
             settings: Arc::new(settings),
             locks: Arc::default(),
+            merges: Arc::default(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! and no token stands in an argument, an address or a repository's configuration.
 //! Everything read is bounded; what is beyond a bound is an error or is marked as cut, never silently a part.
 
+mod chain;
 pub mod fetch;
 mod ignore;
 pub mod mirror;

@@ -436,7 +436,7 @@ fn judge_digest(git: &Repository, at: &CommitSha, paths: &[RepoPath]) -> anyhow:
 }
 
 /// Over mode, blob and path of each file.
-fn digest(entries: &[Entry]) -> Digest {
+pub(crate) fn digest(entries: &[Entry]) -> Digest {
     let line = |entry: &Entry| format!("{} {} {}\n", entry.mode.digits(), entry.oid, entry.path);
     let text: String = entries.iter().map(line).collect();
     Digest::of(text.as_bytes())

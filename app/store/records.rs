@@ -5,12 +5,16 @@
 use super::{LIST_MAX, Store, sql_id, sql_limit};
 use anyhow::Context;
 use bowsprit_core::effect::{Record, Version};
-use bowsprit_core::name::{BranchName, CommitSha, RepoId, Slug};
+use bowsprit_core::name::{BranchName, CommitSha, Digest, RepoId, Slug};
+use bowsprit_core::queue::RUNS_MAX;
 use bowsprit_core::subject::environment::Environment;
 use bowsprit_core::subject::run::{Phase, Run, What};
 use bowsprit_core::training::spec::Trust;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnection;
+
+/// Runs on equal inputs that are looked at.
+const EQUALS_MAX: usize = 50;
 
 impl Store {
     /// Runs on a commit, oldest first.
@@ -38,6 +42,36 @@ impl Store {
         .fetch_all(self.reads())
         .await
         .with_context(|| format!("cannot list active runs of branch `{branch}`"))?;
+        parse_all(rows)
+    }
+
+    /// Runs of the tests of a branch's merge queue, the newest ones, oldest first.
+    pub async fn queue_runs(&self, repo: RepoId, branch: &BranchName) -> anyhow::Result<Vec<Run>> {
+        let rows = sqlx::query_as(
+            "SELECT doc FROM run WHERE repo = $1 AND queue = $2 ORDER BY created_ms DESC, id DESC LIMIT $3",
+        )
+        .bind(sql_id(repo.0))
+        .bind(branch.as_str())
+        .bind(sql_limit(RUNS_MAX))
+        .fetch_all(self.reads())
+        .await
+        .with_context(|| format!("cannot list tests of branch `{branch}`"))?;
+        let mut runs: Vec<Run> = parse_all(rows)?;
+        runs.reverse();
+        Ok(runs)
+    }
+
+    /// The newest runs on inputs of this digest.
+    pub async fn runs_of_inputs(&self, repo: RepoId, inputs: &Digest) -> anyhow::Result<Vec<Run>> {
+        let rows = sqlx::query_as(
+            "SELECT doc FROM run WHERE repo = $1 AND inputs = $2 ORDER BY created_ms DESC, id DESC LIMIT $3",
+        )
+        .bind(sql_id(repo.0))
+        .bind(inputs.as_str())
+        .bind(sql_limit(EQUALS_MAX))
+        .fetch_all(self.reads())
+        .await
+        .context("cannot list runs by their inputs")?;
         parse_all(rows)
     }
 
@@ -177,11 +211,12 @@ async fn write_run(conn: &mut SqliteConnection, run: &Run) -> anyhow::Result<()>
         && run.cause.params.is_empty()
         && run.made.is_some();
     sqlx::query(
-        "INSERT INTO run (id, repo, sha, branch, model, phase, is_active, is_proposable, created_ms, doc)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        "INSERT INTO run (id, repo, sha, branch, model, phase, is_active, is_proposable, created_ms, doc, queue, inputs)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (id) DO UPDATE SET repo = excluded.repo, sha = excluded.sha, branch = excluded.branch,
             model = excluded.model, phase = excluded.phase, is_active = excluded.is_active,
-            is_proposable = excluded.is_proposable, created_ms = excluded.created_ms, doc = excluded.doc",
+            is_proposable = excluded.is_proposable, created_ms = excluded.created_ms, doc = excluded.doc,
+            queue = excluded.queue, inputs = excluded.inputs",
     )
     .bind(&run.id)
     .bind(sql_id(run.repo.id.0))
@@ -193,6 +228,8 @@ async fn write_run(conn: &mut SqliteConnection, run: &Run) -> anyhow::Result<()>
     .bind(i64::from(is_proposable))
     .bind(run.created_ms)
     .bind(serde_json::to_string(run)?)
+    .bind(run.cause.trigger.queue().map(|(branch, _)| branch.as_str()))
+    .bind(run.inputs.as_ref().map(|inputs| inputs.as_str()))
     .execute(conn)
     .await
     .with_context(|| format!("cannot store run `{}`", run.id))?;

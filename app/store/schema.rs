@@ -7,7 +7,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 /// Each step once applied somewhere is never changed again: add another.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, QUEUE];
 
 /// Times are milliseconds since 1970, UTC. `doc` is the JSON of the whole; the columns beside it are for finding it.
 /// What may be large stands last: SQLite would have to walk past it to reach what follows.
@@ -153,6 +153,14 @@ CREATE TABLE kv (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
+";
+
+/// Tests of merge queues by branch, and runs by the digest of their inputs.
+const QUEUE: &str = "
+ALTER TABLE run ADD COLUMN queue TEXT;
+ALTER TABLE run ADD COLUMN inputs TEXT;
+CREATE INDEX run_queue ON run (repo, queue, created_ms) WHERE queue IS NOT NULL;
+CREATE INDEX run_inputs ON run (repo, inputs, created_ms) WHERE inputs IS NOT NULL;
 ";
 
 /// Brings the file to the newest step.

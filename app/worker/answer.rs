@@ -89,6 +89,12 @@ impl Looking<'_> {
             Query::ActiveRuns(id, branch) => {
                 Answer::Runs(self.rooms.store.active_runs(*id, branch).await?)
             }
+            Query::QueueRuns(id, branch) => {
+                Answer::Runs(self.rooms.store.queue_runs(*id, branch).await?)
+            }
+            Query::RunsOfInputs(id, inputs) => {
+                Answer::Runs(self.rooms.store.runs_of_inputs(*id, inputs).await?)
+            }
             Query::Run(run) => Answer::Run(self.rooms.store.run(run).await?),
             Query::PassedRun(id, branch, model) => {
                 Answer::Run(self.rooms.store.passed_run(*id, branch, model).await?)
@@ -122,6 +128,9 @@ impl Looking<'_> {
             | Query::ServiceTree(..)
             | Query::MergeTree(..)
             | Query::Picked(..)
+            | Query::Chain(..)
+            | Query::Landed(..)
+            | Query::Inputs(..)
             | Query::IsAncestor(..)
             | Query::JudgeDigest(..)
             | Query::Versions(..) => self.git_answer(query).await?,

@@ -85,6 +85,21 @@ impl Looking<'_> {
                     .merge_tree(*id, base, head)
                     .await?,
             ),
+            Query::Chain(id, base, heads) => {
+                let shas: Vec<&CommitSha> = heads.iter().chain([base]).collect();
+                let git = self.git_with(*id, &shas).await?;
+                Answer::Chain(git.chain(*id, base, heads).await?)
+            }
+            Query::Landed(id, since, now, heads) => {
+                let git = self.git_with(*id, &[now]).await?;
+                Answer::Landed(git.landed(*id, since, now, heads).await?)
+            }
+            Query::Inputs(id, sha, except) => Answer::Digest(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .inputs(*id, sha, except)
+                    .await?,
+            ),
             Query::Picked(id, commit, onto) => Answer::Picked(
                 self.git_with(*id, &[commit, onto])
                     .await?
@@ -130,6 +145,8 @@ impl Looking<'_> {
             | Query::Samples(_)
             | Query::Runs(..)
             | Query::ActiveRuns(..)
+            | Query::QueueRuns(..)
+            | Query::RunsOfInputs(..)
             | Query::Run(_)
             | Query::PassedRun(..)
             | Query::Next(..)

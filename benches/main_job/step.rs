@@ -132,18 +132,7 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         Query::DiffComments(..) => Answer::Comments(Vec::new()),
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Head(..) => Answer::Head(Some(sha(1))),
-        Query::Changes(..) => Answer::Changes(Changes {
-            merge_base: sha(1),
-            files: (0..shape.files)
-                .map(|n| {
-                    (
-                        path(&format!("{}/part_{n}.py", folder(n % shape.owners))),
-                        (Some(sha(n + 10)), Some(sha(n + 500))),
-                    )
-                })
-                .collect(),
-            is_cut: false,
-        }),
+        Query::Changes(..) => Answer::Changes(changes(shape)),
         Query::Owners(..) => Answer::Owners(owners(shape)),
         Query::Contract(..) => Answer::Contract(match contract::parse(CONTRACT) {
             Ok(good) => ContractAt::Good(Box::new(good), Digest::of(CONTRACT.as_bytes())),
@@ -170,10 +159,17 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
             committed_ms: NOW_MS - 60_000,
             parents: vec![sha(1)],
         })),
-        Query::Picked(..) => None.context("nothing is picked here")?,
+        Query::Picked(..)
+        | Query::Chain(..)
+        | Query::Landed(..)
+        | Query::QueueRuns(..)
+        | Query::RunsOfInputs(..)
+        | Query::Samples(_) => None.context("nobody asks for that here")?,
         Query::MergeTree(..) => Answer::MergeTree(Some(sha(3))),
         Query::IsAncestor(..) => Answer::Flag(true),
-        Query::ServiceTree(..) | Query::JudgeDigest(..) => Answer::Digest(Digest::of(b"tree")),
+        Query::ServiceTree(..) | Query::JudgeDigest(..) | Query::Inputs(..) => {
+            Answer::Digest(Digest::of(b"tree"))
+        }
         Query::Models(..) => Answer::Models(Vec::new()),
         Query::Text(..) | Query::Next(..) => Answer::Text(None),
         Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
@@ -185,8 +181,22 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         Query::Stage(_) => Answer::Stage(StageView::Unknown),
         Query::RepositoryNamed(_) => Answer::Repository(None),
         Query::OpenPull(..) => Answer::Pull(None),
-        Query::Samples(_) => None.context("nobody asks for samples here")?,
     })
+}
+
+fn changes(shape: Shape) -> Changes {
+    Changes {
+        merge_base: sha(1),
+        files: (0..shape.files)
+            .map(|n| {
+                (
+                    path(&format!("{}/part_{n}.py", folder(n % shape.owners))),
+                    (Some(sha(n + 10)), Some(sha(n + 500))),
+                )
+            })
+            .collect(),
+        is_cut: false,
+    }
 }
 
 /// A file of OWNERS for the root, and one for each folder that the change touches.

@@ -30,6 +30,7 @@ mod packs;
 mod people;
 mod picker;
 mod picks;
+mod pools;
 mod promotion;
 mod queue;
 mod quickstarts;

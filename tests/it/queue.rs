@@ -7,20 +7,20 @@ const REPO: &str = "tiny-service";
 
 impl World {
     /// Puts labels on an issue or pull request.
-    async fn put(&self, number: u64, labels: &[&str]) {
+    pub(crate) async fn put(&self, number: u64, labels: &[&str]) {
         let path = format!("/repos/ada/{REPO}/issues/{number}/labels");
         self.api("ada", "POST", &path, Some(json!({"labels": labels})))
             .await;
     }
 
     /// All that a pull request needs of people.
-    async fn agree(&self, number: u64) {
+    pub(crate) async fn agree(&self, number: u64) {
         self.say(REPO, "grace", number, "/lgtm").await;
         self.say(REPO, "ada", number, "/approve").await;
     }
 
     /// Opens an issue; says its number.
-    async fn labelled(&self, title: &str, labels: &[&str]) -> u64 {
+    pub(crate) async fn labelled(&self, title: &str, labels: &[&str]) -> u64 {
         let path = format!("/repos/ada/{REPO}/issues");
         let body = json!({"title": title, "labels": labels});
         let issue = self.api("ada", "POST", &path, Some(body)).await;
@@ -28,7 +28,7 @@ impl World {
     }
 
     /// The commit that a pull request landed as.
-    async fn landed(&self, number: u64) -> Value {
+    pub(crate) async fn landed(&self, number: u64) -> Value {
         self.until_merged(REPO, number).await;
         let sha = self.pr(REPO, number).await["merge_commit_sha"].clone();
         let path = format!(

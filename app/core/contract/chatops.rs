@@ -5,7 +5,7 @@ use super::tree::{Key, Mark, Node, START, Value, shown};
 use crate::effect::MergeMethod;
 use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
 use crate::name::Login;
-use crate::queue::wishes::Wishes;
+use crate::queue::wishes::{TESTS_MAX, Wishes};
 use std::collections::BTreeSet;
 
 const LABELS_MAX: usize = 200;
@@ -14,7 +14,7 @@ const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 26] = [
+pub(crate) const KEYS: [&str; 27] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -41,6 +41,7 @@ pub(crate) const KEYS: [&str; 26] = [
     "merge_method",
     "priority_labels",
     "blocker_label",
+    "merge_tests",
 ];
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
@@ -253,6 +254,9 @@ fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {
         blocker_label: fields
             .get("blocker_label")
             .and_then(|node| label(node, problems)),
+        tests: fields
+            .get("merge_tests")
+            .and_then(|node| whole(node, "`merge_tests`", (0, TESTS_MAX), problems)),
     }
 }
 

@@ -329,6 +329,7 @@ fn of_chatops(chatops: &Chatops) -> Told {
             "blocker_label",
             chatops.merges.blocker_label.as_ref().map(|one| json!(one)),
         )
+        .with_some("merge_tests", chatops.merges.tests.map(|one| json!(one)))
         .into()
 }
 

@@ -8,21 +8,25 @@ const PATTERN_BYTES_MAX: usize = 200;
 /// Most memory that a compiled pattern may take. Units: bytes.
 const COMPILED_BYTES_MAX: usize = 1 << 18;
 
-/// Whether one of `globs` matches the whole of `path`.
-pub(crate) fn any_matches(globs: &[String], path: &RepoPath) -> bool {
-    globs
-        .iter()
-        .filter_map(|glob| compile(glob).ok())
-        .any(|regex| regex.is_match(path.as_str()))
-}
+/// Patterns of a contract, ready to match.
+#[derive(Debug)]
+pub struct Globs(Vec<Regex>);
 
-/// Whether every path is matched by one of `globs`; no paths are never all matched.
-pub(crate) fn all_match(globs: &[String], paths: &[RepoPath]) -> bool {
-    let globs: Vec<Regex> = globs.iter().filter_map(|glob| compile(glob).ok()).collect();
-    !paths.is_empty()
-        && paths
-            .iter()
-            .all(|path| globs.iter().any(|glob| glob.is_match(path.as_str())))
+impl Globs {
+    /// Those of these texts that are patterns: a contract with another one was refused.
+    pub fn of(globs: &[String]) -> Globs {
+        Globs(globs.iter().filter_map(|glob| compile(glob).ok()).collect())
+    }
+
+    /// Whether one of them matches the whole of `path`.
+    pub fn any_matches(&self, path: &RepoPath) -> bool {
+        self.0.iter().any(|glob| glob.is_match(path.as_str()))
+    }
+
+    /// Whether every path is matched by one of them; no paths are never all matched.
+    pub fn all_match(&self, paths: &[RepoPath]) -> bool {
+        !paths.is_empty() && paths.iter().all(|path| self.any_matches(path))
+    }
 }
 
 /// The pattern as a regular expression. A trailing slash means everything in the folder.

@@ -22,6 +22,7 @@ mod window;
 pub use chatops::{Said, Setting, chatops_of};
 pub(crate) use effective::Map;
 pub use effective::{Told, effective};
+pub use glob::Globs;
 pub(crate) use glob::regex_within_limits;
 pub use schema::schema;
 pub(crate) use shared::{CHECKS_MAX, RESERVED_CHECKS, TIMEOUT_S_MAX};
@@ -212,7 +213,7 @@ pub struct Triggers {
 impl Triggers {
     /// Whether every changed path is one to ignore; a change without paths is not ignored.
     pub fn ignores(&self, paths: &[RepoPath]) -> bool {
-        glob::all_match(&self.paths_ignore, paths)
+        Globs::of(&self.paths_ignore).all_match(paths)
     }
 }
 
@@ -265,7 +266,7 @@ impl Service {
 
     /// Whether a path is no part of a release, by the contract's `ignore`.
     pub fn ignores(&self, path: &RepoPath) -> bool {
-        glob::any_matches(&self.ignore, path)
+        Globs::of(&self.ignore).any_matches(path)
     }
 
     /// The environment of that name.

@@ -27,6 +27,12 @@ pub use order::Rank;
 /// A member that was red so often, with nobody else to blame, is put out: once, and once again.
 pub const REDS_MAX: usize = 2;
 
+/// Heads that one test merges, where pools are really tested.
+pub const BATCH_MAX: usize = 64;
+
+/// Runs of a branch's tests that are looked at; what is older is forgotten.
+pub const RUNS_MAX: usize = 200;
+
 /// Merges of one head that GitHub refuses before people are left to it.
 pub const TRIES_MAX: u32 = 6;
 
@@ -52,7 +58,7 @@ impl Member {
     }
 }
 
-/// A head that came to the branch through the queue.
+/// A head that came to the branch as a test would merge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landed {
     /// The base before.

@@ -14,7 +14,12 @@ pub struct Wishes {
     pub priority_labels: Option<Vec<String>>,
     /// An open issue with this label blocks merges, in lower case.
     pub blocker_label: Option<String>,
+    /// Tests of a branch's pool under way at once, at most [`TESTS_MAX`]; with none, each change merges by its own checks.
+    pub tests: Option<u32>,
 }
+
+/// Most tests of a pool at once.
+pub const TESTS_MAX: u32 = 10;
 
 /// Labels that block, where no contract names another.
 pub const BLOCKER_LABELS: [&str; 2] = ["merge-blocker", "tide/merge-blocker"];
@@ -29,6 +34,7 @@ impl Wishes {
             method: said.method.or(self.method),
             priority_labels: said.priority_labels.clone().or(self.priority_labels),
             blocker_label: said.blocker_label.clone().or(self.blocker_label),
+            tests: said.tests.or(self.tests),
         }
     }
 
@@ -104,6 +110,7 @@ pub fn blocks(title: &str, branch: &BranchName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::{Said, Setting, chatops_of};
     use Compatibility::{Own, Prow};
 
     fn all(labels: &[&str]) -> Vec<String> {
@@ -149,6 +156,38 @@ mod tests {
         ] {
             assert_eq!(wishes.method(preset, &labels), wanted, "{labels:?}");
         }
+    }
+
+    #[test]
+    fn a_pool_has_up_to_ten_tests_and_none_where_nobody_says() {
+        for (said, wanted) in [
+            (None, Some(None)),
+            (Some("0"), Some(Some(0))),
+            (Some("10"), Some(Some(10))),
+            (Some("11"), None),
+            (Some("-1"), None),
+            (Some("many"), None),
+        ] {
+            let settings: Vec<Setting> = said
+                .iter()
+                .map(|text| Setting {
+                    keys: vec!["merge_tests".to_owned()],
+                    said: Said::One((*text).to_owned()),
+                })
+                .collect();
+            let read = chatops_of(&settings).ok().map(|read| read.merges.tests);
+            assert_eq!(read, wanted, "{said:?}");
+        }
+        let three = Wishes {
+            tests: Some(3),
+            ..Wishes::default()
+        };
+        assert_eq!(three.clone().with(&Wishes::default()).tests, Some(3));
+        let none = Wishes {
+            tests: Some(0),
+            ..Wishes::default()
+        };
+        assert_eq!(three.with(&none).tests, Some(0));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::name::{
     Slug, Team,
 };
 use crate::owners::Owners;
+use crate::queue::Landed;
 use crate::serving::spec::Live;
 use crate::subject::environment::Environment;
 use crate::subject::pause::Pause;
@@ -84,6 +85,12 @@ pub enum Query {
     ServiceTree(RepoId, CommitSha),
     /// Tree of a commit, and of the merge of the second into the first.
     MergeTree(RepoId, CommitSha, CommitSha),
+    /// The merge of heads into a commit, one after the other.
+    Chain(RepoId, CommitSha, Vec<CommitSha>),
+    /// Which of these heads came to a branch since the oldest of these commits on it: commits, the branch's head, heads.
+    Landed(RepoId, Vec<CommitSha>, CommitSha, Vec<CommitSha>),
+    /// Digest over all files at a commit but those that one of these patterns matches.
+    Inputs(RepoId, CommitSha, Vec<String>),
     /// What a commit changes, on top of another: the merged one, and the head that it is picked onto.
     Picked(RepoId, CommitSha, CommitSha),
     /// Whether the first is an ancestor of the second, or equal.
@@ -98,6 +105,10 @@ pub enum Query {
     Runs(RepoId, CommitSha),
     /// Unfinished runs of a branch.
     ActiveRuns(RepoId, BranchName),
+    /// Tests of a branch's merge queue, the newest [`crate::queue::RUNS_MAX`] runs of them.
+    QueueRuns(RepoId, BranchName),
+    /// The newest runs on inputs of this digest.
+    RunsOfInputs(RepoId, Digest),
     /// A run by id.
     Run(String),
     /// The newest run on this branch that may be proposed for this model.
@@ -151,6 +162,8 @@ pub enum Answer {
     Models(Vec<ModelAt>),
     Digest(Digest),
     MergeTree(Option<CommitSha>),
+    Chain(Chain),
+    Landed(Vec<Landed>),
     Picked(Picked),
     Flag(bool),
     Stage(StageView),
@@ -340,6 +353,15 @@ pub enum ContractAt {
     Broken(Vec<Problem>),
     /// It is fine; with the digest of its text.
     Good(Box<Contract>, Digest),
+}
+
+/// Heads merged into a commit, one after the other, in a mirror alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// What came of it; the same heads on the same commit are the same commit.
+    pub commit: CommitSha,
+    /// Heads left out, by place: they conflict with those before them that are not left out.
+    pub conflicts: Vec<usize>,
 }
 
 /// A change picked onto another branch.
@@ -532,6 +554,12 @@ impl Ask {
         service_tree(id: RepoId, sha: &CommitSha) -> Digest = Query::ServiceTree(id, sha.clone()), Digest;
         /// Answers [`Query::MergeTree`]; `None` inside when the two conflict.
         merge_tree(id: RepoId, base: &CommitSha, head: &CommitSha) -> Option<CommitSha> = Query::MergeTree(id, base.clone(), head.clone()), MergeTree;
+        /// Answers [`Query::Chain`].
+        chain(id: RepoId, base: &CommitSha, heads: &[CommitSha]) -> Chain = Query::Chain(id, base.clone(), heads.to_vec()), Chain;
+        /// Answers [`Query::Landed`]: oldest first, each on the one before; none from before a commit that no head explains.
+        landed(id: RepoId, since: &[CommitSha], now: &CommitSha, heads: &[CommitSha]) -> Vec<Landed> = Query::Landed(id, since.to_vec(), now.clone(), heads.to_vec()), Landed;
+        /// Answers [`Query::Inputs`].
+        inputs(id: RepoId, sha: &CommitSha, except: &[String]) -> Digest = Query::Inputs(id, sha.clone(), except.to_vec()), Digest;
         /// Answers [`Query::Picked`].
         picked(id: RepoId, commit: &CommitSha, onto: &CommitSha) -> Picked = Query::Picked(id, commit.clone(), onto.clone()), Picked;
         /// Answers [`Query::IsAncestor`].
@@ -546,6 +574,10 @@ impl Ask {
         runs(id: RepoId, sha: &CommitSha) -> Vec<Run> = Query::Runs(id, sha.clone()), Runs;
         /// Answers [`Query::ActiveRuns`].
         active_runs(id: RepoId, branch: &BranchName) -> Vec<Run> = Query::ActiveRuns(id, branch.clone()), Runs;
+        /// Answers [`Query::QueueRuns`].
+        queue_runs(id: RepoId, branch: &BranchName) -> Vec<Run> = Query::QueueRuns(id, branch.clone()), Runs;
+        /// Answers [`Query::RunsOfInputs`].
+        runs_of_inputs(id: RepoId, inputs: &Digest) -> Vec<Run> = Query::RunsOfInputs(id, inputs.clone()), Runs;
         /// Answers [`Query::Run`].
         run(id: &str) -> Option<Run> = Query::Run(id.to_owned()), Run;
         /// Answers [`Query::PassedRun`].

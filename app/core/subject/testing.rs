@@ -215,6 +215,12 @@ fn nothing(query: &Query) -> Answer {
         Query::Models(..) => Answer::Models(Vec::new()),
         Query::ServiceTree(_, at) => Answer::Digest(Digest::of(at.as_str().as_bytes())),
         Query::MergeTree(..) => Answer::MergeTree(Some(sha('e'))),
+        Query::Chain(_, _, heads) => Answer::Chain(crate::subject::ask::Chain {
+            commit: heads.last().cloned().unwrap_or_else(|| sha('e')),
+            conflicts: Vec::new(),
+        }),
+        Query::Landed(..) => Answer::Landed(Vec::new()),
+        Query::Inputs(_, at, _) => Answer::Digest(Digest::of(at.as_str().as_bytes())),
         Query::Picked(..) => {
             Answer::Picked(crate::subject::ask::Picked::Files(BTreeMap::from([(
                 path("train.py"),
@@ -225,7 +231,10 @@ fn nothing(query: &Query) -> Answer {
         Query::JudgeDigest(_, at, _) => Answer::Digest(Digest::of(at.as_str().as_bytes())),
         Query::Stage(_) => Answer::Stage(StageView::Unknown),
         Query::Samples(_) => Answer::Samples(Vec::new()),
-        Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
+        Query::Runs(..)
+        | Query::ActiveRuns(..)
+        | Query::QueueRuns(..)
+        | Query::RunsOfInputs(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
         Query::Versions(..) => Answer::Versions(Vec::new()),
         Query::Live(..) => Answer::Live(None),

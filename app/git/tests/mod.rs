@@ -1,4 +1,5 @@
 //! The rooms' behaviour against a small server of git.
 
+mod chain;
 mod fetch;
 mod read;

@@ -163,6 +163,12 @@ fn why(run: &Run) -> String {
         Trigger::Pull { pr, .. } => format!("the head of #{pr}"),
         Trigger::Comment { pr, .. } => format!("a command on #{pr}"),
         Trigger::Again { .. } => "asked for again".to_owned(),
+        Trigger::Queue {
+            branch, members, ..
+        } => {
+            let members: Vec<String> = members.iter().map(|(pr, _)| format!("#{pr}")).collect();
+            format!("a test of {} merged into {branch}", members.join(", "))
+        }
     }
 }
 

@@ -64,6 +64,8 @@ fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         runtime: None,
         unconfined: None,
         note: None,
+        inputs: None,
+        same_as: None,
         shown: None,
         created_ms,
         finished_ms: None,

@@ -3,6 +3,7 @@
 use super::{Alone, Pair, SERVICE};
 use crate::worker::answer::{SAMPLES_BYTES_MAX, samples};
 use crate::worker::git_answer::{TEXT_BYTES_MAX, contract_at, model_at, policies};
+use bowsprit_core::habits::Habits;
 use bowsprit_core::name::{BranchName, Repo};
 use bowsprit_core::subject::ask::{Answer, Query, RepoView};
 
@@ -57,13 +58,14 @@ impl Alone {
             Query::OpenPull(..) => Answer::Pull(None),
             Query::Run(_) => Answer::Run(None),
             Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
+            // Nothing is merged from a folder.
+            Query::Habits(_) => Answer::Habits(Habits::default()),
             Query::Pull(..)
             | Query::KeptPull(..)
             | Query::KeptComments(..)
             | Query::Comments(..)
             | Query::DiffComments(..)
             | Query::Reviews(..)
-            | Query::Habits(_)
             | Query::Labels(_)
             | Query::Milestones(_)
             | Query::Blockers(..)
@@ -80,6 +82,11 @@ impl Alone {
             | Query::ServiceTree(..)
             | Query::MergeTree(..)
             | Query::Picked(..)
+            | Query::Chain(..)
+            | Query::Landed(..)
+            | Query::Inputs(..)
+            | Query::QueueRuns(..)
+            | Query::RunsOfInputs(..)
             | Query::IsAncestor(..)
             | Query::Next(..)
             | Query::Live(..)

@@ -5,11 +5,12 @@ mod reaper;
 mod tale;
 
 use crate::harness::{SECRET, World, run_test};
+use crate::pools::CHECK;
 use passage::{Naming, Passage, Side};
 use reaper::{Chance, Mortal, rest_of_store, writes_of_store};
 use serde_json::json;
 use std::time::Duration;
-use tale::{bring_to_production, check_once};
+use tale::{bring_to_production, check_once, wait};
 
 const REPO: &str = "tiny-service";
 /// The journal of the bot's store: each commit is written there.
@@ -18,6 +19,7 @@ const STORE: &str = "bot/bowsprit.db-wal";
 const CHANGES_MIN: usize = 24;
 const DELIVERIES_MIN: usize = 15;
 const DEATHS_MIN: usize = 20;
+const POOL_DEATHS_MIN: usize = 4;
 
 /// A change that the bot asks of the hub: its call and what it says, so that the same call with other words is another.
 fn change(parts: &http::request::Parts, body: &[u8]) -> Option<String> {
@@ -135,6 +137,51 @@ async fn killed_after_any_commit_of_the_store_it_goes_on_where_it_was() {
         t.resume(address).await;
         t.settle().await;
         check_once(t).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_pool_is_tested_and_lands_it_lands_what_is_good_together() {
+    run_test(async |t| {
+        let issue = t.block(REPO).await;
+        let mut all = Vec::new();
+        for name in ["a", "b", "c"] {
+            all.push(t.ready(REPO, name).await);
+        }
+        t.pull(REPO, "main").await;
+        let contract = t.read(REPO, "bowsprit.yaml");
+        let contract = format!("{contract}{CHECK}chatops: {{merge_tests: 3}}\n");
+        let address = t.halt().await;
+        let mut chance = Chance(20_261_130);
+        let mortal = Mortal::new(t, &t.hub.url);
+        let store = t.dir.path().join(STORE);
+        let land = async {
+            let files = [("bowsprit.yaml", contract.as_str())];
+            t.push(REPO, "ada", "main", "Test the queue", &files).await;
+            t.unblock(REPO, issue).await;
+            for pr in &all[..2] {
+                wait(t, "the merge", async |t| {
+                    t.is_merged(REPO, *pr).await.then_some(())
+                })
+                .await;
+            }
+        };
+        let deaths = mortal
+            .lives(land, async || {
+                let commits = 15 + chance.below(30);
+                writes_of_store(&store, commits, Duration::from_millis(chance.below(3))).await;
+            })
+            .await;
+        assert!(deaths >= POOL_DEATHS_MIN, "only {deaths} deaths");
+        t.resume(address).await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, all[2]).await);
+        let status = t.status(REPO, all[2]).await;
+        assert!(status.contains("has landed"), "{status}");
+        t.pull(REPO, "main").await;
+        let flags = ["a.flag", "b.flag", "c.flag"].map(|flag| t.read(REPO, flag));
+        assert_eq!(flags, ["new\n", "new\n", ""]);
     })
     .await;
 }

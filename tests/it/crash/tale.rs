@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// As [`World::until`], with more patience, and without the bot's own words on why: it runs elsewhere.
-async fn wait<T>(t: &World, what: &str, look: impl AsyncFn(&World) -> Option<T>) -> T {
+pub(super) async fn wait<T>(t: &World, what: &str, look: impl AsyncFn(&World) -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look(t).await {

@@ -110,6 +110,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::Labeled { .. }
         | Hint::RunWanted(_)
         | Hint::CancelRun { .. }
+        | Hint::RunUnneeded
         | Hint::Supersede { .. }
         | Hint::Gone => return None,
     };

@@ -51,7 +51,7 @@ pub(super) fn answer_words(
         let mut done: Vec<Done> = Vec::new();
         for one in waiting.remove(&comment.id).unwrap_or_default() {
             done.push(match one {
-                Done::Later(Later::Why) => why(rules),
+                Done::Later(Later::Why) => why(rules, &given.public_url),
                 Done::Later(Later::Refresh) => refresh(act, seen, comment),
                 other => other,
             });

@@ -15,6 +15,7 @@ mod lgtm;
 mod overrides;
 mod owned;
 mod picks;
+mod pooled;
 mod promotion;
 mod queued;
 mod release_acts;
@@ -26,6 +27,7 @@ mod status;
 mod step;
 mod talk;
 mod telling;
+mod tested;
 mod wanted;
 mod words;
 
@@ -38,6 +40,7 @@ pub use enqueued::{Enqueued, QueueEntry};
 pub use failures::{FAILURES_MAX, Failure};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use picks::{PICKS_MAX, Pick};
+pub use pooled::PutOut;
 pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
@@ -89,6 +92,9 @@ pub struct Pull {
     /// Its place among those that may merge into the same branch.
     #[serde(default)]
     pub ready: Option<Ready>,
+    /// Why the pool of its branch does not test it any more.
+    #[serde(default)]
+    pub put_out: Option<PutOut>,
     /// Where GitHub's own queue merges: how it stands there.
     #[serde(default)]
     pub enqueued: Option<Enqueued>,
@@ -160,6 +166,7 @@ impl Pull {
             tries: 0,
             refused_ms: None,
             ready: None,
+            put_out: None,
             enqueued: None,
             judged_tree: None,
             judged_head: None,

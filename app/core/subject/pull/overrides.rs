@@ -13,7 +13,7 @@ use crate::subject::run::Phase;
 use crate::text::code_span;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most overrides that are remembered.
 pub const OVERRIDES_MAX: usize = 200;
@@ -48,6 +48,15 @@ pub(super) fn standing<'a>(
         Some(base) if *base != seen.base => Err(&found.by),
         Some(_) | None => Ok(&found.by),
     })
+}
+
+/// Contexts that are overridden now.
+pub(super) fn names(pull: &Pull, seen: &Seen) -> Vec<String> {
+    let names = pull.overrides.iter().map(|one| &one.name);
+    let names: BTreeSet<&String> = names
+        .filter(|name| matches!(standing(pull, seen, name), Some(Ok(_))))
+        .collect();
+    names.into_iter().cloned().collect()
 }
 
 pub(super) fn override_(

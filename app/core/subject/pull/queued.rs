@@ -2,33 +2,33 @@
 
 use super::rules::{Rule, Standing};
 use super::step::Seen;
-use super::{Pull, enqueued, landing};
+use super::{Kind, Pull, enqueued, landing, overrides, pooled, tested};
 use crate::effect::{MergeMethod, Wake};
 use crate::name::{BranchName, CommitSha, PrNumber};
-use crate::queue::wishes;
-use crate::queue::{Member, Rank};
+use crate::queue::{Rank, wishes};
 use crate::subject::ask::Ask;
 use crate::subject::{Act, Given, SubjectKey};
+use crate::training::spec::Trust;
 use serde::{Deserialize, Serialize};
 
 /// One that was not looked at for so long holds nobody up: it may be stuck. Units: milliseconds.
-const STALE_MS: i64 = 15 * 60_000;
+pub(super) const STALE_MS: i64 = 15 * 60_000;
 
 /// How often one that waits says that it is still there. Units: milliseconds.
-const STILL_MS: i64 = 5 * 60_000;
+pub(super) const STILL_MS: i64 = 5 * 60_000;
 
 /// Most pull requests that a rule names.
 const SHOWN_MAX: usize = 3;
 
 /// The rule of a turn, while others go first.
-const TURN: &str = "its turn";
+pub(super) const TURN: &str = "its turn";
 
 /// The rule that nothing blocks the branch.
 const BLOCKED: &str = "branch not blocked";
 
 /// Whether a rule is about others than the change itself.
 pub(super) fn is_of_the_branch(rule: &Rule) -> bool {
-    [TURN, BLOCKED, enqueued::NAME].contains(&rule.name.as_str())
+    [TURN, BLOCKED, enqueued::NAME, pooled::OUT].contains(&rule.name.as_str())
 }
 
 /// A pull request that meets every rule but its turn.
@@ -48,18 +48,23 @@ pub struct Ready {
     pub at_ms: i64,
     /// Whether its merge is under way.
     pub is_merging: bool,
+    /// Whether it is tested with the others before it merges.
+    #[serde(default)]
+    pub is_tested: bool,
+    /// Whether its code is trusted, where it is tested.
+    #[serde(default = "Trust::untold")]
+    pub trust: Trust,
+    /// Checks that are overridden on this head, which its tests leave out.
+    #[serde(default)]
+    pub overridden: Vec<String>,
+    /// Tests with it that began no later are forgotten. Units: milliseconds since 1970, UTC.
+    #[serde(default)]
+    pub forgets_ms: i64,
 }
 
 impl Ready {
-    fn rank(&self, number: PrNumber) -> Rank {
-        Member {
-            number,
-            head: self.head.clone(),
-            priority: self.priority,
-            ready_ms: self.since_ms,
-            attempts: self.attempts,
-        }
-        .rank()
+    pub(super) fn rank(&self, number: PrNumber) -> Rank {
+        Rank::new(self.attempts, self.priority, self.since_ms, number)
     }
 }
 
@@ -100,12 +105,12 @@ pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>
 /// How it is merged. Errors: labels that ask for different ways.
 pub(super) fn method(seen: &Seen) -> Result<MergeMethod, Vec<String>> {
     match seen.kind {
-        super::Kind::Code | super::Kind::Mixed => {
+        Kind::Code | Kind::Mixed => {
             let merges = &seen.habits.merges;
             merges.method(seen.habits.preset, &seen.view.labels)
         }
         // Their merge commits are the record of what was agreed, and their own commits carry tags.
-        super::Kind::Proposal | super::Kind::Promotion => Ok(MergeMethod::Merge),
+        Kind::Proposal | Kind::Promotion => Ok(MergeMethod::Merge),
     }
 }
 
@@ -127,29 +132,27 @@ pub(super) fn take_place(
     if !is_ready || landing::is_backing_off(&act.state, seen, given) {
         return leave(act, ask);
     }
+    let has_tests = pooled::has_tests(act, seen, given, ask)?;
+    let is_tested = has_tests && seen.kind != Kind::Promotion;
+    if let Some(out) = pooled::standing(&act.state, seen).filter(|_| is_tested) {
+        rules.push(out.rule());
+        return leave(act, ask);
+    }
     let before = act.state.ready.take();
     let before =
         before.filter(|ready| ready.head == seen.change.head && ready.base == seen.change.base);
-    let still_ms = before.as_ref().map(|ready| ready.at_ms);
-    let ready = Ready {
-        head: seen.change.head.clone(),
-        base: seen.change.base.clone(),
-        priority: seen
-            .habits
-            .merges
-            .priority(seen.habits.preset, &seen.view.labels),
-        attempts: act.state.tries + u32::from(act.state.refused_ms.is_some()),
-        since_ms: before.as_ref().map_or(given.now_ms, |ready| ready.since_ms),
-        at_ms: still_ms
-            .filter(|at_ms| given.now_ms - at_ms < STILL_MS)
-            .unwrap_or(given.now_ms),
-        is_merging: before.as_ref().is_some_and(|ready| ready.is_merging),
-    };
+    let ready = place(act, seen, is_tested, before.as_ref(), given);
     let mine = ready.rank(act.state.number);
     act.state.ready = Some(ready);
+    if is_tested {
+        let is_new = before.is_none_or(|before| before.rank(act.state.number) != mine);
+        return pooled::take_turn(act, (seen, is_new), rules, given, ask);
+    }
     let first = others(act, &seen.change.base, ask)?;
     let mut first: Vec<(PrNumber, Ready)> = first
         .into_iter()
+        // What is tested waits for its test, and so for nobody who merges at once.
+        .filter(|(_, other)| other.is_merging || !(has_tests && other.is_tested))
         .filter(|(number, other)| other.is_merging || other.rank(*number) < mine)
         .filter(|(_, other)| given.now_ms - other.at_ms < STALE_MS)
         .collect();
@@ -164,7 +167,38 @@ pub(super) fn take_place(
     Some(())
 }
 
-fn told(first: &[(PrNumber, Ready)]) -> String {
+/// Its place now, given the one that it had for the same head.
+fn place(
+    act: &Act<Pull>,
+    seen: &Seen,
+    is_tested: bool,
+    before: Option<&Ready>,
+    given: &Given<Pull>,
+) -> Ready {
+    let merges = &seen.habits.merges;
+    let still_ms = before.map(|ready| ready.at_ms);
+    let overridden = match is_tested {
+        true => overrides::names(&act.state, seen),
+        false => Vec::new(),
+    };
+    Ready {
+        head: seen.change.head.clone(),
+        base: seen.change.base.clone(),
+        priority: merges.priority(seen.habits.preset, &seen.view.labels),
+        attempts: act.state.tries + u32::from(act.state.refused_ms.is_some()),
+        since_ms: before.map_or(given.now_ms, |ready| ready.since_ms),
+        at_ms: still_ms
+            .filter(|at_ms| given.now_ms - at_ms < STILL_MS)
+            .unwrap_or(given.now_ms),
+        is_merging: before.is_some_and(|ready| ready.is_merging),
+        is_tested,
+        trust: Trust::of_head(seen.change.head_repo, act.state.repo.id),
+        overridden,
+        forgets_ms: pooled::forgets_ms(&act.state, seen),
+    }
+}
+
+pub(super) fn told(first: &[(PrNumber, Ready)]) -> String {
     let shown = first.iter().take(SHOWN_MAX).map(|(number, other)| {
         let merging = if other.is_merging { " (merging)" } else { "" };
         format!("#{number}{merging}")
@@ -181,7 +215,13 @@ pub(super) fn leave(act: &mut Act<Pull>, ask: &mut Ask) -> Option<()> {
     let Some(ready) = act.state.ready.clone() else {
         return Some(());
     };
-    for (number, _) in others(act, &ready.base, ask)? {
+    let others = others(act, &ready.base, ask)?;
+    if ready.is_tested && !others.iter().any(|(_, other)| other.is_tested) {
+        // Nobody is left who would end its tests.
+        let runs = ask.queue_runs(act.state.repo.id, &ready.base)?;
+        act.wakes.extend(tested::ends(runs.iter()));
+    }
+    for (number, _) in others {
         act.wakes.push(Wake {
             subject: SubjectKey::Pull(act.state.repo.id, number),
             hint: None,
@@ -191,7 +231,11 @@ pub(super) fn leave(act: &mut Act<Pull>, ask: &mut Ask) -> Option<()> {
     Some(())
 }
 
-fn others(act: &Act<Pull>, base: &BranchName, ask: &mut Ask) -> Option<Vec<(PrNumber, Ready)>> {
+pub(super) fn others(
+    act: &Act<Pull>,
+    base: &BranchName,
+    ask: &mut Ask,
+) -> Option<Vec<(PrNumber, Ready)>> {
     let mut pool = ask.pool(act.state.repo.id, base)?;
     pool.retain(|(number, _)| *number != act.state.number);
     Some(pool)

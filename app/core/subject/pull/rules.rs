@@ -25,6 +25,9 @@ pub struct Rule {
     pub detail: String,
     /// Who can meet it, where people can.
     pub who: Vec<Login>,
+    /// Runs that say so, by their ids, where they are not the head's own.
+    #[serde(default)]
+    pub runs: Vec<String>,
 }
 
 /// How a rule stands.
@@ -51,6 +54,7 @@ impl Rule {
             state,
             detail: detail.into(),
             who: Vec::new(),
+            runs: Vec::new(),
         }
     }
 
@@ -231,10 +235,8 @@ fn checks(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
             continue;
         }
         rules.push(Rule {
-            name: format!("check `{name}`"),
             state,
-            detail,
-            who: Vec::new(),
+            ..Rule::new(&format!("check `{name}`"), false, detail)
         });
     }
     Some(rules)
@@ -273,10 +275,8 @@ fn required(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
             }
         };
         Rule {
-            name: format!("required `{name}`"),
             state,
-            detail: detail.to_owned(),
-            who: Vec::new(),
+            ..Rule::new(&format!("required `{name}`"), false, detail)
         }
     });
     Some(rules.collect())

@@ -2,7 +2,7 @@
 
 use super::acts::Done;
 use super::step::Seen;
-use super::{Pull, checks_told, wanted};
+use super::{Pull, checks_told, pooled, wanted};
 use crate::effect::{Hint, Wake};
 use crate::habits::Switch;
 use crate::name::Login;
@@ -76,6 +76,10 @@ pub(super) fn retest(
     }
     if let Some(why) = wanted::conflict(seen) {
         return Some(Done::No(why));
+    }
+    // Its own checks are green, or it would not have been in the pool.
+    if matches!(again, Again::Failed { .. }) && pooled::lift(&mut act.state, seen) {
+        return Some(Done::Yes);
     }
     let called_for = wanted::whats(seen, ask)?;
     let others = wanted::others(seen);

@@ -15,14 +15,14 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Every rule that is not met.
-pub(super) fn why(rules: &[Rule]) -> Done {
+pub(super) fn why(rules: &[Rule], public_url: &str) -> Done {
     let missing: Vec<&Rule> = rules
         .iter()
         .filter(|rule| rule.state != Standing::Met)
         .collect();
     Done::Told(Text::new(
         "comments/why",
-        json!({"rules": missing, "missing": missing}),
+        json!({"rules": missing, "missing": missing, "public_url": public_url}),
     ))
 }
 

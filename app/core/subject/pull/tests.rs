@@ -11,6 +11,7 @@ mod naming;
 mod overriding;
 mod owning;
 mod picking;
+mod pooling;
 mod promoting;
 mod prow;
 mod prow_acts;

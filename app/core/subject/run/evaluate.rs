@@ -50,7 +50,7 @@ impl<'a> Bench<'a> {
 }
 
 /// The files that judge: data, the programs named on the command line, the repository's policies.
-fn paths(judge: &Judge) -> Vec<RepoPath> {
+pub(super) fn paths(judge: &Judge) -> Vec<RepoPath> {
     let mut paths = judge.data.clone();
     paths.extend(
         judge

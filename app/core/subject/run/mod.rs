@@ -5,6 +5,7 @@ mod evaluate;
 pub mod old;
 mod parity;
 pub(crate) mod plan;
+mod same;
 mod secrets;
 mod stage;
 mod step;
@@ -86,6 +87,12 @@ pub struct Run {
     pub unconfined: Option<String>,
     /// A note for the person: why nothing was done, or why a gate was left out.
     pub note: Option<String>,
+    /// Digest of all that its verdict hangs on, where the repository's merge queue tests.
+    #[serde(default)]
+    pub inputs: Option<Digest>,
+    /// The run whose inputs are equal, and whose verdict is this one's.
+    #[serde(default)]
+    pub same_as: Option<String>,
     /// What the check run showed last, and when: progress is not repeated within a minute.
     pub shown: Option<(String, i64)>,
     /// Units: milliseconds since 1970, UTC.
@@ -159,6 +166,19 @@ pub enum Trigger {
         /// The delivery's or the call's id.
         nonce: String,
     },
+    /// Heads merged in their order into a branch, tested together before they land; nothing of it is at GitHub.
+    Queue {
+        /// The branch.
+        branch: BranchName,
+        /// Its head that they are merged into, whose judge judges.
+        base: CommitSha,
+        /// Whose heads, in order.
+        members: Vec<(PrNumber, CommitSha)>,
+        /// All that this test runs, this run's part among it.
+        whats: Vec<What>,
+        /// How often the same heads were tested on the same base before.
+        turn: u32,
+    },
 }
 
 /// Why a run ended that a draft needs no longer.
@@ -216,6 +236,8 @@ impl Run {
             runtime: None,
             unconfined: None,
             note: None,
+            inputs: None,
+            same_as: None,
             shown: None,
             created_ms: now_ms,
             finished_ms: None,
@@ -270,24 +292,49 @@ impl Trigger {
             Trigger::Pull { pr, .. } => format!("pull {pr}"),
             Trigger::Comment { comment, .. } => format!("comment {comment}"),
             Trigger::Again { nonce, .. } => format!("again {nonce}"),
+            Trigger::Queue { branch, turn, .. } => format!("queue {branch} {turn}"),
         }
     }
 
     /// The pull request that it belongs to, with the head of its base.
     pub fn pull(&self) -> Option<(PrNumber, &CommitSha)> {
         match self {
-            Trigger::Push { .. } => None,
+            Trigger::Push { .. } | Trigger::Queue { .. } => None,
             Trigger::Pull { pr, base } | Trigger::Comment { pr, base, .. } => Some((*pr, base)),
             Trigger::Again { pr, .. } => pr.as_ref().map(|(pr, base)| (*pr, base)),
         }
     }
 
-    /// The branch that it belongs to.
+    /// The branch whose commit it is.
     pub fn branch(&self) -> Option<&BranchName> {
         match self {
             Trigger::Push { branch } => Some(branch),
-            Trigger::Pull { .. } | Trigger::Comment { .. } => None,
+            Trigger::Pull { .. } | Trigger::Comment { .. } | Trigger::Queue { .. } => None,
             Trigger::Again { branch, .. } => branch.as_ref(),
+        }
+    }
+
+    /// The commit of a protected branch whose judge judges, where it is not the default branch's head.
+    pub fn base(&self) -> Option<&CommitSha> {
+        match self {
+            Trigger::Queue { base, .. } => Some(base),
+            Trigger::Push { .. }
+            | Trigger::Pull { .. }
+            | Trigger::Comment { .. }
+            | Trigger::Again { .. } => self.pull().map(|(_, base)| base),
+        }
+    }
+
+    /// The branch whose merge queue tests, with the members of the test.
+    pub fn queue(&self) -> Option<(&BranchName, &[(PrNumber, CommitSha)])> {
+        match self {
+            Trigger::Queue {
+                branch, members, ..
+            } => Some((branch, members)),
+            Trigger::Push { .. }
+            | Trigger::Pull { .. }
+            | Trigger::Comment { .. }
+            | Trigger::Again { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::train::{service_repo, train};
-use super::{Cause, DRAFT, Phase, READY, Run, Trigger, What};
+use super::{Cause, DRAFT, Phase, READY, Run, Trigger, What, same};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
 use crate::subject::ask::{Ask, ContractAt, PullView};
@@ -15,6 +15,9 @@ const PROGRESS_MS: i64 = 60_000;
 
 /// A run is looked at again after this, whatever happens. Units: milliseconds.
 const LOOK_MS: i64 = 60_000;
+
+/// A run that waits for the verdict of another looks for it this often. Units: milliseconds.
+const FOLLOW_MS: i64 = 2_000;
 
 /// Says what to do for a run now.
 pub fn step(given: &Given<Run>, ask: &mut Ask) -> Step<Run> {
@@ -38,6 +41,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
             | Hint::Said { .. }
             | Hint::Labeled { .. }
             | Hint::CancelRun { .. }
+            | Hint::RunUnneeded
             | Hint::Supersede { .. }
             | Hint::Promote { .. }
             | Hint::Rollback { .. }
@@ -67,10 +71,13 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
         }));
         return Some(act);
     }
-    let found = match run.cause.what.clone() {
-        What::Train => train(&mut run, given, ask)?,
-        What::Service => service(&mut run, given, ask)?,
-        What::Check(name) => check(&mut run, &name, given, ask)?,
+    let found = match same::verdict(&mut run, ask)? {
+        Some(found) => found,
+        None => match run.cause.what.clone() {
+            What::Train => train(&mut run, given, ask)?,
+            What::Service => service(&mut run, given, ask)?,
+            What::Check(name) => check(&mut run, &name, given, ask)?,
+        },
     };
     match found {
         Found::Over(annotations) => conclude(run, given, ask, annotations),
@@ -87,13 +94,25 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
                 .is_none_or(|(last, at)| *last != word || given.now_ms - at >= PROGRESS_MS);
             let mut act = Act::keep(run);
             act.intents = intents;
+            let is_first = act.state.shown.is_none();
             if due {
                 act.state.shown = Some((word.clone(), given.now_ms));
-                act.intents
-                    .push(super::check::going(&act.state, &word, progress, &tail));
+            }
+            match act.state.cause.trigger.queue() {
+                // Its commit is not at GitHub; those who wait for it say how it stands.
+                Some(_) if is_first => act.wakes = waiting(&act.state),
+                None if due => {
+                    let check = super::check::going(&act.state, &word, progress, &tail);
+                    act.intents.push(check);
+                }
+                Some(_) | None => {}
             }
             act.records.push(Record::Run(Box::new(act.state.clone())));
-            act.look_by(given.now_ms + LOOK_MS);
+            let look_ms = match act.state.same_as {
+                Some(_) => FOLLOW_MS,
+                None => LOOK_MS,
+            };
+            act.look_by(given.now_ms + look_ms);
             Some(act)
         }
     }
@@ -104,6 +123,9 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
     for hint in &given.hints {
         if let Hint::CancelRun { by } = hint {
             return Some(Some(format!("cancelled by {by}")));
+        }
+        if matches!(hint, Hint::RunUnneeded) {
+            return Some(Some("the merge queue needs it no longer".to_owned()));
         }
     }
     let repo = run.repo.id;
@@ -117,7 +139,7 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
             let began_by_itself = match &run.cause.trigger {
                 Trigger::Again { nonce, .. } => nonce.starts_with(READY),
                 Trigger::Pull { .. } => true,
-                Trigger::Push { .. } | Trigger::Comment { .. } => false,
+                Trigger::Push { .. } | Trigger::Comment { .. } | Trigger::Queue { .. } => false,
             };
             let is_draft = |view: &PullView| view.change.as_ref().is_some_and(|c| c.is_draft);
             match ask.kept_pull(repo, *pr)? {
@@ -129,6 +151,7 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
                 Some(_) | None => return Some(Some("the pull request is closed".to_owned())),
             }
         }
+        Trigger::Queue { .. } => return same::lost(run, ask),
         Trigger::Again { pr: None, .. } => return Some(None),
     };
     let Some(head) = now else {
@@ -216,7 +239,7 @@ fn conclude(
     ask: &mut Ask,
     annotations: Vec<Annotation>,
 ) -> Option<Act<Run>> {
-    let mut wakes = Vec::new();
+    let mut wakes = waiting(&run);
     if let Some((pr, _)) = run.cause.trigger.pull() {
         wakes.push(Wake {
             subject: SubjectKey::Pull(run.repo.id, pr),
@@ -236,11 +259,14 @@ fn conclude(
     }
     run.finished_ms = Some(given.now_ms);
     let is_silent = run.phase == Phase::Skipped && run.note.is_none();
+    let is_of_queue = run.cause.trigger.queue().is_some();
     let mut act = Act::keep(run);
     act.wakes = wakes;
     if !is_silent {
-        act.intents
-            .push(super::check::concluded(&act.state, annotations));
+        if !is_of_queue {
+            act.intents
+                .push(super::check::concluded(&act.state, annotations));
+        }
         act.records.push(Record::Event {
             who: act.state.cause.by.clone(),
             what: format!(
@@ -261,6 +287,17 @@ fn conclude(
     }
     act.records.push(Record::Run(Box::new(act.state.clone())));
     Some(act)
+}
+
+/// Pull requests that wait for a test of the merge queue.
+fn waiting(run: &Run) -> Vec<Wake> {
+    let members = run.cause.trigger.queue().map(|(_, members)| members);
+    let members = members.unwrap_or_default().iter();
+    let wake = |(pr, _): &(_, _)| Wake {
+        subject: SubjectKey::Pull(run.repo.id, *pr),
+        hint: None,
+    };
+    members.map(wake).collect()
 }
 
 /// Whether a run may become a model version: a trusted commit of the default branch, with the contract's own parameters.

@@ -2,6 +2,7 @@
 
 mod judging;
 mod measuring;
+mod sameness;
 
 use super::*;
 use crate::effect::{Effect, Hint};

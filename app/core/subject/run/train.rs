@@ -51,8 +51,8 @@ pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<
 /// The contract that judges: the base's for a pull request, its own for a push to the default branch, and the default
 /// branch's for everything else. A branch of somebody's own making never judges itself.
 fn judge_contract(run: &mut Run, own: &Training, ask: &mut Ask) -> Option<Option<Training>> {
-    let base = match run.cause.trigger.pull() {
-        Some((_, base)) => base.clone(),
+    let base = match run.cause.trigger.base() {
+        Some(base) => base.clone(),
         None => match protected(run, ask)? {
             Some(base) => base,
             None => {
@@ -92,6 +92,7 @@ fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Op
     let wanted = match &run.cause.trigger {
         Trigger::Push { branch } => contract.triggers.push.contains(branch),
         Trigger::Pull { .. } => contract.triggers.pull_request,
+        Trigger::Queue { .. } => true,
         Trigger::Comment { .. } | Trigger::Again { .. } => return Some(None),
     };
     if !wanted {
@@ -106,8 +107,8 @@ fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Op
             Some("the commit message says `[skip train]`"),
         )));
     }
-    let base = match run.cause.trigger.pull() {
-        Some((_, base)) => Some(base.clone()),
+    let base = match run.cause.trigger.base() {
+        Some(base) => Some(base.clone()),
         None => commit.parents.first().cloned(),
     };
     let Some(base) = base else { return Some(None) };

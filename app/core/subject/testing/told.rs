@@ -59,6 +59,7 @@ fn hint_word(hint: &Hint) -> String {
         Hint::Labeled { label, by, head } => format!("{label} put on {} by {by}", head.short()),
         Hint::RunWanted(cause) => cause.run_id(),
         Hint::CancelRun { by } => format!("cancel by {by}"),
+        Hint::RunUnneeded => "unneeded".to_owned(),
         Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {comment}"),
         Hint::Promote { by, version, .. } => format!("promote {} by {by}", shown(version)),
         Hint::Rollback {

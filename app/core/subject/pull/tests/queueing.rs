@@ -3,6 +3,7 @@
 use super::*;
 use crate::effect::{Effect, EffectResult, MergeMethod, Outcome};
 use crate::subject::{Given, SubjectKey};
+use crate::training::spec::Trust;
 use expect_test::expect;
 
 /// Everybody has agreed.
@@ -13,7 +14,7 @@ fn agreed() -> Change {
 }
 
 /// Another pull request in the pool, ready so long before.
-fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
+pub(super) fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
     let ready = Ready {
         head: sha('c'),
         base: branch("main"),
@@ -22,11 +23,15 @@ fn other(number: u64, before_ms: i64) -> (PrNumber, Ready) {
         since_ms: NOW_MS - before_ms,
         at_ms: NOW_MS,
         is_merging: false,
+        is_tested: false,
+        trust: Trust::Trusted,
+        overridden: Vec::new(),
+        forgets_ms: 0,
     };
     (PrNumber(number), ready)
 }
 
-fn pool(change: &mut Change, others: &[(PrNumber, Ready)]) {
+pub(super) fn pool(change: &mut Change, others: &[(PrNumber, Ready)]) {
     let query = Query::Pool(change.id, branch("main"));
     change.world.tell(query, Answer::Pool(others.to_vec()));
 }
