@@ -65,9 +65,7 @@ fn files_of_prow_become_files_that_are_read_again() {
     assert!(dry.status.success(), "{}", text(&dry.stderr));
     let told = text(&dry.stdout);
     assert!(
-        told.contains(
-            "config.yaml:4:3: tide.batch_size_limit: pull requests are merged one by one"
-        ),
+        told.contains("config.yaml:4:3: tide.batch_size_limit: `merge_tests` under `chatops`"),
         "{told}"
     );
     assert!(!home.path().join("out").exists(), "nothing was written");

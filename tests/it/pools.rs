@@ -290,3 +290,33 @@ async fn a_training_goes_on_while_words_move_the_base() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_with_what_goes_before_is_told_before_it_lands() {
+    run_test(async |t| {
+        t.with_tests(SERVICE, 2, CHECK).await;
+        let issue = t.block(SERVICE).await;
+        let mut all = Vec::new();
+        for name in ["one", "two"] {
+            let files = [("shared.txt", name)];
+            let pr = t.change(SERVICE, "linus", name, &files).await;
+            t.settle().await;
+            t.say(SERVICE, "grace", pr, "/lgtm").await;
+            t.say(SERVICE, "ada", pr, "/approve").await;
+            t.settle().await;
+            all.push(pr);
+        }
+        let status = t.status(SERVICE, all[1]).await;
+        assert!(
+            status.contains("conflicts with what goes before it"),
+            "{status}"
+        );
+        t.unblock(SERVICE, issue).await;
+        t.until_merged(SERVICE, all[0]).await;
+        t.settle().await;
+        let status = t.status(SERVICE, all[1]).await;
+        assert!(status.contains("merge or rebase"), "{status}");
+        assert!(!t.is_merged(SERVICE, all[1]).await);
+    })
+    .await;
+}
