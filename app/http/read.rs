@@ -194,7 +194,12 @@ pub(super) async fn model(desk: &Desk, service: &Repo, model: &Slug) -> Result<O
     for version in versions.iter().rev() {
         let mut row = version_row(desk, service, version);
         row["approved_by"] = match version.pr {
-            Some(pr) => json!(approvers(pull(desk, service, pr).await?.as_ref())),
+            Some(pr) => json!(
+                pull(desk, service, pr)
+                    .await?
+                    .map(|pull| pull.approvers())
+                    .unwrap_or_default()
+            ),
             None => json!([]),
         };
         row["environments"] = places(&environments, model, version.version).into();
@@ -231,19 +236,6 @@ fn version_row(desk: &Desk, service: &Repo, version: &Version) -> Value {
             "pull": version.pr.map(|pr| pull_url(desk, service, pr)),
         },
     })
-}
-
-/// Who had agreed when the pull request was last looked at.
-pub(super) fn approvers(pull: Option<&Pull>) -> Vec<Login> {
-    let rules = pull.into_iter().flat_map(|pull| &pull.rules);
-    let met = rules.filter(|rule| {
-        rule.name.starts_with("approved")
-            && rule.state == bowsprit_core::subject::pull::Standing::Met
-    });
-    let mut people: Vec<Login> = met.flat_map(|rule| rule.who.iter().cloned()).collect();
-    people.sort();
-    people.dedup();
-    people
 }
 
 /// Where a version is live, and where it was verified when.

@@ -45,8 +45,9 @@ pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
-use crate::name::{CommentId, CommitSha, Digest, PrNumber, Repo};
+use crate::name::{CommentId, CommitSha, Digest, Login, PrNumber, Repo};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A pull request as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,8 +105,11 @@ pub struct Pull {
     pub judged_head: Option<CommitSha>,
     /// What landed.
     pub landed: Option<CommitSha>,
-    /// Every rule, as last evaluated.
+    /// Every rule, as last evaluated; none once it is closed.
     pub rules: Vec<rules::Rule>,
+    /// Who had agreed when it landed.
+    #[serde(default)]
+    pub approved_by: Vec<Login>,
     /// Title, for pages.
     pub title: String,
 }
@@ -172,7 +176,21 @@ impl Pull {
             judged_head: None,
             landed: None,
             rules: Vec::new(),
+            approved_by: Vec::new(),
             title: String::new(),
         }
+    }
+
+    /// Who has agreed so far, or had when it landed.
+    pub fn approvers(&self) -> Vec<Login> {
+        if self.rules.is_empty() {
+            return self.approved_by.clone();
+        }
+        let met = self
+            .rules
+            .iter()
+            .filter(|rule| rule.name.starts_with("approved") && rule.state == Standing::Met);
+        let people: BTreeSet<&Login> = met.flat_map(|rule| &rule.who).collect();
+        people.into_iter().cloned().collect()
     }
 }

@@ -122,6 +122,9 @@ fn advance(
         }
         status::close(&mut act, &change, given);
         queued::leave(&mut act, ask)?;
+        if act.state.landed.is_some() || change.merged.is_some() {
+            act.state.approved_by = act.state.approvers();
+        }
         act.state.rules = Vec::new();
         outside(&mut act, (&view, &change.base), &talk, given, ask)?;
         picks::go_on(&mut act, (&view, &change), was_open, given, ask)?;

@@ -259,6 +259,27 @@ fn what_landed_is_held_against_what_was_judged() {
 }
 
 #[test]
+fn who_had_agreed_is_known_after_it_landed_and_not_after_it_was_closed() {
+    let mut change = agreed();
+    let act = change.look();
+    assert_eq!(act.state.approvers(), [login("root")]);
+    let later = |change: &Change, act: &Act<Pull>| {
+        let once = change.again(Some(act.state.clone()), vec![]);
+        // A look later it is still there.
+        change.again(Some(once.state), vec![]).state
+    };
+    change.view.is_open = false;
+    let closed = later(&change, &act);
+    assert_eq!((closed.approvers(), closed.rules), (vec![], vec![]));
+    change.change().merged = Some(sha('f'));
+    let merged = later(&change, &act);
+    assert_eq!(
+        (merged.approvers(), merged.rules),
+        (vec![login("root")], vec![])
+    );
+}
+
+#[test]
 fn a_closed_pull_request_is_cleaned_up_once() {
     let mut change = Change::proposal();
     let state = change.look().state;
