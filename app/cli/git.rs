@@ -1,11 +1,13 @@
 //! The system's git in a person's working copies, as that person has set it up.
 
 use anyhow::{Context as _, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -102,14 +104,54 @@ pub(super) async fn git(
         .output()
         .await
         .context("cannot run git; is it installed?")?;
+    said(&output, words)
+}
+
+/// As [`git`], and dropping it ends what git has started, too; so does a person who asks for the end.
+pub(super) async fn git_whole(dir: &Path, words: &[&str]) -> anyhow::Result<String> {
+    let child = command(dir, words)
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run git; is it installed?")?;
+    let mut group = Group(child.id().and_then(|pid| i32::try_from(pid).ok()));
+    tokio::select! {
+        output = child.wait_with_output() => {
+            group.0 = None;
+            said(&output.context("cannot wait for git")?, words)
+        }
+        () = super::server::interrupted() => bail!("git {} was ended", verb(words)),
+    }
+}
+
+/// A process and what it has started, ended with the value.
+struct Group(Option<i32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Those that are gone already need no end.
+            let _gone = killpg(Pid::from_raw(leader), Signal::SIGKILL);
+        }
+    }
+}
+
+fn said(output: &Output, words: &[&str]) -> anyhow::Result<String> {
     if !output.status.success() {
         bail!(
             "git {} failed: {}",
-            words.first().unwrap_or(&""),
+            verb(words),
             bowsprit_core::text::clean_line(String::from_utf8_lossy(&output.stderr).trim())
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// What git is asked for, its own options apart.
+fn verb<'w>(words: &[&'w str]) -> &'w str {
+    let verb = words.iter().find(|word| !word.starts_with('-'));
+    verb.copied().unwrap_or_default()
 }
 
 /// Runs git in `dir` and gives the bytes that it printed. Errors: as of [`git`], or they are more than `max`.
@@ -126,7 +168,7 @@ pub(super) async fn git_bytes(dir: &Path, words: &[&str], max: u64) -> anyhow::R
             .await
             .context("cannot read what git says")?;
     }
-    let shown = words.first().unwrap_or(&"");
+    let shown = verb(words);
     // A git that has more to say is ended as `child` is dropped.
     ensure!(
         bytes.len() as u64 <= max,

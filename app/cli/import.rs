@@ -44,7 +44,7 @@ struct Taking<'d> {
 /// Adds what is missing; what is there is never changed. Errors: a repository does not tell what it is, a source has no such pack.
 pub(super) async fn run(args: Import, remote: &Remote) -> anyhow::Result<ExitCode> {
     let owner = Login::parse(&args.owner)?;
-    let packs = Packs::open(&args.packs, remote).await?;
+    let packs = Packs::open(&args.packs, args.dry_run, remote).await?;
     let known: Vec<Pack> = { packs.all().into_iter() }
         .map(|(pack, _)| pack.clone())
         .collect();
@@ -93,7 +93,7 @@ pub(super) async fn run(args: Import, remote: &Remote) -> anyhow::Result<ExitCod
 
 /// Lists the packs.
 pub(super) async fn list_packs(args: &PackArgs, remote: &Remote) -> anyhow::Result<ExitCode> {
-    let packs = Packs::open(args, remote).await?;
+    let packs = Packs::open(args, false, remote).await?;
     let all = packs.all();
     if remote.is_json {
         let rows = all.iter().map(|(pack, pin)| {
@@ -124,13 +124,14 @@ fn source(pin: Option<&Pin>) -> Value {
     )
 }
 
-/// Looks whether a path stays in the repository. Errors: a link leads out of it.
+/// Looks whether a path can be made in the repository. Errors: a link leads out of it, or a file is in its way.
 fn no_way_out(dir: &Path, path: &Path) -> anyhow::Result<()> {
     for above in path.ancestors().skip(1) {
-        let is_link = { dir.join(above).symlink_metadata() }.is_ok_and(|about| about.is_symlink());
-        if is_link && !above.as_os_str().is_empty() {
+        // A link is no folder, wherever it leads.
+        let in_way = { dir.join(above).symlink_metadata() }.is_ok_and(|about| !about.is_dir());
+        if in_way && !above.as_os_str().is_empty() {
             bail!(
-                "{}: `{}` is a link, and the pack has `{}` below it; make it a folder first",
+                "{}: `{}` is a link or a file, and the pack has `{}` below it; make it a folder first",
                 dir.display(),
                 above.display(),
                 path.display()

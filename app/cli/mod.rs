@@ -129,7 +129,7 @@ enum Verb {
     Pause(pause::Pause),
     /// End the pause
     Resume,
-    /// Remove a model or an environment that is not live
+    /// Remove a model or an environment that is not live, or forget a location or a source of packs
     #[command(subcommand)]
     Delete(run::Delete),
     /// Deliveries of GitHub: list, try again, put away

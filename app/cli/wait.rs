@@ -9,7 +9,7 @@ use bowsprit_core::text::clean_line;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often the server is asked.
 const LOOK: Duration = Duration::from_millis(500);
@@ -22,13 +22,7 @@ pub(super) struct Wait {
     #[command(subcommand)]
     what: What,
     /// How long at most
-    #[arg(
-        long,
-        global = true,
-        value_name = "SECONDS",
-        default_value_t = 900,
-        hide_default_value = true
-    )]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 900)]
     timeout: u64,
 }
 
@@ -74,16 +68,37 @@ enum Seen {
 
 /// Waits, and tells what came. Errors: it did not come in time, or cannot come any more.
 pub(super) async fn run(args: Wait, remote: &Remote) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let path = args.what.path();
+    let mut how = "the server does not answer".to_owned();
+    let limit = Duration::from_secs(args.timeout);
+    let looked = tokio::time::timeout(limit, look(&args.what, remote, &mut how)).await;
+    looked.unwrap_or_else(|_| {
+        bail!(
+            "waited {} s in vain: {how}; --timeout SECONDS waits longer",
+            args.timeout
+        )
+    })
+}
+
+/// Looks until it has come about; `how` is how it stands meanwhile, told each time that it changes.
+async fn look(what: &What, remote: &Remote, how: &mut String) -> anyhow::Result<()> {
+    let path = what.path();
+    let mut has_answered = false;
     loop {
-        let answer = remote.client.call(Method::GET, &path, None).await?;
+        let answer = match remote.client.call(Method::GET, &path, None).await {
+            // A server that is started anew is back soon.
+            Err(_) if has_answered => {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            answer => answer?,
+        };
+        has_answered = true;
         let found = match answer.status {
             // The server hears of a new repository or pull request a moment later than GitHub.
             StatusCode::NOT_FOUND => Value::Null,
             _ => remote.client.taken(&answer)?,
         };
-        match args.what.seen(&found) {
+        match what.seen(&found) {
             Seen::Done(word) if !remote.is_json => {
                 out::line(&clean_line(&word));
                 return Ok(());
@@ -93,12 +108,14 @@ pub(super) async fn run(args: Wait, remote: &Remote) -> anyhow::Result<()> {
                 return Ok(());
             }
             Seen::Never(why) => bail!("{}", clean_line(&why)),
-            Seen::NotYet(how) if began.elapsed().as_secs() >= args.timeout => bail!(
-                "waited {} s in vain: {}; --timeout SECONDS waits longer",
-                args.timeout,
-                clean_line(&how)
-            ),
-            Seen::NotYet(_) => tokio::time::sleep(LOOK).await,
+            Seen::NotYet(word) => {
+                let word = clean_line(&word);
+                if *how != word {
+                    out::note(&word);
+                    *how = word;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Desk;
 use super::answer::{No, value};
 use bowsprit_core::effect::Version;
-use bowsprit_core::name::{CommitSha, Login, PrNumber, Repo, RepoId, Slug};
+use bowsprit_core::name::{CommitSha, PrNumber, Repo, RepoId, Slug};
 use bowsprit_core::subject::SubjectKey;
 use bowsprit_core::subject::ask::StageView;
 use bowsprit_core::subject::environment::Environment;

@@ -122,7 +122,7 @@ fn a_source_is_held_at_a_commit_until_it_is_updated() {
     let dry = place.import(&source, &["--dry-run"]);
     assert_eq!(commit_of(&dry), json!(first));
     assert!(!place.at("iris-training/logo.bin").exists());
-    assert!(dry.said.contains("is held at"), "{}", dry.said);
+    assert!(dry.said.contains("would be held at"), "{}", dry.said);
     let done = place.import(&source, &[]);
     assert_eq!(done.out, dry.out, "what is told is what is done");
     let told: Value = serde_json::from_str(&done.out).expect("JSON");

@@ -143,6 +143,7 @@ fn a_folder_shows_the_pull_request_that_its_model_would_become() {
         said.contains("no pull request: identical model: the same bytes as v1"),
         "{said}"
     );
+    assert!(!said.contains("would propose"), "{said}");
     assert!(!put.exists());
     let train_py = path("tiny-training/train.py");
     let code = std::fs::read_to_string(&train_py).expect("code");
@@ -156,6 +157,16 @@ fn a_folder_shows_the_pull_request_that_its_model_would_become() {
     assert!(said.contains("xychart-beta"), "{said}");
     assert!(
         said.contains("changed  models/tiny/manifest.json"),
+        "{said}"
+    );
+
+    // What is not of a try is not taken away.
+    std::fs::remove_dir_all(&put).expect("gone");
+    std::fs::create_dir(&put).expect("made");
+    let ended = tried(dir.path(), "propose", &[]);
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        !ended.status.success() && said.contains("is not of an earlier try"),
         "{said}"
     );
 

@@ -1,12 +1,13 @@
 //! Packs of others: fetched by git into a cache, and read from there without being checked out.
 
 use super::File;
-use crate::cli::git::{git, git_bytes};
+use crate::cli::git::{git, git_bytes, git_whole};
 use anyhow::{Context as _, anyhow, bail};
 use bowsprit_core::catalogue::{
     Blob, PACK_FILE, PACK_FILE_BYTES_MAX, Pack, PackSource, Pin, packs_in,
 };
 use bowsprit_core::name::{CommitSha, Digest};
+use bowsprit_core::text::clean_line;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,8 @@ const FETCH_BYTES_MAX: u64 = 256 << 20;
 const LOOK: Duration = Duration::from_millis(200);
 /// Bytes of a tree's listing: a few objects can name endlessly many files.
 const LISTING_BYTES_MAX: u64 = 4 << 20;
+/// The cache is named, for a person may have git work in no bare repository that it finds by itself.
+const HERE: &str = "--git-dir=.";
 /// What git may do in the cache: fetch whole and sound objects, by these ways alone.
 const CONFIG: [(&str, &str); 7] = [
     ("transfer.fsckObjects", "true"),
@@ -98,16 +101,19 @@ async fn cache(source: &PackSource) -> anyhow::Result<PathBuf> {
         .join("bowsprit/packs")
         .join(name);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    git(&dir, &["init", "-q", "--bare"], None).await?;
+    let init = ["init", "-q", "--bare", "--object-format=sha1"];
+    git(&dir, &init, None).await?;
     for (key, value) in CONFIG {
-        git(&dir, &["config", key, value], None).await?;
+        git(&dir, &[HERE, "config", key, value], None).await?;
     }
     Ok(dir)
 }
 
 async fn is_there(dir: &Path, commit: &CommitSha) -> bool {
     let object = format!("{commit}^{{commit}}");
-    git(dir, &["cat-file", "-e", &object], None).await.is_ok()
+    git(dir, &[HERE, "cat-file", "-e", &object], None)
+        .await
+        .is_ok()
 }
 
 /// Fetches a branch, tag or commit; says the commit. Errors: git failed, or too much came.
@@ -117,6 +123,7 @@ async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<Co
     let spot = format!("refs/incoming/{}", uuid::Uuid::new_v4().simple());
     let what = format!("+{at}:{spot}");
     let words = [
+        HERE,
         "fetch",
         "-q",
         "--depth",
@@ -127,7 +134,7 @@ async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<Co
         &source.url,
         &what,
     ];
-    let fetch = git(dir, &words, None);
+    let fetch = git_whole(dir, &words);
     let watched = async {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -146,13 +153,18 @@ async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<Co
         }
     };
     fetched.with_context(|| format!("cannot fetch {source}"))?;
-    let head = git(dir, &["rev-parse", &format!("{spot}^{{commit}}")], None).await;
+    let head = git(
+        dir,
+        &[HERE, "rev-parse", &format!("{spot}^{{commit}}")],
+        None,
+    )
+    .await;
     let head = head.with_context(|| format!("{source} is no commit"))?;
     let commit = CommitSha::parse(&head)?;
     // Nothing that a lock may name is ever collected.
     let kept = format!("refs/packs/{commit}");
-    git(dir, &["update-ref", &kept, commit.as_str()], None).await?;
-    git(dir, &["update-ref", "-d", &spot], None).await?;
+    git(dir, &[HERE, "update-ref", &kept, commit.as_str()], None).await?;
+    git(dir, &[HERE, "update-ref", "-d", &spot], None).await?;
     Ok(commit)
 }
 
@@ -168,11 +180,20 @@ fn bytes_below(dir: &Path) -> u64 {
 }
 
 async fn packs(dir: &Path, commit: &CommitSha) -> anyhow::Result<Vec<(Pack, Vec<Blob>)>> {
-    let words = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit.as_str()];
+    let words = [
+        HERE,
+        "ls-tree",
+        "-r",
+        "-l",
+        "-z",
+        "--full-tree",
+        commit.as_str(),
+    ];
     let listing = git_bytes(dir, &words, LISTING_BYTES_MAX).await?;
     let listing = String::from_utf8(listing).context("it has names that are not UTF-8")?;
     let mut found: Vec<(Pack, Vec<Blob>)> = Vec::new();
-    for (folder, blobs) in packs_in(&listing).map_err(|error| anyhow!(error))? {
+    for (folder, blobs) in packs_in(&listing).map_err(|error| anyhow!(clean_line(&error)))? {
+        let folder = clean_line(&folder);
         let card = blobs.iter().find(|blob| blob.path.as_str() == PACK_FILE);
         let card = card.with_context(|| format!("`{folder}` has no {PACK_FILE}"))?;
         let text = String::from_utf8(bytes(dir, &card.id).await?)
@@ -187,6 +208,6 @@ async fn packs(dir: &Path, commit: &CommitSha) -> anyhow::Result<Vec<(Pack, Vec<
 }
 
 async fn bytes(dir: &Path, id: &CommitSha) -> anyhow::Result<Vec<u8>> {
-    let words = ["cat-file", "blob", id.as_str()];
+    let words = [HERE, "cat-file", "blob", id.as_str()];
     git_bytes(dir, &words, PACK_FILE_BYTES_MAX).await
 }

@@ -86,10 +86,14 @@ pub(crate) struct Packs {
 }
 
 impl Packs {
-    /// Those of this program and of all sources, which are held from now on.
+    /// Those of this program and of all sources, which are held from now on unless it is a dry run.
     ///
     /// Errors: a source cannot be had, the lock cannot be used, a description among our own is wrong.
-    pub(crate) async fn open(args: &PackArgs, remote: &Remote) -> anyhow::Result<Packs> {
+    pub(crate) async fn open(
+        args: &PackArgs,
+        is_dry: bool,
+        remote: &Remote,
+    ) -> anyhow::Result<Packs> {
         let file = match &args.pack_lock {
             Some(file) => std::path::absolute(file)?,
             None => of_person(LOCK_FILE)?,
@@ -101,12 +105,19 @@ impl Packs {
             let mut is_new = false;
             for source in &sources {
                 let held = lock.pin(source).map(|pin| pin.commit.clone());
-                let tree = Tree::open(source, held.as_ref().filter(|_| !args.update)).await?;
+                let wanted = held.as_ref().filter(|_| !args.update);
+                let tree = Tree::open(source, wanted).await.with_context(|| {
+                    format!(
+                        "the packs of {source} cannot be had; where you do without them, `bowsprit delete packsource {}` forgets it (with --team where it is the team's)",
+                        source.url
+                    )
+                })?;
                 if lock.hold(&tree.pin) {
                     is_new = true;
                     let before = held.map(|held| format!(", before at {}", held.short()));
                     out::note(&format!(
-                        "{source} is held at {}{}",
+                        "{source} {} held at {}{}",
+                        if is_dry { "would be" } else { "is" },
                         tree.pin.commit.short(),
                         before.unwrap_or_default()
                     ));
@@ -118,7 +129,7 @@ impl Packs {
                 "{} would hold more than {PINS_MAX} sources; take it away, and those in use are held anew",
                 file.display()
             );
-            if is_new {
+            if is_new && !is_dry {
                 put(&file, &lock)?;
             }
         }

@@ -78,6 +78,22 @@ fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
+/// Looks whether what a try writes stays where it is put. Errors: a link leads out of `base`.
+fn no_way_out(base: &Path, to: &Path) -> anyhow::Result<()> {
+    let below = to.strip_prefix(base).unwrap_or(to);
+    let mut at = base.to_owned();
+    for part in below.components() {
+        at.push(part);
+        let is_link = at.symlink_metadata().is_ok_and(|about| about.is_symlink());
+        anyhow::ensure!(
+            !is_link,
+            "{} is a link, and a try writes there; take it away, or say --output DIR",
+            at.display()
+        );
+    }
+    Ok(())
+}
+
 /// One of a kind at a time, since all share mirrors and a queue. Errors: another is at work.
 fn lock(state: &Path, name: &str) -> anyhow::Result<File> {
     let path = state.join(name);
@@ -104,6 +120,20 @@ fn new_lines(path: &Path, read: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("outputs/model")).unwrap();
+        std::os::unix::fs::symlink("/etc", at("outputs/plots")).unwrap();
+        assert!(no_way_out(dir.path(), &at("outputs/model/a.bin")).is_ok());
+        assert!(no_way_out(dir.path(), &at("outputs/new/a.bin")).is_ok());
+        let told = no_way_out(dir.path(), &at("outputs/plots/a.svg")).unwrap_err();
+        assert!(told.to_string().contains("is a link"), "{told}");
+        // Where the person said so, a link above is theirs.
+        assert!(no_way_out(&at("outputs/plots"), &at("outputs/plots/a.svg")).is_ok());
+    }
 
     #[test]
     fn only_whole_lines_are_taken_from_a_log() {

@@ -1,5 +1,6 @@
 //! `bowsprit try propose`: the pull request that a folder's model would become.
 
+use super::no_way_out;
 use super::train::{self, Train, Tried};
 use crate::cli::out;
 use crate::worker::alone::Proposed;
@@ -27,15 +28,14 @@ pub(in crate::cli) struct Propose {
 ///
 /// Errors: a folder that is no training's, no folder of its service, files that cannot be written.
 pub(super) async fn run(args: Propose, is_json: bool) -> anyhow::Result<ExitCode> {
-    let tried = train::train(args.train).await?;
-    let service = tried.service.as_ref().context(
-        "a model is proposed to its service; put the service's folder beside the training's, or say --service DIR",
-    )?;
+    let tried = train::train(args.train, true).await?;
+    let service = tried.service.as_ref().context("there is no service")?;
     let proposed = match tried.passed() {
         true => tried.alone.propose(&tried.run, service).await?,
         false => Proposed::Nothing("the bot proposes what passed its gates alone".to_owned()),
     };
     let to = tried.output.join(FOLDER);
+    no_way_out(&tried.base, &to)?;
     clear(&to)?;
     let (title, body, files) = match proposed {
         Proposed::Nothing(why) => {
@@ -83,6 +83,11 @@ fn nothing(tried: &Tried, why: &str, is_json: bool) {
 
 /// What an earlier try proposed is not this one's.
 fn clear(dir: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !dir.exists() || dir.join(BODY).is_file(),
+        "{} is not of an earlier try; take it away, or say --output DIR",
+        dir.display()
+    );
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot clear {}", dir.display()))

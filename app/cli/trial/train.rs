@@ -1,6 +1,6 @@
 //! `bowsprit try train`: a run of a folder.
 
-use super::{absolute, lock, named, new_lines, read, state_dir, until_asked};
+use super::{absolute, lock, named, new_lines, no_way_out, read, state_dir, until_asked};
 use crate::cli::{out, server, show};
 use crate::worker::alone::{Alone, Folder};
 use anyhow::Context as _;
@@ -51,6 +51,8 @@ pub(super) struct Tried {
     /// The service's folder, where there is one.
     pub(super) service: Option<Folder>,
     pub(super) output: PathBuf,
+    /// Below which nothing is written through a link: the training's folder, or what the person named.
+    pub(super) base: PathBuf,
     /// Whether the model is there.
     kept: bool,
     _lock: File,
@@ -72,24 +74,34 @@ impl Tried {
 
 /// Trains and judges; ends with 1 where a step fails or a gate says no. Errors: a folder that is no training's.
 pub(super) async fn run(args: Train, is_json: bool) -> anyhow::Result<ExitCode> {
-    let tried = train(args).await?;
+    let tried = train(args, false).await?;
     if is_json {
         out::json(&json(&tried));
     } else {
         tell(&tried);
+        out::line(match (tried.passed(), tried.run.verdicts.is_empty()) {
+            (true, _) => "the bot would propose this model",
+            (false, true) => "nothing was judged",
+            (false, false) => "the bot would not propose this model",
+        });
     }
     Ok(tried.exit_code())
 }
 
-/// Trains and judges, and keeps what came of it. Errors: as of [`run`].
-pub(super) async fn train(args: Train) -> anyhow::Result<Tried> {
+/// Trains and judges, and keeps what came of it. Errors: as of [`run`], or no service where one is needed.
+pub(super) async fn train(args: Train, needs_service: bool) -> anyhow::Result<Tried> {
     let dir = absolute(&args.dir)?;
     let training = training(&dir)?;
     let service = service(&dir, args.service.as_deref(), &training)?;
-    let output = match &args.output {
-        Some(output) => std::path::absolute(output)?,
-        None => dir.join("outputs"),
+    anyhow::ensure!(
+        service.is_some() || !needs_service,
+        "a model is proposed to its service; put the service's folder beside the training's, or say --service DIR"
+    );
+    let (base, output) = match &args.output {
+        Some(output) => (std::path::absolute(output)?, std::path::absolute(output)?),
+        None => (dir.clone(), dir.join("outputs")),
     };
+    no_way_out(&base, &output)?;
     let state = state_dir(args.state.as_deref())?;
     let lock = lock(&state, "try.lock")?;
     let alone = Alone::open(&state, server::program()?)?;
@@ -118,12 +130,13 @@ pub(super) async fn train(args: Train) -> anyhow::Result<Tried> {
             |run| printer.go_on(&alone, run),
         )
         .await?;
-    let kept = keep(&alone, &run, &output)?;
+    let kept = keep(&alone, &run, (&base, &output))?;
     Ok(Tried {
         alone,
         run,
         service,
         output,
+        base,
         kept,
         _lock: lock,
     })
@@ -213,13 +226,16 @@ impl Printer {
 
 /// Puts the model and the files of its evaluation where they can be looked at, in the place of those of the try before;
 /// false where there is no model. Errors: files that cannot be written.
-fn keep(alone: &Alone, run: &Run, output: &Path) -> anyhow::Result<bool> {
+fn keep(alone: &Alone, run: &Run, (base, output): (&Path, &Path)) -> anyhow::Result<bool> {
     let list = output.join(LIST);
+    no_way_out(base, &list)?;
     let before = std::fs::read(&list).ok();
     let before = before.and_then(|text| serde_json::from_slice::<Vec<RepoPath>>(&text).ok());
     for path in before.into_iter().flatten() {
+        let old = output.join(path.as_str());
+        no_way_out(base, &old)?;
         // What somebody took away is gone already.
-        let _removed = std::fs::remove_file(output.join(path.as_str()));
+        let _removed = std::fs::remove_file(old);
     }
     let Some(made) = &run.made else {
         return Ok(false);
@@ -234,6 +250,7 @@ fn keep(alone: &Alone, run: &Run, output: &Path) -> anyhow::Result<bool> {
     for file in model.chain(evidence) {
         let (path, sha256) = file?;
         let to = output.join(path.as_str());
+        no_way_out(base, &to)?;
         let cannot = || format!("cannot write {}", to.display());
         std::fs::create_dir_all(to.parent().unwrap_or(output)).with_context(cannot)?;
         std::fs::copy(alone.file(sha256)?, &to).with_context(cannot)?;
@@ -285,11 +302,6 @@ pub(super) fn tell(tried: &Tried) {
             tried.output.display()
         ));
     }
-    out::line(match (tried.passed(), run.verdicts.is_empty()) {
-        (true, _) => "the bot would propose this model",
-        (false, true) => "nothing was judged",
-        (false, false) => "the bot would not propose this model",
-    });
 }
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ fn is_pack_folder(folder: &str) -> bool {
     let name = folder
         .strip_prefix(PACKS_DIR)
         .and_then(|rest| rest.strip_prefix('/'));
-    !name.unwrap_or(folder).contains('/')
+    folder != PACKS_DIR && !name.unwrap_or(folder).contains('/')
 }
 
 /// A row of the listing.

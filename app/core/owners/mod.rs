@@ -80,6 +80,8 @@ pub struct Owners {
     /// GitHub's own file, where there is no OWNERS.
     code: CodeOwners,
     problems: Vec<OwnersProblem>,
+    /// Whether there are more files than are read.
+    is_beyond: bool,
 }
 
 impl Owners {
@@ -115,6 +117,7 @@ impl Owners {
             is_owned: !files.is_empty(),
             code: CodeOwners::default(),
             problems,
+            is_beyond: false,
         }
     }
 
@@ -130,8 +133,14 @@ impl Owners {
         Owners {
             is_owned: true,
             problems: vec![problem],
+            is_beyond: true,
             ..Owners::default()
         }
+    }
+
+    /// Whether there are more files than are read.
+    pub fn is_beyond(&self) -> bool {
+        self.is_beyond
     }
 
     /// What is wrong in the files.

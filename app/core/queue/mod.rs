@@ -31,7 +31,7 @@ pub const REDS_MAX: usize = 2;
 pub const BATCH_MAX: usize = 64;
 
 /// Runs of a branch's tests that are looked at; what is older is forgotten.
-pub const RUNS_MAX: usize = 200;
+pub const RUNS_MAX: usize = 600;
 
 /// Merges of one head that GitHub refuses before people are left to it.
 pub const TRIES_MAX: u32 = 6;

@@ -13,7 +13,7 @@ use bowsprit_core::contract::Chart;
 use bowsprit_core::name::Slug;
 use bowsprit_core::serving::manifests::chart;
 use bowsprit_core::text::truncate;
-use bowsprit_core::training::spec::Source;
+use bowsprit_core::training::spec::{Source, Trust};
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt as _, chown};
@@ -38,6 +38,8 @@ const MEMORY_BYTES: u64 = 1 << 30;
 /// Open files, and processes and threads.
 const OPEN_FILES: u64 = 256;
 const PROCESSES: u64 = 128;
+/// The chart's own values, where it names a file of them.
+const VALUES: &str = "values.yaml";
 /// The release that charts see; their names come from `fullnameOverride`.
 const RELEASE: &str = "bowsprit";
 
@@ -68,11 +70,18 @@ impl Helm {
     /// What the chart of a snapshot renders to. Errors: `Wrong` with helm's own words, or where there is no helm.
     pub(super) async fn render(
         &self,
-        chart: &Chart,
+        (chart, trust): (&Chart, Trust),
         snapshot: &Source,
         models: Vec<Slug>,
     ) -> Result<Files, Unread> {
         let program = self.find()?;
+        let confinement = tokio::task::spawn_blocking(confine::look).await;
+        let confinement = confinement.context("looking at this system ended early")?;
+        if confinement.shortfall.is_some() && trust == Trust::Untrusted {
+            return Err(Unread::Wrong(
+                "this server cannot shut helm in, so it renders charts of trusted commits alone: this one once it is merged".to_owned(),
+            ));
+        }
         let desk = tempfile::Builder::new()
             .prefix("chart-")
             .tempdir_in(&self.dir);
@@ -80,8 +89,6 @@ impl Helm {
         let (wanted, from, to) = (chart.clone(), snapshot.clone(), desk.path().to_owned());
         let laid = tokio::task::spawn_blocking(move || lay_out(&wanted, &from, &models, &to)).await;
         laid.context("unpacking the chart ended early")??;
-        let confinement = tokio::task::spawn_blocking(confine::look).await;
-        let confinement = confinement.context("looking at this system ended early")?;
         let plan = plan(&program, chart, desk.path(), confinement)?;
         let started = confine::start(&self.me, &plan, &desk.path().join("step"));
         let said = follow(started.context("cannot start helm")?).await?;
@@ -122,8 +129,8 @@ fn lay_out(chart: &Chart, snapshot: &Source, models: &[Slug], to: &Path) -> Resu
             chart.folder
         )));
     }
-    if let Some((values, at)) = chart.values.as_ref().zip(values_at(chart, to))
-        && !at.is_file()
+    if let Some(values) = &chart.values
+        && !to.join(VALUES).is_file()
     {
         return Err(Unread::Wrong(format!(
             "there is no file `{values}` in the commit"
@@ -132,16 +139,6 @@ fn lay_out(chart: &Chart, snapshot: &Source, models: &[Slug], to: &Path) -> Resu
     let ours = serde_json::to_vec(&chart::values(models)).context("values are JSON")?;
     std::fs::write(to.join("bowsprit.json"), ours).context("cannot lay a chart out")?;
     Ok(())
-}
-
-/// Where the file of values comes to lie: in the chart, or beside it.
-fn values_at(chart: &Chart, desk: &Path) -> Option<PathBuf> {
-    let values = chart.values.as_ref()?.as_str();
-    let below = values.strip_prefix(chart.folder.as_str());
-    Some(match below.and_then(|rest| rest.strip_prefix('/')) {
-        Some(rest) => desk.join("chart").join(rest),
-        None => desk.join("values.yaml"),
-    })
 }
 
 fn unpack(chart: &Chart, snapshot: &Source, to: &Path) -> Result<(), Unread> {
@@ -153,17 +150,13 @@ fn unpack(chart: &Chart, snapshot: &Source, to: &Path) -> Result<(), Unread> {
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let below = path.strip_prefix(chart.folder.as_str());
         let below = below.and_then(|rest| rest.strip_prefix('/'));
-        let place = match below {
-            Some(rest) => to.join("chart").join(rest),
-            None if chart
-                .values
-                .as_ref()
-                .is_some_and(|values| values.as_str() == path) =>
-            {
-                to.join("values.yaml")
-            }
-            None => continue,
-        };
+        let is_values = chart
+            .values
+            .as_ref()
+            .is_some_and(|values| values.as_str() == path);
+        if below.is_none() && !is_values {
+            continue;
+        }
         if entry.header().entry_type().is_dir() {
             continue;
         }
@@ -176,16 +169,28 @@ fn unpack(chart: &Chart, snapshot: &Source, to: &Path) -> Result<(), Unread> {
                 "it has more than {FILES_MAX} files, or more than {CHART_BYTES_MAX} bytes"
             )));
         }
-        write(entry, &place).context("cannot lay a chart out")?;
+        let place = below.map(|rest| to.join("chart").join(rest));
+        // Under a name of ours: helm takes a comma in one for two files.
+        let values = is_values.then(|| to.join(VALUES));
+        write(entry, place, values).context("cannot lay a chart out")?;
     }
     Ok(())
 }
 
-fn write(mut entry: impl std::io::Read, place: &Path) -> std::io::Result<()> {
-    if let Some(dir) = place.parent() {
-        std::fs::create_dir_all(dir)?;
+fn write(
+    mut entry: impl std::io::Read,
+    place: Option<PathBuf>,
+    values: Option<PathBuf>,
+) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes)?;
+    for to in place.into_iter().chain(values) {
+        if let Some(dir) = to.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        std::fs::write(to, &bytes)?;
     }
-    std::io::copy(&mut entry, &mut File::create(place)?).map(drop)
+    Ok(())
 }
 
 fn plan(
@@ -196,7 +201,8 @@ fn plan(
 ) -> anyhow::Result<Plan> {
     let text = |path: &Path| path.display().to_string();
     let (folder, home) = (desk.join("chart"), desk.join("home"));
-    let (values, ours) = (values_at(chart, desk), desk.join("bowsprit.json"));
+    let values = chart.values.as_ref().map(|_| desk.join(VALUES));
+    let ours = desk.join("bowsprit.json");
     let uid = confinement.uid_of(&text(desk));
     if uid.is_some() {
         chown(&home, uid, uid).context("cannot give helm a directory")?;

@@ -68,9 +68,11 @@ impl Ledger {
         wanted: Wanted,
     ) -> anyhow::Result<()> {
         let now_ms = now_ms();
-        let before = papers.written()?;
-        let before =
-            before.filter(|before| before.folder == *folder && before.files == wanted.files);
+        let (before, moved): (Option<Written>, Option<Written>) = match papers.written()? {
+            Some(before) if before.folder != *folder => (None, Some(before)),
+            before => (before, None),
+        };
+        let before = before.filter(|before| before.files == wanted.files);
         let is_due = |before: &Written| now_ms - before.compared_ms >= COMPARE_EVERY_MS;
         if before
             .as_ref()
@@ -79,8 +81,13 @@ impl Ledger {
             return Ok(());
         }
         let done = self
-            .bring(folder, wanted.files.clone(), wanted.message)
+            .bring(folder, wanted.files.clone(), wanted.message.clone())
             .await?;
+        if let Some(moved) = moved {
+            // Its repository has another name now: of two folders with the same objects a syncer would take either.
+            self.bring(&moved.folder, BTreeMap::new(), wanted.message)
+                .await?;
+        }
         let (commit, written_ms) = match before {
             Some(before) if !done.is_new => (before.commit, before.written_ms),
             Some(_) | None => (done.commit, now_ms),

@@ -40,7 +40,8 @@ pub(super) async fn gather(
         Some(Deploy::Chart(chart)) => {
             let models = plan.models.iter();
             let models = models.filter_map(|model| Slug::parse(&model.name).ok());
-            helm.render(chart, snapshot, models.collect()).await
+            helm.render((chart, plan.trust), snapshot, models.collect())
+                .await
         }
     };
     found.map_err(|why| match why {

@@ -19,9 +19,11 @@ pub(super) fn readable(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Option
         return Some(None);
     }
     let owners = ask.owners(pull.repo.id, &seen.change.head)?;
+    // One file too many is a problem of all of them.
+    let is_one_too_many = owners.is_beyond() && !seen.owners.is_beyond();
     let is_changed = |problem: &&OwnersProblem| {
         let mut paths = seen.paths().into_iter();
-        paths.any(|path| path.as_str() == problem.path)
+        is_one_too_many || paths.any(|path| path.as_str() == problem.path)
     };
     let mut wrong = owners.problems().iter().filter(is_changed);
     let Some(first) = wrong.next() else {

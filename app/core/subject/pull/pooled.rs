@@ -95,12 +95,16 @@ pub(super) fn take_turn(
 ) -> Option<()> {
     let (own, number) = (act.state.ready.clone()?, act.state.number);
     let mut others = queued::others(act, &seen.change.base, ask)?;
-    others.retain(|(_, other)| given.now_ms - other.at_ms < STALE_MS);
+    let is_silent = |other: &Ready| given.now_ms - other.at_ms >= STALE_MS;
+    let silent = others.iter().filter(|(_, other)| is_silent(other));
+    let silent = silent.map(|(_, other)| other.head.clone()).collect();
+    others.retain(|(_, other)| !is_silent(other));
     // A test may take hours: whoever is silent so long would be given up by the others.
     act.look_by(given.now_ms + STILL_MS);
     let members = others.iter().filter(|(_, other)| other.is_tested);
     let members = members.cloned().chain([(number, own)]).collect();
-    let scene = Scene::of(&act.state.repo, seen, members, ask)?;
+    let mut scene = Scene::of(&act.state.repo, seen, members, ask)?;
+    scene.silent = silent;
     let first = scene.members.first().map(|(first, _)| *first);
     let pull = |number: PrNumber| Wake {
         subject: SubjectKey::Pull(act.state.repo.id, number),
@@ -112,7 +116,7 @@ pub(super) fn take_turn(
         let concerned = concerned.filter(|other| *other != number).map(pull);
         let starts = scene.starts();
         let mut wakes: Vec<Wake> = concerned.collect();
-        match starts.is_empty() {
+        match starts.is_empty() && !scene.is_beginning(given.now_ms) {
             true => wakes.extend(scene.cancels()),
             false => act.look_by(given.now_ms + BEGUN_MS),
         }

@@ -119,6 +119,7 @@ fn advance(
         act.state.is_open = false;
         if let Some(merged) = change.merged.clone().filter(|_| act.state.landed.is_none()) {
             landing::learn_queued(&mut act, &merged, ask)?;
+            act.state.landed.get_or_insert(merged);
         }
         status::close(&mut act, &change, given);
         queued::leave(&mut act, ask)?;

@@ -3,10 +3,12 @@
 use super::Ready;
 use super::pooled::numbers;
 use super::step::Seen;
-use crate::contract::Contract;
+use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
 use crate::name::{BranchName, CommitSha, PrNumber, Repo};
-use crate::queue::{self, BATCH_MAX, Decision, Limits, Member, REDS_MAX, Start, Test, Verdict};
+use crate::queue::{
+    self, BATCH_MAX, Decision, Limits, Member, REDS_MAX, RUNS_MAX, Start, Test, Verdict,
+};
 use crate::subject::SubjectKey;
 use crate::subject::ask::{Ask, Chain, Changes};
 use crate::subject::run::{Cause, Phase, Run, Trigger, What};
@@ -15,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Tests are made up to this often at one look, to learn what conflicts.
 const ROUNDS_MAX: usize = 6;
+
+/// The runs of a test are there after this. Units: milliseconds.
+const BEGINNING_MS: i64 = 60_000;
 
 /// A test as its runs tell of it.
 pub(super) struct Stored {
@@ -37,6 +42,7 @@ impl Stored {
     /// Tests, the oldest first, of runs in that order.
     fn all(runs: Vec<Run>) -> Vec<Stored> {
         let mut all: Vec<Stored> = Vec::new();
+        let is_cut = runs.len() >= RUNS_MAX;
         for run in runs {
             let Trigger::Queue {
                 base,
@@ -61,6 +67,11 @@ impl Stored {
                     runs: vec![run],
                 }),
             }
+        }
+        let is_partial = |test: &Stored| test.runs.len() < test.whats.len();
+        if is_cut && all.first().is_some_and(is_partial) {
+            // Its older runs are not seen, so it would seem to wait for them for ever.
+            all.remove(0);
         }
         all
     }
@@ -114,6 +125,8 @@ pub(super) struct Scene {
     pub(super) decision: Decision,
     /// Heads that landed as a test would merge them, and are part of the base.
     pub(super) landed: Vec<CommitSha>,
+    /// Heads of members that nobody looked at for long, as after an outage: they may be back with the next look.
+    pub(super) silent: BTreeSet<CommitSha>,
 }
 
 impl Scene {
@@ -150,6 +163,7 @@ impl Scene {
             made: Vec::new(),
             decision: Decision::default(),
             landed: landed.iter().map(|one| one.head.clone()).collect(),
+            silent: BTreeSet::new(),
             members,
         };
         let pool = queue::Pool {
@@ -229,7 +243,9 @@ impl Scene {
         let paths: Vec<_> = changes.files.keys().cloned().collect();
         let checks = seen.contract.as_ref().map_or(&[][..], Contract::checks);
         let checks = checks.iter().filter(|check| !check.optional);
-        let checks = checks.filter(|check| check.when.applies(&paths));
+        // What is cut may hold any path.
+        let may_apply = |when: &CheckWhen| changes.is_cut && *when != CheckWhen::ByHand;
+        let checks = checks.filter(|check| check.when.applies(&paths) || may_apply(&check.when));
         whats.extend(checks.map(|check| What::Check(check.name.clone())));
         let members = self.members.iter().map(|(_, ready)| ready);
         let members = members.filter(|ready| start.heads.contains(&ready.head));
@@ -343,6 +359,16 @@ impl Scene {
         red
     }
 
+    /// Whether a test has begun of which not every run is there yet: it may wait for one that another test had begun.
+    pub(super) fn is_beginning(&self, now_ms: i64) -> bool {
+        let is_partial = |test: &Stored| {
+            let is_there = |what: &What| test.runs.iter().any(|run| run.cause.what == *what);
+            let is_young = |run: &Run| now_ms - run.created_ms < BEGINNING_MS;
+            !test.whats.iter().all(is_there) && test.runs.iter().all(is_young)
+        };
+        self.stored.iter().any(is_partial)
+    }
+
     /// Ends the runs that no test needs any more, but for those whose verdict another run waits for.
     pub(super) fn cancels(&self) -> Vec<Wake> {
         let is_over = |test: &Stored| test.verdict() != Some(Verdict::Running);
@@ -355,6 +381,7 @@ impl Scene {
             }
         }
         ended.extend(&self.past);
+        ended.retain(|test| !test.heads.iter().any(|head| self.silent.contains(head)));
         let awaited: BTreeSet<&String> = kept
             .iter()
             .flat_map(|test| &test.runs)

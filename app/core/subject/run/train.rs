@@ -28,6 +28,9 @@ pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<
     if run.stages.is_empty()
         && let Some((step, why)) = super::secrets::refusal(run, &contract, ask)?
     {
+        if run.cause.trigger.queue().is_some() {
+            return Some(skipped(run, Some("what has not landed gets no secrets")));
+        }
         return Some(failed(run, FailureKind::Agent, &step, why));
     }
     let judge = judge_contract(run, &contract, ask)?;

@@ -57,6 +57,7 @@ fn helm_sees_the_chart_its_values_and_ours_and_nothing_else() {
         ("charts/digits2/Chart.yaml", EntryType::Regular, "another\n"),
         ("charts/digits/live.yaml", EntryType::Regular, "a: 1\n"),
         ("deploy/live.yaml", EntryType::Regular, "b: 2\n"),
+        ("charts/digits/a,/etc/passwd", EntryType::Regular, "c: 3\n"),
         ("secret", EntryType::Regular, "x"),
         ("charts/link", EntryType::Symlink, "/etc/passwd"),
     ];
@@ -64,6 +65,7 @@ fn helm_sees_the_chart_its_values_and_ours_and_nothing_else() {
     for (values, text) in [
         ("charts/digits/live.yaml", "a: 1\n"),
         ("deploy/live.yaml", "b: 2\n"),
+        ("charts/digits/a,/etc/passwd", "c: 3\n"),
     ] {
         let desk = tempfile::tempdir().unwrap();
         let chart = chart(Some(values));
@@ -71,10 +73,7 @@ fn helm_sees_the_chart_its_values_and_ours_and_nothing_else() {
         assert!(lay_out(&chart, &source, &models, desk.path()).is_ok());
         let at = |name: &str| std::fs::read_to_string(desk.path().join(name)).ok();
         assert_eq!(at("chart/templates/a.yaml").as_deref(), Some("kind: A\n"));
-        assert_eq!(
-            std::fs::read_to_string(values_at(&chart, desk.path()).unwrap()).unwrap(),
-            text
-        );
+        assert_eq!(at(VALUES).unwrap(), text);
         assert!(
             at("bowsprit.json")
                 .unwrap()

@@ -147,4 +147,5 @@ fn what_github_merged_is_held_against_its_head() {
     by_hand.state.enqueued = None;
     let landed = after(&change, &by_hand, 1_000, None);
     assert!(!told(&landed).contains("alarm"));
+    assert_eq!(landed.state.landed, Some(sha('f')));
 }

@@ -40,6 +40,13 @@ fn a_change_of_owners_must_be_readable_and_those_of_the_base_are_told() {
     );
     assert!(told(&change.look()).contains(LABEL));
 
+    let beyond = Answer::Owners(crate::owners::Owners::beyond(5));
+    change.world.tell(Query::Owners(TRAINING, sha('b')), beyond);
+    assert!(
+        change
+            .rule(RULE)
+            .starts_with("Unmet OWNERS can be read: `OWNERS` line 1: there are more")
+    );
     let mut change = Change::code();
     let status = |change: &Change| status_data(&change.look());
     assert!(status(&change)["owners"].is_null());
