@@ -6,6 +6,7 @@ mod dating;
 mod editing;
 mod enqueueing;
 mod following;
+mod keeping;
 mod landing;
 mod naming;
 mod overriding;

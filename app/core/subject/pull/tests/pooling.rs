@@ -13,7 +13,7 @@ use crate::training::spec::Trust;
 use expect_test::expect;
 
 /// Everybody has agreed on `#7`, in a repository that tests what is ready.
-fn agreed() -> Change {
+pub(super) fn agreed() -> Change {
     let mut change = Change::code();
     change.says("rita", "/lgtm").says("root", "/approve");
     let text = format!("{TRAINING_TEXT}chatops: {{merge_tests: 3}}\n");
@@ -28,7 +28,7 @@ fn agreed() -> Change {
 }
 
 /// Another member, ready so long before.
-fn other(number: u64, head: char, before_ms: i64) -> (PrNumber, Ready) {
+pub(super) fn other(number: u64, head: char, before_ms: i64) -> (PrNumber, Ready) {
     let (number, ready) = queueing::other(number, before_ms);
     let member = Ready {
         head: sha(head),
@@ -47,7 +47,7 @@ fn promoted() -> Change {
 }
 
 /// Both runs of a test of these heads on `a…`, for the nth time.
-fn tested(heads: &str, turn: u32, phases: [Phase; 2]) -> Vec<Run> {
+pub(super) fn tested(heads: &str, turn: u32, phases: [Phase; 2]) -> Vec<Run> {
     let whats = vec![What::Train, What::Check(slug("unit"))];
     let number = |head: char| PrNumber(if head == 'b' { 7 } else { u64::from(head) });
     let members: Vec<(PrNumber, CommitSha)> = heads.chars().map(|h| (number(h), sha(h))).collect();
@@ -75,10 +75,10 @@ fn ran(change: &mut Change, tests: &[(&str, u32, [Phase; 2])]) {
 
 const GREEN: [Phase; 2] = [Phase::Succeeded, Phase::Skipped];
 const RED: [Phase; 2] = [Phase::Succeeded, Phase::Failed];
-const GOING: [Phase; 2] = [Phase::Succeeded, Phase::Running];
+pub(super) const GOING: [Phase; 2] = [Phase::Succeeded, Phase::Running];
 
 /// The rule of the pool, and what happens in it.
-fn look(change: &Change, state: Option<Pull>) -> (String, Act<Pull>) {
+pub(super) fn look(change: &Change, state: Option<Pull>) -> (String, Act<Pull>) {
     let act = match state {
         Some(state) => change.again(Some(state), Vec::new()),
         None => change.look(),
