@@ -191,3 +191,44 @@ pub(super) async fn commit_all(dir: &Path, login: &str, message: &str) -> anyhow
     words.extend(["commit", "-q", "-m", message]);
     git(dir, &words, None).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn dropping_it_ends_all_that_git_has_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("pid");
+        let alias = format!(
+            "alias.long=!sh -c 'echo $$ >{0}.new; mv {0}.new {0}; sleep 600'",
+            mark.display()
+        );
+        let words = ["-c", &alias, "long"];
+        let mut running = Box::pin(git_whole(dir.path(), &words));
+        let begun = async {
+            loop {
+                if let Ok(pid) = std::fs::read_to_string(&mark) {
+                    return pid;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let pid = tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            pid = begun => pid,
+        };
+        drop(running);
+        // Who has no parent left may stay as a name until somebody asks for its end.
+        let is_there = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let until = Instant::now() + Duration::from_secs(10);
+        while is_there() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!is_there(), "{pid} goes on");
+    }
+}

@@ -174,6 +174,8 @@ impl Kubernetes {
             let _turn = watched.turn.lock().await;
             let was_written = watched.papers.written()?.is_some();
             if let Some(mut site) = watched.papers.site()? {
+                // The end may take long, and a start of the server meanwhile must not bring it back.
+                watched.papers.write_ending(true)?;
                 // What was never written need not be taken out.
                 site.folder = site.folder.filter(|_| was_written);
                 let yard = self.post.clusters.of(site.cluster.as_ref())?;
@@ -390,6 +392,7 @@ fn write_order(
         None => Manifests::default(),
     };
     papers.write_manifests(&manifests)?;
+    papers.write_ending(false)?;
     let order = order::write(plan, desk, snapshot, server)?;
     let has_order = mounted(&order)?.is_some();
     let rollout = rollout.map(|rollout| Rollout {

@@ -80,6 +80,9 @@ fn door(papers: &Papers, order: &ServeSpec) -> anyhow::Result<Door> {
 
 /// Looks at an environment. Errors: as [`apply`].
 pub(super) async fn look(yard: &Yard, papers: &Papers) -> anyhow::Result<Option<Found>> {
+    if papers.is_ending() {
+        return Ok(None);
+    }
     let (Some(site), Some(order)) = (papers.site()?, papers.desk.wanted()?) else {
         return Ok(None);
     };

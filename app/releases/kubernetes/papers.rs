@@ -1,6 +1,6 @@
 //! What is kept of one environment in a cluster, beside what every target keeps.
 //!
-//! Ours: `site.json`, `token.json`, `rollout.json`, `manifests.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `log.txt`;
+//! Ours: `site.json`, `token.json`, `rollout.json`, `manifests.json`, `sent.json`, `verdict.json`, `kept.json`, `live.json`, `ending.json`, `log.txt`;
 //! where releases are written to a repository, `message.json` and `written.json` too.
 //! The cluster says how things are; this says what is wanted, what served last, and what was tried in vain.
 
@@ -138,6 +138,20 @@ impl Papers {
     /// Notes the repository's own manifests.
     pub(super) fn write_manifests(&self, manifests: &Manifests) -> anyhow::Result<()> {
         self.write("manifests.json", manifests)
+    }
+
+    /// Whether its end was ordered, and no order since.
+    pub(super) fn is_ending(&self) -> bool {
+        self.desk.path("ending.json").exists()
+    }
+
+    /// Notes that its end was ordered, or that it shall serve again.
+    pub(super) fn write_ending(&self, is_ending: bool) -> anyhow::Result<()> {
+        match is_ending {
+            true => self.write("ending.json", &true),
+            false => files::remove_file(&self.desk.path("ending.json"))
+                .context("cannot remove `ending.json`"),
+        }
     }
 
     /// The Deployment that was sent last.

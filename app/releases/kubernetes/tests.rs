@@ -141,6 +141,13 @@ async fn an_order_is_kept_and_tried_again_while_the_cluster_is_away() {
     assert!(target.remove(REPO, &staging().1).await.is_err());
     assert!(papers.desk.is_ordered());
     assert!(target.keys(REPO, &staging().1).is_some());
+    // A start meanwhile does not bring it back; another order does.
+    let yard = target.post.clusters.of(None).unwrap();
+    assert!(papers.is_ending());
+    assert!(judge::look(yard, &papers).await.unwrap().is_none());
+    let plan = plan(3, &artifacts).await;
+    assert!(deploy(&target, dir.path(), &plan).await.is_err());
+    assert!(!papers.is_ending() && judge::look(yard, &papers).await.is_err());
 }
 
 #[tokio::test]
