@@ -351,14 +351,12 @@ impl Post {
         if self.book().contains_key(&key) {
             return;
         }
-        self.strays().insert(
-            key,
-            Stray {
-                site,
-                generation,
-                is_told: false,
-            },
-        );
+        let stray = Stray {
+            site,
+            generation,
+            is_told: false,
+        };
+        self.strays().insert(key, stray);
     }
 }
 
