@@ -9,6 +9,7 @@ use bowsprit_core::text::clean_line;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
 use serde_json::Value;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 /// How often the server is asked.
@@ -79,10 +80,10 @@ pub(super) async fn run(args: Wait, remote: &Remote) -> anyhow::Result<()> {
     })
 }
 
-/// Looks until it has come about; `how` is how it stands meanwhile, told each time that it changes.
+/// Looks until it has come about; `how` is how it stands meanwhile, told a person each time that it changes.
 async fn look(what: &What, remote: &Remote, how: &mut String) -> anyhow::Result<()> {
     let path = what.path();
-    let mut has_answered = false;
+    let (mut has_answered, is_watched) = (false, std::io::stderr().is_terminal());
     loop {
         let answer = match remote.client.call(Method::GET, &path, None).await {
             // A server that is started anew is back soon.
@@ -110,10 +111,11 @@ async fn look(what: &What, remote: &Remote, how: &mut String) -> anyhow::Result<
             Seen::Never(why) => bail!("{}", clean_line(&why)),
             Seen::NotYet(word) => {
                 let word = clean_line(&word);
-                if *how != word {
+                // A script has no use for what passes.
+                if *how != word && is_watched {
                     out::note(&word);
-                    *how = word;
                 }
+                *how = word;
                 tokio::time::sleep(LOOK).await;
             }
         }
