@@ -5,7 +5,9 @@ use super::catalogue::{File, put};
 use super::table::table;
 use super::{Remote, out};
 use anyhow::{Context as _, anyhow, bail};
-use bowsprit_core::catalogue::{Fit, Look, OWN, Pack, Pin, fitting, pack_filled};
+use bowsprit_core::catalogue::{
+    Fit, Look, OWN, Pack, Pin, REQUIREMENTS_MARK, fitting, pack_filled,
+};
 use bowsprit_core::name::Login;
 use clap::Args;
 use serde_json::{Value, json};
@@ -64,6 +66,7 @@ pub(super) async fn run(args: Import, remote: &Remote) -> anyhow::Result<ExitCod
         .iter()
         .map(|taking| add(taking, &packs, &owner, args.dry_run))
         .collect::<anyhow::Result<Vec<Value>>>()?;
+    takings.iter().for_each(tell_missing);
     if remote.is_json {
         out::json(&told.into());
         return Ok(ExitCode::SUCCESS);
@@ -156,6 +159,23 @@ fn look(dir: &Path) -> anyhow::Result<Look> {
         name: name.unwrap_or_default(),
         files,
     })
+}
+
+/// Says what the files of the pack name and nobody brings.
+fn tell_missing(taking: &Taking<'_>) {
+    let Taking { dir, fit, files } = taking;
+    let names_it = |(_, bytes): &File| {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        text.contains(REQUIREMENTS_MARK)
+    };
+    let is_brought = files.iter().any(|(path, _)| *path == fit.requirements);
+    if files.iter().any(names_it) && !is_brought && !dir.join(&fit.requirements).exists() {
+        out::note(&format!(
+            "{}: there is no `{}` yet, and the pack's files name it; make it (`uv pip compile --generate-hashes`) before the first push",
+            dir.display(),
+            fit.requirements
+        ));
+    }
 }
 
 fn add(taking: &Taking<'_>, packs: &Packs, owner: &Login, is_dry: bool) -> anyhow::Result<Value> {

@@ -13,6 +13,23 @@ fn bowsprit(words: &[&str], dirs: &[&Path]) -> Output {
 }
 
 #[test]
+fn what_the_packs_files_name_and_nobody_has_is_told() {
+    let top = tempfile::tempdir().expect("a folder");
+    let dir = top.path().join("iris-training");
+    std::fs::create_dir(&dir).expect("a folder");
+    std::fs::write(dir.join("train.py"), "x").expect("a file");
+    let said = |words: &[&str]| {
+        let done = bowsprit(words, &[&dir]);
+        assert!(done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let words = ["import", "--owner", "ada", "--dry-run"];
+    assert!(said(&words).contains("there is no `requirements.lock` yet"));
+    std::fs::write(dir.join("requirements.lock"), "").expect("a file");
+    assert_eq!(said(&words), "");
+}
+
+#[test]
 fn a_pair_is_taken_in_and_nothing_of_it_changes() {
     let top = tempfile::tempdir().expect("a folder");
     let (training, service) = (

@@ -18,7 +18,7 @@ pub use choose::{Unclear, Wish, listed, only};
 pub use fill::{Names, Root, Tail, filled, owned};
 pub use lint::lint;
 pub use location::{LOCATIONS_MAX, Location, Sight, sets};
-pub use pack::{Fit, Look, PACK_FILE, Pack, PackKind, fitting, pack_filled};
+pub use pack::{Fit, Look, PACK_FILE, Pack, PackKind, REQUIREMENTS_MARK, fitting, pack_filled};
 pub use pack_source::{
     Blob, PACK_FILE_BYTES_MAX, PACK_SOURCES_MAX, PINS_MAX, PackSource, Pin, packs_in,
 };

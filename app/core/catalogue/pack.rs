@@ -84,6 +84,9 @@ const LANGUAGES: [(&str, &str); 7] = [
     ("Cargo.toml", "rust"),
 ];
 
+/// Where a pack's files name the file of requirements.
+pub const REQUIREMENTS_MARK: &str = "REPLACE_ME_REQUIREMENTS";
+
 /// Requirements files, the surest first.
 const REQUIREMENTS: [&str; 2] = ["requirements.lock", "requirements.txt"];
 
@@ -165,6 +168,6 @@ fn language_of(look: &Look) -> Option<&'static str> {
 pub fn pack_filled(text: &str, fit: &Fit, person: &Login) -> String {
     text.replace("REPLACE_ME_ROOT", fit.root.as_str())
         .replace("REPLACE_ME_MODEL", fit.root.as_str())
-        .replace("REPLACE_ME_REQUIREMENTS", &fit.requirements)
+        .replace(REQUIREMENTS_MARK, &fit.requirements)
         .replace("REPLACE_ME_PERSON", person.as_str())
 }
