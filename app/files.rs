@@ -64,6 +64,21 @@ pub(crate) fn of_user(variable: &str, below: &str) -> Option<PathBuf> {
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(below)))
 }
 
+/// Bytes of all files below a folder; those that go away or are renamed meanwhile count nothing.
+pub(crate) fn bytes_below(dir: PathBuf) -> u64 {
+    let (mut waiting, mut bytes) = (vec![dir], 0);
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(about) if about.is_dir() => waiting.push(entry.path()),
+                Ok(about) => bytes += about.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}
+
 /// Removes a file that may be gone already.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

@@ -264,20 +264,6 @@ fn words(bytes: &[u8]) -> String {
 
 /// Bytes of the files below, packs being written included.
 async fn size_of(git_dir: PathBuf) -> u64 {
-    let walk = move || {
-        let mut waiting = vec![git_dir.join("objects")];
-        let mut bytes = 0;
-        while let Some(dir) = waiting.pop() {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                match entry.metadata() {
-                    Ok(kind) if kind.is_dir() => waiting.push(entry.path()),
-                    Ok(kind) => bytes += kind.len(),
-                    // Renamed since it was listed.
-                    Err(_) => {}
-                }
-            }
-        }
-        bytes
-    };
+    let walk = move || crate::files::bytes_below(git_dir.join("objects"));
     tokio::task::spawn_blocking(walk).await.unwrap_or(0)
 }

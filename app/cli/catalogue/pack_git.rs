@@ -2,6 +2,7 @@
 
 use super::File;
 use crate::cli::git::{git, git_bytes, git_whole};
+use crate::files::bytes_below;
 use anyhow::{Context as _, anyhow, bail};
 use bowsprit_core::catalogue::{
     Blob, PACK_FILE, PACK_FILE_BYTES_MAX, Pack, PackSource, Pin, packs_in,
@@ -118,7 +119,7 @@ async fn is_there(dir: &Path, commit: &CommitSha) -> bool {
 
 /// Fetches a branch, tag or commit; says the commit. Errors: git failed, or too much came.
 async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<CommitSha> {
-    let before = bytes_below(dir);
+    let before = bytes_below(dir.to_owned());
     // A name of its own: another call may fetch into the same cache.
     let spot = format!("refs/incoming/{}", uuid::Uuid::new_v4().simple());
     let what = format!("+{at}:{spot}");
@@ -138,7 +139,7 @@ async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<Co
     let watched = async {
         loop {
             tokio::time::sleep(LOOK).await;
-            if bytes_below(dir).saturating_sub(before) > FETCH_BYTES_MAX {
+            if bytes_below(dir.to_owned()).saturating_sub(before) > FETCH_BYTES_MAX {
                 return;
             }
         }
@@ -166,17 +167,6 @@ async fn fetched(dir: &Path, source: &PackSource, at: &str) -> anyhow::Result<Co
     git(dir, &[HERE, "update-ref", &kept, commit.as_str()], None).await?;
     git(dir, &[HERE, "update-ref", "-d", &spot], None).await?;
     Ok(commit)
-}
-
-/// What lies in a folder. Units: bytes; files that go away meanwhile count nothing.
-fn bytes_below(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let of = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(about) if about.is_dir() => bytes_below(&entry.path()),
-        Ok(about) => about.len(),
-        Err(_) => 0,
-    };
-    entries.map(of).sum()
 }
 
 async fn packs(dir: &Path, commit: &CommitSha) -> anyhow::Result<Vec<(Pack, Vec<Blob>)>> {
