@@ -102,16 +102,22 @@ impl World {
     }
 }
 
+/// Three that are good together and blocked by an issue: the issue, each number, and each with its letter.
+async fn three_ready(t: &World) -> (u64, Vec<u64>, [(u64, char); 3]) {
+    t.with_tests(SERVICE, 3, CHECK).await;
+    let issue = t.block(SERVICE).await;
+    let mut all = Vec::new();
+    for name in ["a", "d", "e"] {
+        all.push(t.ready(SERVICE, name).await);
+    }
+    let names = [(all[0], 'a'), (all[1], 'd'), (all[2], 'e')];
+    (issue, all, names)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_good_ones_land_by_their_tests() {
     run_test(async |t| {
-        t.with_tests(SERVICE, 3, CHECK).await;
-        let issue = t.block(SERVICE).await;
-        let mut all = Vec::new();
-        for name in ["a", "d", "e"] {
-            all.push(t.ready(SERVICE, name).await);
-        }
-        let names = [(all[0], 'a'), (all[1], 'd'), (all[2], 'e')];
+        let (issue, all, names) = three_ready(t).await;
         assert_eq!(t.rows(SERVICE, &names).await, ["a0", "ad0", "ade0"]);
         let status = t.status(SERVICE, all[2]).await;
         assert!(status.contains("place 3 of 3"), "{status}");
@@ -178,13 +184,7 @@ async fn one_that_is_bad_beside_another_is_put_out_and_the_rest_lands() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_leaves_and_a_foreign_push_cost_no_more_than_they_must() {
     run_test(async |t| {
-        t.with_tests(SERVICE, 3, CHECK).await;
-        let issue = t.block(SERVICE).await;
-        let mut all = Vec::new();
-        for name in ["a", "d", "e"] {
-            all.push(t.ready(SERVICE, name).await);
-        }
-        let names = [(all[0], 'a'), (all[1], 'd'), (all[2], 'e')];
+        let (issue, all, names) = three_ready(t).await;
         t.say(SERVICE, "rita", all[1], "/hold").await;
         t.settle().await;
         let rows = t.rows(SERVICE, &names).await;
