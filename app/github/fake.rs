@@ -66,10 +66,19 @@ impl Fake {
         self.github.at(5, repo())
     }
 
-    /// Applies an effect under a key.
+    /// Applies an effect under a key, which may have been tried before.
     pub(super) async fn apply(
         &self,
         key: &str,
+        effect: Effect,
+    ) -> Result<bowsprit_core::effect::EffectResult, crate::github::error::ApiError> {
+        self.try_to((key, false), effect).await
+    }
+
+    /// Applies an effect under a key, which was never tried before where `is_first`.
+    pub(super) async fn try_to(
+        &self,
+        (key, is_first): (&str, bool),
         effect: Effect,
     ) -> Result<bowsprit_core::effect::EffectResult, crate::github::error::ApiError> {
         let intent = Intent {
@@ -84,6 +93,7 @@ impl Fake {
             content: &|digest: Digest| {
                 Box::pin(async move { Ok(format!("{digest}\n").into_bytes()) })
             },
+            is_first,
         };
         crate::github::apply::apply(&self.place(), &intent, &desk).await
     }

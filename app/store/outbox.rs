@@ -41,6 +41,13 @@ pub struct EffectClaim {
     pub claimed_ms: i64,
 }
 
+impl EffectClaim {
+    /// Whether it was never claimed before, whatever its text: nothing of it can have happened.
+    pub fn is_first(&self) -> bool {
+        self.epoch == 1
+    }
+}
+
 impl Store {
     /// Takes effects that are due, by priority, then age. Each is the caller's until it ends, is put off, or for [`LEASE_MS`].
     pub async fn claim_effects(&self, now_ms: i64, max: usize) -> anyhow::Result<Vec<EffectClaim>> {

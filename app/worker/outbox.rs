@@ -150,6 +150,7 @@ async fn at_github(
         texts: &rooms.texts,
         public_url: &rooms.public_url,
         content: &content,
+        is_first: claim.is_first(),
     };
     let intent = Intent {
         key: claim.key.clone(),

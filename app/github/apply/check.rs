@@ -2,7 +2,7 @@
 //!
 //! Source: REST "Check runs" (docs.github.com, 2026-11): 65,535 characters a text, 50 annotations a request, 3 buttons.
 
-use super::cut;
+use super::{Desk, cut};
 use crate::github::auth::Access;
 use crate::github::error::ApiError;
 use crate::github::event::RERUN_BUTTON;
@@ -32,10 +32,9 @@ pub(super) async fn check_run(
     place: &Place,
     check: &CheckRun,
     summary: &str,
-    public_url: &str,
-    may_trust: bool,
+    (desk, may_trust): (&Desk<'_>, bool),
 ) -> Result<EffectResult, ApiError> {
-    let mut body = wanted(check, summary, public_url);
+    let mut body = wanted(check, summary, desk.public_url);
     let (memory, repo) = (place.github().memory(), place.repo().id);
     let digest = Digest::of(body.to_string().as_bytes());
     let keep = |id| memory.keep_check(repo, &check.external_id, Some((id, digest.clone())));
@@ -56,7 +55,10 @@ pub(super) async fn check_run(
             Err(error) => return Err(error),
         }
     }
-    let found = find(place, check).await?;
+    let found = match desk.is_first {
+        true => None,
+        false => find(place, check).await?,
+    };
     let shown = found.as_ref().map_or(0, |run| run.output.annotations_count);
     if shown == 0 && !check.annotations.is_empty() {
         // GitHub appends those of a later request, so they go only once.

@@ -1,6 +1,7 @@
 //! Acting: an effect becomes an outcome at GitHub.
 //!
-//! Each one looks for what it would make before it makes it, so that it may be applied twice and after any crash.
+//! Each one looks for what it would make before it makes it, so that it may be applied twice and after any crash;
+//! a check run that was never tried before is made at once.
 //! A refusal for good is a result, in GitHub's words; everything that may succeed later is an error with its class.
 
 mod check;
@@ -34,6 +35,8 @@ pub struct Desk<'a> {
     pub public_url: &'a str,
     /// The artifact store.
     pub content: &'a Fetch,
+    /// Whether nothing of this effect was ever tried: what it would make is not there yet.
+    pub is_first: bool,
 }
 
 /// Applies an effect of GitHub's. Errors: [`ApiError`]; a refusal for good is [`EffectResult::Refused`] instead.
@@ -89,7 +92,7 @@ async fn dispatch(
         Effect::Status(status) => edit::status(place, status).await,
         Effect::CheckRun(check) => {
             let summary = render(desk, &check.summary, json!({}))?;
-            check::check_run(place, check, &summary, desk.public_url, intent.is_view).await
+            check::check_run(place, check, &summary, (desk, intent.is_view)).await
         }
         Effect::Propose(propose) => propose::propose(place, &intent.key, propose, desk).await,
         Effect::Merge {

@@ -40,32 +40,55 @@ async fn status_comment_is_edited_in_place_and_only_when_it_differs() {
     assert_eq!(fake.count("PATCH /repos/o/r/issues/comments/1"), 1);
 }
 
+fn check(status: CheckStatus, title: &str) -> Effect {
+    let path = RepoPath::parse("bowsprit.yaml").unwrap();
+    Effect::CheckRun(Box::new(CheckRun {
+        repo: repo(),
+        sha: sha("head"),
+        name: "train".to_owned(),
+        external_id: "r1".to_owned(),
+        status,
+        title: title.to_owned(),
+        summary: plain("s"),
+        annotations: vec![
+            Annotation {
+                path,
+                line: 0,
+                message: "bad".to_owned()
+            };
+            60
+        ],
+        page: "/runs/r1".to_owned(),
+        started_ms: 1_700_000_000_123,
+        completed_ms: Some(1_700_000_001_000),
+    }))
+}
+
+#[tokio::test]
+async fn check_run_is_looked_for_unless_it_was_never_tried() {
+    let fake = Fake::start().await;
+    let looks = "GET /repos/o/r/commits/";
+    for (is_first, looked, made) in [(true, 0, 1), (false, 1, 1)] {
+        let queued = check(CheckStatus::Queued, "queued");
+        fake.try_to(("c", is_first), queued).await.unwrap();
+        assert_eq!(
+            (fake.count(looks), fake.world().checks.len()),
+            (looked, made)
+        );
+    }
+    let fake = Fake::start().await;
+    fake.fail("POST /repos/o/r/check-runs", Fault::After(500));
+    for (is_first, looked, is_good) in [(true, 0, false), (false, 1, true)] {
+        let queued = check(CheckStatus::Queued, "queued");
+        let done = fake.try_to(("c", is_first), queued).await;
+        assert_eq!((fake.count(looks), done.is_ok()), (looked, is_good));
+        assert_eq!(fake.world().checks.len(), 1, "an answer was lost");
+    }
+}
+
 #[tokio::test]
 async fn check_run_is_adopted_by_its_external_id() {
     let fake = Fake::start().await;
-    let check = |status: CheckStatus, title: &str| {
-        let path = RepoPath::parse("bowsprit.yaml").unwrap();
-        Effect::CheckRun(Box::new(CheckRun {
-            repo: repo(),
-            sha: sha("head"),
-            name: "train".to_owned(),
-            external_id: "r1".to_owned(),
-            status,
-            title: title.to_owned(),
-            summary: plain("s"),
-            annotations: vec![
-                Annotation {
-                    path,
-                    line: 0,
-                    message: "bad".to_owned()
-                };
-                60
-            ],
-            page: "/runs/r1".to_owned(),
-            started_ms: 1_700_000_000_123,
-            completed_ms: Some(1_700_000_001_000),
-        }))
-    };
     fake.fail("POST /repos/o/r/check-runs", Fault::After(500));
     assert!(retry(
         &fake
