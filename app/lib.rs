@@ -24,6 +24,7 @@ pub mod config;
 mod files;
 pub mod git;
 pub mod github;
+mod group;
 pub mod hands;
 pub mod http;
 pub mod images;

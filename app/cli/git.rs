@@ -1,8 +1,7 @@
 //! The system's git in a person's working copies, as that person has set it up.
 
+use crate::group::Group;
 use anyhow::{Context as _, bail, ensure};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -115,25 +114,13 @@ pub(super) async fn git_whole(dir: &Path, words: &[&str]) -> anyhow::Result<Stri
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run git; is it installed?")?;
-    let mut group = Group(child.id().and_then(|pid| i32::try_from(pid).ok()));
+    let group = Group::of(&child);
     tokio::select! {
         output = child.wait_with_output() => {
-            group.0 = None;
+            group.has_ended();
             said(&output.context("cannot wait for git")?, words)
         }
         () = super::server::interrupted() => bail!("git {} was ended", verb(words)),
-    }
-}
-
-/// A process and what it has started, ended with the value.
-struct Group(Option<i32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // Those that are gone already need no end.
-            let _gone = killpg(Pid::from_raw(leader), Signal::SIGKILL);
-        }
     }
 }
 

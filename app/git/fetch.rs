@@ -2,6 +2,7 @@
 //!
 //! Source: git 2.39 `git-config`, `git-credential-store`, `git-fetch`.
 
+use crate::group::Group;
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::ffi::OsString;
@@ -111,10 +112,15 @@ pub(crate) async fn merge_tree(
     }
 }
 
-/// Packs what many fetches left behind; objects that nothing names any more are kept.
+/// What nothing names any more, such as a head before a force push or a merge of the queue, is kept so long.
+const UNNAMED_KEPT: &str = "--cruft-expiration=90.days.ago";
+
+/// Packs what many fetches left behind; objects that nothing has named for [`UNNAMED_KEPT`] go.
+///
+/// Source: git 2.37 `git-repack`, cruft packs.
 pub(crate) async fn repack(git_dir: &Path, limits: &FetchLimits) -> anyhow::Result<()> {
     let mut command = git(git_dir);
-    command.args(["repack", "-a", "-d", "-k", "-q"]);
+    command.args(["repack", "--cruft", UNNAMED_KEPT, "-d", "-q"]);
     let (is_good, words) = run(command, git_dir, limits).await?;
     anyhow::ensure!(is_good, "git repack failed: {words}");
     Ok(())
@@ -141,6 +147,7 @@ fn git(git_dir: &Path) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true);
     command
 }
@@ -220,6 +227,8 @@ async fn run(
     limits: &FetchLimits,
 ) -> anyhow::Result<(bool, String)> {
     let mut child = command.spawn().context("cannot start git")?;
+    // git fetches with children of its own, which an end of git alone would leave behind.
+    let group = Group::of(&child);
     let mut stderr = child.stderr.take().context("git has no stderr")?;
     let reader = tokio::spawn(async move {
         let mut kept = Vec::new();
@@ -243,11 +252,13 @@ async fn run(
                     }
                     false => continue,
                 };
+                drop(group);
                 child.kill().await.context("cannot stop git")?;
                 anyhow::bail!(why);
             }
         }
     };
+    group.has_ended();
     let kept = reader.await.unwrap_or_default();
     Ok((status.success(), words(&kept)))
 }

@@ -1,10 +1,13 @@
 //! What is fetched, how often, and where the token goes.
 
+use crate::git::fetch::{Fetch, FetchLimits, repack};
 use crate::git::fixture::{Fixture, TOKEN};
 use crate::git::mirror::NoCommit;
 use bowsprit_core::name::CommitSha;
 use secrecy::SecretString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
 fn grep(dir: &Path, needle: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
@@ -114,7 +117,7 @@ fn addresses_that_are_not_https_are_refused() {
             dir: dir.path().to_owned(),
             git_url: git_url.to_owned(),
             ca_file: None,
-            limits: crate::git::fetch::FetchLimits::default(),
+            limits: FetchLimits::default(),
         })
         .is_ok()
     };
@@ -135,5 +138,67 @@ fn addresses_that_are_not_https_are_refused() {
         "git",
     ] {
         assert!(!check(bad), "{bad}");
+    }
+}
+
+/// Whether a process that nobody ended has this in its arguments.
+fn is_running(argument: &str) -> bool {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = all.filter_map(|one| std::fs::read(one.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .any(|line| line.contains("remote-http") && line.contains(argument))
+}
+
+#[tokio::test]
+async fn a_fetch_that_takes_too_long_ends_with_all_that_git_started() {
+    let dir = tempfile::tempdir().unwrap();
+    // It takes every connection and never says a word.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let git_url = format!("http://{}", listener.local_addr().unwrap());
+    let fetch = Fetch {
+        git_dir: dir.path(),
+        url: &format!("{git_url}/o/r.git"),
+        refspecs: &["HEAD".to_owned()],
+        is_mirror: false,
+        ca_file: None,
+        token: &SecretString::from(TOKEN),
+        limits: &FetchLimits {
+            timeout: Duration::ZERO,
+            ..FetchLimits::default()
+        },
+    };
+    git2::Repository::init_bare(dir.path()).unwrap();
+    let error = crate::git::fetch::fetch(&fetch).await.unwrap_err();
+    assert_eq!(error.to_string(), "git took too long");
+    let until = Instant::now() + Duration::from_secs(10);
+    while is_running(&git_url) && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!is_running(&git_url), "git goes on without its parent");
+}
+
+#[tokio::test]
+async fn what_nothing_names_any_more_is_kept_for_months_and_then_goes() {
+    let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 3_600);
+    for (age, is_kept) in [(80, true), (100, false)] {
+        let (fixture, sha) = Fixture::with(&[("a", "1")]).await;
+        let path = fixture.mirrors.path(fixture.repo.id);
+        let limits = FetchLimits::default();
+        repack(&path, &limits).await.unwrap();
+        let git = git2::Repository::open_bare(&path).unwrap();
+        for reference in git.references().unwrap() {
+            reference.unwrap().delete().unwrap();
+        }
+        for pack in std::fs::read_dir(path.join("objects/pack")).unwrap() {
+            let path = pack.unwrap().path();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(days(age)).unwrap();
+        }
+        repack(&path, &limits).await.unwrap();
+        let git = git2::Repository::open_bare(&path).unwrap();
+        let found = git.find_commit(git2::Oid::from_str(sha.as_str()).unwrap());
+        assert_eq!(found.is_ok(), is_kept, "{age} days");
     }
 }
