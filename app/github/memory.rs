@@ -313,6 +313,7 @@ mod tests {
                 base_sha: sha('0'),
                 is_draft: false,
                 is_mergeable,
+                is_blocked: false,
                 merged: None,
             }),
             author: Login::parse("linus").unwrap(),

@@ -377,6 +377,9 @@ fn repo_view(found: &wire::Repository) -> Option<RepoView> {
     })
 }
 
+/// GitHub's word in `mergeable_state`; its other words are not relied on.
+const BLOCKED: &str = "blocked";
+
 pub(crate) fn pull_view(pull: &wire::Pull) -> Result<PullView, ApiError> {
     let merged = match (&pull.merged_at, &pull.merge_commit_sha) {
         // Before the merge the field holds a test merge.
@@ -391,6 +394,7 @@ pub(crate) fn pull_view(pull: &wire::Pull) -> Result<PullView, ApiError> {
         base_sha: sha(&pull.base.sha)?,
         is_draft: pull.draft.unwrap_or(false),
         is_mergeable: pull.mergeable,
+        is_blocked: pull.mergeable_state.as_deref() == Some(BLOCKED),
         merged,
     };
     Ok(issue_view(&pull.issue, Some(change)))

@@ -169,6 +169,7 @@ pub(crate) struct Pull {
     pub(crate) draft: Option<bool>,
     #[serde(default)]
     pub(crate) mergeable: Option<bool>,
+    pub(crate) mergeable_state: Option<String>,
     #[serde(default)]
     pub(crate) merged_at: Option<Timestamp>,
     #[serde(default)]

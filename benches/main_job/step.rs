@@ -223,6 +223,7 @@ fn view() -> PullView {
             base_sha: sha(1),
             is_draft: false,
             is_mergeable: Some(true),
+            is_blocked: false,
             merged: None,
         }),
         author: login("linus"),

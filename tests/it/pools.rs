@@ -14,11 +14,16 @@ pub(crate) const CHECK: &str = "checks:\n  - {name: pair, run: [python, -c, \"im
 impl World {
     /// From now on the queue of a repository tests so many rows at once.
     async fn with_tests(&self, repo: &str, count: u32, more: &str) {
+        let more = format!("{more}chatops: {{merge_tests: {count}}}\n");
+        self.contract_with(repo, &more).await;
+    }
+
+    /// From now on the contract of a repository says this, too.
+    pub(crate) async fn contract_with(&self, repo: &str, more: &str) {
         self.pull(repo, "main").await;
-        let contract = self.read(repo, "bowsprit.yaml");
-        let contract = format!("{contract}{more}chatops: {{merge_tests: {count}}}\n");
+        let contract = format!("{}{more}", self.read(repo, "bowsprit.yaml"));
         let files = [("bowsprit.yaml", contract.as_str())];
-        self.push(repo, "ada", "main", "Test the queue [skip train]", &files)
+        self.push(repo, "ada", "main", "Another contract [skip train]", &files)
             .await;
         self.settle().await;
     }

@@ -184,3 +184,36 @@ async fn a_branch_with_a_queue_of_its_own_is_merged_into_by_it() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_github_calls_blocked_is_tried_or_waits_for_github() {
+    run_test(async |t| {
+        let rules = json!([{"type": "pull_request", "parameters": {
+            "required_approving_review_count": 1}}]);
+        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
+            .await;
+        let tried = t.change(REPO, "linus", "a", &[("a.md", "new\n")]).await;
+        t.agree(tried).await;
+        t.settle().await;
+        let status = t.status(REPO, tried).await;
+        assert!(status.contains("GitHub calls it blocked"), "{status}");
+        assert!(status.contains("approving review is required"), "{status}");
+        t.contract_with(REPO, "chatops: {github_blocked: block}\n")
+            .await;
+        let waits = t.change(REPO, "linus", "b", &[("b.md", "new\n")]).await;
+        t.agree(waits).await;
+        t.settle().await;
+        let status = t.status(REPO, waits).await;
+        assert!(
+            status.contains("a rule of the branch asks for more"),
+            "{status}"
+        );
+        assert!(
+            !status.contains("approving review"),
+            "it was not tried: {status}"
+        );
+        t.review(REPO, "grace", waits, "APPROVE").await;
+        t.until_merged(REPO, waits).await;
+    })
+    .await;
+}

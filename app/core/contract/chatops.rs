@@ -5,7 +5,7 @@ use super::tree::{Key, Mark, Node, START, Value, shown};
 use crate::effect::MergeMethod;
 use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
 use crate::name::Login;
-use crate::queue::wishes::{TESTS_MAX, Wishes};
+use crate::queue::wishes::{Blocked, TESTS_MAX, Wishes};
 use std::collections::BTreeSet;
 
 const LABELS_MAX: usize = 200;
@@ -14,7 +14,7 @@ const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 27] = [
+pub(crate) const KEYS: [&str; 28] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -42,6 +42,7 @@ pub(crate) const KEYS: [&str; 27] = [
     "priority_labels",
     "blocker_label",
     "merge_tests",
+    "github_blocked",
 ];
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
@@ -243,6 +244,11 @@ fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {
         let found = all.find(|method| method.word() == text);
         found.ok_or_else(|| format!("`{}` is none of `merge`, `squash`, `rebase`", shown(text)))
     };
+    let blocked = |text: &str| {
+        let mut all = Blocked::ALL.into_iter();
+        let found = all.find(|one| one.word() == text);
+        found.ok_or_else(|| format!("`{}` is none of `block`, `permit`, `ignore`", shown(text)))
+    };
     Wishes {
         method: fields
             .get("merge_method")
@@ -257,6 +263,9 @@ fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {
         tests: fields
             .get("merge_tests")
             .and_then(|node| whole(node, "`merge_tests`", (0, TESTS_MAX), problems)),
+        blocked: fields
+            .get("github_blocked")
+            .and_then(|node| checked(node, "`github_blocked`", blocked, problems)),
     }
 }
 

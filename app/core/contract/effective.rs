@@ -330,6 +330,10 @@ fn of_chatops(chatops: &Chatops) -> Told {
             chatops.merges.blocker_label.as_ref().map(|one| json!(one)),
         )
         .with_some("merge_tests", chatops.merges.tests.map(|one| json!(one)))
+        .with_some(
+            "github_blocked",
+            chatops.merges.blocked.map(|one| json!(one.word())),
+        )
         .into()
 }
 

@@ -35,6 +35,7 @@ fn tide(walk: &mut Walk, section: &Spot<'_>) {
                 everywhere(walk, "blocker_label", &label, &spot);
             }
             "priority" => priority(walk, &spot),
+            "github_merge_blocks_policy" => blocks_policy(walk, &spot),
             other => tell(walk, &spot, other, TIDE_KEYS),
         }
     }
@@ -55,6 +56,24 @@ fn merge_method(walk: &mut Walk, section: &Spot<'_>) {
                 }
             }
         }
+    }
+}
+
+/// By organisation or repository, or with `*` for all that have none.
+fn blocks_policy(walk: &mut Walk, section: &Spot<'_>) {
+    let (all, named): (Vec<_>, Vec<_>) = walk
+        .fields(section)
+        .into_iter()
+        .partition(|(name, _)| *name == "*");
+    for (name, spot) in named {
+        let policy = json!(spot.text().unwrap_or_default());
+        if let Some(place) = walk.place(&spot, name) {
+            walk.set((&place, "github_blocked"), policy, &spot);
+        }
+    }
+    for (_, spot) in all {
+        let policy = json!(spot.text().unwrap_or_default());
+        everywhere(walk, "github_blocked", &policy, &spot);
     }
 }
 
@@ -93,7 +112,7 @@ fn priority(walk: &mut Walk, section: &Spot<'_>) {
     }
 }
 
-/// Sets a key for every owner that the plugins' file names: Prow has it for all.
+/// Sets a key for every owner that the plugins' file names and that has none of its own: Prow has it for all.
 fn everywhere(walk: &mut Walk, key: &'static str, value: &Json, spot: &Spot<'_>) {
     let owners: BTreeSet<String> = walk
         .places
@@ -108,7 +127,9 @@ fn everywhere(walk: &mut Walk, key: &'static str, value: &Json, spot: &Spot<'_>)
         );
     }
     for place in owners {
-        walk.set((&place, key), value.clone(), spot);
+        if walk.said(&place, key).is_none() {
+            walk.set((&place, key), value.clone(), spot);
+        }
     }
 }
 

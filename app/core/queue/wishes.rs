@@ -16,6 +16,37 @@ pub struct Wishes {
     pub blocker_label: Option<String>,
     /// Tests of a branch's pool under way at once, at most [`TESTS_MAX`]; with none, each change merges by its own checks.
     pub tests: Option<u32>,
+    /// What is done where GitHub calls a change blocked that meets every rule here; tried where absent.
+    pub blocked: Option<Blocked>,
+}
+
+/// What is done where GitHub calls a change blocked though every rule here is met.
+///
+/// A rule of the branch asks for more then, such as a review or a resolved conversation; GitHub refuses the merge, unless
+/// the App may pass the rule by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Blocked {
+    /// It waits.
+    Block,
+    /// It is merged if GitHub takes it, and that is said.
+    #[default]
+    Permit,
+    /// The same, and nothing is said.
+    Ignore,
+}
+
+impl Blocked {
+    /// Every one.
+    pub const ALL: [Blocked; 3] = [Blocked::Block, Blocked::Permit, Blocked::Ignore];
+
+    /// Its word in a contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Blocked::Block => "block",
+            Blocked::Permit => "permit",
+            Blocked::Ignore => "ignore",
+        }
+    }
 }
 
 /// Most tests of a pool at once.
@@ -35,6 +66,7 @@ impl Wishes {
             priority_labels: said.priority_labels.clone().or(self.priority_labels),
             blocker_label: said.blocker_label.clone().or(self.blocker_label),
             tests: said.tests.or(self.tests),
+            blocked: said.blocked.or(self.blocked),
         }
     }
 

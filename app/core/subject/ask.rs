@@ -227,6 +227,9 @@ pub struct ChangeView {
     pub is_draft: bool,
     /// `None` while GitHub computes it.
     pub is_mergeable: Option<bool>,
+    /// Whether GitHub calls it blocked: a rule of the branch asks for more, or a check that it requires is not green yet.
+    #[serde(default)]
+    pub is_blocked: bool,
     /// The merge commit, once merged.
     pub merged: Option<CommitSha>,
 }

@@ -354,6 +354,7 @@ pub(crate) fn pull_view(
         base_sha: sha(base),
         is_draft: false,
         is_mergeable: Some(true),
+        is_blocked: false,
         merged: None,
     };
     PullView {

@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, overall};
 use super::step::Seen;
-use super::{Kind, Pull, queued};
+use super::{Kind, Pull, blocked, queued};
 use crate::effect::{
     CheckStatus, Effect, EffectResult, EffectState, Intent, MergeMethod, Priority, Record, Text,
 };
@@ -234,8 +234,15 @@ pub(super) fn is_current(seen: &Seen, act: &Act<Pull>, ask: &mut Ask) -> Option<
     let (id, number) = (act.state.repo.id, act.state.number);
     let (view, comments) = (ask.pull(id, number), ask.comments(id, number));
     let (view, comments) = (view?, comments?);
-    let is_same = view.is_some_and(|now| {
+    let is_same = view.is_some_and(|mut now| {
         let then = &seen.view;
+        if let Some(change) = now
+            .change
+            .as_mut()
+            .filter(|now| !blocked::is_news(seen, now))
+        {
+            change.is_blocked = seen.change.is_blocked;
+        }
         now.change == then.change
             && (now.is_open, &now.title, &now.labels) == (then.is_open, &then.title, &then.labels)
     });

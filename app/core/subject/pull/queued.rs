@@ -1,8 +1,8 @@
 //! A pull request's place among those that may merge into the same branch.
 
-use super::rules::{Rule, Standing};
+use super::rules::{PAUSED, Rule, Standing};
 use super::step::Seen;
-use super::{Kind, Pull, enqueued, landing, overrides, pooled, tested};
+use super::{Kind, Pull, blocked, enqueued, landing, overrides, pooled, tested};
 use crate::effect::{MergeMethod, Wake};
 use crate::name::{BranchName, CommitSha, PrNumber};
 use crate::queue::{Rank, wishes};
@@ -28,7 +28,7 @@ const BLOCKED: &str = "branch not blocked";
 
 /// Whether a rule is about others than the change itself.
 pub(super) fn is_of_the_branch(rule: &Rule) -> bool {
-    [TURN, BLOCKED, enqueued::NAME, pooled::OUT].contains(&rule.name.as_str())
+    [TURN, BLOCKED, blocked::NAME, enqueued::NAME, pooled::OUT].contains(&rule.name.as_str())
 }
 
 /// A pull request that meets every rule but its turn.
@@ -122,12 +122,15 @@ pub(super) fn take_place(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<()> {
+    // Its tests go on while everything is paused; where there are none, its place would hold up what passes a pause by.
+    let is_in_pool =
+        seen.habits.merges.tests.is_some_and(|n| n > 0) && seen.kind != Kind::Promotion;
     let is_ready = rules.iter().all(|rule| match rule.state {
         Standing::Met => true,
         // GitHub computes anew after each merge: nobody loses their place by it.
         Standing::Waiting => rule.name == landing::NO_CONFLICT,
         // It would be merged if the branch were free, and is looked at once it is.
-        Standing::Unmet => rule.name == BLOCKED,
+        Standing::Unmet => rule.name == BLOCKED || (is_in_pool && rule.name == PAUSED),
     });
     if !is_ready || landing::is_backing_off(&act.state, seen, given) {
         return leave(act, ask);

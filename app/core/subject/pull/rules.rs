@@ -129,10 +129,10 @@ pub(super) fn evaluate(
         rules.push(untrusted(seen));
     }
     rules.extend(required(pull, seen, ask)?);
-    rules.extend(paused(&rules, ask)?);
     if overall(&rules) != CheckStatus::Queued {
         rules.extend(queued::rules(pull, seen, ask)?);
     }
+    rules.extend(paused(&rules, ask)?);
     Some(rules)
 }
 
@@ -168,6 +168,9 @@ pub(super) fn unready(seen: &Seen) -> Option<&'static str> {
     (is_wip && seen.habits.has(Switch::WipTitles)).then_some("its title says `WIP`")
 }
 
+/// The rule that nothing is paused.
+pub(super) const PAUSED: &str = "not paused";
+
 /// A pause of everything holds all but what is on record as the way past it.
 fn paused(rules: &[Rule], ask: &mut Ask) -> Option<Option<Rule>> {
     let is_past_rules = rules
@@ -176,7 +179,7 @@ fn paused(rules: &[Rule], ask: &mut Ask) -> Option<Option<Rule>> {
     let pause = ask.pause()?.filter(|_| !is_past_rules);
     Some(pause.map(|pause| {
         let detail = format!("{}; `bowsprit resume` ends it", pause.shown());
-        Rule::new("not paused", false, detail)
+        Rule::new(PAUSED, false, detail)
     }))
 }
 

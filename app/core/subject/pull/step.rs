@@ -5,8 +5,9 @@ use super::rules::{self, Rule};
 use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
-    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, by_hand,
-    enqueued, failures, landing, picks, promotion, queued, reviewers, status, talk, wanted,
+    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, blocked,
+    by_hand, enqueued, failures, landing, picks, promotion, queued, reviewers, status, talk,
+    wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{CheckStatus, Hint, Wake};
@@ -179,9 +180,12 @@ fn merge(
     ask: &mut Ask,
 ) -> Option<bool> {
     let overall = rules::overall(rules);
-    if overall == CheckStatus::Success && enqueued::has_queue(act, seen, given, ask)? {
-        queued::leave(act, ask)?;
-        return enqueued::enqueue(act, seen, rules, given, ask);
+    if overall == CheckStatus::Success {
+        if enqueued::has_queue(act, seen, given, ask)? {
+            queued::leave(act, ask)?;
+            return enqueued::enqueue(act, seen, rules, given, ask);
+        }
+        rules.extend(blocked::rule(act, seen, given, ask)?);
     }
     if overall == CheckStatus::Queued {
         enqueued::take_out(act, seen);

@@ -3,12 +3,11 @@
 use super::Ready;
 use super::pooled::numbers;
 use super::step::Seen;
+use super::stored::Stored;
 use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
 use crate::name::{BranchName, CommitSha, PrNumber, Repo};
-use crate::queue::{
-    self, BATCH_MAX, Decision, Limits, Member, REDS_MAX, RUNS_MAX, Start, Test, Verdict,
-};
+use crate::queue::{self, BATCH_MAX, Decision, Limits, Member, REDS_MAX, Start, Test, Verdict};
 use crate::subject::SubjectKey;
 use crate::subject::ask::{Ask, Chain, Changes};
 use crate::subject::run::{Cause, Phase, Run, Trigger, What};
@@ -21,92 +20,12 @@ const ROUNDS_MAX: usize = 6;
 /// The runs of a test are there after this. Units: milliseconds.
 const BEGINNING_MS: i64 = 60_000;
 
-/// A test as its runs tell of it.
-pub(super) struct Stored {
-    base: CommitSha,
-    heads: Vec<CommitSha>,
-    turn: u32,
-    pub(super) runs: Vec<Run>,
-    whats: Vec<What>,
-}
-
-impl Stored {
-    fn test(&self) -> Option<Test> {
-        Some(Test {
-            base: self.base.clone(),
-            heads: self.heads.clone(),
-            verdict: self.verdict()?,
-        })
-    }
-
-    /// Tests, the oldest first, of runs in that order.
-    fn all(runs: Vec<Run>) -> Vec<Stored> {
-        let mut all: Vec<Stored> = Vec::new();
-        let is_cut = runs.len() >= RUNS_MAX;
-        for run in runs {
-            let Trigger::Queue {
-                base,
-                members,
-                whats,
-                turn,
-                ..
-            } = &run.cause.trigger
-            else {
-                continue;
-            };
-            let heads: Vec<CommitSha> = members.iter().map(|(_, head)| head.clone()).collect();
-            let is_it =
-                |one: &&mut Stored| one.base == *base && one.heads == heads && one.turn == *turn;
-            match all.iter_mut().find(is_it) {
-                Some(test) => test.runs.push(run),
-                None => all.push(Stored {
-                    base: base.clone(),
-                    heads,
-                    turn: *turn,
-                    whats: whats.clone(),
-                    runs: vec![run],
-                }),
-            }
-        }
-        let is_partial = |test: &Stored| test.runs.len() < test.whats.len();
-        if is_cut && all.first().is_some_and(is_partial) {
-            // Its older runs are not seen, so it would seem to wait for them for ever.
-            all.remove(0);
-        }
-        all
-    }
-
-    /// What came of it; `None` where somebody ended it before.
-    fn verdict(&self) -> Option<Verdict> {
-        let has = |phase: Phase| self.runs.iter().any(|run| run.phase == phase);
-        let is_good = |what: &What| {
-            let mut runs = self.runs.iter().filter(|run| run.cause.what == *what);
-            runs.any(|run| matches!(run.phase, Phase::Succeeded | Phase::Skipped))
-        };
-        match () {
-            () if has(Phase::Failed) => Some(Verdict::Red),
-            () if self.whats.iter().all(is_good) => Some(Verdict::Green),
-            () if has(Phase::Cancelled) => None,
-            () => Some(Verdict::Running),
-        }
-    }
-
-    /// Whether it is about a member, and no member is to be tested anew since.
-    fn counts(&self, members: &[(PrNumber, Ready)]) -> bool {
-        let began_ms = self.runs.iter().map(|run| run.created_ms).min();
-        let mut own = members
-            .iter()
-            .filter(|(_, ready)| self.heads.contains(&ready.head))
-            .peekable();
-        own.peek().is_some() && own.all(|(_, ready)| began_ms > Some(ready.forgets_ms))
-    }
-}
-
 /// A test to start: the merge is made, and something runs.
 struct Made {
     start: Start,
     commit: CommitSha,
     whats: Vec<What>,
+    left_out: Vec<(PrNumber, String)>,
 }
 
 /// A pool with its tests, and what to do about them.
@@ -189,7 +108,8 @@ impl Scene {
             let mut known = Vec::new();
             self.made = Vec::new();
             for (start, (chain, changes)) in starts.into_iter().zip(made) {
-                let whats = self.whats(seen, &start, &changes);
+                let mut whats = self.whats(seen, &changes);
+                let left_out = self.leave_out(&start, &mut whats);
                 if !chain.conflicts.is_empty() {
                     known.extend(conflicts(&start, &chain));
                 } else if whats.is_empty() {
@@ -199,6 +119,7 @@ impl Scene {
                         start,
                         commit: chain.commit,
                         whats,
+                        left_out,
                     });
                 }
             }
@@ -225,8 +146,8 @@ impl Scene {
         Some(chains.into_iter().zip(changes).collect())
     }
 
-    /// What a push of the merge would run here, but for what is overridden on one of its members.
-    fn whats(&self, seen: &Seen, start: &Start, changes: &Changes) -> Vec<What> {
+    /// What a push of the merge would run here.
+    fn whats(&self, seen: &Seen, changes: &Changes) -> Vec<What> {
         let mut whats = Vec::new();
         match &seen.contract {
             None => return whats,
@@ -247,11 +168,20 @@ impl Scene {
         let may_apply = |when: &CheckWhen| changes.is_cut && *when != CheckWhen::ByHand;
         let checks = checks.filter(|check| check.when.applies(&paths) || may_apply(&check.when));
         whats.extend(checks.map(|check| What::Check(check.name.clone())));
-        let members = self.members.iter().map(|(_, ready)| ready);
-        let members = members.filter(|ready| start.heads.contains(&ready.head));
-        let overridden: BTreeSet<&String> = members.flat_map(|ready| &ready.overridden).collect();
-        whats.retain(|what| !overridden.contains(&what.check_name()));
         whats
+    }
+
+    /// Leaves out what is overridden on a member of the test, and says on whose.
+    fn leave_out(&self, start: &Start, whats: &mut Vec<What>) -> Vec<(PrNumber, String)> {
+        let members = self.members.iter();
+        let members = members.filter(|(_, ready)| start.heads.contains(&ready.head));
+        let overridden = members.flat_map(|(number, ready)| {
+            ready.overridden.iter().map(|name| (*number, name.clone()))
+        });
+        let is_run = |name: &String| whats.iter().any(|what| what.check_name() == *name);
+        let left_out: Vec<_> = overridden.filter(|(_, name)| is_run(name)).collect();
+        whats.retain(|what| !left_out.iter().any(|(_, name)| *name == what.check_name()));
+        left_out
     }
 
     /// The runs of the tests to start.
@@ -278,6 +208,7 @@ impl Scene {
                 members: pairs.collect(),
                 whats: made.whats.clone(),
                 turn: self.turn(&made.start),
+                left_out: made.left_out.clone(),
             };
             wakes.extend(made.whats.iter().map(|what| {
                 let cause = Cause {

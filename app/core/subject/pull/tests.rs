@@ -12,6 +12,7 @@ mod naming;
 mod overriding;
 mod owning;
 mod picking;
+mod pool_limits;
 mod pooling;
 mod promoting;
 mod prow;
@@ -160,10 +161,12 @@ impl Change {
     }
 
     pub(super) fn step(&self, given: &crate::subject::Given<Pull>) -> Act<Pull> {
-        drive(&self.world(), |ask| {
-            step(given, (self.id, PrNumber(7)), ask)
-        })
-        .expect("a pull request")
+        self.step_in(&self.world(), given)
+    }
+
+    /// As [`Change::step`], where the world differs from what the change says of itself.
+    pub(super) fn step_in(&self, world: &World, given: &crate::subject::Given<Pull>) -> Act<Pull> {
+        drive(world, |ask| step(given, (self.id, PrNumber(7)), ask)).expect("a pull request")
     }
 
     /// Every rule: how it stands, why, and who can meet it.

@@ -178,6 +178,9 @@ pub enum Trigger {
         whats: Vec<What>,
         /// How often the same heads were tested on the same base before.
         turn: u32,
+        /// What it leaves out since it was overridden, and on whose head.
+        #[serde(default)]
+        left_out: Vec<(PrNumber, String)>,
     },
 }
 

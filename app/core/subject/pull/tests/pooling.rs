@@ -9,7 +9,6 @@ use crate::queue::Landed;
 use crate::subject::SubjectKey;
 use crate::subject::ask::Chain;
 use crate::subject::environment::{ChangeCause, Environment};
-use crate::training::spec::Trust;
 use expect_test::expect;
 
 /// Everybody has agreed on `#7`, in a repository that tests what is ready.
@@ -58,6 +57,7 @@ pub(super) fn tested(heads: &str, turn: u32, phases: [Phase; 2]) -> Vec<Run> {
             members: members.clone(),
             whats: whats.clone(),
             turn,
+            left_out: Vec::new(),
         };
         let last = heads.chars().last().expect("a head");
         run(cause(TRAINING, last, what.clone(), trigger), phase)
@@ -65,7 +65,7 @@ pub(super) fn tested(heads: &str, turn: u32, phases: [Phase; 2]) -> Vec<Run> {
     runs.collect()
 }
 
-fn ran(change: &mut Change, tests: &[(&str, u32, [Phase; 2])]) {
+pub(super) fn ran(change: &mut Change, tests: &[(&str, u32, [Phase; 2])]) {
     let runs = tests
         .iter()
         .flat_map(|(heads, turn, phases)| tested(heads, *turn, *phases));
@@ -73,7 +73,7 @@ fn ran(change: &mut Change, tests: &[(&str, u32, [Phase; 2])]) {
     change.world.tell(query, Answer::Runs(runs.collect()));
 }
 
-const GREEN: [Phase; 2] = [Phase::Succeeded, Phase::Skipped];
+pub(super) const GREEN: [Phase; 2] = [Phase::Succeeded, Phase::Skipped];
 const RED: [Phase; 2] = [Phase::Succeeded, Phase::Failed];
 pub(super) const GOING: [Phase; 2] = [Phase::Succeeded, Phase::Running];
 
@@ -124,7 +124,7 @@ pub(super) fn look(change: &Change, state: Option<Pull>) -> (String, Act<Pull>) 
 }
 
 #[track_caller]
-fn check(
+pub(super) fn check(
     others: &[(PrNumber, Ready)],
     tests: &[(&str, u32, [Phase; 2])],
     wanted: expect_test::Expect,
@@ -416,18 +416,4 @@ fn the_last_one_to_leave_ends_the_tests() {
 
         wake #8"#]]
     .assert_eq(&look(&change, Some(act.state)).0);
-}
-
-#[test]
-fn code_of_a_fork_makes_a_test_of_it_untrusted_and_what_is_overridden_is_left_out() {
-    let mut fork = other(8, 'c', -1);
-    (fork.1.trust, fork.1.overridden) = (Trust::Untrusted, vec!["unit".to_owned()]);
-    check(
-        &[fork],
-        &[("b", 0, GREEN)],
-        expect![[r#"
-        Met the test is green (2 runs)
-        merge
-        test bc 0 train Untrusted"#]],
-    );
 }

@@ -114,6 +114,60 @@ fn one_merges_and_the_others_wait_for_their_turn() {
 }
 
 #[test]
+fn what_github_calls_blocked_waits_or_is_tried_as_the_repository_wants() {
+    let wait =
+        "Unmet a rule of the branch asks for more, such as a review or a resolved conversation";
+    let tried = "Met GitHub calls it blocked; merging is tried, for the App may pass the rule by";
+    for (policy, was_blocked, is_blocked, wanted, merges) in [
+        ("", true, true, tried, true),
+        ("permit", true, true, tried, true),
+        ("ignore", true, true, "", true),
+        ("block", true, true, wait, false),
+        ("block", false, false, "", true),
+        // What was kept is from before: it is read again, and a merge waits for the next look.
+        ("block", true, false, "", true),
+        ("block", false, true, "", false),
+        ("permit", false, true, "", true),
+    ] {
+        let mut change = agreed();
+        if !policy.is_empty() {
+            let text = format!("{TRAINING_TEXT}chatops: {{github_blocked: {policy}}}\n");
+            change.world.contract(TRAINING, 'a', &text);
+        }
+        // People's words are taken in; GitHub computes still.
+        change.change().is_mergeable = None;
+        let before = change.look().state;
+        change.change().is_mergeable = Some(true);
+        let view = |is_blocked: bool| {
+            let mut view = change.view.clone();
+            view.change.as_mut().expect("a change").is_blocked = is_blocked;
+            Answer::Pull(Some(view))
+        };
+        let (kept, now) = (view(was_blocked), view(is_blocked));
+        let number = change.view.number;
+        let mut world = change.world();
+        world.tell(Query::KeptPull(TRAINING, number), kept);
+        world.tell(Query::Pull(TRAINING, number), now);
+        let act = change.step_in(&world, &given(Some(before), vec![]));
+        let mut rules = act.state.rules.iter();
+        let rule = rules.find(|rule| rule.name == "not blocked at GitHub");
+        let told = rule.map_or_else(String::new, |rule| {
+            format!("{:?} {}", rule.state, rule.detail)
+        });
+        let case = format!("{policy} {was_blocked} {is_blocked}");
+        assert_eq!(
+            (told.as_str(), method(&act).is_some()),
+            (wanted, merges),
+            "{case}"
+        );
+        if wanted == wait {
+            assert_eq!(act.state.ready, None, "{case}");
+            assert!(act.look_again_ms.is_some(), "{case}");
+        }
+    }
+}
+
+#[test]
 fn urgent_goes_first() {
     let mut change = agreed();
     change.view.labels = vec!["priority/critical-urgent".to_owned()];

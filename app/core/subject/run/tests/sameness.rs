@@ -13,6 +13,7 @@ fn queued(what: What) -> (World, Cause) {
         members: vec![(PrNumber(7), sha('d')), (PrNumber(8), sha('e'))],
         whats: vec![what.clone()],
         turn: 0,
+        left_out: Vec::new(),
     };
     world.changes(TRAINING, ('a', 'b'), &[("train.py", 'b')]);
     let cause = Cause {
