@@ -122,6 +122,33 @@ async fn only_what_github_signed_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_no_longer_shown_keeps_nobody_else_from_the_tick() {
+    run_test(async |t| {
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.settle().await;
+        let all = t.bot().rooms.store.repositories().await.expect("a list");
+        let shown = json!({"id": 3, "account": "ada", "repositories": [format!("ada/{REPO}")]});
+        t.admin("POST", "/_hub/installations", Some(shown)).await;
+        t.settle().await;
+        let left = t.bot().rooms.store.repositories().await.expect("a list");
+        assert_eq!((all.len(), left.len()), (2, 1), "{left:?}");
+        let counts = t.bot().rooms.store.counts().await.expect("counts");
+        assert_eq!((counts.deliveries_dead, counts.effects_dead), (0, 0));
+        // Nobody tells of this one: the tick of a new start looks.
+        let address = t.halt().await;
+        t.say(REPO, "grace", pr, "/help").await;
+        t.resume(address).await;
+        t.until("the answer", async |t| {
+            (t.told(REPO, pr, "/rollback").await > 0).then_some(())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_was_taken_away_stays_healthy_and_comes_back() {
     run_test(async |t| {
         let pr = t
