@@ -193,6 +193,13 @@ pub fn github(config: &Config) -> anyhow::Result<GitHub> {
     )
 }
 
+/// Points a minute: GitHub's own limit, and in proportion where a server of one's own takes more writes than usual.
+fn points(writes_per_minute: usize) -> usize {
+    let usual = crate::github::budget::Limits::default().points_per_minute;
+    let times = writes_per_minute / config::GITHUB_WRITES_PER_MINUTE;
+    usual.saturating_mul(times.max(1))
+}
+
 /// Most of a minute's writes may follow each other at once; the window of a minute holds all the same.
 fn budget(limits: &config::Limits) -> crate::github::budget::Limits {
     let minute = u32::try_from(limits.github_writes_per_minute).unwrap_or(u32::MAX);
@@ -201,6 +208,7 @@ fn budget(limits: &config::Limits) -> crate::github::budget::Limits {
         writes_per_second: f64::from(minute) / 60.0,
         writes_per_minute: limits.github_writes_per_minute,
         writes_per_hour: limits.github_writes_per_hour,
+        points_per_minute: points(limits.github_writes_per_minute),
         unknown_wait: limits.github_unknown_wait,
         ..crate::github::budget::Limits::default()
     }

@@ -422,12 +422,19 @@ fn store_url(reader: &mut Reader, state_dir: &Path) -> Option<String> {
     Some(url)
 }
 
+/// Writes a minute that an installation makes at most, if the operator says nothing else.
+pub(crate) const GITHUB_WRITES_PER_MINUTE: usize = 70;
+
 fn limits(reader: &mut Reader) -> Option<Limits> {
     let bodies = reader.number_or("limits.bodies_at_once", 64, 1..=1_024);
     let disk = reader.number_or("limits.run_disk_bytes", 10 << 30, 1 << 20..=1 << 50);
     let percent = reader.number_or("limits.disk_free_percent", 10, 0..=100);
     let free = reader.number_or("limits.disk_free_bytes", 5 << 30, 0..=1 << 50);
-    let minute = reader.number_or("limits.github_writes_per_minute", 70, 10..=1_000_000);
+    let minute = reader.number_or(
+        "limits.github_writes_per_minute",
+        GITHUB_WRITES_PER_MINUTE as u64,
+        10..=1_000_000,
+    );
     let hour = reader.number_or("limits.github_writes_per_hour", 450, 60..=10_000_000);
     let key = "limits.github_unknown_wait";
     let unknown = reader.duration(

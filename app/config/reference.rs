@@ -101,7 +101,7 @@ pub const REFERENCE: &[Key] = keys! {
     "limits.run_disk_bytes" "10737418240" "What a run may write, 1 MiB to 1 PiB.";
     "limits.disk_free_percent" "10" "No delivery is taken while the disk of `state_dir` has less than this part free, and also less than `limits.disk_free_bytes`; 0 to 100, 0 never looks.";
     "limits.disk_free_bytes" "5368709120" "So much free is enough on a disk of any size, 0 to 1 PiB.";
-    "limits.github_writes_per_minute" "70" "Writes to GitHub within any minute, per installation. GitHub allows about 80.";
+    "limits.github_writes_per_minute" "70" "Writes to GitHub within any minute, per installation. GitHub allows about 80. All calls together keep below 900 points a minute (a read counts 1, a write 5), in proportion more where this is a multiple of the default.";
     "limits.github_writes_per_hour" "450" "Writes to GitHub within any hour, per installation. GitHub allows about 500.";
     "limits.github_unknown_wait" "30s" "After a call whose outcome is unknown, GitHub is not asked to do it again for this long, 1s to 600s.";
 };

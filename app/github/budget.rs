@@ -1,7 +1,8 @@
-//! What an installation may still ask of GitHub: open calls, writes a minute and an hour, and pauses imposed by GitHub.
+//! What an installation may still ask of GitHub: open calls, points a minute, writes a minute and an hour, and pauses
+//! imposed by GitHub.
 //!
 //! GitHub allows about 80 content-creating calls a minute and 500 an hour per installation; these are our scarcest good.
-//! Nothing sleeps here: what is over the budget is told when to come again.
+//! What is over the budget is told when to come again; only a call that has to wait a few seconds for points waits here.
 //! Source: "Rate limits for the REST API", secondary limits (docs.github.com, 2026-11).
 
 use crate::github::error::{ApiError, Scope};
@@ -26,7 +27,9 @@ pub struct Limits {
     pub writes_per_minute: usize,
     /// Writes within any hour.
     pub writes_per_hour: usize,
-    /// The share of the two above that only merges and changes may use. Units: per cent.
+    /// Points within any minute; a read costs [`READ_POINTS`], a write [`WRITE_POINTS`].
+    pub points_per_minute: usize,
+    /// The share of the three above that only merges and changes may use. Units: per cent.
     pub reserve_percent: usize,
     /// Pages read of one list.
     pub pages_max: usize,
@@ -54,6 +57,7 @@ impl Default for Limits {
             writes_per_second: 1.0,
             writes_per_minute: 60,
             writes_per_hour: 400,
+            points_per_minute: 900,
             reserve_percent: 20,
             pages_max: 30,
             connect_timeout: Duration::from_secs(5),
@@ -66,8 +70,29 @@ impl Default for Limits {
     }
 }
 
+/// What a read costs of GitHub's points.
+const READ_POINTS: usize = 1;
+
+/// What a write costs of GitHub's points.
+const WRITE_POINTS: usize = 5;
+
+/// Calls within this share an entry of the list of points.
+const MOMENT: Duration = Duration::from_millis(250);
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+
+impl Limits {
+    /// The part that a call of this priority may use. Units: per cent.
+    fn percent(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Merge | Priority::Change => 100,
+            Priority::Answer | Priority::View | Priority::Progress => {
+                100 - self.reserve_percent.min(100)
+            }
+        }
+    }
+}
 
 /// The budget of one installation.
 #[derive(Debug)]
@@ -81,6 +106,8 @@ pub struct Budget {
 struct Spent {
     /// When writes of the last hour were made, oldest first.
     writes: VecDeque<Instant>,
+    /// Points of the last minute, oldest first.
+    points: VecDeque<(Instant, usize)>,
     /// What is left of the burst, at `filled`.
     burst: f64,
     filled: Instant,
@@ -94,12 +121,25 @@ impl Budget {
             open: Semaphore::new(limits.open_max),
             spent: Mutex::new(Spent {
                 writes: VecDeque::new(),
+                points: VecDeque::new(),
                 burst: f64::from(limits.write_burst),
                 filled: now,
                 paused_until: None,
             }),
             limits,
         }
+    }
+
+    /// Waits for the points of a call. Errors: [`ApiError::Retry`] when there are none in time.
+    pub async fn pace(&self, is_read: bool, priority: Priority) -> Result<(), ApiError> {
+        let end = Instant::now() + self.limits.open_wait;
+        while let Err(wait) = self.take_points(is_read, priority, Instant::now()) {
+            if Instant::now() + wait > end {
+                return Err(ApiError::installation_after(millis(wait)));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// Waits for a turn among the open calls. Errors: [`ApiError::Retry`] when there is none in time.
@@ -109,6 +149,35 @@ impl Budget {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ApiError::installation_after(1_000)),
         }
+    }
+
+    /// Takes the points of one call. Errors: how long until they are there; none are taken.
+    fn take_points(&self, is_read: bool, priority: Priority, now: Instant) -> Result<(), Duration> {
+        let cost = if is_read { READ_POINTS } else { WRITE_POINTS };
+        let max = self.limits.points_per_minute * self.limits.percent(priority) / 100;
+        let mut spent = self.spent();
+        let is_past = |(at, _): &(Instant, usize)| now.duration_since(*at) >= MINUTE;
+        while spent.points.front().is_some_and(is_past) {
+            spent.points.pop_front();
+        }
+        let used: usize = spent.points.iter().map(|(_, points)| points).sum();
+        let mut over = (used + cost).saturating_sub(max);
+        if over == 0 {
+            match spent.points.back_mut() {
+                // Calls of one moment are one entry: the list stays short.
+                Some((at, points)) if now.duration_since(*at) < MOMENT => *points += cost,
+                Some(_) | None => spent.points.push_back((now, cost)),
+            }
+            return Ok(());
+        }
+        for (at, points) in &spent.points {
+            over = over.saturating_sub(*points);
+            if over == 0 {
+                // An entry holds what was spent within a moment after it.
+                return Err((MINUTE + MOMENT).saturating_sub(now.duration_since(*at)));
+            }
+        }
+        Err(MINUTE)
     }
 
     /// Whether `count` writes may be made now; spends nothing. Errors: [`ApiError::Retry`] with the time to wait.
@@ -184,12 +253,7 @@ impl Spent {
         priority: Priority,
         now: Instant,
     ) -> Option<Duration> {
-        let percent = match priority {
-            Priority::Merge | Priority::Change => 100,
-            Priority::Answer | Priority::View | Priority::Progress => {
-                100 - limits.reserve_percent.min(100)
-            }
-        };
+        let percent = limits.percent(priority);
         let hour = self.window(HOUR, limits.writes_per_hour * percent / 100, count, now);
         let minute = self.window(MINUTE, limits.writes_per_minute * percent / 100, count, now);
         let missing = (count as f64).min(f64::from(limits.write_burst)) - self.burst;
@@ -269,6 +333,24 @@ mod tests {
         }
         let wait = budget.spend(Priority::Change, start + MINUTE * 10);
         assert_eq!(wait, Err(ApiError::installation_after(50 * 60_000)));
+    }
+
+    #[test]
+    fn points_of_a_minute_are_nine_hundred_and_the_last_fifth_is_for_merges() {
+        let (budget, now) = budget();
+        for _ in 0..720 {
+            budget.take_points(true, Priority::View, now).unwrap();
+        }
+        let later = now + Duration::from_secs(20);
+        let wait = budget.take_points(true, Priority::View, later);
+        assert_eq!(wait, Err(Duration::from_millis(40_250)));
+        for _ in 0..36 {
+            budget.take_points(false, Priority::Merge, later).unwrap();
+        }
+        let wait = budget.take_points(true, Priority::Merge, later);
+        assert_eq!(wait, Err(Duration::from_millis(40_250)));
+        let end = later + Duration::from_millis(40_250);
+        assert_eq!(budget.take_points(true, Priority::View, end), Ok(()));
     }
 
     #[test]

@@ -177,8 +177,12 @@ impl GitHub {
             Caller::Installation(key) => key.installation,
         };
         let budget = self.budget(installation);
+        let is_read = call.method == Method::GET;
+        if installation != 0 {
+            budget.pace(is_read, call.priority).await?;
+        }
         let _turn = budget.enter().await?;
-        if installation != 0 && call.method != Method::GET {
+        if installation != 0 && !is_read {
             budget.spend(call.priority, Instant::now())?;
         }
         let bearer = self.bearer(caller).await?;
