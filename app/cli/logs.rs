@@ -4,7 +4,7 @@ use super::place::{Named, part, query};
 use super::{Remote, out};
 use bowsprit_core::text::clean_line;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Logs, remote: &Remote) -> anyhow::Result<()> {
             .map_err(|wrong: String| anyhow::anyhow!(wrong))?;
         let path = format!("{}/log", environment.path("environments"));
         return if args.follow {
-            follow(remote, &format!("{path}/stream")).await
+            follow(remote, &format!("{path}/stream"), None).await
         } else {
             whole(remote, &path, None).await
         };
@@ -51,11 +51,8 @@ pub(super) async fn run(args: Logs, remote: &Remote) -> anyhow::Result<()> {
     match (args.follow, args.stage) {
         (false, stage) => whole(remote, &format!("{run}/log"), stage).await,
         (true, Some(stage)) => {
-            follow(
-                remote,
-                &format!("{run}/log/stream{}", query(&[("stage", Some(stage))])),
-            )
-            .await
+            let query = query(&[("stage", Some(stage.clone()))]);
+            follow(remote, &format!("{run}/log/stream{query}"), Some(&stage)).await
         }
         (true, None) => every_stage(remote, &run).await,
     }
@@ -64,26 +61,61 @@ pub(super) async fn run(args: Logs, remote: &Remote) -> anyhow::Result<()> {
 /// The whole log, part after part.
 async fn whole(remote: &Remote, path: &str, stage: Option<String>) -> anyhow::Result<()> {
     let mut offset = None;
+    let mut rest = Vec::new();
     loop {
         let query = query(&[("stage", stage.clone()), ("offset", offset)]);
         let answer = remote.client.text(&format!("{path}{query}")).await?;
-        out::text(&String::from_utf8_lossy(&answer.body));
+        if remote.is_json {
+            rest.extend_from_slice(&answer.body);
+            tell(whole_lines(&mut rest), stage.as_deref());
+        } else {
+            out::text(&String::from_utf8_lossy(&answer.body));
+        }
         let next = answer
             .headers
             .get("bowsprit-next-offset")
             .and_then(|next| next.to_str().ok());
         match next {
             Some(next) => offset = Some(next.to_owned()),
-            None => return Ok(()),
+            None => break,
         }
+    }
+    if !rest.is_empty() {
+        rest.push(b'\n');
+        tell(whole_lines(&mut rest), stage.as_deref());
+    }
+    Ok(())
+}
+
+fn tell(lines: Vec<String>, stage: Option<&str>) {
+    for line in lines {
+        out::line(&one_line(&line, stage).to_string());
     }
 }
 
-async fn follow(remote: &Remote, path: &str) -> anyhow::Result<()> {
-    remote
-        .client
-        .follow(path, |line| out::line(&clean_line(line)))
-        .await
+/// Takes the whole lines and keeps what has no end yet: a part may end anywhere.
+fn whole_lines(text: &mut Vec<u8>) -> Vec<String> {
+    let end = text.iter().rposition(|byte| *byte == b'\n');
+    let rest = text.split_off(end.map_or(0, |end| end + 1));
+    let whole = std::mem::replace(text, rest);
+    let whole = String::from_utf8_lossy(&whole).into_owned();
+    whole.lines().map(str::to_owned).collect()
+}
+
+/// A line of a log; the stage where there is more than one.
+fn one_line(line: &str, stage: Option<&str>) -> Value {
+    match stage {
+        Some(stage) => json!({"stage": stage, "line": line}),
+        None => json!({"line": line}),
+    }
+}
+
+async fn follow(remote: &Remote, path: &str, stage: Option<&str>) -> anyhow::Result<()> {
+    let say = |line: &str| match remote.is_json {
+        true => out::line(&one_line(line, stage).to_string()),
+        false => out::line(&clean_line(line)),
+    };
+    remote.client.follow(path, say).await
 }
 
 /// Every stage of a run in its turn, until the run has ended.
@@ -102,12 +134,13 @@ async fn every_stage(remote: &Remote, run: &str) -> anyhow::Result<()> {
         match next {
             Some(id) => {
                 let id = id.to_owned();
-                follow(
-                    remote,
-                    &format!("{run}/log/stream{}", query(&[("stage", Some(id.clone()))])),
-                )
-                .await?;
+                let query = query(&[("stage", Some(id.clone()))]);
+                follow(remote, &format!("{run}/log/stream{query}"), Some(&id)).await?;
                 seen.insert(id);
+            }
+            None if is_over(&now) && remote.is_json => {
+                out::line(&json!({"phase": now["phase"], "headline": now["headline"]}).to_string());
+                return Ok(());
             }
             None if is_over(&now) => {
                 out::note(&format!(
@@ -124,4 +157,25 @@ async fn every_stage(remote: &Remote, run: &str) -> anyhow::Result<()> {
 
 fn is_over(run: &Value) -> bool {
     !matches!(run["phase"].as_str(), Some("pending" | "running"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_told_once_it_is_whole() {
+        let mut rest = Vec::new();
+        let mut told = Vec::new();
+        for part in ["epoch 1\nepo", "ch ", "2\n\n", "lo\u{e9}\n last"] {
+            rest.extend_from_slice(part.as_bytes());
+            told.push(whole_lines(&mut rest));
+        }
+        let wanted: [&[&str]; 4] = [&["epoch 1"], &[], &["epoch 2", ""], &["lo\u{e9}"]];
+        assert_eq!(told, wanted);
+        assert_eq!(rest, b" last");
+        let shown = |stage| one_line("a \"b\"", stage).to_string();
+        assert_eq!(shown(None), r#"{"line":"a \"b\""}"#);
+        assert_eq!(shown(Some("s1")), r#"{"line":"a \"b\"","stage":"s1"}"#);
+    }
 }

@@ -44,7 +44,7 @@ pub(super) struct Update {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Delete {
-    /// A model that no environment serves
+    /// A model: a live one is refused; of another it says what to take out of git, which keeps it
     Model {
         /// OWNER/REPO/MODEL of the service repository
         model: Named,
