@@ -39,6 +39,8 @@ pub struct EffectClaim {
     pub epoch: i64,
     /// When it was claimed. Units: milliseconds since 1970, UTC.
     pub claimed_ms: i64,
+    /// When it was wanted as it is now. Units: milliseconds since 1970, UTC.
+    pub wanted_ms: i64,
 }
 
 impl EffectClaim {
@@ -162,7 +164,7 @@ const CLAIM: &str =
                 WHERE before.subject = e.subject AND before.is_view = 0
                     AND before.state = 'intended' AND before.id < e.id))
         ORDER BY e.priority, e.id LIMIT $3)
-    RETURNING id, key, revision, subject, is_view, priority, body, attempts, epoch";
+    RETURNING id, key, revision, subject, is_view, priority, body, attempts, epoch, updated_ms";
 
 const RETRY: &str = "UPDATE effect SET leased_until_ms = 0,
         error = CASE WHEN revision = $3 THEN $4 ELSE error END,
@@ -172,7 +174,12 @@ const RETRY: &str = "UPDATE effect SET leased_until_ms = 0,
 
 const FINISH: &str =
     "UPDATE effect SET state = $3, result = $4, error = $5, updated_ms = $6, leased_until_ms = 0
-    WHERE id = $1 AND revision = $2 AND state IN ('intended', 'dead')";
+    WHERE id = $1 AND revision = $2 AND (state IN ('intended', 'dead') OR (state = 'refused' AND $3 = 'done'))";
+
+/// One under way may happen all the same: then that is noted.
+const WITHDRAW: &str =
+    "UPDATE effect SET state = 'refused', result = $3, error = NULL, updated_ms = $4
+    WHERE key = $1 AND subject = $2 AND is_view = 0 AND state = 'intended'";
 
 /// How an effect ended.
 struct End {
@@ -192,7 +199,7 @@ struct Ended {
 }
 
 /// A row of a claim.
-type Claimed = (i64, String, i64, String, i64, i64, String, i64, i64);
+type Claimed = (i64, String, i64, String, i64, i64, String, i64, i64, i64);
 
 /// Stores what shall happen, inside the caller's transaction.
 pub(super) async fn intend(
@@ -213,6 +220,27 @@ pub(super) async fn intend(
         .execute(conn)
         .await
         .with_context(|| format!("cannot store effect `{}`", intent.key))?;
+    Ok(())
+}
+
+/// Takes back what shall not happen any more, inside the caller's transaction.
+pub(super) async fn withdraw(
+    conn: &mut SqliteConnection,
+    subject: &str,
+    key: &str,
+    at_ms: i64,
+) -> anyhow::Result<()> {
+    let result = EffectResult::Refused {
+        reason: "it is not wanted any more".to_owned(),
+    };
+    sqlx::query(WITHDRAW)
+        .bind(key)
+        .bind(subject)
+        .bind(serde_json::to_string(&result)?)
+        .bind(at_ms)
+        .execute(conn)
+        .await
+        .with_context(|| format!("cannot withdraw effect `{key}`"))?;
     Ok(())
 }
 
@@ -335,7 +363,7 @@ async fn claim(
 }
 
 fn read(row: Claimed, now_ms: i64) -> anyhow::Result<EffectClaim> {
-    let (id, key, revision, subject, is_view, priority, body, attempts, epoch) = row;
+    let (id, key, revision, subject, is_view, priority, body, attempts, epoch, wanted_ms) = row;
     if count_of(attempts) > EFFECT_ATTEMPTS_MAX {
         // Each try ended the process: nobody was left to say so.
         bail!("each try of effect `{key}` ended without a word");
@@ -351,6 +379,7 @@ fn read(row: Claimed, now_ms: i64) -> anyhow::Result<EffectClaim> {
         attempts: count_of(attempts),
         epoch,
         claimed_ms: now_ms,
+        wanted_ms,
         key,
     })
 }

@@ -3,7 +3,7 @@
 //! A wake raises `wanted_seq`; a step that commits sets `seen_seq` to what was wanted when it began, so no wake is lost.
 //! Each claim raises the epoch, and a commit must still hold it: a step that slept too long changes nothing.
 
-use super::outbox::{intend, outcomes_of};
+use super::outbox::{intend, outcomes_of, withdraw};
 use super::records::write_record;
 use super::writer::{Queue, Shape};
 use super::{LEASE_MS, Store, count_of, cut};
@@ -59,6 +59,8 @@ pub struct Commit {
     pub state: Value,
     /// What shall happen.
     pub intents: Vec<Intent>,
+    /// Keys of acts that shall not happen any more, if they have not happened yet.
+    pub withdrawn: Vec<String>,
     /// Who else shall look.
     pub wakes: Vec<Wake>,
     /// What is written down.
@@ -369,6 +371,9 @@ async fn step(conn: &mut SqliteConnection, turn: Turn, commit: Commit) -> anyhow
     }
     for id in &commit.hints_taken {
         forget_hint(conn, &key, *id).await?;
+    }
+    for withdrawn in &commit.withdrawn {
+        withdraw(conn, &key, withdrawn, turn.at_ms).await?;
     }
     for intent in &commit.intents {
         intend(conn, &key, intent, turn.at_ms).await?;

@@ -107,6 +107,7 @@ pub(super) fn nothing() -> Commit {
         records: Vec::new(),
         look_again_ms: None,
         hints_taken: Vec::new(),
+        withdrawn: Vec::new(),
     }
 }
 

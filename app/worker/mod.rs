@@ -18,7 +18,7 @@ mod watch;
 use crate::artifacts::Artifacts;
 use crate::git::mirror::Mirrors;
 use crate::github::client::GitHub;
-use crate::github::error::ApiError;
+use crate::github::error::{ApiError, Scope};
 use crate::github::place::Place;
 use crate::images::Images;
 use crate::releases::Target;
@@ -117,6 +117,8 @@ enum Trouble {
 
 /// Least wait after a passing trouble. Units: milliseconds.
 const RETRY_MS: i64 = 1_000;
+/// Longest wait between two tries of an effect that GitHub does not answer. Units: milliseconds.
+const GROWN_MS: i64 = 15 * 60_000;
 /// What is being made is looked at again after this. Units: milliseconds.
 const WAITING_MS: i64 = 2_000;
 
@@ -131,6 +133,20 @@ impl Trouble {
             }) => (*after).max(RETRY_MS),
             Trouble::Waiting(_) => WAITING_MS,
             Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Other(_) => own,
+        }
+    }
+}
+
+impl Trouble {
+    /// An effect that such a trouble has kept for so long waits at least this: half as long as before, so that a GitHub
+    /// that is away for hours is asked ever more seldom. Units: milliseconds.
+    fn growing_ms(&self, age_ms: i64) -> i64 {
+        match self {
+            Trouble::Api(ApiError::Retry {
+                scope: Scope::Request,
+                ..
+            }) => (age_ms / 2).clamp(0, GROWN_MS),
+            Trouble::Api(_) | Trouble::Unknown(_) | Trouble::Waiting(_) | Trouble::Other(_) => 0,
         }
     }
 }

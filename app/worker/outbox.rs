@@ -99,7 +99,12 @@ async fn failed(rooms: &Rooms, claim: &EffectClaim, trouble: Trouble) -> anyhow:
         &trouble,
         Trouble::Api(ApiError::Retry { .. }) | Trouble::Waiting(_)
     );
-    let at_ms = now_ms() + trouble.retry_after_ms(claim.attempts);
+    let now_ms = now_ms();
+    let age_ms = now_ms - claim.wanted_ms;
+    let at_ms = now_ms
+        + trouble
+            .retry_after_ms(claim.attempts)
+            .max(trouble.growing_ms(age_ms));
     if let Trouble::Waiting(_) = &trouble {
         tracing::debug!(effect.key = %claim.key, "effect `{}` waits: {words}", claim.key);
         return rooms.store.retry_effect(claim, &words, at_ms, counts).await;

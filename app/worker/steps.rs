@@ -131,6 +131,7 @@ where
                 return Ok(Commit {
                     state,
                     intents: Vec::new(),
+                    withdrawn: Vec::new(),
                     wakes: Vec::new(),
                     records: Vec::new(),
                     look_again_ms: None,
@@ -143,6 +144,7 @@ where
                 return Ok(Commit {
                     state,
                     intents: act.intents,
+                    withdrawn: act.withdrawn,
                     wakes: act.wakes,
                     records: act.records,
                     look_again_ms: act.look_again_ms,

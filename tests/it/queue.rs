@@ -186,6 +186,32 @@ async fn a_branch_with_a_queue_of_its_own_is_merged_into_by_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hold_said_while_github_is_away_takes_the_merge_back() {
+    run_test(async |t| {
+        let pr = t.change(REPO, "linus", "a", &[("a.md", "new\n")]).await;
+        t.settle().await;
+        let away = json!({"kind": "status", "code": 502, "count": 1, "match": {"method": "PUT", "path_contains": "/merge"}});
+        t.fault(away).await;
+        t.agree(pr).await;
+        t.until("a merge that fails", async |t| {
+            let counts = t.bot().rooms.store.counts().await.ok()?;
+            let calls = t.admin("GET", "/_hub/calls", None).await;
+            let tried = calls.as_array()?.iter().any(|call| {
+                call["method"] == "PUT" && call["path"].as_str().is_some_and(|path| path.ends_with("/merge"))
+            });
+            (tried && counts.effects_dead == 0).then_some(())
+        })
+        .await;
+        t.say(REPO, "rita", pr, "/hold").await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, pr).await, "it was held before it merged");
+        t.say(REPO, "rita", pr, "/unhold").await;
+        t.until_merged(REPO, pr).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_github_calls_blocked_is_tried_or_waits_for_github() {
     run_test(async |t| {
         let rules = json!([{"type": "pull_request", "parameters": {

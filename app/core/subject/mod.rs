@@ -120,6 +120,8 @@ pub struct Act<S> {
     pub state: S,
     /// What shall happen.
     pub intents: Vec<Intent>,
+    /// Keys of acts that shall not happen any more, if they have not happened yet.
+    pub withdrawn: Vec<String>,
     /// Who else shall look.
     pub wakes: Vec<Wake>,
     /// What is written down.
@@ -134,6 +136,7 @@ impl<S> Act<S> {
         Act {
             state,
             intents: Vec::new(),
+            withdrawn: Vec::new(),
             wakes: Vec::new(),
             records: Vec::new(),
             look_again_ms: None,

@@ -128,6 +128,7 @@ impl Bench {
             records,
             look_again_ms: None,
             hints_taken: Vec::new(),
+            withdrawn: Vec::new(),
         };
         self.act(subject, commit, at_ms).await;
     }
@@ -170,6 +171,7 @@ impl Bench {
             records: Vec::new(),
             look_again_ms: None,
             hints_taken: Vec::new(),
+            withdrawn: Vec::new(),
         };
         self.act(subject, commit, now_ms()).await;
         let store = &self.rooms.store;
@@ -192,6 +194,7 @@ impl Bench {
                 records: Vec::new(),
                 look_again_ms: None,
                 hints_taken: Vec::new(),
+                withdrawn: Vec::new(),
             };
             store.commit_step(&claim, commit).await.unwrap();
         }

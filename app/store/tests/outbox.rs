@@ -122,6 +122,38 @@ async fn acts_of_a_subject_go_one_by_one_in_order_and_others_beside() {
 }
 
 #[tokio::test]
+async fn what_is_withdrawn_does_not_happen_unless_it_was_on_its_way() {
+    let withdraw = async |store: &Store, subject: &SubjectKey, key: &str| {
+        let claim = claimed(store, subject).await;
+        let commit = Commit {
+            withdrawn: vec![key.to_owned()],
+            ..nothing()
+        };
+        assert!(store.commit_step(&claim, commit).await.unwrap());
+    };
+    let state = async |store: &Store, key: &str| {
+        let claim = claimed(store, &pull(1)).await;
+        let outcome = claim.outcomes[key].clone();
+        store.release(&claim).await.unwrap();
+        outcome.state
+    };
+    let (store, _dir) = store().await;
+    let acts = vec![act("waits", Priority::Merge), act("next", Priority::Merge)];
+    intend(&store, &pull(1), acts).await;
+    // Another subject takes nothing back.
+    withdraw(&store, &pull(2), "waits").await;
+    withdraw(&store, &pull(1), "waits").await;
+    assert_eq!(state(&store, "waits").await, EffectState::Refused);
+    let next = one(&store).await;
+    assert_eq!(next.key, "next");
+    withdraw(&store, &pull(1), "next").await;
+    store.retry_effect(&next, "502", NOW, true).await.unwrap();
+    assert!(keys(&store).await.is_empty(), "it is not tried again");
+    done(&store, &next).await;
+    assert_eq!(state(&store, "next").await, EffectState::Done);
+}
+
+#[tokio::test]
 async fn a_put_off_effect_waits_and_uncounted_tries_do_not_count() {
     let (store, _dir) = store().await;
     intend(&store, &pull(1), vec![act("merge/1", Priority::Merge)]).await;

@@ -58,6 +58,7 @@ async fn hints_stay_until_they_are_taken() {
     assert_eq!(said, [&Hint::Unhold, &Hint::Gone]);
     let commit = Commit {
         hints_taken: vec![claim.hints[0].0],
+        withdrawn: Vec::new(),
         ..nothing()
     };
     assert!(store.commit_step(&claim, commit).await.unwrap());
@@ -159,6 +160,7 @@ async fn a_crash_at_any_point_loses_nothing() {
     let commit = Commit {
         intents: vec![act("merge/1", Priority::Merge)],
         hints_taken: vec![claim.hints[0].0],
+        withdrawn: Vec::new(),
         ..nothing()
     };
     assert!(store.commit_step(&claim, commit).await.unwrap());

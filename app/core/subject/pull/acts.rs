@@ -18,6 +18,9 @@ use crate::subject::{Act, Given, answer_with, react};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Most answers to the commands of one comment, in one reply.
+const ANSWERS_MAX: usize = 5;
+
 /// What became of one command.
 pub(super) enum Done {
     /// Carried out: a reaction.
@@ -117,6 +120,12 @@ pub(super) fn outside(
                     "{} works on a pull request",
                     crate::text::code_span(&one.text)
                 )),
+                (Ok(Command::OnChange(OnChange::Why | OnChange::Compare { .. })), Some(_)) => {
+                    Done::No(format!(
+                        "{} works on an open pull request",
+                        crate::text::code_span(&one.text)
+                    ))
+                }
                 // A closed pull request: it is over, and nobody needs to be told.
                 (Ok(Command::Say(_) | Command::OnChange(_)), Some(_)) => Done::Passed,
                 (Ok(Command::OnThread(what)), _) => match refusal(act, comment, one, ask)? {
@@ -170,14 +179,16 @@ fn help_text() -> Text {
 /// One comment, one answer: a reaction for what is done, a reply for what was refused or asked.
 pub(super) fn reply(act: &mut Act<Pull>, comment: &Comment, done: Vec<Done>) {
     let repo = act.state.repo.clone();
-    let (mut refused, mut text, mut keys, mut is_done) = (Vec::new(), None, Vec::new(), false);
+    let (mut refused, mut keys, mut is_done) = (Vec::new(), Vec::new(), false);
+    let mut texts: Vec<Text> = Vec::new();
     let mut open = done;
     open.reverse();
     while let Some(one) = open.pop() {
         match one {
             Done::Yes => is_done = true,
             Done::No(why) => refused.push(why),
-            Done::Told(told) => text = Some(told),
+            Done::Told(told) if texts.contains(&told) => {}
+            Done::Told(told) => texts.push(told),
             Done::Doing(key) => keys.push(key),
             Done::Several(more) => open.extend(more.into_iter().rev()),
             Done::Passed | Done::Standing | Done::Later(_) => {}
@@ -196,19 +207,17 @@ pub(super) fn reply(act: &mut Act<Pull>, comment: &Comment, done: Vec<Done>) {
     }
     if !refused.is_empty() {
         let message = refused.join("\n\n");
-        act.intents.push(answer_with(
-            &repo,
-            act.state.number,
-            comment.id,
-            Text::new(
-                "refusal/to",
-                json!({"who": comment.author, "message": message}),
-            ),
-        ));
-    } else if let Some(text) = text {
-        act.intents
-            .push(answer_with(&repo, act.state.number, comment.id, text));
+        let data = json!({"who": comment.author, "message": message});
+        texts.insert(0, Text::new("refusal/to", data));
     }
+    texts.truncate(ANSWERS_MAX);
+    let text = match texts.len() {
+        0 => return,
+        1 => texts.swap_remove(0),
+        _ => Text::new("comments/answers", json!({ "texts": texts })),
+    };
+    act.intents
+        .push(answer_with(&repo, act.state.number, comment.id, text));
 }
 
 fn carry_out(

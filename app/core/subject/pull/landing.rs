@@ -4,7 +4,8 @@ use super::rules::{Rule, Standing, overall};
 use super::step::Seen;
 use super::{Kind, Pull, blocked, queued};
 use crate::effect::{
-    CheckStatus, Effect, EffectResult, EffectState, Intent, MergeMethod, Priority, Record, Text,
+    CheckStatus, Effect, EffectResult, EffectState, Intent, MergeMethod, Outcome, Priority, Record,
+    Text,
 };
 use crate::name::{CommentId, CommitSha, PrNumber, RepoId};
 use crate::queue::TRIES_MAX;
@@ -22,13 +23,42 @@ const COMPUTING_MS: i64 = 2_000;
 pub(super) const NO_CONFLICT: &str = "no conflict";
 
 fn key(pull: &Pull, head: &CommitSha) -> String {
-    format!(
-        "merge:{}:{}:{}:{}",
-        pull.repo.id,
-        pull.number,
-        head.short(),
-        pull.tries
-    )
+    key_after(pull, head, pull.withdrawn)
+}
+
+/// The key of a merge before which so many were withdrawn.
+fn key_after(pull: &Pull, head: &CommitSha, withdrawn: u32) -> String {
+    let (id, number, head, tries) = (pull.repo.id, pull.number, head.short(), pull.tries);
+    let before = match withdrawn {
+        0 => String::new(),
+        count => format!(":{count}"),
+    };
+    format!("merge:{id}:{number}:{head}:{tries}{before}")
+}
+
+/// The merge of this head that happened though it was withdrawn on its way, else the one that is wanted last.
+fn outcome<'g>(pull: &Pull, head: &CommitSha, given: &'g Given<Pull>) -> Option<&'g Outcome> {
+    let of = |withdrawn| given.outcomes.get(&key_after(pull, head, withdrawn));
+    let mut before = (0..pull.withdrawn).filter_map(of);
+    before
+        .find(|outcome| outcome.state == EffectState::Done)
+        .or_else(|| of(pull.withdrawn))
+}
+
+/// Takes back a merge that has not happened, since a rule is not met any more: it would happen whatever was said since.
+fn withdraw(act: &mut Act<Pull>, given: &Given<Pull>) {
+    let Some(head) = act.state.judged_head.clone() else {
+        return;
+    };
+    let key = key(&act.state, &head);
+    let outcome = given.outcomes.get(&key);
+    if outcome.is_some_and(|outcome| outcome.state == EffectState::Intended) {
+        act.withdrawn.push(key);
+        act.state.withdrawn += 1;
+        if let Some(ready) = &mut act.state.ready {
+            ready.is_merging = false;
+        }
+    }
 }
 
 /// Takes over what the merge brought back, and holds the landed tree against the judged one.
@@ -36,7 +66,7 @@ pub(super) fn learn(act: &mut Act<Pull>, given: &Given<Pull>, ask: &mut Ask) -> 
     let Some(head) = act.state.judged_head.clone() else {
         return Some(());
     };
-    let Some(outcome) = given.outcomes.get(&key(&act.state, &head)) else {
+    let Some(outcome) = outcome(&act.state, &head, given) else {
         return Some(());
     };
     match (&outcome.state, &outcome.result) {
@@ -192,13 +222,14 @@ pub(super) fn land(
     {
         act.look_by(again_ms);
     }
+    if overall(rules) != CheckStatus::Success {
+        withdraw(act, given);
+        return Some(true);
+    }
     let Ok(method) = queued::method(seen) else {
         return Some(true);
     };
-    if overall(rules) != CheckStatus::Success
-        || act.state.landed.is_some()
-        || is_backing_off(&act.state, seen, given)
-    {
+    if act.state.landed.is_some() || is_backing_off(&act.state, seen, given) {
         return Some(true);
     }
     if act.state.refused_ms.take().is_some() {

@@ -92,6 +92,9 @@ pub struct Pull {
     pub tries: u32,
     /// When the last merge was refused. Units: milliseconds since 1970, UTC.
     pub refused_ms: Option<i64>,
+    /// Merges that were withdrawn before they happened.
+    #[serde(default)]
+    pub withdrawn: u32,
     /// Its place among those that may merge into the same branch.
     #[serde(default)]
     pub ready: Option<Ready>,
@@ -170,6 +173,7 @@ impl Pull {
             picks: Vec::new(),
             failures: Vec::new(),
             tries: 0,
+            withdrawn: 0,
             refused_ms: None,
             ready: None,
             put_out: None,

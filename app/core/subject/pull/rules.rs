@@ -28,6 +28,9 @@ pub struct Rule {
     /// Runs that say so, by their ids, where they are not the head's own.
     #[serde(default)]
     pub runs: Vec<String>,
+    /// Since when it stands so, as far as we saw. Units: milliseconds since 1970, UTC.
+    #[serde(default)]
+    pub since_ms: i64,
 }
 
 /// How a rule stands.
@@ -55,6 +58,7 @@ impl Rule {
             detail: detail.into(),
             who: Vec::new(),
             runs: Vec::new(),
+            since_ms: 0,
         }
     }
 
@@ -66,6 +70,15 @@ impl Rule {
 
 /// People shown as able to meet a rule.
 pub(super) const WHO_SHOWN: usize = 5;
+
+/// Dates each rule: one that stood alike at the last look has its date of then.
+pub(super) fn date(rules: &mut [Rule], before: &[Rule], now_ms: i64) {
+    for rule in rules {
+        let same = |old: &&Rule| old.name == rule.name && old.state == rule.state;
+        let known = before.iter().find(same).map(|old| old.since_ms);
+        rule.since_ms = known.filter(|ms| *ms > 0).unwrap_or(now_ms);
+    }
+}
 
 /// All rules of an open change, in the order in which people ask for them.
 pub(super) fn evaluate(

@@ -165,6 +165,7 @@ fn judge(mut act: Act<Pull>, seen: &Seen, given: &Given<Pull>, ask: &mut Ask) ->
         act.look_by(given.now_ms);
         return Some(act);
     }
+    rules::date(&mut rules, &before.state.rules, given.now_ms);
     status::tell(&mut act, seen, &rules, given, ask)?;
     answer::answer_words(&mut act, seen, (&rules, waiting), given, ask)?;
     act.state.rules = rules.into_iter().collect::<Vec<Rule>>();

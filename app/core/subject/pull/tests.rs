@@ -21,6 +21,7 @@ mod prow_rights;
 mod queueing;
 mod ruling;
 mod talking;
+mod withdrawing;
 
 use super::*;
 use crate::effect::Hint;

@@ -1,6 +1,7 @@
 //! Commands that are carried out, and the answers to all of them.
 
 use super::*;
+use crate::effect::{Effect, Text};
 use crate::name::{CommentId, RepoId};
 use crate::subject::ask::{Permission, PullView};
 use crate::subject::environment::Environment;
@@ -222,6 +223,32 @@ fn a_comment_has_one_answer() {
             an author cannot lgtm their own change"#]],
     );
     expect![[""]].assert_eq(&done(&wrong.again(Some(state), vec![])));
+    // Two questions have two answers, and a refusal beside them takes none away.
+    let mut asks = code();
+    asks.says("walt", "/help\n/help\n/why\n/aprove");
+    let act = asks.look();
+    let texts = act
+        .intents
+        .iter()
+        .filter_map(|intent| match &intent.effect {
+            Effect::Reply { text, .. } => Some(text),
+            _ => None,
+        });
+    let texts: Vec<&Text> = texts.collect();
+    assert_eq!(
+        (texts.len(), texts[0].template.as_str()),
+        (1, "comments/answers")
+    );
+    let parts = texts[0].data["texts"].as_array().expect("parts");
+    let parts: Vec<&str> = parts
+        .iter()
+        .filter_map(|part| part["template"].as_str())
+        .collect();
+    assert_eq!(parts, ["refusal/to", "comments/help", "comments/why"]);
+    let mut closed = code();
+    closed.view.is_open = false;
+    closed.says("walt", "/why");
+    expect!["reply on #7: `/why` works on an open pull request"].assert_eq(&done(&closed.look()));
     let mut help = code();
     help.says("mallory", "/help");
     check(&help, expect!["reply on #7: comments/help"]);

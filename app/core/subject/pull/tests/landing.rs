@@ -6,19 +6,19 @@ use crate::subject::Given;
 use crate::subject::environment::{ChangeCause, Environment};
 use expect_test::expect;
 
-fn agreed() -> Change {
+pub(super) fn agreed() -> Change {
     let mut change = Change::code();
     change.says("rita", "/lgtm").says("root", "/approve");
     change
 }
 
-fn merge(act: &Act<Pull>) -> Option<&Intent> {
+pub(super) fn merge(act: &Act<Pull>) -> Option<&Intent> {
     act.intents
         .iter()
         .find(|intent| matches!(intent.effect, Effect::Merge { .. }))
 }
 
-fn status(act: &Act<Pull>) -> serde_json::Value {
+pub(super) fn status(act: &Act<Pull>) -> serde_json::Value {
     let found = act.intents.iter().find_map(|intent| match &intent.effect {
         Effect::StatusComment { text, .. } => Some(text.data.clone()),
         _ => None,
@@ -27,7 +27,12 @@ fn status(act: &Act<Pull>) -> serde_json::Value {
 }
 
 /// The next look, so much later, with this outcome of the merge tried before.
-fn after(change: &Change, act: &Act<Pull>, ms: i64, outcome: Option<Outcome>) -> Act<Pull> {
+pub(super) fn after(
+    change: &Change,
+    act: &Act<Pull>,
+    ms: i64,
+    outcome: Option<Outcome>,
+) -> Act<Pull> {
     let mut given: Given<Pull> = given(Some(act.state.clone()), vec![]);
     given.now_ms += ms;
     let key = format!("merge:1:7:bbbbbbb:{}", act.state.tries);
