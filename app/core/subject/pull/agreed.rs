@@ -2,9 +2,9 @@
 
 use super::Kind;
 use super::approved::approvers;
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, join};
 use super::step::Seen;
-use super::words::Covers;
 use crate::habits::Switch;
 use crate::name::Login;
 use std::collections::BTreeSet;

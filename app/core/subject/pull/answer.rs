@@ -1,12 +1,13 @@
 //! Answers to `/lgtm` and `/approve`: whether the word counts, and if not, why.
 
 use super::acts::{Done, Later, Waiting, fresh, reply};
+use super::dated::Covers;
 use super::edits::at_github;
 use super::lgtm::may_lgtm;
 use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::telling::why;
-use super::words::{Covers, Word};
+use super::words::Word;
 use super::{Kind, Pull};
 use crate::command::{Command, Heard, Say};
 use crate::effect::{Intent, Record};

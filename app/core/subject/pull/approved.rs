@@ -1,8 +1,8 @@
 //! The rule that the owners of every changed file agree.
 
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, join, void_word};
 use super::step::Seen;
-use super::words::Covers;
 use super::{Kind, Pull, by_hand};
 use crate::habits::Switch;
 use crate::name::{Login, RepoPath, Slug};

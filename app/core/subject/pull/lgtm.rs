@@ -1,8 +1,8 @@
 //! The rule that a second person has read the change.
 
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
-use super::words::Covers;
 use super::{Pull, by_hand};
 use crate::habits::Switch;
 use crate::name::Login;

@@ -1,8 +1,9 @@
 //! The evaluator: every rule of a pull request, met or not, and who can meet it.
 
+use super::dated::Covers;
 use super::landing::NO_CONFLICT;
 use super::step::Seen;
-use super::words::{Covers, Word};
+use super::words::Word;
 use super::{Kind, Pull, agreed, approved, lgtm, overrides, owned, promotion, queued, wanted};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;

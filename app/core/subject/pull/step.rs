@@ -373,6 +373,7 @@ fn look(
         approve: habits.has(Switch::StickyApprove) && is_code,
         lgtm: is_code && keeps_lgtm(pull, &view.author, &habits, ask)?,
     };
+    words::learn(pull, &talk, &habits);
     let said_to = (&change_id, sticky);
     let words = words::words(pull, said_to, &talk, &habits, &may_lift);
     let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?

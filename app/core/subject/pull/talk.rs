@@ -31,6 +31,14 @@ pub(super) struct Talk {
     pub(super) reviews: Vec<Review>,
 }
 
+impl Talk {
+    /// Texts of people as they first wrote them.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Comment> {
+        let all = self.comments.iter();
+        all.filter(|comment| !comment.is_bot && !comment.is_edited)
+    }
+}
+
 /// Reads all that was written, and remembers what could be edited unseen.
 pub(super) fn talk(
     pull: &mut Pull,

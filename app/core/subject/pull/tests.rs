@@ -19,6 +19,7 @@ mod prow;
 mod prow_acts;
 mod prow_rights;
 mod queueing;
+mod remembering;
 mod ruling;
 mod talking;
 

@@ -1,7 +1,9 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
+use super::Pull;
+use super::dated::{Covers, covers};
+use super::noes::{self, No};
 use super::talk::Talk;
-use super::{HeadSeen, Pull};
 use crate::command::{Command, Say, hear};
 use crate::habits::{Habits, Switch};
 use crate::name::{CommentId, CommitSha, Digest, Login};
@@ -19,17 +21,6 @@ pub(super) struct Word {
     pub(super) covers: Covers,
     /// Whether it takes back what was said before.
     pub(super) is_cancel: bool,
-}
-
-/// Whether a word was said to the change as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Covers {
-    /// The same change.
-    Yes,
-    /// A change that a later push made another.
-    Changed,
-    /// A push came so close to it, or unseen, that it cannot be dated.
-    Undated,
 }
 
 /// Everything said, reduced to what stands.
@@ -88,6 +79,7 @@ struct Said {
 }
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
+/// What keeps something back stands though its comment was edited or deleted.
 /// A hold is lifted by those of whom `may_lift` says so.
 pub(super) fn words(
     pull: &Pull,
@@ -101,10 +93,12 @@ pub(super) fn words(
     for review in talk.reviews.iter().filter(|r| !r.is_bot) {
         said.extend(from_box(review, habits));
     }
-    let texts = talk.comments.iter().filter(|c| !c.is_bot && !c.is_edited);
-    for comment in texts {
+    for comment in talk.heard() {
         said.extend(from_text(comment, habits));
     }
+    let is_heard = |id: CommentId| talk.heard().any(|comment| comment.id == id);
+    let gone = pull.noes.iter().filter(|no| !is_heard(no.id));
+    said.extend(gone.map(from_memory));
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {
@@ -131,6 +125,30 @@ pub(super) fn words(
         take(&mut words, pull, (change, sticky), one);
     }
     words
+}
+
+/// Keeps what holds and takes back, and what lifts it, as it is heard now.
+pub(super) fn learn(pull: &mut Pull, talk: &Talk, habits: &Habits) {
+    for one in talk.heard().flat_map(|comment| from_text(comment, habits)) {
+        let (id, at_ms, by, say) = (one.id, one.at_ms, one.by, one.say);
+        noes::keep(&mut pull.noes, say, |word| No {
+            id,
+            at_ms,
+            by,
+            word,
+        });
+    }
+}
+
+fn from_memory(no: &No) -> Said {
+    Said {
+        at_ms: no.at_ms,
+        id: no.id,
+        by: no.by.clone(),
+        is_comment: true,
+        head: None,
+        say: no.word.say(),
+    }
 }
 
 fn from_text(comment: &Comment, habits: &Habits) -> Vec<Said> {
@@ -235,57 +253,9 @@ fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one
     }
 }
 
-/// Whether a word said at this time, or to this head, was said to the change as it is now.
-fn covers(
-    pull: &Pull,
-    change: &Digest,
-    at_ms: i64,
-    head: Option<&CommitSha>,
-    named: Option<&str>,
-) -> Covers {
-    if let Some(prefix) = named {
-        let newest = pull.heads.last();
-        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) {
-            Covers::Yes
-        } else {
-            Covers::Changed
-        };
-    }
-    let seen = match head {
-        Some(head) => pull.heads.iter().rev().find(|seen| seen.sha == *head),
-        None => match head_at(&pull.heads, at_ms) {
-            Ok(seen) => Some(seen),
-            Err(covers) => return covers,
-        },
-    };
-    match seen {
-        Some(seen) if seen.change.as_ref() == Some(change) => Covers::Yes,
-        Some(_) => Covers::Changed,
-        None => Covers::Undated,
-    }
-}
-
-/// GitHub's times have whole seconds: a push in the same second as a word cannot be put before it.
-const SECOND_MS: i64 = 1_000;
-
-/// The head that somebody who spoke at this time had before them.
-fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
-    let second = |ms: i64| ms.div_euclid(SECOND_MS);
-    if heads
-        .iter()
-        .any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms))
-    {
-        return Err(Covers::Undated);
-    }
-    heads
-        .iter()
-        .rev()
-        .find(|seen| seen.is_first || seen.at_ms < at_ms)
-        .ok_or(Covers::Undated)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::HeadSeen;
     use super::*;
     use crate::habits::Compatibility;
     use crate::name::{PrNumber, Repo, RepoId, RepoName};
