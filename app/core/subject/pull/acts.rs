@@ -226,7 +226,7 @@ fn carry_out(
             }
             Say::Hold { .. } => Done::Yes,
             Say::Unhold => unhold(act, seen, comment),
-            Say::OkToTest { sha } => ok_to_test(act, seen, (&comment.author, sha.as_deref()), ask)?,
+            Say::OkToTest { sha } => ok_to_test(act, seen, (comment, sha.as_deref()), ask)?,
             Say::OkToTestCancel => Done::Yes,
         },
         Ok(Command::OnChange(what)) => on_open(act, seen, comment, what, ask)?,

@@ -120,6 +120,12 @@ fn why_not(
                 seen.change.head.short()
             ));
         }
+        Covers::Several => {
+            return Some(format!(
+                "several commits of this pull request begin so; give more digits: `/{verb} {}` if you mean the head",
+                seen.change.head
+            ));
+        }
         Covers::Yes => {}
     }
     if verb == "lgtm" {

@@ -2,6 +2,7 @@
 
 use super::{HeadSeen, Pull};
 use crate::name::{CommitSha, Digest};
+use std::collections::BTreeSet;
 
 /// Whether a word was said to the change as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,37 @@ pub(super) enum Covers {
     Changed,
     /// A push came so close to it, or unseen, that it cannot be dated.
     Undated,
+    /// It names a commit by digits with which several heads begin.
+    Several,
+}
+
+/// Which head somebody named by its first digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    /// This one.
+    Head(CommitSha),
+    /// Several heads that were there begin so.
+    Several,
+    /// No head that is known to have been there when it was said.
+    Unknown,
+}
+
+/// The head that was named at this time. What came later is not meant, whatever it begins with: first digits can be
+/// made to fit.
+pub(super) fn named(heads: &[HeadSeen], digits: &str, at_ms: i64) -> Named {
+    if let Ok(whole) = CommitSha::parse(digits) {
+        return Named::Head(whole);
+    }
+    let known = heads
+        .iter()
+        .filter(|seen| seen.is_first || second(seen.at_ms) <= second(at_ms))
+        .filter(|seen| seen.sha.as_str().starts_with(digits));
+    let known: BTreeSet<&CommitSha> = known.map(|seen| &seen.sha).collect();
+    match (known.first(), known.len()) {
+        (Some(only), 1) => Named::Head((*only).clone()),
+        (Some(_), _) => Named::Several,
+        (None, _) => Named::Unknown,
+    }
 }
 
 /// Whether a word said at this time, or to this head, was said to the change as it is now.
@@ -20,14 +52,18 @@ pub(super) fn covers(
     change: &Digest,
     at_ms: i64,
     head: Option<&CommitSha>,
-    named: Option<&str>,
+    digits: Option<&str>,
 ) -> Covers {
-    if let Some(prefix) = named {
-        let newest = pull.heads.last();
-        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) {
-            Covers::Yes
-        } else {
-            Covers::Changed
+    if let Some(digits) = digits {
+        let newest = pull.heads.last().map(|seen| &seen.sha);
+        return match named(&pull.heads, digits, at_ms) {
+            Named::Head(sha) if Some(&sha) == newest => Covers::Yes,
+            Named::Head(_) => Covers::Changed,
+            Named::Several => Covers::Several,
+            Named::Unknown if newest.is_some_and(|sha| sha.as_str().starts_with(digits)) => {
+                Covers::Undated
+            }
+            Named::Unknown => Covers::Changed,
         };
     }
     let seen = match head {
@@ -49,7 +85,6 @@ const SECOND_MS: i64 = 1_000;
 
 /// The head that somebody who spoke at this time had before them.
 fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
-    let second = |ms: i64| ms.div_euclid(SECOND_MS);
     if heads
         .iter()
         .any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms))
@@ -61,4 +96,8 @@ fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
         .rev()
         .find(|seen| seen.is_first || seen.at_ms < at_ms)
         .ok_or(Covers::Undated)
+}
+
+fn second(ms: i64) -> i64 {
+    ms.div_euclid(SECOND_MS)
 }

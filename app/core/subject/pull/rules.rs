@@ -147,7 +147,7 @@ fn untrusted(seen: &Seen) -> Rule {
         true => "people who may write here can `/test` what they have looked at".to_owned(),
         false => format!(
             "code of this head runs after `/ok-to-test {}` by {who}",
-            seen.change.head.short()
+            seen.change.head.digits()
         ),
     };
     Rule::new("trusted head", false, detail)
@@ -195,6 +195,10 @@ pub(super) fn void_word(words: &[Word]) -> Option<String> {
         )),
         Covers::Undated => Some(format!(
             "a push came too close to what {} said to know which came first; please say it again",
+            word.by
+        )),
+        Covers::Several => Some(format!(
+            "several commits of this pull request begin with what {} named; please give more digits",
             word.by
         )),
     })

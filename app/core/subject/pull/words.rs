@@ -1,7 +1,7 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
 use super::Pull;
-use super::dated::{Covers, covers};
+use super::dated::{Covers, Named, covers, named};
 use super::noes::{self, No};
 use super::talk::Talk;
 use crate::command::{Command, Say, hear};
@@ -55,8 +55,8 @@ impl Words {
 pub(super) struct TrustWord {
     /// Who.
     pub(super) by: Login,
-    /// The head that was named.
-    pub(super) sha: Option<String>,
+    /// The head that was named, where one was.
+    pub(super) named: Option<Named>,
     /// Whether it takes trust back.
     pub(super) is_cancel: bool,
 }
@@ -199,10 +199,10 @@ fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
 }
 
 fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one: Said) {
-    let word = |named: Option<&str>| Word {
+    let word = |digits: Option<&str>| Word {
         by: one.by.clone(),
         comment: one.is_comment.then_some(one.id),
-        covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
+        covers: covers(pull, change, one.at_ms, one.head.as_ref(), digits),
         is_cancel: false,
     };
     match &one.say {
@@ -242,12 +242,14 @@ fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one
         Say::Unhold => words.hold = None,
         Say::OkToTest { sha } => words.trust.push(TrustWord {
             by: one.by.clone(),
-            sha: sha.clone(),
+            named: sha
+                .as_deref()
+                .map(|digits| named(&pull.heads, digits, one.at_ms)),
             is_cancel: false,
         }),
         Say::OkToTestCancel => words.trust.push(TrustWord {
             by: one.by.clone(),
-            sha: None,
+            named: None,
             is_cancel: true,
         }),
     }
