@@ -3,6 +3,7 @@
 use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
+use super::words::Word;
 use super::{Pull, by_hand};
 use crate::habits::Switch;
 use crate::name::Login;
@@ -14,15 +15,14 @@ pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
     let mut given_by: Vec<Login> = Vec::new();
     let mut taken_back = None;
     for word in &seen.words.lgtm {
-        let is_author = word.by.is(&seen.view.author);
-        if word.is_cancel {
-            if is_author || may_lgtm(pull, seen, &word.by, ask)? {
-                given_by.clear();
-                taken_back = Some(&word.by);
-            }
-            continue;
-        }
-        if !is_author && word.covers == Covers::Yes && may_lgtm(pull, seen, &word.by, ask)? {
+        if takes_back(pull, seen, word, ask)? {
+            given_by.clear();
+            taken_back = Some(&word.by);
+        } else if !word.is_cancel
+            && !word.by.is(&seen.view.author)
+            && word.covers == Covers::Yes
+            && may_lgtm(pull, seen, &word.by, ask)?
+        {
             given_by.push(word.by.clone());
             taken_back = None;
         }
@@ -51,6 +51,12 @@ pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
         None => void_word(&seen.words.lgtm).unwrap_or_else(|| "a reviewer says `/lgtm`".to_owned()),
     };
     Some(Rule::new("lgtm", false, detail).by(who))
+}
+
+/// Whether a word takes back every lgtm before it.
+pub(super) fn takes_back(pull: &Pull, seen: &Seen, word: &Word, ask: &mut Ask) -> Option<bool> {
+    let by = &word.by;
+    Some(word.is_cancel && (by.is(&seen.view.author) || may_lgtm(pull, seen, by, ask)?))
 }
 
 /// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.

@@ -93,7 +93,7 @@ pub(super) fn evaluate(
             rules.push(lgtm::lgtm(pull, seen, ask)?);
             rules.extend(approved::approved(pull, seen, ask)?);
             rules.extend(agreed::issue(seen));
-            rules.extend(agreed::required_reviewers(seen));
+            rules.extend(agreed::required_reviewers(pull, seen, ask)?);
         }
         Kind::Promotion => rules.extend(promotion::promotion(pull, seen, given, ask)?),
     }
