@@ -225,7 +225,7 @@ fn carry_out(
                 Done::Standing
             }
             Say::Hold { .. } => Done::Yes,
-            Say::Unhold => unhold(act, seen, comment),
+            Say::Unhold => unhold(act, seen, comment, ask)?,
             Say::OkToTest { sha } => ok_to_test(act, seen, (comment, sha.as_deref()), ask)?,
             Say::OkToTestCancel => Done::Yes,
         },

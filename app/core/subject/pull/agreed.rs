@@ -28,7 +28,8 @@ pub(super) fn issue(seen: &Seen) -> Option<Rule> {
         .words
         .no_issue
         .iter()
-        .find(|by| entitled.contains(&by.lower()));
+        .map(Login::lower)
+        .find(|by| entitled.contains(by) && !seen.gone.contains(by));
     Some(match waived {
         Some(by) => Rule::new(NAME, true, format!("{by} says that none is needed")),
         None => Rule::new(
@@ -74,6 +75,7 @@ pub(super) fn required_reviewers(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Opt
             spoken.push(word.by.lower());
         }
     }
+    spoken.retain(|by| !seen.gone.contains(by));
     for by in spoken.into_iter().chain(approvers(seen)) {
         open.remove(&by);
     }

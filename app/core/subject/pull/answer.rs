@@ -128,6 +128,11 @@ fn why_not(
         }
         Covers::Yes => {}
     }
+    if seen.gone.contains(&comment.author.lower()) {
+        return Some(format!(
+            "OWNERS names you, but you are no collaborator of this repository any more, so your `/{verb}` does not count"
+        ));
+    }
     if verb == "lgtm" {
         if comment.author.is(&seen.view.author) {
             return Some("an author cannot lgtm their own change".to_owned());

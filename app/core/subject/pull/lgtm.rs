@@ -61,7 +61,7 @@ pub(super) fn takes_back(pull: &Pull, seen: &Seen, word: &Word, ask: &mut Ask) -
 
 /// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.
 pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
-    let is_named = seen.owners.may_lgtm(who, &seen.paths());
+    let is_named = seen.owners.may_lgtm(who, &seen.paths()) && !seen.gone.contains(&who.lower());
     if seen.habits.has(Switch::SkipCollaborators) && !seen.owners.is_empty() {
         return Some(is_named);
     }

@@ -11,6 +11,7 @@ mod dated;
 mod edits;
 mod enqueued;
 mod failures;
+mod gone;
 mod labels;
 mod landing;
 mod lgtm;

@@ -8,6 +8,7 @@ mod enqueueing;
 mod following;
 mod keeping;
 mod landing;
+mod leaving;
 mod naming;
 mod overriding;
 mod owning;

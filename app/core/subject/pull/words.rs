@@ -86,8 +86,8 @@ pub(super) fn words(
     (change, sticky): (&Digest, Sticky),
     talk: &Talk,
     habits: &Habits,
-    may_lift: &dyn Fn(&Login) -> bool,
-) -> Words {
+    may_lift: &mut dyn FnMut(&Login) -> Option<bool>,
+) -> Option<Words> {
     let mut said: Vec<Said> = Vec::new();
     // The box first: commands in a review's own words come after it.
     for review in talk.reviews.iter().filter(|r| !r.is_bot) {
@@ -102,7 +102,7 @@ pub(super) fn words(
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {
-        if matches!(one.say, Say::Unhold) && !may_lift(&one.by) {
+        if matches!(one.say, Say::Unhold) && !may_lift(&one.by)? {
             continue;
         }
         if habits.has(Switch::LgtmActsAsApprove) {
@@ -124,7 +124,7 @@ pub(super) fn words(
         }
         take(&mut words, pull, (change, sticky), one);
     }
-    words
+    Some(words)
 }
 
 /// Keeps what holds and takes back, and what lifts it, as it is heard now.
@@ -304,9 +304,9 @@ mod tests {
         };
         let habits = Habits::of(Compatibility::Own);
         let change = Digest::of(change.as_bytes());
-        let words = words(pull, (&change, Sticky::default()), &talk, &habits, &|_| {
-            true
-        });
+        let said_to = (&change, Sticky::default());
+        let words = words(pull, said_to, &talk, &habits, &mut |_| Some(true));
+        let words = words.expect("nothing is asked");
         words
             .approve
             .into_iter()
