@@ -133,7 +133,7 @@ impl Switch {
                 "`/lgtm` is an approval of whoever gave it, too; `/lgtm cancel` takes it back."
             }
             Switch::SkipCollaborators => {
-                "`/lgtm` counts from reviewers and approvers in OWNERS of a changed file only, not from everybody who may write here."
+                "`/lgtm` counts from reviewers and approvers in OWNERS of a changed file only, not from everybody who may write here; for code, names in OWNERS count whether they are collaborators or not."
             }
             Switch::RequiredReviewersBlock => {
                 "Everybody in `required_reviewers` of a changed file gives an lgtm or an approval before a merge; else they are only shown."

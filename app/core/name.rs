@@ -221,6 +221,11 @@ impl CommitSha {
     pub fn short(&self) -> &str {
         &self.0[..7]
     }
+
+    /// The first twelve digits, for people who name it in a command: seven are soon made to fit.
+    pub fn digits(&self) -> &str {
+        &self.0[..12]
+    }
 }
 
 impl Digest {

@@ -36,6 +36,7 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/repos/{}/{}/branches/{}" Some("contents"), "read";
     "POST" "/repos/{}/{}/check-runs" Some("checks"), "write";
     "PATCH" "/repos/{}/{}/check-runs/{}" Some("checks"), "write";
+    "GET" "/repos/{}/{}/collaborators/{}" Some("metadata"), "read";
     "GET" "/repos/{}/{}/collaborators/{}/permission" Some("metadata"), "read";
     "GET" "/repos/{}/{}/commits/{}/check-runs" Some("checks"), "read";
     "GET" "/repos/{}/{}/commits/{}/status" Some("statuses"), "read";

@@ -1,4 +1,4 @@
-//! Who belongs to the organisation that owns a repository, and to its teams.
+//! Who belongs to a repository, to the organisation that owns it, and to its teams.
 
 use crate::github::error::ApiError;
 use crate::github::place::Place;
@@ -6,6 +6,13 @@ use crate::github::wire::{self, encoded};
 use bowsprit_core::name::{Login, Team};
 
 impl Place {
+    /// Whether a person has a place in this repository: its own, by the organisation or by a team of it. What a person
+    /// may do does not say so, for everybody may read a public one. Errors: as of any call.
+    pub async fn is_collaborator(&self, login: &Login) -> Result<bool, ApiError> {
+        self.has(&format!("/collaborators/{}", encoded(login.as_str())))
+            .await
+    }
+
     /// Whether a person is a member of the organisation that owns this repository; where a person owns it, only that one is.
     /// Errors: as of any call.
     pub async fn is_org_member(&self, login: &Login) -> Result<bool, ApiError> {

@@ -75,6 +75,16 @@ impl Place {
         }
     }
 
+    /// Whether there is something at a path that answers without a body. Errors: as of any call.
+    pub(crate) async fn has(&self, path: &str) -> Result<bool, ApiError> {
+        let call = Call::get(self.path(path));
+        match self.github.call(self.caller(Access::Reading), call).await {
+            Ok(answer) => Ok(answer.status == 204),
+            Err(ApiError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads a path outside of the repository about members; `None` where there is nothing, or an owner has not let us ask.
     pub(crate) async fn ask_members(&self, path: String) -> Result<Option<Response>, ApiError> {
         let key = self.key(Access::Members);

@@ -50,6 +50,9 @@ impl Looking<'_> {
             Query::Permission(id, login) => {
                 Answer::Permission(self.known(*id).await?.1.permission(login).await?)
             }
+            Query::Collaborator(id, login) => {
+                Answer::Flag(self.known(*id).await?.1.is_collaborator(login).await?)
+            }
             Query::OrgMember(id, login) => {
                 Answer::Flag(self.known(*id).await?.1.is_org_member(login).await?)
             }

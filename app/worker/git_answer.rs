@@ -137,6 +137,7 @@ impl Looking<'_> {
             | Query::MergeQueue(..)
             | Query::QueueEntry(..)
             | Query::Permission(..)
+            | Query::Collaborator(..)
             | Query::OrgMember(..)
             | Query::TeamMember(..)
             | Query::Contexts(..)

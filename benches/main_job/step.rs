@@ -142,7 +142,9 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
             Policies::new(shipped(), Vec::new()).map_err(|_| "two of one name".to_owned()),
         ),
         Query::Permission(..) => Answer::Permission(Permission::Write),
-        Query::OrgMember(..) | Query::TeamMember(..) => Answer::Flag(true),
+        Query::Collaborator(..) | Query::OrgMember(..) | Query::TeamMember(..) => {
+            Answer::Flag(true)
+        }
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),
         Query::Contexts(..) => Answer::Contexts(Vec::new()),

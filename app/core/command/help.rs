@@ -33,7 +33,9 @@ pub fn help_markdown() -> String {
         "# Commands\n\n\
          A command stands at the start of a line in a comment, a comment on a line, a review, or the description of an issue or pull request.\n\
          Lines inside quotes, code, lists, tables, headings and HTML are not read.\n\
-         Each text is read as it was first written: editing it does nothing, and an edited comment no longer counts.\n\
+         Each text is read as it was first written.\n\
+         A `/hold`, `/lgtm cancel` or `/approve cancel` that was heard stands until a word takes it back: editing or deleting its comment does nothing, and no more does that of the `/unhold` which lifted it.\n\
+         Whatever else stood in an edited comment no longer counts.\n\
          A command that is done gets a reaction, where the place takes one; a refused one gets a reply.\n\
          Several commands in one comment are done from top to bottom.\n",
     );

@@ -8,7 +8,7 @@ pub(super) const ENTRY: Entry = Entry {
     usage: "/ok-to-test [<commit>]",
     who: "Trusted people: members and collaborators.",
     what: "Lets the code of somebody who is not trusted run, for one head only: the named one, or the one that was the head when the comment was written.",
-    example: "/ok-to-test 4f2a91c",
+    example: "/ok-to-test 4f2a91c08d3e",
     right: Right::Writer,
     words: &["/ok-to-test"],
     any_case: false,

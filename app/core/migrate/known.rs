@@ -58,7 +58,7 @@ pub(super) const PLUGINS: &[Row] = &[
     ("cherrypick", Same("`/cherrypick`")),
     ("refresh", Same("`/refresh`")),
     ("needs-rebase", Same("the rule `no conflict` of the status comment, and the label")),
-    ("verify-owners", Same("the rule `OWNERS can be read`, always on; whether everybody who is named may approve is not looked up")),
+    ("verify-owners", Same("the rule `OWNERS can be read`, always on; whether who is named is a collaborator is looked up when they speak")),
     ("config-updater", Left("nothing is uploaded: contracts are read from the base branch", "")),
     ("owners-label", Left("labels of OWNERS files are not put on", "put them on by `/label`")),
     ("size", Left("no labels for the size of a change are put on", "")),

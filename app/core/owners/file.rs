@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Most entries of one list.
 const LIST_MAX: usize = 500;
 /// Most filters of one file.
-const FILTERS_MAX: usize = 100;
+pub(super) const FILTERS_MAX: usize = 100;
 /// Most aliases.
 const ALIASES_MAX: usize = 500;
 
@@ -54,6 +54,8 @@ pub(super) struct Rules {
     people: Vec<(Option<Regex>, People)>,
     pub(super) no_parent_owners: bool,
     pub(super) auto_approve_unowned_subfolders: bool,
+    /// Whether it has more filters than are read.
+    pub(super) is_cut: bool,
 }
 
 impl Rules {
@@ -140,15 +142,7 @@ fn rules(root: &Node, aliases: &Aliases, problems: &mut Problems) -> Option<Rule
         return Some(rules);
     }
     let filters = entries(filters, "`filters`", problems).unwrap_or_default();
-    if filters.len() > FILTERS_MAX {
-        problems.add(
-            root.at,
-            format!(
-                "`filters` has {} entries, only {FILTERS_MAX} are read",
-                filters.len()
-            ),
-        );
-    }
+    rules.is_cut = filters.len() > FILTERS_MAX;
     for (key, node) in filters.iter().take(FILTERS_MAX) {
         match regex_within_limits(&key.text) {
             Ok(regex) => {

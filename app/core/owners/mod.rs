@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most OWNERS files that are read.
 pub const FILES_MAX: usize = 1_000;
-/// Filters of all files together after which no further file is read; compiled ones take memory.
+/// Filters of all files together beyond which nobody owns anything; compiled ones take memory.
 pub const PATTERNS_MAX: usize = 500;
 /// Largest OWNERS or OWNERS_ALIASES file. Units: bytes.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -97,17 +97,24 @@ impl Owners {
         let mut patterns = 0;
         for (index, file) in files.iter().enumerate() {
             if index >= FILES_MAX || patterns >= PATTERNS_MAX {
-                let message = format!(
-                    "this file and those after it are not read: at most {FILES_MAX} files and {PATTERNS_MAX} filters are"
+                // What is left out could name other people than the folders above it do.
+                return Owners::cut(
+                    file.path(),
+                    format!(
+                        "this file and those after it are not read, so nobody can approve: at most {FILES_MAX} files and {PATTERNS_MAX} filters are; put those of several folders together"
+                    ),
                 );
-                problems.push(OwnersProblem {
-                    path: file.path(),
-                    line: 1,
-                    message,
-                });
-                break;
             }
             if let Some(read) = file::read(file, &aliases, &mut problems) {
+                if read.is_cut {
+                    return Owners::cut(
+                        file.path(),
+                        format!(
+                            "it has more than {} filters, so nobody can approve; put several together",
+                            file::FILTERS_MAX
+                        ),
+                    );
+                }
                 patterns += read.patterns();
                 rules.insert(file.dir.to_owned(), read);
             }
@@ -123,16 +130,23 @@ impl Owners {
 
     /// Those of a repository with more files than are read: nobody owns anything, for a rule may be among the others.
     pub fn beyond(files_max: usize) -> Owners {
-        let problem = OwnersProblem {
-            path: "OWNERS".to_owned(),
-            line: 1,
-            message: format!(
+        Owners::cut(
+            "OWNERS".to_owned(),
+            format!(
                 "there are more than {files_max} OWNERS files, so nobody can approve; put those of several folders together by `filters`"
             ),
-        };
+        )
+    }
+
+    fn cut(path: String, message: String) -> Owners {
+        let line = 1;
         Owners {
             is_owned: true,
-            problems: vec![problem],
+            problems: vec![OwnersProblem {
+                path,
+                line,
+                message,
+            }],
             is_beyond: true,
             ..Owners::default()
         }

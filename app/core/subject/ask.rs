@@ -51,6 +51,8 @@ pub enum Query {
     Owners(RepoId, CommitSha),
     /// What a person may do in a repository.
     Permission(RepoId, Login),
+    /// Whether a person has a place in a repository, beside reading what everybody may read.
+    Collaborator(RepoId, Login),
     /// Whether a person is a member of the organisation that owns a repository; where a person owns it, only that one is.
     OrgMember(RepoId, Login),
     /// Whether a person is a member of a team of the organisation that owns a repository.
@@ -488,6 +490,16 @@ impl Ask {
         std::mem::take(&mut self.missing)
     }
 
+    /// Whether a person is a collaborator of a repository, asked as seldom as can be: who may write is one, and in a
+    /// public repository everybody may read.
+    pub fn is_here(&mut self, id: RepoId, login: &Login) -> Option<bool> {
+        match self.permission(id, login)? {
+            Permission::Write | Permission::Admin => Some(true),
+            Permission::Read => self.collaborator(id, login),
+            Permission::None => Some(false),
+        }
+    }
+
     fn get(&mut self, query: Query) -> Option<Answer> {
         let found = self.known.get(&query).cloned();
         if found.is_none() && !self.missing.contains(&query) {
@@ -523,6 +535,8 @@ impl Ask {
         owners(id: RepoId, sha: &CommitSha) -> Owners = Query::Owners(id, sha.clone()), Owners;
         /// Answers [`Query::Permission`].
         permission(id: RepoId, login: &Login) -> Permission = Query::Permission(id, login.clone()), Permission;
+        /// Answers [`Query::Collaborator`].
+        collaborator(id: RepoId, login: &Login) -> bool = Query::Collaborator(id, login.clone()), Flag;
         /// Answers [`Query::OrgMember`].
         org_member(id: RepoId, login: &Login) -> bool = Query::OrgMember(id, login.clone()), Flag;
         /// Answers [`Query::TeamMember`].

@@ -172,6 +172,11 @@ impl World {
         )
     }
 
+    /// Who is no collaborator any more.
+    pub(crate) fn left(&mut self, id: RepoId, who: &str) -> &mut World {
+        self.tell(Query::Collaborator(id, login(who)), Answer::Flag(false))
+    }
+
     /// Who is a member of the organisation.
     pub(crate) fn member(&mut self, id: RepoId, who: &str) -> &mut World {
         self.tell(Query::OrgMember(id, login(who)), Answer::Flag(true))
@@ -200,6 +205,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Reviews(..) => Answer::Reviews(Vec::new()),
         Query::Owners(..) => Answer::Owners(Owners::default()),
         Query::Permission(..) => Answer::Permission(Permission::Read),
+        Query::Collaborator(..) => Answer::Flag(true),
         Query::OrgMember(..) | Query::TeamMember(..) => Answer::Flag(false),
         Query::Labels(_) => Answer::Labels(Vec::new()),
         Query::Milestones(_) => Answer::Milestones(Vec::new()),

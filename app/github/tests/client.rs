@@ -227,6 +227,26 @@ async fn person_unknown_to_github_may_do_nothing() {
     );
 }
 
+#[tokio::test]
+async fn who_has_no_place_in_the_repository_is_no_collaborator() {
+    for (status, want) in [(204, Ok(true)), (404, Ok(false))] {
+        let fake = Fake::start().await;
+        fake.fail(
+            "GET /repos/o/r/collaborators",
+            Fault::Instead(status, vec![], json!({})),
+        );
+        let who = Login::parse("mia").unwrap();
+        assert_eq!(fake.place().is_collaborator(&who).await, want);
+        assert!(
+            fake.world()
+                .calls
+                .last()
+                .unwrap()
+                .ends_with("/collaborators/mia")
+        );
+    }
+}
+
 #[test]
 fn calls_need_no_more_than_the_tokens_have() {
     use crate::github::auth::Access;

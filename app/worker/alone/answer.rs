@@ -73,6 +73,7 @@ impl Alone {
             | Query::MergeQueue(..)
             | Query::QueueEntry(..)
             | Query::Permission(..)
+            | Query::Collaborator(..)
             | Query::OrgMember(..)
             | Query::TeamMember(..)
             | Query::Contexts(..)

@@ -149,7 +149,8 @@ fn rollback(
     let approvers = ask
         .owners(act.state.repo.id, &place.head)?
         .approvers(&file::path(&name));
-    if !approvers.iter().any(|login| login.is(order.by)) {
+    let is_approver = approvers.contains(&order.by.lower());
+    if !is_approver || !ask.is_here(act.state.repo.id, order.by)? {
         let who: Vec<String> = approvers.iter().map(ToString::to_string).collect();
         let who = if who.is_empty() {
             "nobody: `environments/OWNERS` names none".to_owned()
@@ -329,7 +330,7 @@ fn by_command(
     let approvers = ask
         .owners(act.state.repo.id, &place.head)?
         .approvers(&file::path(&name));
-    if approvers.iter().any(|login| login.is(order.by)) {
+    if approvers.contains(&order.by.lower()) && ask.is_here(act.state.repo.id, order.by)? {
         act.state.hold = None;
     }
     act.intents

@@ -743,6 +743,20 @@ fn rollback_goes_to_the_last_good_or_the_named_release() {
 }
 
 #[test]
+fn who_is_no_collaborator_any_more_rolls_nothing_back() {
+    let (mut world, _) = chain(NOW_MS);
+    let state = serves("production", &[first()], &second(), 0);
+    let given = given(Some(state), vec![rollback("rita", 9, None, false)]);
+    assert!(told(&look(&world, "production", &given)).contains("propose Roll back"));
+    world.left(SERVICE, "rita");
+    let told = told(&look(&world, "production", &given));
+    assert!(
+        told.contains("is for the environment's approvers"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_rollback_is_carried_out_once() {
     let (world, _) = chain(NOW_MS);
     let state = serves("production", &[first()], &second(), 0);

@@ -45,8 +45,8 @@ pub(super) fn commands(
             comment: *comment,
             by: by.clone(),
         };
-        let is_approver = owners.approvers(&path).iter().any(|login| login.is(by));
-        if is_approver
+        let is_approver = owners.approvers(&path).contains(&by.lower());
+        if (is_approver && ask.is_here(act.state.repo.id, by)?)
             || (owners.is_empty() && ask.permission(act.state.repo.id, by)? >= Permission::Write)
         {
             good.push(one);

@@ -296,6 +296,21 @@ fn a_touched_or_foreign_proposal_is_frozen() {
 }
 
 #[test]
+fn who_is_no_collaborator_any_more_supersedes_nothing() {
+    let mut world = world(&passed('a', "two"), &[version(1, "one")]);
+    let state = proposed(&mut world, 'c');
+    world.left(SERVICE, "grace");
+    check(
+        &world,
+        Some(state),
+        vec![supersede("grace")],
+        expect![[r#"
+        reply on #1: `/supersede` is for approvers of `models/digits/`
+        wake pull/2/1"#]],
+    );
+}
+
+#[test]
 fn supersede_takes_the_waiting_version_for_those_who_may() {
     let run = passed('a', "two");
     let mut world = world(&run, &[version(1, "one")]);

@@ -234,8 +234,8 @@ fn carry_out(
                 Done::Standing
             }
             Say::Hold { .. } => Done::Yes,
-            Say::Unhold => unhold(act, seen, comment),
-            Say::OkToTest { sha } => ok_to_test(act, seen, (&comment.author, sha.as_deref()), ask)?,
+            Say::Unhold => unhold(act, seen, comment, ask)?,
+            Say::OkToTest { sha } => ok_to_test(act, seen, (comment, sha.as_deref()), ask)?,
             Say::OkToTestCancel => Done::Yes,
         },
         Ok(Command::OnChange(what)) => on_open(act, seen, comment, what, ask)?,

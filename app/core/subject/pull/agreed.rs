@@ -1,12 +1,13 @@
 //! What a repository may ask for beside lgtm and approval: an issue, and the word of required reviewers.
 
-use super::Kind;
 use super::approved::approvers;
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, join};
 use super::step::Seen;
-use super::words::Covers;
+use super::{Kind, Pull, lgtm};
 use crate::habits::Switch;
 use crate::name::Login;
+use crate::subject::ask::Ask;
 use std::collections::BTreeSet;
 
 /// Whether an issue is named, where one must be.
@@ -27,7 +28,8 @@ pub(super) fn issue(seen: &Seen) -> Option<Rule> {
         .words
         .no_issue
         .iter()
-        .find(|by| entitled.contains(&by.lower()));
+        .map(Login::lower)
+        .find(|by| entitled.contains(by) && !seen.gone.contains(by));
     Some(match waived {
         Some(by) => Rule::new(NAME, true, format!("{by} says that none is needed")),
         None => Rule::new(
@@ -53,7 +55,7 @@ fn names_issue(body: &str) -> bool {
 }
 
 /// Whether everybody agrees whom OWNERS requires; shown in any case, and kept waiting for where the switch is on.
-pub(super) fn required_reviewers(seen: &Seen) -> Option<Rule> {
+pub(super) fn required_reviewers(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Option<Rule>> {
     let author = seen.view.author.lower();
     let mut open: BTreeSet<Login> = seen
         .paths()
@@ -62,16 +64,23 @@ pub(super) fn required_reviewers(seen: &Seen) -> Option<Rule> {
         .collect();
     open.remove(&author);
     if open.is_empty() {
-        return None;
+        return Some(None);
     }
     let all = join(&open);
-    let spoken = seen.words.lgtm.iter();
-    let spoken = spoken.filter(|word| !word.is_cancel && word.covers == Covers::Yes);
-    for by in spoken.map(|word| word.by.lower()).chain(approvers(seen)) {
+    let mut spoken: Vec<Login> = Vec::new();
+    for word in &seen.words.lgtm {
+        if lgtm::takes_back(pull, seen, word, ask)? {
+            spoken.clear();
+        } else if !word.is_cancel && word.covers == Covers::Yes {
+            spoken.push(word.by.lower());
+        }
+    }
+    spoken.retain(|by| !seen.gone.contains(by));
+    for by in spoken.into_iter().chain(approvers(seen)) {
         open.remove(&by);
     }
     const NAME: &str = "required reviewers";
-    Some(if open.is_empty() {
+    Some(Some(if open.is_empty() {
         Rule::new(NAME, true, format!("{all} agreed"))
     } else if seen.habits.has(Switch::RequiredReviewersBlock) {
         let detail = format!("{} must say `/lgtm` or `/approve`", join(&open));
@@ -82,7 +91,7 @@ pub(super) fn required_reviewers(seen: &Seen) -> Option<Rule> {
             true,
             format!("{} may still speak; nothing waits for it", join(&open)),
         )
-    })
+    }))
 }
 
 #[cfg(test)]

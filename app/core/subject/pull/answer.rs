@@ -1,12 +1,13 @@
 //! Answers to `/lgtm` and `/approve`: whether the word counts, and if not, why.
 
 use super::acts::{Done, Later, Waiting, fresh, reply};
+use super::dated::Covers;
 use super::edits::at_github;
 use super::lgtm::may_lgtm;
 use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::telling::why;
-use super::words::{Covers, Word};
+use super::words::Word;
 use super::{Kind, Pull};
 use crate::command::{Command, Heard, Say};
 use crate::effect::{Intent, Record};
@@ -119,7 +120,18 @@ fn why_not(
                 seen.change.head.short()
             ));
         }
+        Covers::Several => {
+            return Some(format!(
+                "several commits of this pull request begin so; give more digits: `/{verb} {}` if you mean the head",
+                seen.change.head
+            ));
+        }
         Covers::Yes => {}
+    }
+    if seen.gone.contains(&comment.author.lower()) {
+        return Some(format!(
+            "OWNERS names you, but you are no collaborator of this repository any more, so your `/{verb}` does not count"
+        ));
     }
     if verb == "lgtm" {
         if comment.author.is(&seen.view.author) {

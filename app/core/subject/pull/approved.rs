@@ -1,15 +1,15 @@
 //! The rule that the owners of every changed file agree.
 
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, join, void_word};
 use super::step::Seen;
-use super::words::Covers;
-use super::{Kind, Pull, by_hand};
+use super::{Kind, Pull, by_hand, gone};
 use crate::habits::Switch;
 use crate::name::{Login, RepoPath, Slug};
 use crate::subject::ask::{Ask, Permission};
 use std::collections::BTreeSet;
 
-/// Who has approved this change, the author of code included.
+/// Who has approved this change, the author of code included, without those who are here no more.
 pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
     let mut by = seen.words.approvers();
     let author = seen.view.author.lower();
@@ -23,6 +23,7 @@ pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
     {
         by.insert(author);
     }
+    by.retain(|login| !seen.gone.contains(login));
     by
 }
 
@@ -46,13 +47,16 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
             .flat_map(|path| seen.owners.approvers(path))
             .filter(|login| by.contains(login))
             .collect();
-        let mut rules = vec![
-            Rule::new("approved", true, format!("by {}", join(&entitled))).by(entitled.clone()),
-        ];
+        let detail = match entitled.is_empty() {
+            true => "the files are left to everybody".to_owned(),
+            false => format!("by {}", join(&entitled)),
+        };
+        let mut rules = vec![Rule::new("approved", true, detail).by(entitled.clone())];
         rules.extend(four_eyes(pull, seen, &entitled, ask)?);
         return Some(rules);
     }
-    let who = seen.owners.suggest(&pending, &by, pull.number.0);
+    let not: BTreeSet<Login> = by.union(&seen.gone).cloned().collect();
+    let who = seen.owners.suggest(&pending, &not, pull.number.0);
     let folders: Vec<String> = pending
         .iter()
         .map(|p| {
@@ -63,8 +67,10 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
             }
         })
         .collect();
+    let entitled = paths.iter().flat_map(|path| seen.owners.approvers(path));
     let detail = void_word(&seen.words.approve)
-        .unwrap_or_else(|| format!("an approver of {} says `/approve`", folders.join(", ")));
+        .unwrap_or_else(|| format!("an approver of {} says `/approve`", folders.join(", ")))
+        + &gone::told(seen, &entitled.collect());
     Some(vec![
         Rule::new("approved", false, detail).by(who.into_iter().take(WHO_SHOWN)),
     ])
@@ -76,6 +82,7 @@ fn unowned(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
     let said: Vec<Login> = said
         .filter(|word| word.covers == Covers::Yes)
         .map(|word| word.by.lower())
+        .filter(|by| !seen.gone.contains(by))
         .collect();
     let mut writer = None;
     for by in &said {
@@ -120,7 +127,9 @@ fn unowned(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
         }
         (false, true) => "code owners of the changed files, and for the others somebody who may write here, say `/approve` (there is no OWNERS file)".to_owned(),
     };
-    Some(Rule::new("approved", false, detail).by(open.into_iter().take(WHO_SHOWN)))
+    let detail = detail + &gone::told(seen, &open);
+    let open = open.into_iter().filter(|who| !seen.gone.contains(who));
+    Some(Rule::new("approved", false, detail).by(open.take(WHO_SHOWN)))
 }
 
 /// Who pushed the training commit is not the only approver of its model, unless nobody else could be.

@@ -1,8 +1,9 @@
 //! The rule that a second person has read the change.
 
+use super::dated::Covers;
 use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
-use super::words::Covers;
+use super::words::Word;
 use super::{Pull, by_hand};
 use crate::habits::Switch;
 use crate::name::Login;
@@ -14,15 +15,14 @@ pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
     let mut given_by: Vec<Login> = Vec::new();
     let mut taken_back = None;
     for word in &seen.words.lgtm {
-        let is_author = word.by.is(&seen.view.author);
-        if word.is_cancel {
-            if is_author || may_lgtm(pull, seen, &word.by, ask)? {
-                given_by.clear();
-                taken_back = Some(&word.by);
-            }
-            continue;
-        }
-        if !is_author && word.covers == Covers::Yes && may_lgtm(pull, seen, &word.by, ask)? {
+        if takes_back(pull, seen, word, ask)? {
+            given_by.clear();
+            taken_back = Some(&word.by);
+        } else if !word.is_cancel
+            && !word.by.is(&seen.view.author)
+            && word.covers == Covers::Yes
+            && may_lgtm(pull, seen, &word.by, ask)?
+        {
             given_by.push(word.by.clone());
             taken_back = None;
         }
@@ -53,9 +53,15 @@ pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
     Some(Rule::new("lgtm", false, detail).by(who))
 }
 
+/// Whether a word takes back every lgtm before it.
+pub(super) fn takes_back(pull: &Pull, seen: &Seen, word: &Word, ask: &mut Ask) -> Option<bool> {
+    let by = &word.by;
+    Some(word.is_cancel && (by.is(&seen.view.author) || may_lgtm(pull, seen, by, ask)?))
+}
+
 /// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.
 pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
-    let is_named = seen.owners.may_lgtm(who, &seen.paths());
+    let is_named = seen.owners.may_lgtm(who, &seen.paths()) && !seen.gone.contains(&who.lower());
     if seen.habits.has(Switch::SkipCollaborators) && !seen.owners.is_empty() {
         return Some(is_named);
     }

@@ -7,12 +7,15 @@ mod approved;
 mod blocked;
 mod by_hand;
 mod checks_told;
+mod dated;
 mod edits;
 mod enqueued;
 mod failures;
+mod gone;
 mod labels;
 mod landing;
 mod lgtm;
+mod noes;
 mod overrides;
 mod owned;
 mod picks;
@@ -40,6 +43,7 @@ pub use by_hand::ByHand;
 pub use edits::{DOING_MAX, Doing};
 pub use enqueued::{Enqueued, QueueEntry};
 pub use failures::{FAILURES_MAX, Failure};
+pub use noes::{NOES_MAX, No, NoWord};
 pub use overrides::{OVERRIDES_MAX, Override};
 pub use picks::{PICKS_MAX, Pick};
 pub use pooled::PutOut;
@@ -67,6 +71,9 @@ pub struct Pull {
     /// Descriptions and reviews as they were first written, at most [`ORIGINALS_MAX`].
     #[serde(default)]
     pub originals: Vec<Original>,
+    /// What people said against it, and for its going on, at most [`NOES_MAX`].
+    #[serde(default)]
+    pub noes: Vec<No>,
     /// Commands that GitHub carries out now, at most [`DOING_MAX`].
     #[serde(default)]
     pub doing: Vec<Doing>,
@@ -165,6 +172,7 @@ impl Pull {
             heads,
             acted: Vec::new(),
             originals: Vec::new(),
+            noes: Vec::new(),
             doing: Vec::new(),
             by_hand: Vec::new(),
             overrides: Vec::new(),

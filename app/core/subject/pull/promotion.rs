@@ -1,11 +1,11 @@
 //! The rules of a change of environments: what may come where, and who says so.
 
-use super::Pull;
 use super::approved::approvers;
 use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
+use super::{Pull, gone};
 use crate::contract::{Role, Window};
-use crate::name::{Login, RepoPath, Slug};
+use crate::name::{Login, RepoId, RepoPath, Slug};
 use crate::owners::Owners;
 use crate::subject::Given;
 use crate::subject::ask::Ask;
@@ -23,10 +23,23 @@ pub(super) fn environment_of(path: &RepoPath) -> Option<Slug> {
 }
 
 /// The environment among these paths that only its own approvers may let go on, where this person is none of them.
-pub(super) fn keeps_held(owners: &Owners, paths: &[RepoPath], who: &Login) -> Option<Slug> {
-    paths.iter().filter_map(environment_of).find(|name| {
+pub(super) fn keeps_held(
+    id: RepoId,
+    (owners, paths): (&Owners, &[RepoPath]),
+    who: &Login,
+    ask: &mut Ask,
+) -> Option<Option<Slug>> {
+    let mut names = paths.iter().filter_map(environment_of).peekable();
+    let Some(first) = names.peek().cloned() else {
+        return Some(None);
+    };
+    let other = names.find(|name| {
         let approvers = owners.approvers(&environment::file::path(name));
         !approvers.contains(&who.lower())
+    });
+    Some(match other {
+        Some(other) => Some(other),
+        None => (!ask.is_here(id, who)?).then_some(first),
     })
 }
 
@@ -55,7 +68,10 @@ fn owners_change(seen: &Seen, path: &RepoPath) -> Vec<Rule> {
         Rule::new(
             &format!("approved for `{path}`"),
             !by.is_empty(),
-            "an approver of that folder says `/approve`",
+            format!(
+                "an approver of that folder says `/approve`{}",
+                gone::told(seen, &entitled)
+            ),
         )
         .by(entitled.into_iter().take(WHO_SHOWN)),
     ]
@@ -131,12 +147,8 @@ fn environment_rules(
         ));
         return Some(rules);
     }
-    rules.push(quorum(
-        seen,
-        name,
-        *approvals,
-        ours.and_then(|change| change.by.clone()),
-    ));
+    let by = agreed(seen, ours.and_then(|change| change.by.as_ref()), repo, ask)?;
+    rules.push(quorum(seen, name, *approvals, by));
     Some(rules)
 }
 
@@ -179,12 +191,26 @@ fn not_self_reported(
     Some(None)
 }
 
-/// Distinct entitled people who have approved a change of an environment.
-fn quorum(seen: &Seen, name: &Slug, approvals: u32, commanded_by: Option<Login>) -> Rule {
-    let entitled = seen.owners.approvers(&environment::file::path(name));
+/// Who has approved, and who gave the command that opened it.
+fn agreed(
+    seen: &Seen,
+    order: Option<&Login>,
+    id: RepoId,
+    ask: &mut Ask,
+) -> Option<BTreeSet<Login>> {
     let mut by = seen.words.approvers();
-    by.extend(commanded_by.map(|login| login.lower()));
-    let by: BTreeSet<Login> = by.intersection(&entitled).cloned().collect();
+    if let Some(order) = order
+        && ask.is_here(id, order)?
+    {
+        by.insert(order.lower());
+    }
+    Some(by)
+}
+
+/// Distinct entitled people who have approved a change of an environment.
+fn quorum(seen: &Seen, name: &Slug, approvals: u32, mut by: BTreeSet<Login>) -> Rule {
+    let entitled = seen.owners.approvers(&environment::file::path(name));
+    by.retain(|login| entitled.contains(login) && !seen.gone.contains(login));
     let needed = approvals.max(1) as usize;
     let label = format!("approved for {name}");
     if by.len() >= needed {
@@ -193,15 +219,16 @@ fn quorum(seen: &Seen, name: &Slug, approvals: u32, commanded_by: Option<Login>)
     let detail = if entitled.is_empty() {
         "`environments/OWNERS` names nobody who may approve this; add one".to_owned()
     } else {
-        void_word(&seen.words.approve).unwrap_or_else(|| {
+        let open = void_word(&seen.words.approve).unwrap_or_else(|| {
             format!(
                 "{} of {needed}; an approver of the environment says `/approve`",
                 by.len()
             )
-        })
+        });
+        open + &gone::told(seen, &entitled)
     };
     Rule::new(&label, false, detail).by(entitled
         .into_iter()
-        .filter(|login| !by.contains(login))
+        .filter(|login| !by.contains(login) && !seen.gone.contains(login))
         .take(WHO_SHOWN))
 }

@@ -9,12 +9,17 @@ use crate::name::{RepoPath, Slug, VersionRef};
 use crate::subject::ask::{Ask, Comment, Permission};
 use crate::subject::{Act, SubjectKey};
 
-pub(super) fn unhold(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
-    let paths = seen.paths();
-    if let Some(name) = keeps_held(&seen.owners, &paths, &comment.author) {
-        return Done::No(format!(
+pub(super) fn unhold(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    comment: &Comment,
+    ask: &mut Ask,
+) -> Option<Done> {
+    let (id, paths) = (act.state.repo.id, seen.paths());
+    if let Some(name) = keeps_held(id, (&seen.owners, &paths), &comment.author, ask)? {
+        return Some(Done::No(format!(
             "`/unhold` on a change of {name} is for its approvers"
-        ));
+        )));
     }
     for name in paths.iter().filter_map(environment_of) {
         act.wakes.push(Wake {
@@ -22,7 +27,7 @@ pub(super) fn unhold(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Don
             hint: Some(Hint::Unhold),
         });
     }
-    Done::Yes
+    Some(Done::Yes)
 }
 
 pub(super) fn supersede(act: &mut Act<Pull>, seen: &Seen, comment: &Comment) -> Done {
@@ -68,7 +73,8 @@ pub(super) fn promote(
         RepoPath::parse(crate::contract::CONTRACT_FILE).ok()?,
         crate::subject::environment::file::path(environment),
     ];
-    let may = owners.may_lgtm(&comment.author, &paths)
+    let is_named = owners.may_lgtm(&comment.author, &paths);
+    let may = (is_named && ask.is_here(id, &comment.author)?)
         || (owners.is_empty() && ask.permission(id, &comment.author)? >= Permission::Write);
     if !may {
         return Some(Done::No(

@@ -1,8 +1,9 @@
 //! The evaluator: every rule of a pull request, met or not, and who can meet it.
 
+use super::dated::Covers;
 use super::landing::NO_CONFLICT;
 use super::step::Seen;
-use super::words::{Covers, Word};
+use super::words::Word;
 use super::{Kind, Pull, agreed, approved, lgtm, overrides, owned, promotion, queued, wanted};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
@@ -105,7 +106,7 @@ pub(super) fn evaluate(
             rules.push(lgtm::lgtm(pull, seen, ask)?);
             rules.extend(approved::approved(pull, seen, ask)?);
             rules.extend(agreed::issue(seen));
-            rules.extend(agreed::required_reviewers(seen));
+            rules.extend(agreed::required_reviewers(pull, seen, ask)?);
         }
         Kind::Promotion => rules.extend(promotion::promotion(pull, seen, given, ask)?),
     }
@@ -159,7 +160,7 @@ fn untrusted(seen: &Seen) -> Rule {
         true => "people who may write here can `/test` what they have looked at".to_owned(),
         false => format!(
             "code of this head runs after `/ok-to-test {}` by {who}",
-            seen.change.head.short()
+            seen.change.head.digits()
         ),
     };
     Rule::new("trusted head", false, detail)
@@ -207,6 +208,10 @@ pub(super) fn void_word(words: &[Word]) -> Option<String> {
         )),
         Covers::Undated => Some(format!(
             "a push came too close to what {} said to know which came first; please say it again",
+            word.by
+        )),
+        Covers::Several => Some(format!(
+            "several commits of this pull request begin with what {} named; please give more digits",
             word.by
         )),
     })

@@ -1,6 +1,7 @@
 //! Commands that start and end runs: `/ok-to-test`, `/retest`, `/test`, `/train`, `/cancel`.
 
 use super::acts::Done;
+use super::dated::{Named, named};
 use super::step::Seen;
 use super::{Pull, checks_told, pooled, wanted};
 use crate::effect::{Hint, Wake};
@@ -15,18 +16,20 @@ use std::collections::BTreeMap;
 pub(super) fn ok_to_test(
     act: &Act<Pull>,
     seen: &Seen,
-    (by, sha): (&Login, Option<&str>),
+    (comment, digits): (&Comment, Option<&str>),
     ask: &mut Ask,
 ) -> Option<Done> {
+    let by = &comment.author;
     let is_powerless = seen.habits.has(Switch::IgnoreOkToTest);
     if !is_powerless && !wanted::may_trust(by, (act.state.repo.id, &seen.habits), ask)? {
         let no = "`/ok-to-test` is for members of the organisation in this repository";
         return Some(Done::No(no.to_owned()));
     }
-    Some(names_head(seen, sha))
+    let meant = digits.map(|digits| named(&act.state.heads, digits, comment.created_ms));
+    Some(names_head(seen, meant))
 }
 
-fn names_head(seen: &Seen, sha: Option<&str>) -> Done {
+fn names_head(seen: &Seen, meant: Option<Named>) -> Done {
     if seen.habits.has(Switch::IgnoreOkToTest) {
         return Done::No("`/ok-to-test` has no power in this repository; say `/test <name>` for what you have looked at".to_owned());
     }
@@ -34,16 +37,19 @@ fn names_head(seen: &Seen, sha: Option<&str>) -> Done {
         return Done::Yes;
     }
     let head = &seen.change.head;
-    match sha {
-        Some(sha) if head.as_str().starts_with(sha) => Done::Yes,
-        Some(_) => Done::No(format!(
+    match meant {
+        Some(Named::Head(sha)) if sha == *head => Done::Yes,
+        Some(Named::Head(_) | Named::Unknown) => Done::No(format!(
             "the head is `{}` now; look at it, then say `/ok-to-test {}`",
             head.short(),
-            head.short()
+            head.digits()
+        )),
+        Some(Named::Several) => Done::No(format!(
+            "several commits of this pull request begin so; give more digits: `/ok-to-test {head}` if you mean the head"
         )),
         None => Done::No(format!(
             "trust belongs to one head: say `/ok-to-test {}` once you have looked at it",
-            head.short()
+            head.digits()
         )),
     }
 }
@@ -71,7 +77,7 @@ pub(super) fn retest(
     if !seen.is_trusted {
         return Some(Done::No(format!(
             "nothing of this head runs before `/ok-to-test {}`",
-            seen.change.head.short()
+            seen.change.head.digits()
         )));
     }
     if let Some(why) = wanted::conflict(seen) {
@@ -192,7 +198,7 @@ pub(super) fn train(
     if !seen.is_trusted {
         return Done::No(format!(
             "nothing of this head runs before `/ok-to-test {}`",
-            seen.change.head.short()
+            seen.change.head.digits()
         ));
     }
     if let Some(why) = wanted::conflict(seen) {

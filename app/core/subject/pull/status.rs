@@ -2,9 +2,10 @@
 
 use super::rules::{Rule, Standing, unready};
 use super::step::Seen;
-use super::{Kind, Pull, landing, owned, queued};
+use super::{Kind, ORIGINALS_MAX, Pull, landing, owned, queued, talk};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
+use crate::queue::TRIES_MAX;
 use crate::subject::ask::{Ask, ChangeView, ModelAt};
 use crate::subject::{Act, Given, environment, proposal};
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub(super) fn tell(
         "next": next(act, seen, ask)?,
         // A branch with a queue refuses merges; that is no news once it is in the queue.
         "refusal": landing::refusal(&act.state, given).filter(|_| act.state.enqueued.is_none()),
-        "gave_up": act.state.tries >= 6,
+        "gave_up": act.state.tries >= TRIES_MAX,
+        "unheard_beyond": talk::is_full(&act.state).then_some(ORIGINALS_MAX),
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
         "owners": owned::of_the_base(seen),

@@ -6,7 +6,7 @@ use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, blocked,
-    by_hand, enqueued, failures, landing, picks, promotion, queued, reviewers, status, talk,
+    by_hand, enqueued, failures, gone, landing, picks, promotion, queued, reviewers, status, talk,
     wanted,
 };
 use crate::contract::{Contract, Service};
@@ -17,6 +17,7 @@ use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
 use crate::subject::run::Run;
 use crate::subject::{Act, Given, Step, SubjectKey, environment, model};
+use std::collections::BTreeSet;
 
 /// GitHub may answer with the head before a push that it told of; the pull request is looked at again after this. Units: milliseconds.
 const STALE_MS: i64 = 2_000;
@@ -51,6 +52,8 @@ pub(super) struct Seen {
     pub(super) habits: Habits,
     pub(super) words: Words,
     pub(super) is_trusted: bool,
+    /// Speakers whose names in OWNERS count no more, in lower case.
+    pub(super) gone: BTreeSet<Login>,
     /// Our runs on the head, newest of each name.
     pub(super) runs: Vec<Run>,
 }
@@ -365,7 +368,6 @@ fn look(
         return Some(None);
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
-    let may_lift = |who: &Login| promotion::keeps_held(&owners, &paths, who).is_none();
     let habits = habits(id, contract.as_ref(), ask)?;
     let kind = kind(&changes, &change, id, &contract);
     // What names a model's bytes is approved as it is, whatever the habits.
@@ -374,8 +376,16 @@ fn look(
         approve: habits.has(Switch::StickyApprove) && is_code,
         lgtm: is_code && keeps_lgtm(pull, &view.author, &habits, ask)?,
     };
+    words::learn(pull, &talk, &habits);
     let said_to = (&change_id, sticky);
-    let words = words::words(pull, said_to, &talk, &habits, &may_lift);
+    let mut may_lift =
+        |who: &Login| Some(promotion::keeps_held(id, (&owners, &paths), who, ask)?.is_none());
+    let words = words::words(pull, said_to, &talk, &habits, &mut may_lift)?;
+    // Who takes the names in OWNERS as they are, does so for code alone.
+    let gone = match habits.has(Switch::SkipCollaborators) && is_code {
+        true => BTreeSet::new(),
+        false => gone::gone(pull, (&owners, &paths), (&words, &view.author), ask)?,
+    };
     let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?
         || (habits.has(Switch::StickyOkToTest)
             && !habits.has(Switch::IgnoreOkToTest)
@@ -393,6 +403,7 @@ fn look(
         habits,
         words,
         is_trusted,
+        gone,
         runs,
     }))
 }
@@ -436,7 +447,7 @@ fn newest(mut runs: Vec<Run>, pr: PrNumber) -> Vec<Run> {
         run.cause.trigger.pull().is_some_and(|(of, _)| of == pr) && run.cause.params.is_empty()
     });
     runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     runs.retain(|run| seen.insert(run.cause.what.check_name()));
     runs
 }

@@ -31,6 +31,14 @@ pub(super) struct Talk {
     pub(super) reviews: Vec<Review>,
 }
 
+impl Talk {
+    /// Texts of people as they first wrote them.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Comment> {
+        let all = self.comments.iter();
+        all.filter(|comment| !comment.is_bot && !comment.is_edited)
+    }
+}
+
 /// Reads all that was written, and remembers what could be edited unseen.
 pub(super) fn talk(
     pull: &mut Pull,
@@ -55,8 +63,6 @@ pub(super) fn talk(
     for comment in &diff {
         keep(pull, comment.id, &comment.body);
     }
-    let extra = pull.originals.len().saturating_sub(ORIGINALS_MAX);
-    pull.originals.drain(..extra);
     comments.extend(diff.into_iter().filter_map(|comment| {
         let body = original(pull, comment.id)?;
         Some(Comment { body, ..comment })
@@ -90,9 +96,15 @@ fn remember(pull: &mut Pull, given: &Given<Pull>) {
     }
 }
 
-/// The first text that is seen stands.
+/// Whether further descriptions, reviews and comments on lines are not heard, since no more can be remembered.
+pub(super) fn is_full(pull: &Pull) -> bool {
+    pull.originals.len() >= ORIGINALS_MAX
+}
+
+/// The first text that is seen stands. Beyond the limit none is heard: were the oldest forgotten, what somebody made of
+/// it since would be taken for what was first written.
 fn keep(pull: &mut Pull, id: CommentId, body: &str) {
-    if pull.originals.iter().any(|one| one.id == id) {
+    if is_full(pull) || pull.originals.iter().any(|one| one.id == id) {
         return;
     }
     let may_speak = body.lines().any(|line| line.starts_with('/'));

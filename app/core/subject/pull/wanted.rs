@@ -1,5 +1,6 @@
 //! What a change wants to have run: training, service tests, named checks, a preview; and whether its code may run.
 
+use super::dated::Named;
 use super::step::Seen;
 use super::words::Words;
 use super::{Kind, Pull};
@@ -35,8 +36,7 @@ pub(super) fn is_trusted(
     let is_sticky = habits.has(Switch::StickyOkToTest);
     let mut is_trusted = false;
     for word in &words.trust {
-        let named = word.sha.as_deref();
-        let names_head = named.is_some_and(|sha| change.head.as_str().starts_with(sha));
+        let names_head = word.named == Some(Named::Head(change.head.clone()));
         let counts = word.is_cancel || is_sticky || names_head;
         if counts && may_trust(&word.by, (id, habits), ask)? {
             is_trusted = !word.is_cancel;

@@ -1,7 +1,9 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
+use super::Pull;
+use super::dated::{Covers, Named, covers, named};
+use super::noes::{self, No};
 use super::talk::Talk;
-use super::{HeadSeen, Pull};
 use crate::command::{Command, Say, hear};
 use crate::habits::{Habits, Switch};
 use crate::name::{CommentId, CommitSha, Digest, Login};
@@ -19,17 +21,6 @@ pub(super) struct Word {
     pub(super) covers: Covers,
     /// Whether it takes back what was said before.
     pub(super) is_cancel: bool,
-}
-
-/// Whether a word was said to the change as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Covers {
-    /// The same change.
-    Yes,
-    /// A change that a later push made another.
-    Changed,
-    /// A push came so close to it, or unseen, that it cannot be dated.
-    Undated,
 }
 
 /// Everything said, reduced to what stands.
@@ -64,8 +55,8 @@ impl Words {
 pub(super) struct TrustWord {
     /// Who.
     pub(super) by: Login,
-    /// The head that was named.
-    pub(super) sha: Option<String>,
+    /// The head that was named, where one was.
+    pub(super) named: Option<Named>,
     /// Whether it takes trust back.
     pub(super) is_cancel: bool,
 }
@@ -88,27 +79,30 @@ struct Said {
 }
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
+/// What keeps something back stands though its comment was edited or deleted.
 /// A hold is lifted by those of whom `may_lift` says so.
 pub(super) fn words(
     pull: &Pull,
     (change, sticky): (&Digest, Sticky),
     talk: &Talk,
     habits: &Habits,
-    may_lift: &dyn Fn(&Login) -> bool,
-) -> Words {
+    may_lift: &mut dyn FnMut(&Login) -> Option<bool>,
+) -> Option<Words> {
     let mut said: Vec<Said> = Vec::new();
     // The box first: commands in a review's own words come after it.
     for review in talk.reviews.iter().filter(|r| !r.is_bot) {
         said.extend(from_box(review, habits));
     }
-    let texts = talk.comments.iter().filter(|c| !c.is_bot && !c.is_edited);
-    for comment in texts {
+    for comment in talk.heard() {
         said.extend(from_text(comment, habits));
     }
+    let is_heard = |id: CommentId| talk.heard().any(|comment| comment.id == id);
+    let gone = pull.noes.iter().filter(|no| !is_heard(no.id));
+    said.extend(gone.map(from_memory));
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {
-        if matches!(one.say, Say::Unhold) && !may_lift(&one.by) {
+        if matches!(one.say, Say::Unhold) && !may_lift(&one.by)? {
             continue;
         }
         if habits.has(Switch::LgtmActsAsApprove) {
@@ -130,7 +124,31 @@ pub(super) fn words(
         }
         take(&mut words, pull, (change, sticky), one);
     }
-    words
+    Some(words)
+}
+
+/// Keeps what holds and takes back, and what lifts it, as it is heard now.
+pub(super) fn learn(pull: &mut Pull, talk: &Talk, habits: &Habits) {
+    for one in talk.heard().flat_map(|comment| from_text(comment, habits)) {
+        let (id, at_ms, by, say) = (one.id, one.at_ms, one.by, one.say);
+        noes::keep(&mut pull.noes, say, |word| No {
+            id,
+            at_ms,
+            by,
+            word,
+        });
+    }
+}
+
+fn from_memory(no: &No) -> Said {
+    Said {
+        at_ms: no.at_ms,
+        id: no.id,
+        by: no.by.clone(),
+        is_comment: true,
+        head: None,
+        say: no.word.say(),
+    }
 }
 
 fn from_text(comment: &Comment, habits: &Habits) -> Vec<Said> {
@@ -181,10 +199,10 @@ fn from_box(review: &Review, habits: &Habits) -> Vec<Said> {
 }
 
 fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one: Said) {
-    let word = |named: Option<&str>| Word {
+    let word = |digits: Option<&str>| Word {
         by: one.by.clone(),
         comment: one.is_comment.then_some(one.id),
-        covers: covers(pull, change, one.at_ms, one.head.as_ref(), named),
+        covers: covers(pull, change, one.at_ms, one.head.as_ref(), digits),
         is_cancel: false,
     };
     match &one.say {
@@ -224,68 +242,22 @@ fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one
         Say::Unhold => words.hold = None,
         Say::OkToTest { sha } => words.trust.push(TrustWord {
             by: one.by.clone(),
-            sha: sha.clone(),
+            named: sha
+                .as_deref()
+                .map(|digits| named(&pull.heads, digits, one.at_ms)),
             is_cancel: false,
         }),
         Say::OkToTestCancel => words.trust.push(TrustWord {
             by: one.by.clone(),
-            sha: None,
+            named: None,
             is_cancel: true,
         }),
     }
 }
 
-/// Whether a word said at this time, or to this head, was said to the change as it is now.
-fn covers(
-    pull: &Pull,
-    change: &Digest,
-    at_ms: i64,
-    head: Option<&CommitSha>,
-    named: Option<&str>,
-) -> Covers {
-    if let Some(prefix) = named {
-        let newest = pull.heads.last();
-        return if newest.is_some_and(|seen| seen.sha.as_str().starts_with(prefix)) {
-            Covers::Yes
-        } else {
-            Covers::Changed
-        };
-    }
-    let seen = match head {
-        Some(head) => pull.heads.iter().rev().find(|seen| seen.sha == *head),
-        None => match head_at(&pull.heads, at_ms) {
-            Ok(seen) => Some(seen),
-            Err(covers) => return covers,
-        },
-    };
-    match seen {
-        Some(seen) if seen.change.as_ref() == Some(change) => Covers::Yes,
-        Some(_) => Covers::Changed,
-        None => Covers::Undated,
-    }
-}
-
-/// GitHub's times have whole seconds: a push in the same second as a word cannot be put before it.
-const SECOND_MS: i64 = 1_000;
-
-/// The head that somebody who spoke at this time had before them.
-fn head_at(heads: &[HeadSeen], at_ms: i64) -> Result<&HeadSeen, Covers> {
-    let second = |ms: i64| ms.div_euclid(SECOND_MS);
-    if heads
-        .iter()
-        .any(|seen| !seen.is_first && second(seen.at_ms) == second(at_ms))
-    {
-        return Err(Covers::Undated);
-    }
-    heads
-        .iter()
-        .rev()
-        .find(|seen| seen.is_first || seen.at_ms < at_ms)
-        .ok_or(Covers::Undated)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::HeadSeen;
     use super::*;
     use crate::habits::Compatibility;
     use crate::name::{PrNumber, Repo, RepoId, RepoName};
@@ -332,9 +304,9 @@ mod tests {
         };
         let habits = Habits::of(Compatibility::Own);
         let change = Digest::of(change.as_bytes());
-        let words = words(pull, (&change, Sticky::default()), &talk, &habits, &|_| {
-            true
-        });
+        let said_to = (&change, Sticky::default());
+        let words = words(pull, said_to, &talk, &habits, &mut |_| Some(true));
+        let words = words.expect("nothing is asked");
         words
             .approve
             .into_iter()

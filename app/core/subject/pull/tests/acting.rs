@@ -266,12 +266,14 @@ fn trust_names_one_head() {
         done(&change.look())
     };
     expect!["react to 1"].assert_eq(&with("walt", "/ok-to-test bbbbbbb"));
-    expect!["reply on #7: the head is `bbbbbbb` now; look at it, then say `/ok-to-test bbbbbbb`"]
-        .assert_eq(&with("walt", "/ok-to-test aaaaaaa"));
-    expect!["reply on #7: trust belongs to one head: say `/ok-to-test bbbbbbb` once you have looked at it"].assert_eq(&with("walt", "/ok-to-test"));
+    expect![
+        "reply on #7: the head is `bbbbbbb` now; look at it, then say `/ok-to-test bbbbbbbbbbbb`"
+    ]
+    .assert_eq(&with("walt", "/ok-to-test aaaaaaa"));
+    expect!["reply on #7: trust belongs to one head: say `/ok-to-test bbbbbbbbbbbb` once you have looked at it"].assert_eq(&with("walt", "/ok-to-test"));
     expect!["reply on #7: `/ok-to-test` is for people who may write in this repository"]
         .assert_eq(&with("mallory", "/ok-to-test bbbbbbb"));
-    expect!["reply on #7: nothing of this head runs before `/ok-to-test bbbbbbb`"]
+    expect!["reply on #7: nothing of this head runs before `/ok-to-test bbbbbbbbbbbb`"]
         .assert_eq(&with("walt", "/retest"));
 }
 

@@ -143,6 +143,13 @@ fn required_reviewers_are_shown_and_waited_for_where_asked() {
         required(change);
         change.says("rita", "/lgtm").says("root", "/approve");
     });
+    // What takes back that of everybody takes back theirs; a stranger's word does not.
+    for (by, want) in [("rita", "Unmet"), ("mallory", "Met")] {
+        both(key, rule, (want, "Met"), |change| {
+            required(change);
+            change.says("sue", "/lgtm").says(by, "/lgtm cancel");
+        });
+    }
     let mut shown = code();
     required(&mut shown);
     expect!["Met required reviewers: sue may still speak; nothing waits for it"]

@@ -1,6 +1,7 @@
 //! Which push a word was said to.
 
 use super::*;
+use crate::subject::ask::Permission;
 use expect_test::expect;
 
 #[test]
@@ -57,4 +58,85 @@ fn a_push_nobody_saw_makes_words_void() {
         .changes(TRAINING, ('a', 'd'), &[("train.py", 'b')]);
     let act = change.again(Some(seen), vec![]);
     assert_eq!(act.state.rules[0].state, rules::Standing::Met);
+}
+
+/// Another commit whose first digits are those of the head.
+const TWIN: &str = "bbbbbbbbbbcccccccccccccccccccccccccccccc";
+
+/// What the row says, the digits that are named, when head and twin came (after the word, in seconds; `None` where it
+/// never did), and whether the head is trusted and approved then.
+#[test]
+fn digits_name_the_head_that_was_there_when_they_were_written() {
+    let whole = "b".repeat(40);
+    let rows: &[(&str, &str, i64, Option<i64>, bool)] = &[
+        ("the only head", "bbbbbbb", -50, None, true),
+        ("a push after the word", "bbbbbbb", 5, Some(-50), false),
+        ("a push in its second", "bbbbbbb", 0, Some(-50), false),
+        ("alone in its second", "bbbbbbb", 0, None, true),
+        ("both were there", "bbbbbbb", -20, Some(-50), false),
+        (
+            "both, and enough digits",
+            "bbbbbbbbbbbb",
+            -20,
+            Some(-50),
+            true,
+        ),
+        ("seen after the word only", "bbbbbbb", 5, None, false),
+        ("the whole name", &whole, 5, Some(-50), true),
+        ("another", "ccccccc", -50, None, false),
+    ];
+    for (rule, digits, head_s, twin_s, want) in rows {
+        for (by, word, name) in [
+            ("walt", "/ok-to-test", "trusted head"),
+            ("root", "/approve", "approved"),
+        ] {
+            let mut change = Change::code();
+            if word == "/ok-to-test" {
+                change.view.author = login("mallory");
+                change.change().head_repo = Some(crate::name::RepoId(77));
+            }
+            change.says(by, &format!("{word} {digits}"));
+            let mut state = change.look().state;
+            let word_ms = change.comments[0].created_ms;
+            let seen = |sha, after_s: i64| HeadSeen {
+                sha,
+                at_ms: word_ms + after_s * 1_000,
+                is_first: false,
+                change: None,
+            };
+            let twin = CommitSha::parse(TWIN).expect("a commit");
+            state.heads = twin_s.map(|at| seen(twin, at)).into_iter().collect();
+            state.heads.push(seen(sha('b'), *head_s));
+            change.world.may(TRAINING, "walt", Permission::Write);
+            let act = change.again(Some(state), vec![]);
+            let stands = super::prow::stands(&act, name);
+            let is_good = matches!(stands, "yes" | "-");
+            assert_eq!(is_good, *want, "{word}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn who_named_too_few_digits_is_told_so() {
+    let twin = CommitSha::parse(TWIN).expect("a commit");
+    for (by, word) in [("walt", "/ok-to-test"), ("root", "/approve")] {
+        let mut change = Change::code();
+        change.world.may(TRAINING, "walt", Permission::Write);
+        change.view.author = login("mallory");
+        change.change().head_repo = Some(crate::name::RepoId(77));
+        let mut state = change.look().state;
+        let first = HeadSeen {
+            sha: twin.clone(),
+            at_ms: change.view.created_ms,
+            ..state.heads[0].clone()
+        };
+        state.heads.insert(0, first);
+        change.says(by, &format!("{word} bbbbbbb"));
+        let told = told(&change.again(Some(state), vec![]));
+        let want = format!(
+            "several commits of this pull request begin so; give more digits: `{word} {}`",
+            sha('b')
+        );
+        assert!(told.contains(&want), "{told}");
+    }
 }

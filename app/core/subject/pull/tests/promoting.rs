@@ -24,7 +24,7 @@ fn release(number: u64, at: char) -> Release {
     }
 }
 
-fn production() -> Environment {
+pub(super) fn production() -> Environment {
     let mut state = Environment::new(repo(SERVICE), slug("production"), 0);
     state.verified.push(Verified {
         release: release(1, 'c'),

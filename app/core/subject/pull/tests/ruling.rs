@@ -268,7 +268,7 @@ fn code_from_elsewhere_runs_once_its_head_is_named() {
         &change,
         "trusted head",
         expect![
-            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbb` by somebody who may write here"
+            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbbbbbbb` by somebody who may write here"
         ],
     );
     change
@@ -279,7 +279,7 @@ fn code_from_elsewhere_runs_once_its_head_is_named() {
         &change,
         "trusted head",
         expect![
-            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbb` by somebody who may write here"
+            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbbbbbbb` by somebody who may write here"
         ],
     );
     change.says("walt", "/ok-to-test bbbbbbb");
@@ -293,7 +293,7 @@ fn code_from_elsewhere_runs_once_its_head_is_named() {
         &gone,
         "trusted head",
         expect![
-            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbb` by somebody who may write here"
+            "Unmet trusted head: code of this head runs after `/ok-to-test bbbbbbbbbbbb` by somebody who may write here"
         ],
     );
 }

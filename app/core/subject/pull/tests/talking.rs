@@ -93,6 +93,50 @@ fn a_comment_on_a_line_is_heard_on_the_head_that_it_was_written_on() {
     }
 }
 
+/// Reviews up to the limit and one more, the first of which is by `rita`: what each says, and what it was edited to.
+#[test]
+fn beyond_the_limit_nothing_new_is_heard_and_nothing_is_forgotten() {
+    let change = Change::code();
+    let query = Query::Reviews(TRAINING, PrNumber(7));
+    let reviews = |first: &str, count: usize, last: &str| {
+        let of = |(at, body): (usize, &str)| crate::subject::ask::Review {
+            id: CommentId::Review(at as u64),
+            body: body.to_owned(),
+            ..review(at as u64, "rita", ReviewState::Commented, 'b')
+        };
+        let mut bodies = vec!["Good."; count];
+        (bodies[0], bodies[count - 1]) = (first, last);
+        Answer::Reviews(bodies.into_iter().enumerate().map(of).collect())
+    };
+    let mut world = change.world();
+    let is_said = |world: &World, state| {
+        let given = given(state, opened(&change, ""));
+        let act = drive(world, |ask| step(&given, (change.id, PrNumber(7)), ask)).expect("an act");
+        let said = act.intents.iter().any(|one| match &one.effect {
+            crate::effect::Effect::StatusComment { text, .. } => {
+                text.data["unheard_beyond"] == ORIGINALS_MAX
+            }
+            _ => false,
+        });
+        (said, act.state)
+    };
+    let held = |state: &Pull| state.rules.iter().any(|rule| rule.name == "not held");
+    // The description takes a place of its own: it was told of.
+    world.tell(query.clone(), reviews("Good.", ORIGINALS_MAX - 2, "Good."));
+    let (said, state) = is_said(&world, None);
+    assert!(!said && !held(&state));
+    world.tell(query.clone(), reviews("Good.", ORIGINALS_MAX - 1, "Good."));
+    let (said, state) = is_said(&world, Some(state));
+    assert!(said, "it is full");
+    let more = reviews("/hold", ORIGINALS_MAX, "/hold");
+    world.tell(query, more);
+    let (_, state) = is_said(&world, Some(state));
+    assert!(!held(&state), "an edit is not what was first written");
+    assert_eq!(state.originals.len(), ORIGINALS_MAX);
+    let (_, state) = is_said(&world, Some(state));
+    assert!(!held(&state));
+}
+
 #[test]
 fn ids_of_each_kind_are_kept_apart() {
     let all = [
