@@ -197,7 +197,7 @@ fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
         priority: Priority::Change,
         effect,
     });
-    state.live_since_ms = None;
+    (state.live_since_ms, state.up_since_ms) = (None, None);
     if let Some(release) = state.live.take().or_else(|| state.wanted.clone()) {
         act.intents
             .push(deployment(state, &release, DeploymentState::Inactive, why));

@@ -1,5 +1,6 @@
 //! An environment, one look: what is deployed, what is live, what is opened next.
 
+mod flapping;
 mod several;
 mod waiting;
 
@@ -54,6 +55,7 @@ fn serves(name: &str, before: &[Release], live: &Release, at_ms: i64) -> Environ
         .collect();
     (state.wanted, state.live, state.generation) = (Some(live.clone()), Some(live.clone()), 1);
     (state.phase, state.live_since_ms) = (Some(RolloutPhase::Live), Some(at_ms));
+    state.up_since_ms = Some(at_ms);
     state
 }
 
@@ -844,6 +846,7 @@ fn a_failed_rollout_keeps_what_serves_and_returns_once() {
     let mut refused_by_target = given(
         Some(Environment {
             phase: None,
+            shown: None,
             changes: Vec::new(),
             ..state
         }),
