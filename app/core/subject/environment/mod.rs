@@ -187,6 +187,22 @@ impl Environment {
             .map(|v| v.at_ms)
     }
 
+    /// What a rollback without a version goes back to: what is live, while something else is wanted;
+    /// else the last good one before what is live first came, so that a second rollback goes further back
+    /// and not to what the first one left.
+    pub fn back(&self) -> Option<&Release> {
+        let live = self.live.as_ref()?;
+        if self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.id != live.id)
+        {
+            return Some(live);
+        }
+        let first = self.verified.iter().position(|v| v.release.id == live.id)?;
+        self.verified[..first].last().map(|v| &v.release)
+    }
+
     /// Since when what is live here can be counted on: verified, and answering without a break since.
     pub fn steady_since(&self) -> Option<i64> {
         let verified_ms = self.verified_at(self.live.as_ref()?)?;

@@ -745,6 +745,50 @@ fn rollback_goes_to_the_last_good_or_the_named_release() {
 }
 
 #[test]
+fn a_rollback_during_a_rollout_goes_to_what_still_serves() {
+    let third = release("rel-3", '3', 3, "three");
+    for phase in [RolloutPhase::Starting, RolloutPhase::Failed] {
+        let asked = |version, model_only| {
+            let (mut world, _) = chain(NOW_MS);
+            gateway(&mut world, "production", 2, phase);
+            let state = Environment {
+                wanted: Some(third.clone()),
+                generation: 2,
+                phase: Some(phase),
+                ..serves("production", &[first()], &second(), 0)
+            };
+            let hint = rollback("rita", 9, version, model_only);
+            let act = look(&world, "production", &given(Some(state), vec![hint]));
+            let is_about = |line: &&str| line.starts_with("propose") || line.starts_with("reply");
+            let told = told(&act);
+            told.lines().find(is_about).unwrap_or_default().to_owned()
+        };
+        for (version, model_only) in [(None, false), (Some("2"), false), (None, true)] {
+            assert_eq!(
+                asked(version, model_only),
+                "propose Roll back production to v2 on bowsprit/rollback-production-9",
+                "{phase:?} {version:?}"
+            );
+        }
+        assert_eq!(
+            asked(Some("1"), false),
+            "propose Roll back production to v1 on bowsprit/rollback-production-9"
+        );
+    }
+    // Was there before, and is wanted once more.
+    let (mut world, _) = chain(NOW_MS);
+    gateway(&mut world, "production", 2, RolloutPhase::Starting);
+    let state = Environment {
+        wanted: Some(first()),
+        generation: 2,
+        ..serves("production", &[first()], &second(), 0)
+    };
+    let hint = rollback("rita", 9, Some("1"), false);
+    let act = look(&world, "production", &given(Some(state), vec![hint]));
+    assert!(told(&act).contains("reply on #5: production is to serve v1 already"));
+}
+
+#[test]
 fn a_rollback_is_carried_out_once() {
     let (world, _) = chain(NOW_MS);
     let state = serves("production", &[first()], &second(), 0);
