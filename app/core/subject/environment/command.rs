@@ -112,7 +112,8 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }
-        | Hint::Gone => return None,
+        | Hint::Gone
+        | Hint::Removed => return None,
     };
     Some(Order {
         verb,

@@ -62,7 +62,7 @@ pub struct Environment {
     pub acted: Vec<CommentId>,
     /// Whether it is gone.
     pub is_gone: bool,
-    /// The head whose preview had its time; another push brings it back.
+    /// The head whose preview had its time, or was removed by hand; another push brings it back.
     #[serde(default)]
     pub expired: Option<CommitSha>,
     /// Units: milliseconds since 1970, UTC.

@@ -243,6 +243,12 @@ fn preview(
         .as_ref()
         .map(|wanted| wanted.commit.clone());
     let since = act.state.live_since_ms.unwrap_or(given.now_ms);
+    if given.hints.contains(&Hint::Removed) {
+        know(&mut act.state, ask)?;
+        remove(act, given, "removed by hand; a push brings it back");
+        act.state.expired = Some(head);
+        return Some(None);
+    }
     let mut not_deployed = None;
     if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
         let ready = release::of_commit(id, &head, ask)?.map(|ready| Ready { trust, ..ready });

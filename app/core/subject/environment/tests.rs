@@ -1048,6 +1048,30 @@ fn a_preview_lives_while_its_pull_request_does() {
 }
 
 #[test]
+fn a_preview_that_somebody_removed_stays_away_until_a_push() {
+    let mut world = preview_world('2', true);
+    let state = look(&world, "pr-7", &given(None, vec![])).state;
+    gateway(&mut world, "pr-7", 1, RolloutPhase::Live);
+    let state = look(&world, "pr-7", &given(Some(state), vec![])).state;
+    let state = check(
+        &world,
+        "pr-7",
+        Some(state),
+        vec![Hint::Removed],
+        expect![[r#"
+            remove pr-7
+            deployment preview-7 Inactive: v1: removed by hand; a push brings it back
+            event pr-7 removed (removed by hand; a push brings it back)"#]],
+    );
+    assert_eq!(state.expired, Some(sha('2')), "nobody orders it again");
+    check(&world, "pr-7", Some(state.clone()), vec![], expect![[""]]);
+    let pushed = preview_world('3', true);
+    let back = look(&pushed, "pr-7", &given(Some(state), vec![])).state;
+    assert_eq!(back.wanted.map(|release| release.commit), Some(sha('3')));
+    assert!(!back.is_gone);
+}
+
+#[test]
 fn a_closed_preview_that_serves_without_our_knowing_is_removed() {
     let mut world = preview_world('2', true);
     let view = PullView {

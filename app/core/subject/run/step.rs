@@ -46,7 +46,8 @@ fn begin(given: &Given<Run>) -> Option<Run> {
             | Hint::Promote { .. }
             | Hint::Rollback { .. }
             | Hint::Unhold
-            | Hint::Gone => None,
+            | Hint::Gone
+            | Hint::Removed => None,
         })
     })
 }
