@@ -144,7 +144,7 @@ impl Looking<'_> {
             | Query::Stage(_)
             | Query::Samples(_)
             | Query::Runs(..)
-            | Query::ActiveRuns(..)
+            | Query::BranchRuns(..)
             | Query::QueueRuns(..)
             | Query::RunsOfInputs(..)
             | Query::Run(_)

@@ -3,7 +3,7 @@
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::train::{service_repo, train};
-use super::{Cause, DRAFT, Phase, READY, Run, Trigger, What, same};
+use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, idle, same};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
 use crate::subject::ask::{Ask, ContractAt, PullView};
@@ -123,7 +123,7 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
 fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Option<String>> {
     for hint in &given.hints {
         if let Hint::CancelRun { by } = hint {
-            return Some(Some(format!("cancelled by {by}")));
+            return Some(Some(format!("{BY_HAND}{by}")));
         }
         if matches!(hint, Hint::RunUnneeded) {
             return Some(Some("the merge queue needs it no longer".to_owned()));
@@ -160,6 +160,11 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
     };
     // GitHub may answer with the head before this push: an ancestor does not supersede.
     if head == run.sha || ask.is_ancestor(repo, &head, &run.sha)? {
+        return Some(None);
+    }
+    if let Trigger::Push { branch } = &run.cause.trigger
+        && idle::leaves(run, branch, &head, ask)?
+    {
         return Some(None);
     }
     Some(Some(format!("superseded by `{}`", head.short())))
