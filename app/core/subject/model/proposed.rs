@@ -4,7 +4,7 @@ use super::{Model, Proposal};
 use crate::effect::{EffectResult, EffectState, Hint, Record, Version, Wake};
 use crate::name::{CommitSha, Digest};
 use crate::subject::ask::Ask;
-use crate::subject::run::Run;
+use crate::subject::run::{Run, Trigger};
 use crate::subject::{Act, Given, SubjectKey};
 
 /// Takes over what the proposal's effect brought back.
@@ -94,7 +94,14 @@ fn version_of(
         run: run.id.clone(),
         training: run.repo.id,
         training_commit: run.sha.clone(),
-        pushed_by: run.cause.by.clone(),
+        // Who had it run again, or by a call, did not push it.
+        pushed_by: match run.cause.trigger {
+            Trigger::Push { .. } => run.cause.by.clone().filter(|by| !by.is_bot()),
+            Trigger::Pull { .. }
+            | Trigger::Comment { .. }
+            | Trigger::Again { .. }
+            | Trigger::Queue { .. } => None,
+        },
         judge_digest: run
             .judge_digest
             .clone()

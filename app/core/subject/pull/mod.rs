@@ -10,6 +10,7 @@ mod checks_told;
 mod edits;
 mod enqueued;
 mod failures;
+mod four_eyes;
 mod labels;
 mod landing;
 mod lgtm;

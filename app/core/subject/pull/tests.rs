@@ -6,6 +6,7 @@ mod dating;
 mod editing;
 mod enqueueing;
 mod following;
+mod four_eyes;
 mod keeping;
 mod landing;
 mod naming;
@@ -64,7 +65,28 @@ impl Change {
         change.view.author = login("bowsprit[bot]");
         change.files(&[("models/digits/manifest.json", 'b')]);
         change.ran('2', What::Service, Phase::Succeeded);
+        let version = crate::effect::Version {
+            pr: Some(PrNumber(7)),
+            ..version(7, "x")
+        };
+        change.proposes(vec![version]).pushed_by(Some("ada"));
         change
+    }
+
+    /// The service repository has these versions.
+    pub(super) fn proposes(&mut self, versions: Vec<crate::effect::Version>) -> &mut Change {
+        let query = Query::Versions(SERVICE, slug("digits"));
+        self.world.tell(query, Answer::Versions(versions));
+        self
+    }
+
+    /// The training commit `a…` was pushed by this one.
+    pub(super) fn pushed_by(&mut self, by: Option<&str>) -> &mut Change {
+        let mut run = passed('a', "x");
+        run.cause.by = by.map(login);
+        let query = Query::Runs(TRAINING, sha('a'));
+        self.world.tell(query, Answer::Runs(vec![run]));
+        self
     }
 
     fn of(id: crate::name::RepoId, name: &str, (base, head): (char, char)) -> Change {

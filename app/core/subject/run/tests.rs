@@ -840,3 +840,38 @@ fn a_check_runs_in_its_own_runtime_or_else_in_the_contracts() {
         assert_eq!(planned(repo, text, "", own).as_deref(), Some("3.12"));
     }
 }
+
+#[test]
+fn a_delivery_that_came_after_the_tick_says_who_pushed() {
+    let (world, cause) = pushed();
+    let found = Cause {
+        by: None,
+        ..cause.clone()
+    };
+    let run = wanted(&world, &found).state;
+    assert_eq!(run.cause.by, None);
+    let hint = || vec![Hint::RunWanted(cause.clone())];
+    let known = look(&world, &given(Some(run.clone()), hint())).state;
+    assert_eq!(known.cause.by, Some(login("ada")));
+    let over = Run {
+        phase: Phase::Failed,
+        ..run
+    };
+    let act = look(&world, &given(Some(over), hint()));
+    assert_eq!(act.state.cause.by, Some(login("ada")));
+    assert_eq!(act.records.len(), 1, "it is written down");
+    let other = Cause {
+        by: Some(login("mia")),
+        ..cause
+    };
+    let act = look(
+        &world,
+        &given(Some(act.state), vec![Hint::RunWanted(other)]),
+    );
+    assert_eq!(
+        act.state.cause.by,
+        Some(login("ada")),
+        "the first word stands"
+    );
+    assert_eq!(act.records, vec![]);
+}
