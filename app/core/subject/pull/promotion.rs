@@ -74,10 +74,16 @@ fn environment_rules(
         .and_then(|service| service.environment(name))
         .cloned();
     let Some(wanted) = wanted else {
+        let why = match seen.contract {
+            Some(_) => "the contract names no such environment",
+            None => {
+                "`bowsprit.yaml` of the base cannot be read; mend it first, in a pull request of its own"
+            }
+        };
         return Some(vec![Rule::new(
             &format!("environment `{name}`"),
             false,
-            "the contract names no such environment",
+            why,
         )]);
     };
     let Role::After {
