@@ -11,6 +11,7 @@ mod edits;
 mod enqueued;
 mod failures;
 mod four_eyes;
+mod known;
 mod labels;
 mod landing;
 mod lgtm;

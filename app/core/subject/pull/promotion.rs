@@ -1,9 +1,9 @@
 //! The rules of a change of environments: what may come where, and who says so.
 
-use super::Pull;
 use super::approved::approvers;
 use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
+use super::{Pull, known};
 use crate::contract::{Role, Window};
 use crate::name::{Login, RepoPath, Slug};
 use crate::owners::Owners;
@@ -122,6 +122,12 @@ fn environment_rules(
         .into_iter()
         .map(|(rule, is_met, detail)| Rule::new(&rule, is_met, detail))
         .collect();
+    if cause != ChangeCause::BreakGlass {
+        for (model, named) in &target.models {
+            let why = known::unknown(repo, (model, named), ask)?;
+            rules.extend(why.map(|why| known::rule(model, &why)));
+        }
+    }
     if !wanted.allow_self_reported {
         rules.extend(not_self_reported(repo, &target, ask)?);
     }

@@ -3,7 +3,9 @@
 use super::landing::NO_CONFLICT;
 use super::step::Seen;
 use super::words::{Covers, Word};
-use super::{Kind, Pull, agreed, approved, lgtm, overrides, owned, promotion, queued, wanted};
+use super::{
+    Kind, Pull, agreed, approved, known, lgtm, overrides, owned, promotion, queued, wanted,
+};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
@@ -91,6 +93,7 @@ pub(super) fn evaluate(
         Kind::Code | Kind::Proposal => {
             rules.push(lgtm::lgtm(pull, seen, ask)?);
             rules.extend(approved::approved(pull, seen, ask)?);
+            rules.extend(known::models(pull, seen, ask)?);
             rules.extend(agreed::issue(seen));
             rules.extend(agreed::required_reviewers(seen));
         }

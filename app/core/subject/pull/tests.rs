@@ -8,6 +8,7 @@ mod enqueueing;
 mod following;
 mod four_eyes;
 mod keeping;
+mod knowing;
 mod landing;
 mod naming;
 mod overriding;
@@ -70,7 +71,16 @@ impl Change {
             ..version(7, "x")
         };
         change.proposes(vec![version]).pushed_by(Some("ada"));
+        change.manifest(7, "x");
         change
+    }
+
+    /// The head's manifest names this version, of these bytes.
+    pub(super) fn manifest(&mut self, number: u64, bytes: &str) -> &mut Change {
+        let query = Query::Models(SERVICE, sha('2'));
+        let model = model_at("digits", number, bytes);
+        self.world.tell(query, Answer::Models(vec![model]));
+        self
     }
 
     /// The service repository has these versions.
