@@ -636,8 +636,10 @@ pub enum Hint {
     },
     /// The promotion may be opened again.
     Unhold,
-    /// The preview's pull request is closed, or its time is over.
+    /// The preview's pull request is closed.
     Gone,
+    /// Somebody wants the preview away, though its pull request may be open.
+    Removed,
 }
 
 /// What is written down for pages, lists and other subjects' looks.

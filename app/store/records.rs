@@ -8,7 +8,7 @@ use bowsprit_core::effect::{Record, Version};
 use bowsprit_core::name::{BranchName, CommitSha, Digest, RepoId, Slug};
 use bowsprit_core::queue::RUNS_MAX;
 use bowsprit_core::subject::environment::Environment;
-use bowsprit_core::subject::run::{Phase, Run, What};
+use bowsprit_core::subject::run::{BRANCH_RUNS_MAX, Phase, Run, What};
 use bowsprit_core::training::spec::Trust;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteConnection;
@@ -42,6 +42,20 @@ impl Store {
         .fetch_all(self.reads())
         .await
         .with_context(|| format!("cannot list active runs of branch `{branch}`"))?;
+        parse_all(rows)
+    }
+
+    /// Runs of a branch, newest first.
+    pub async fn branch_runs(&self, repo: RepoId, branch: &BranchName) -> anyhow::Result<Vec<Run>> {
+        let rows = sqlx::query_as(
+            "SELECT doc FROM run WHERE repo = $1 AND branch = $2 ORDER BY created_ms DESC, id DESC LIMIT $3",
+        )
+        .bind(sql_id(repo.0))
+        .bind(branch.as_str())
+        .bind(sql_limit(BRANCH_RUNS_MAX))
+        .fetch_all(self.reads())
+        .await
+        .with_context(|| format!("cannot list runs of branch `{branch}`"))?;
         parse_all(rows)
     }
 

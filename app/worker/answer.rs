@@ -89,8 +89,8 @@ impl Looking<'_> {
                     .unwrap_or_default(),
             )),
             Query::Runs(id, sha) => Answer::Runs(self.rooms.store.runs_at(*id, sha).await?),
-            Query::ActiveRuns(id, branch) => {
-                Answer::Runs(self.rooms.store.active_runs(*id, branch).await?)
+            Query::BranchRuns(id, branch) => {
+                Answer::Runs(self.rooms.store.branch_runs(*id, branch).await?)
             }
             Query::QueueRuns(id, branch) => {
                 Answer::Runs(self.rooms.store.queue_runs(*id, branch).await?)

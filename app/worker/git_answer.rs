@@ -145,7 +145,7 @@ impl Looking<'_> {
             | Query::Stage(_)
             | Query::Samples(_)
             | Query::Runs(..)
-            | Query::ActiveRuns(..)
+            | Query::BranchRuns(..)
             | Query::QueueRuns(..)
             | Query::RunsOfInputs(..)
             | Query::Run(_)
@@ -160,26 +160,34 @@ impl Looking<'_> {
         })
     }
 
-    /// Versions that we made, or, where the database knows none, those that tags keep.
+    /// Versions that we made, and, where the database was lost since the first, those that tags keep.
     async fn versions(&self, id: RepoId, model: &Slug) -> Result<Vec<Version>, Trouble> {
         let stored = self.rooms.store.versions(id, model).await?;
-        if !stored.is_empty() {
+        let first = stored.first().map(|version| version.version);
+        if first == Some(FIRST_VERSION) {
             return Ok(stored);
         }
-        let (view, place) = self.known(id).await?;
-        self.rooms
-            .mirrors
-            .refresh(&view.repo, async || Ok(place.fetch_token().await?))
-            .await?;
-        let tags = self.rooms.mirrors.versions(id, model).await?;
+        if first.is_none() {
+            let (view, place) = self.known(id).await?;
+            self.rooms
+                .mirrors
+                .refresh(&view.repo, async || Ok(place.fetch_token().await?))
+                .await?;
+        }
+        let mut tags = self.rooms.mirrors.versions(id, model).await?;
+        tags.retain(|tag| first.is_none_or(|first| tag.version < first));
         let read = |tag: VersionTag| {
             let manifest: Manifest = serde_json::from_str(&tag.manifest_json?).ok()?;
             (manifest.version == tag.version && manifest.model == *model)
                 .then(|| of_tag(id, manifest, tag.commit, tag.committed_ms))
         };
-        Ok(tags.into_iter().filter_map(read).collect())
+        let lost = tags.into_iter().filter_map(read);
+        Ok(lost.chain(stored).collect())
     }
 }
+
+/// The number of a model's first version.
+const FIRST_VERSION: u64 = 1;
 
 fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i64) -> Version {
     Version {

@@ -174,7 +174,7 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         }
         Query::Models(..) => Answer::Models(Vec::new()),
         Query::Text(..) | Query::Next(..) => Answer::Text(None),
-        Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
+        Query::Runs(..) | Query::BranchRuns(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
         Query::Versions(..) => Answer::Versions(Vec::new()),
         Query::Live(..) => Answer::Live(None),

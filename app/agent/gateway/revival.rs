@@ -4,9 +4,10 @@
 
 use super::answer::Turned;
 use super::control::{Control, Current};
+use super::now_ms;
 use super::rollout::{Attempt, Care, Progress, Ready};
 use super::upstream::{Behind, Upstream};
-use bowsprit_core::serving::spec::RolloutPhase;
+use bowsprit_core::serving::spec::{RolloutPhase, Serving};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -115,7 +116,11 @@ impl Control {
         let Some(kept) = &self.kept else {
             return;
         };
-        let serving = kept.serving.clone();
+        // What was down has not been answering since the switch.
+        let serving = Serving {
+            since_ms: now_ms(),
+            ..kept.serving.clone()
+        };
         self.note(&format!("release {} is served again", serving.release));
         let upstream = Upstream::new(ready.server.addr(), serving.clone(), ready.models);
         self.gateway.slot.put(Behind::Up(Arc::clone(&upstream)));

@@ -117,7 +117,7 @@ pub struct Live {
 pub struct Serving {
     /// Its id.
     pub release: String,
-    /// Units: milliseconds since 1970, UTC.
+    /// Since when, without a break that was noticed. Units: milliseconds since 1970, UTC.
     pub since_ms: i64,
     /// Version of each model, by name.
     pub versions: BTreeMap<Slug, u64>,

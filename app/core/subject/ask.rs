@@ -105,8 +105,8 @@ pub enum Query {
     Samples(Digest),
     /// Runs on a commit.
     Runs(RepoId, CommitSha),
-    /// Unfinished runs of a branch.
-    ActiveRuns(RepoId, BranchName),
+    /// The newest runs of a branch, at most [`crate::subject::run::BRANCH_RUNS_MAX`].
+    BranchRuns(RepoId, BranchName),
     /// Tests of a branch's merge queue, the newest [`crate::queue::RUNS_MAX`] runs of them.
     QueueRuns(RepoId, BranchName),
     /// The newest runs on inputs of this digest.
@@ -589,8 +589,8 @@ impl Ask {
         samples(digest: &Digest) -> Vec<crate::training::spec::Sample> = Query::Samples(digest.clone()), Samples;
         /// Answers [`Query::Runs`].
         runs(id: RepoId, sha: &CommitSha) -> Vec<Run> = Query::Runs(id, sha.clone()), Runs;
-        /// Answers [`Query::ActiveRuns`].
-        active_runs(id: RepoId, branch: &BranchName) -> Vec<Run> = Query::ActiveRuns(id, branch.clone()), Runs;
+        /// Answers [`Query::BranchRuns`]: newest first.
+        branch_runs(id: RepoId, branch: &BranchName) -> Vec<Run> = Query::BranchRuns(id, branch.clone()), Runs;
         /// Answers [`Query::QueueRuns`].
         queue_runs(id: RepoId, branch: &BranchName) -> Vec<Run> = Query::QueueRuns(id, branch.clone()), Runs;
         /// Answers [`Query::RunsOfInputs`].

@@ -238,7 +238,7 @@ fn nothing(query: &Query) -> Answer {
         Query::Stage(_) => Answer::Stage(StageView::Unknown),
         Query::Samples(_) => Answer::Samples(Vec::new()),
         Query::Runs(..)
-        | Query::ActiveRuns(..)
+        | Query::BranchRuns(..)
         | Query::QueueRuns(..)
         | Query::RunsOfInputs(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),

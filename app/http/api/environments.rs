@@ -56,7 +56,7 @@ pub(crate) async fn update(State(desk): State<Arc<Desk>>, Path(place): Place) ->
 pub(crate) async fn remove(State(desk): State<Arc<Desk>>, Path(place): Place) -> Answer {
     let (view, environment) = find(&desk, &place).await?;
     let hint = match environment.pr {
-        Some(_) => Some(Hint::Gone),
+        Some(_) => Some(Hint::Removed),
         None if desk
             .rooms
             .names_environment(&view, &environment.name)

@@ -44,7 +44,7 @@ pub(super) async fn show(
         "gateway": value(&desk.rooms.releases.live(view.repo.id, &environment.name))?,
         "live": environment.live.as_ref().map(|live| release(&desk, &environment, live)),
         "verified": verified,
-        "back": back(&environment),
+        "back": environment.back().map(Release::shown),
         "changes": changes(&desk, &environment),
         "events": value(&events)?,
         "pull": environment.pr.map(|pr| read::pull_url(&desk, &view.repo, pr)),
@@ -56,17 +56,6 @@ pub(super) async fn show(
         &About::new("environment", &title, "").live(!environment.is_gone),
         data,
     )
-}
-
-/// The version that `/rollback` would go back to: verified before the one that is live.
-fn back(environment: &Environment) -> Option<String> {
-    let live = environment.live.as_ref()?;
-    let before = environment
-        .verified
-        .iter()
-        .rev()
-        .find(|one| one.release.id != live.id);
-    before.map(|one| one.release.shown())
 }
 
 fn release(desk: &Desk, environment: &Environment, release: &Release) -> Value {

@@ -381,5 +381,5 @@ async fn what_is_live_or_named_is_not_deleted() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(claim.hints[0].1, Hint::Gone);
+    assert_eq!(claim.hints[0].1, Hint::Removed);
 }

@@ -149,6 +149,13 @@ async fn runs_are_found_by_commit_branch_and_promise() {
     }
     let active = store.active_runs(RepoId(1), &main()).await.unwrap();
     assert_eq!(ids(active), ["r3"]);
+    let newest = store.branch_runs(RepoId(1), &main()).await.unwrap();
+    assert_eq!(newest.first().map(|run| run.created_ms), Some(7));
+    assert!(
+        newest
+            .iter()
+            .all(|run| run.cause.trigger.branch() == Some(&main()))
+    );
     assert_eq!(store.runs_at(RepoId(1), &sha('a')).await.unwrap().len(), 7);
     assert!(
         store

@@ -57,7 +57,7 @@ impl Alone {
             Query::PassedRun(..) => Answer::Run(pair.passed.clone()),
             Query::OpenPull(..) => Answer::Pull(None),
             Query::Run(_) => Answer::Run(None),
-            Query::Runs(..) | Query::ActiveRuns(..) => Answer::Runs(Vec::new()),
+            Query::Runs(..) | Query::BranchRuns(..) => Answer::Runs(Vec::new()),
             // Nothing is merged from a folder.
             Query::Habits(_) => Answer::Habits(Habits::default()),
             Query::Pull(..)

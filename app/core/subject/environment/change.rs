@@ -80,7 +80,8 @@ pub(super) fn promote(
     let Some(ready) = previous.live.clone() else {
         return Some(());
     };
-    let Some(at_ms) = previous.verified_at(&ready) else {
+    // What went down counts from when it came back; what is down is not handed on.
+    let Some(at_ms) = previous.steady_since() else {
         return Some(());
     };
     let is_there = |release: &Option<Release>| release.as_ref().is_some_and(|r| r.id == ready.id);

@@ -112,7 +112,8 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }
-        | Hint::Gone => return None,
+        | Hint::Gone
+        | Hint::Removed => return None,
     };
     Some(Order {
         verb,
@@ -206,7 +207,7 @@ fn choose(
     if let Some(why) = unclear(version, live) {
         return Err(why);
     }
-    let Some(target) = target(state, live, version) else {
+    let Some(target) = target(state, version).cloned() else {
         let known: Vec<String> = state.verified.iter().map(|v| v.release.shown()).collect();
         return Err(format!(
             "there is no such release to go back to; verified in {name} so far: {}",
@@ -218,8 +219,14 @@ fn choose(
     } else {
         target.commit.clone()
     };
-    if target.models == live.models && commit == live.commit {
-        return Err(format!("{name} serves {} already", live.shown()));
+    // What is being rolled out is gone back from, too: to what still serves.
+    let wanted = state.wanted.as_ref().unwrap_or(live);
+    if target.models == wanted.models && commit == wanted.commit {
+        let serves = match wanted.id == live.id {
+            true => "serves",
+            false => "is to serve",
+        };
+        return Err(format!("{name} {serves} {} already", wanted.shown()));
     }
     Ok(Release { commit, ..target })
 }
@@ -240,24 +247,12 @@ fn unclear(version: Option<&VersionRef>, release: &Release) -> Option<String> {
     })
 }
 
-/// The release to go back to: the named version's, or the last good one before what is live first came,
-/// so that a second rollback goes further back and not to what the first one left.
-fn target(state: &Environment, live: &Release, version: Option<&VersionRef>) -> Option<Release> {
-    let good = state.verified.iter().rev().map(|v| &v.release);
+/// The release to go back to: the named version's, or the one before.
+fn target<'a>(state: &'a Environment, version: Option<&VersionRef>) -> Option<&'a Release> {
+    let mut good = state.verified.iter().rev().map(|v| &v.release);
     match version {
-        Some(version) => good.clone().find(|release| release.has(version)).cloned(),
-        None => {
-            let since = state
-                .verified
-                .iter()
-                .position(|v| v.release.id == live.id)?;
-            state.verified[..since]
-                .iter()
-                .rev()
-                .map(|v| &v.release)
-                .find(|r| r.id != live.id)
-                .cloned()
-        }
+        Some(version) => good.find(|release| release.has(version)),
+        None => state.back(),
     }
 }
 

@@ -15,6 +15,7 @@ mod tests;
 pub use release::{TRIED, tried};
 pub use step::step;
 
+use crate::effect::DeploymentState;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug, VersionRef,
 };
@@ -43,8 +44,14 @@ pub struct Environment {
     pub live: Option<Release>,
     /// Since when. Units: milliseconds since 1970, UTC.
     pub live_since_ms: Option<i64>,
-    /// Every release that was verified here, oldest first, at most [`HISTORY_MAX`].
+    /// Since when it answers without a break; none while it does not. Units: milliseconds since 1970, UTC.
+    #[serde(default)]
+    pub up_since_ms: Option<i64>,
+    /// Every release that was verified here, oldest first, once in a row, at most [`HISTORY_MAX`].
     pub verified: Vec<Verified>,
+    /// What GitHub was told last of an order, by its number.
+    #[serde(default)]
+    pub shown: Option<(u64, DeploymentState)>,
     /// Where it answers.
     pub url: Option<String>,
     /// Pull requests of ours that change it, newest last, at most [`HISTORY_MAX`].
@@ -55,7 +62,7 @@ pub struct Environment {
     pub acted: Vec<CommentId>,
     /// Whether it is gone.
     pub is_gone: bool,
-    /// The head whose preview had its time; another push brings it back.
+    /// The head whose preview had its time, or was removed by hand; another push brings it back.
     #[serde(default)]
     pub expired: Option<CommitSha>,
     /// Units: milliseconds since 1970, UTC.
@@ -158,6 +165,8 @@ impl Environment {
             reason: None,
             live: None,
             live_since_ms: None,
+            up_since_ms: None,
+            shown: None,
             verified: Vec::new(),
             url: None,
             changes: Vec::new(),
@@ -176,6 +185,28 @@ impl Environment {
             .rev()
             .find(|v| v.release.id == release.id)
             .map(|v| v.at_ms)
+    }
+
+    /// What a rollback without a version goes back to: what is live, while something else is wanted;
+    /// else the last good one before what is live first came, so that a second rollback goes further back
+    /// and not to what the first one left.
+    pub fn back(&self) -> Option<&Release> {
+        let live = self.live.as_ref()?;
+        if self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.id != live.id)
+        {
+            return Some(live);
+        }
+        let first = self.verified.iter().position(|v| v.release.id == live.id)?;
+        self.verified[..first].last().map(|v| &v.release)
+    }
+
+    /// Since when what is live here can be counted on: verified, and answering without a break since.
+    pub fn steady_since(&self) -> Option<i64> {
+        let verified_ms = self.verified_at(self.live.as_ref()?)?;
+        self.up_since_ms.map(|up_ms| up_ms.max(verified_ms))
     }
 
     /// Our change that this pull request is.

@@ -11,6 +11,9 @@ use crate::subject::{Act, Given, SubjectKey};
 /// A rollout under way is looked at again after this. Units: milliseconds.
 const LOOK_MS: i64 = 15_000;
 
+/// A server that came back and answered this long has recovered; people are told no sooner. Units: milliseconds.
+const STEADY_MS: i64 = 60_000;
+
 /// Takes over what the gateway says.
 pub(super) fn observe(
     act: &mut Act<Environment>,
@@ -52,17 +55,23 @@ pub(super) fn observe(
     let is_waiting = matches!(phase, RolloutPhase::Starting | RolloutPhase::Verifying);
     let is_told = act.state.reason == reason;
     let is_first = act.state.reason.is_none();
+    let was_up = act.state.up_since_ms.is_some();
+    let has_served = act.state.live.as_ref() == Some(&wanted) && act.state.live_since_ms.is_some();
+    note_up(&mut act.state, (phase, has_served), live.as_ref(), given);
     act.state.phase = Some(phase);
     act.state.reason = reason.clone();
     match phase {
         RolloutPhase::Starting | RolloutPhase::Verifying => {
             act.look_by(given.now_ms + LOOK_MS);
             // What it waits for first is told where people look for it; what it waits for next, on its page.
-            if let Some(why) = reason.filter(|_| is_first) {
+            if let Some(why) = reason.filter(|_| is_first && !has_served) {
                 let state = DeploymentState::InProgress;
                 act.intents
                     .push(deployment(&act.state, &wanted, state, &why));
             }
+        }
+        RolloutPhase::Live | RolloutPhase::Waiting if has_served && is_shown(&act.state) => {
+            recovered(act, &wanted, given.now_ms)
         }
         RolloutPhase::Live | RolloutPhase::Waiting if is_news => {
             arrived(act, place, &wanted, live.as_ref(), given)
@@ -70,10 +79,61 @@ pub(super) fn observe(
         RolloutPhase::Failed if is_news => failed(act, place, &wanted, &reason.unwrap_or_default()),
         RolloutPhase::Live | RolloutPhase::Waiting | RolloutPhase::Failed => {}
     }
-    if is_news || (is_waiting && !is_told) {
+    let is_up = act.state.up_since_ms.is_some();
+    if is_news || (is_waiting && !is_told) || is_up != was_up {
         wake_watchers(act, place);
     }
     Some(())
+}
+
+/// Notes since when it answers, whichever release that is: the last order's, or the one before that goes on.
+fn note_up(
+    state: &mut Environment,
+    (phase, has_served): (RolloutPhase, bool),
+    live: Option<&Live>,
+    given: &Given<Environment>,
+) {
+    // Nothing is known of what answers before the order is taken up.
+    let Some(live) = live else {
+        return;
+    };
+    let is_done = matches!(phase, RolloutPhase::Live | RolloutPhase::Waiting);
+    let serving = live.serving.as_ref();
+    if !is_done && serving.is_none() {
+        state.up_since_ms = None;
+        return;
+    }
+    let known_ms = state.up_since_ms.unwrap_or(given.now_ms);
+    let told_ms = serving.map_or(known_ms, |serving| serving.since_ms.min(given.now_ms));
+    let was_done = matches!(
+        state.phase,
+        Some(RolloutPhase::Live | RolloutPhase::Waiting)
+    );
+    state.up_since_ms = Some(match state.up_since_ms {
+        Some(up_ms) => up_ms.max(told_ms),
+        // It was seen to be down: whatever the far end says, it answers since now.
+        None if has_served && !was_done => given.now_ms,
+        None => told_ms,
+    });
+}
+
+/// Whether people were told how this order ended.
+fn is_shown(state: &Environment) -> bool {
+    state.shown.is_some_and(|(of, _)| of == state.generation)
+}
+
+/// Tells that what could not serve any more serves again, once it has done so for a while.
+fn recovered(act: &mut Act<Environment>, wanted: &Release, now_ms: i64) {
+    if act.state.shown == Some((act.state.generation, DeploymentState::Success)) {
+        return;
+    }
+    let up_ms = act.state.up_since_ms.unwrap_or(now_ms);
+    if now_ms < up_ms + STEADY_MS {
+        act.look_by(up_ms + STEADY_MS);
+        return;
+    }
+    let success = (DeploymentState::Success, "serves");
+    tell(act, wanted, success, "live again");
 }
 
 fn arrived(
@@ -90,10 +150,13 @@ fn arrived(
     act.state.live_since_ms = Some(at_ms);
     let waits = wanted.models.is_empty() && !place.service.models.is_empty();
     if !waits {
-        act.state.verified.push(Verified {
-            release: wanted.clone(),
-            at_ms,
-        });
+        let last = act.state.verified.last();
+        if last.is_none_or(|last| last.release.id != wanted.id) {
+            act.state.verified.push(Verified {
+                release: wanted.clone(),
+                at_ms,
+            });
+        }
         let extra = act.state.verified.len().saturating_sub(HISTORY_MAX);
         act.state.verified.drain(..extra);
     }
@@ -112,6 +175,7 @@ fn tell(
     (state, verb): (DeploymentState, &str),
     why: &str,
 ) {
+    act.state.shown = Some((act.state.generation, state));
     act.intents.push(deployment(&act.state, wanted, state, why));
     act.records.push(Record::Event {
         who: None,
@@ -122,12 +186,15 @@ fn tell(
 }
 
 fn failed(act: &mut Act<Environment>, place: &Place, wanted: &Release, why: &str) {
-    tell(
-        act,
-        wanted,
-        (DeploymentState::Failure, "could not serve"),
-        why,
-    );
+    // One that dies again and again is told of once.
+    if act.state.shown != Some((act.state.generation, DeploymentState::Failure)) {
+        tell(
+            act,
+            wanted,
+            (DeploymentState::Failure, "could not serve"),
+            why,
+        );
+    }
     if let Role::After { .. } = place.wanted.role {
         open::revert(act, place, wanted, why);
     }

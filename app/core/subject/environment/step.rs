@@ -197,7 +197,7 @@ fn remove(act: &mut Act<Environment>, given: &Given<Environment>, why: &str) {
         priority: Priority::Change,
         effect,
     });
-    state.live_since_ms = None;
+    (state.live_since_ms, state.up_since_ms) = (None, None);
     if let Some(release) = state.live.take().or_else(|| state.wanted.clone()) {
         act.intents
             .push(deployment(state, &release, DeploymentState::Inactive, why));
@@ -243,6 +243,12 @@ fn preview(
         .as_ref()
         .map(|wanted| wanted.commit.clone());
     let since = act.state.live_since_ms.unwrap_or(given.now_ms);
+    if given.hints.contains(&Hint::Removed) {
+        know(&mut act.state, ask)?;
+        remove(act, given, "removed by hand; a push brings it back");
+        act.state.expired = Some(head);
+        return Some(None);
+    }
     let mut not_deployed = None;
     if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
         let ready = release::of_commit(id, &head, ask)?.map(|ready| Ready { trust, ..ready });

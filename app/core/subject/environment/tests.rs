@@ -1,5 +1,6 @@
 //! An environment, one look: what is deployed, what is live, what is opened next.
 
+mod flapping;
 mod several;
 mod waiting;
 
@@ -54,6 +55,7 @@ fn serves(name: &str, before: &[Release], live: &Release, at_ms: i64) -> Environ
         .collect();
     (state.wanted, state.live, state.generation) = (Some(live.clone()), Some(live.clone()), 1);
     (state.phase, state.live_since_ms) = (Some(RolloutPhase::Live), Some(at_ms));
+    state.up_since_ms = Some(at_ms);
     state
 }
 
@@ -757,6 +759,50 @@ fn who_is_no_collaborator_any_more_rolls_nothing_back() {
 }
 
 #[test]
+fn a_rollback_during_a_rollout_goes_to_what_still_serves() {
+    let third = release("rel-3", '3', 3, "three");
+    for phase in [RolloutPhase::Starting, RolloutPhase::Failed] {
+        let asked = |version, model_only| {
+            let (mut world, _) = chain(NOW_MS);
+            gateway(&mut world, "production", 2, phase);
+            let state = Environment {
+                wanted: Some(third.clone()),
+                generation: 2,
+                phase: Some(phase),
+                ..serves("production", &[first()], &second(), 0)
+            };
+            let hint = rollback("rita", 9, version, model_only);
+            let act = look(&world, "production", &given(Some(state), vec![hint]));
+            let is_about = |line: &&str| line.starts_with("propose") || line.starts_with("reply");
+            let told = told(&act);
+            told.lines().find(is_about).unwrap_or_default().to_owned()
+        };
+        for (version, model_only) in [(None, false), (Some("2"), false), (None, true)] {
+            assert_eq!(
+                asked(version, model_only),
+                "propose Roll back production to v2 on bowsprit/rollback-production-9",
+                "{phase:?} {version:?}"
+            );
+        }
+        assert_eq!(
+            asked(Some("1"), false),
+            "propose Roll back production to v1 on bowsprit/rollback-production-9"
+        );
+    }
+    // Was there before, and is wanted once more.
+    let (mut world, _) = chain(NOW_MS);
+    gateway(&mut world, "production", 2, RolloutPhase::Starting);
+    let state = Environment {
+        wanted: Some(first()),
+        generation: 2,
+        ..serves("production", &[first()], &second(), 0)
+    };
+    let hint = rollback("rita", 9, Some("1"), false);
+    let act = look(&world, "production", &given(Some(state), vec![hint]));
+    assert!(told(&act).contains("reply on #5: production is to serve v1 already"));
+}
+
+#[test]
 fn a_rollback_is_carried_out_once() {
     let (world, _) = chain(NOW_MS);
     let state = serves("production", &[first()], &second(), 0);
@@ -858,6 +904,7 @@ fn a_failed_rollout_keeps_what_serves_and_returns_once() {
     let mut refused_by_target = given(
         Some(Environment {
             phase: None,
+            shown: None,
             changes: Vec::new(),
             ..state
         }),
@@ -1012,6 +1059,30 @@ fn a_preview_lives_while_its_pull_request_does() {
         event pr-7 removed (the pull request is closed)"#]],
     );
     check(&world, "pr-7", Some(gone), vec![], expect![[""]]);
+}
+
+#[test]
+fn a_preview_that_somebody_removed_stays_away_until_a_push() {
+    let mut world = preview_world('2', true);
+    let state = look(&world, "pr-7", &given(None, vec![])).state;
+    gateway(&mut world, "pr-7", 1, RolloutPhase::Live);
+    let state = look(&world, "pr-7", &given(Some(state), vec![])).state;
+    let state = check(
+        &world,
+        "pr-7",
+        Some(state),
+        vec![Hint::Removed],
+        expect![[r#"
+            remove pr-7
+            deployment preview-7 Inactive: v1: removed by hand; a push brings it back
+            event pr-7 removed (removed by hand; a push brings it back)"#]],
+    );
+    assert_eq!(state.expired, Some(sha('2')), "nobody orders it again");
+    check(&world, "pr-7", Some(state.clone()), vec![], expect![[""]]);
+    let pushed = preview_world('3', true);
+    let back = look(&pushed, "pr-7", &given(Some(state), vec![])).state;
+    assert_eq!(back.wanted.map(|release| release.commit), Some(sha('3')));
+    assert!(!back.is_gone);
 }
 
 #[test]

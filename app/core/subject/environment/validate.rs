@@ -23,6 +23,7 @@ pub fn validate(
             );
             let is_met = previous.is_some_and(|p| p.verified_at(target).is_some());
             rules.push((format!("verified in {before}"), is_met, target.shown()));
+            rules.extend(previous.and_then(|previous| down(previous, target)));
         }
         ChangeCause::Rollback | ChangeCause::Revert => {
             // Both were here, perhaps not together: `--model-only` keeps the code.
@@ -44,6 +45,20 @@ pub fn validate(
         )),
     }
     rules
+}
+
+/// A release that the environment before should serve at this moment, and does not.
+fn down(previous: &Environment, target: &Release) -> Option<(String, bool, String)> {
+    let is_there = previous.live.as_ref().is_some_and(|l| l.id == target.id);
+    if !is_there || previous.up_since_ms.is_some() {
+        return None;
+    }
+    let why = previous.reason.as_deref().unwrap_or("it is being started");
+    let detail = format!(
+        "{} does not answer there now ({why}); this goes on once it does",
+        target.shown()
+    );
+    Some((format!("live in {}", previous.name), false, detail))
 }
 
 /// The release that a pull request's version of the file names. Errors: why it cannot be used.

@@ -26,6 +26,9 @@ pub struct Model {
     pub training: Option<RepoId>,
     /// The newest proposal of ours.
     pub proposal: Option<Proposal>,
+    /// The last proposal that could not be opened; somebody may have it tried again.
+    #[serde(default)]
+    pub failed: Option<Proposal>,
     /// A passed run that waits, since a person has acted on the open proposal.
     pub next: Option<String>,
     /// The last run that was dealt with: proposed, or found identical.
@@ -80,6 +83,7 @@ fn advance(
         name: name.clone(),
         training: None,
         proposal: None,
+        failed: None,
         next: None,
         dealt_with: None,
         taken: 0,
@@ -87,6 +91,7 @@ fn advance(
     });
     model.repo = view.repo.clone();
     let mut act = Act::keep(model.clone());
+    proposed::learn_again(&mut act, given, ask)?;
     proposed::learn(&mut act, given, ask)?;
     let Some(head) = ask.head(id, &view.default_branch)? else {
         return Some(Some(act));

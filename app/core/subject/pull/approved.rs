@@ -1,11 +1,12 @@
 //! The rule that the owners of every changed file agree.
 
 use super::dated::Covers;
+use super::four_eyes::four_eyes;
 use super::rules::{Rule, WHO_SHOWN, join, void_word};
 use super::step::Seen;
 use super::{Kind, Pull, by_hand, gone};
 use crate::habits::Switch;
-use crate::name::{Login, RepoPath, Slug};
+use crate::name::Login;
 use crate::subject::ask::{Ask, Permission};
 use std::collections::BTreeSet;
 
@@ -130,56 +131,4 @@ fn unowned(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
     let detail = detail + &gone::told(seen, &open);
     let open = open.into_iter().filter(|who| !seen.gone.contains(who));
     Some(Rule::new("approved", false, detail).by(open.take(WHO_SHOWN)))
-}
-
-/// Who pushed the training commit is not the only approver of its model, unless nobody else could be.
-fn four_eyes(
-    pull: &Pull,
-    seen: &Seen,
-    entitled: &BTreeSet<Login>,
-    ask: &mut Ask,
-) -> Option<Option<Rule>> {
-    let Some(model) = seen
-        .change
-        .branch
-        .as_str()
-        .strip_prefix("bowsprit/")
-        .and_then(|name| Slug::parse(name).ok())
-    else {
-        return Some(None);
-    };
-    if seen.kind != Kind::Proposal {
-        return Some(None);
-    }
-    let versions = ask.versions(pull.repo.id, &model)?;
-    // A version that superseded another in place has the same pull request: the newest is what it proposes.
-    let Some(pusher) = versions
-        .into_iter()
-        .filter(|v| v.pr == Some(pull.number))
-        .max_by_key(|v| v.version)
-        .and_then(|v| v.pushed_by)
-    else {
-        return Some(None);
-    };
-    if entitled.iter().any(|login| !login.is(&pusher)) {
-        return Some(None);
-    }
-    let path = RepoPath::parse(&format!("models/{model}/manifest.json")).ok()?;
-    let others: Vec<Login> = seen
-        .owners
-        .approvers(&path)
-        .into_iter()
-        .filter(|login| !login.is(&pusher))
-        .collect();
-    if others.is_empty() {
-        return Some(Some(Rule::new(
-            "a second pair of eyes",
-            true,
-            format!("{pusher} pushed the training commit and is the only approver there is"),
-        )));
-    }
-    let detail = format!("{pusher} pushed the training commit; somebody else approves too");
-    Some(Some(
-        Rule::new("a second pair of eyes", false, detail).by(others),
-    ))
 }

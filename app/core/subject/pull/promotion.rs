@@ -3,7 +3,7 @@
 use super::approved::approvers;
 use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
-use super::{Pull, gone};
+use super::{Pull, gone, known};
 use crate::contract::{Role, Window};
 use crate::name::{Login, RepoId, RepoPath, Slug};
 use crate::owners::Owners;
@@ -90,10 +90,16 @@ fn environment_rules(
         .and_then(|service| service.environment(name))
         .cloned();
     let Some(wanted) = wanted else {
+        let why = match seen.contract {
+            Some(_) => "the contract names no such environment",
+            None => {
+                "`bowsprit.yaml` of the base cannot be read; mend it first, in a pull request of its own"
+            }
+        };
         return Some(vec![Rule::new(
             &format!("environment `{name}`"),
             false,
-            "the contract names no such environment",
+            why,
         )]);
     };
     let Role::After {
@@ -132,6 +138,12 @@ fn environment_rules(
         .into_iter()
         .map(|(rule, is_met, detail)| Rule::new(&rule, is_met, detail))
         .collect();
+    if cause != ChangeCause::BreakGlass {
+        for (model, named) in &target.models {
+            let why = known::unknown(repo, (model, named), ask)?;
+            rules.extend(why.map(|why| known::rule(model, &why)));
+        }
+    }
     if !wanted.allow_self_reported {
         rules.extend(not_self_reported(repo, &target, ask)?);
     }

@@ -4,7 +4,9 @@ use super::dated::Covers;
 use super::landing::NO_CONFLICT;
 use super::step::Seen;
 use super::words::Word;
-use super::{Kind, Pull, agreed, approved, lgtm, overrides, owned, promotion, queued, wanted};
+use super::{
+    Kind, Pull, agreed, approved, known, lgtm, overrides, owned, promotion, queued, wanted,
+};
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
@@ -105,6 +107,7 @@ pub(super) fn evaluate(
         Kind::Code | Kind::Proposal => {
             rules.push(lgtm::lgtm(pull, seen, ask)?);
             rules.extend(approved::approved(pull, seen, ask)?);
+            rules.extend(known::models(pull, seen, ask)?);
             rules.extend(agreed::issue(seen));
             rules.extend(agreed::required_reviewers(pull, seen, ask)?);
         }

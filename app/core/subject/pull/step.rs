@@ -359,9 +359,10 @@ fn look(
     }
     // A head that left an equal change keeps its words; one whose change was never computed does not.
     let owners = ask.owners(id, &base)?;
-    let contract = match ask.contract(id, &base)? {
-        ContractAt::Good(contract, _) => Some(*contract),
-        ContractAt::Missing | ContractAt::Broken(_) => None,
+    let (contract, is_unreadable) = match ask.contract(id, &base)? {
+        ContractAt::Good(contract, _) => (Some(*contract), false),
+        ContractAt::Missing => (None, false),
+        ContractAt::Broken(_) => (None, true),
     };
     if contract.is_none() && matches!(ask.contract(id, &change.head)?, ContractAt::Missing) {
         // Neither side of the change has anything to do with us.
@@ -369,7 +370,9 @@ fn look(
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
     let habits = habits(id, contract.as_ref(), ask)?;
-    let kind = kind(&changes, &change, id, &contract);
+    // What cannot be read may be a service's: its environments are guarded as ever.
+    let has_environments = is_unreadable || matches!(contract, Some(Contract::Service(_)));
+    let kind = kind(&changes, &change, id, has_environments);
     // What names a model's bytes is approved as it is, whatever the habits.
     let is_code = kind == Kind::Code;
     let sticky = Sticky {
@@ -426,10 +429,10 @@ fn keeps_lgtm(pull: &Pull, author: &Login, habits: &Habits, ask: &mut Ask) -> Op
     Some(false)
 }
 
-fn kind(changes: &Changes, change: &ChangeView, id: RepoId, contract: &Option<Contract>) -> Kind {
+fn kind(changes: &Changes, change: &ChangeView, id: RepoId, has_environments: bool) -> Kind {
     let is_environment = |path: &&RepoPath| path.as_str().starts_with("environments/");
     let count = changes.files.keys().filter(is_environment).count();
-    if !matches!(contract, Some(Contract::Service(_))) || count == 0 {
+    if !has_environments || count == 0 {
         let is_ours =
             change.head_repo == Some(id) && change.branch.as_str().starts_with("bowsprit/");
         return if is_ours { Kind::Proposal } else { Kind::Code };

@@ -6,7 +6,9 @@ mod dating;
 mod editing;
 mod enqueueing;
 mod following;
+mod four_eyes;
 mod keeping;
+mod knowing;
 mod landing;
 mod leaving;
 mod naming;
@@ -67,7 +69,37 @@ impl Change {
         change.view.author = login("bowsprit[bot]");
         change.files(&[("models/digits/manifest.json", 'b')]);
         change.ran('2', What::Service, Phase::Succeeded);
+        let version = crate::effect::Version {
+            pr: Some(PrNumber(7)),
+            ..version(7, "x")
+        };
+        change.proposes(vec![version]).pushed_by(Some("ada"));
+        change.manifest(7, "x");
         change
+    }
+
+    /// The head's manifest names this version, of these bytes.
+    pub(super) fn manifest(&mut self, number: u64, bytes: &str) -> &mut Change {
+        let query = Query::Models(SERVICE, sha('2'));
+        let model = model_at("digits", number, bytes);
+        self.world.tell(query, Answer::Models(vec![model]));
+        self
+    }
+
+    /// The service repository has these versions.
+    pub(super) fn proposes(&mut self, versions: Vec<crate::effect::Version>) -> &mut Change {
+        let query = Query::Versions(SERVICE, slug("digits"));
+        self.world.tell(query, Answer::Versions(versions));
+        self
+    }
+
+    /// The training commit `a…` was pushed by this one.
+    pub(super) fn pushed_by(&mut self, by: Option<&str>) -> &mut Change {
+        let mut run = passed('a', "x");
+        run.cause.by = by.map(login);
+        let query = Query::Runs(TRAINING, sha('a'));
+        self.world.tell(query, Answer::Runs(vec![run]));
+        self
     }
 
     fn of(id: crate::name::RepoId, name: &str, (base, head): (char, char)) -> Change {

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod evaluate;
+mod idle;
 pub mod old;
 mod parity;
 pub(crate) mod plan;
@@ -183,6 +184,12 @@ pub enum Trigger {
         left_out: Vec<(PrNumber, String)>,
     },
 }
+
+/// Most runs of a branch that are looked at for what was trained there.
+pub const BRANCH_RUNS_MAX: usize = 20;
+
+/// What the reason begins with why somebody's word ended a run.
+pub const BY_HAND: &str = "cancelled by ";
 
 /// Why a run ended that a draft needs no longer.
 pub const DRAFT: &str = "the pull request is a draft";

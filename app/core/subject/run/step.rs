@@ -3,7 +3,7 @@
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::train::{service_repo, train};
-use super::{Cause, DRAFT, Phase, READY, Run, Trigger, What, same};
+use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, idle, same};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
 use crate::subject::ask::{Ask, ContractAt, PullView};
@@ -25,7 +25,14 @@ pub fn step(given: &Given<Run>, ask: &mut Ask) -> Step<Run> {
         return Step::Nothing;
     };
     if run.phase.is_final() {
-        return Step::Act(Box::new(Act::keep(run)));
+        let is_news = given
+            .state
+            .as_ref()
+            .is_some_and(|old| old.cause != run.cause);
+        let record = is_news.then(|| Record::Run(Box::new(run.clone())));
+        let mut act = Act::keep(run);
+        act.records.extend(record);
+        return Step::Act(Box::new(act));
     }
     match advance(run, given, ask) {
         Some(act) => Step::Act(Box::new(act)),
@@ -34,21 +41,33 @@ pub fn step(given: &Given<Run>, ask: &mut Ask) -> Step<Run> {
 }
 
 fn begin(given: &Given<Run>) -> Option<Run> {
-    given.state.clone().or_else(|| {
-        given.hints.iter().find_map(|hint| match hint {
-            Hint::RunWanted(cause) => Some(Run::new(cause.clone(), given.now_ms)),
-            Hint::Pushed { .. }
-            | Hint::Said { .. }
-            | Hint::Labeled { .. }
-            | Hint::CancelRun { .. }
-            | Hint::RunUnneeded
-            | Hint::Supersede { .. }
-            | Hint::Promote { .. }
-            | Hint::Rollback { .. }
-            | Hint::Unhold
-            | Hint::Gone => None,
-        })
-    })
+    let mut causes = given.hints.iter().filter_map(|hint| match hint {
+        Hint::RunWanted(cause) => Some(cause),
+        Hint::Pushed { .. }
+        | Hint::Said { .. }
+        | Hint::Labeled { .. }
+        | Hint::CancelRun { .. }
+        | Hint::RunUnneeded
+        | Hint::Supersede { .. }
+        | Hint::Promote { .. }
+        | Hint::Rollback { .. }
+        | Hint::Unhold
+        | Hint::Gone
+        | Hint::Removed => None,
+    });
+    match given.state.clone() {
+        Some(mut run) => {
+            // The tick found it before the delivery came that says who pushed it.
+            let by = &mut run.cause.by;
+            *by = by
+                .take()
+                .or_else(|| causes.find_map(|cause| cause.by.clone()));
+            Some(run)
+        }
+        None => causes
+            .next()
+            .map(|cause| Run::new(cause.clone(), given.now_ms)),
+    }
 }
 
 fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> {
@@ -122,7 +141,7 @@ fn advance(mut run: Run, given: &Given<Run>, ask: &mut Ask) -> Option<Act<Run>> 
 fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Option<String>> {
     for hint in &given.hints {
         if let Hint::CancelRun { by } = hint {
-            return Some(Some(format!("cancelled by {by}")));
+            return Some(Some(format!("{BY_HAND}{by}")));
         }
         if matches!(hint, Hint::RunUnneeded) {
             return Some(Some("the merge queue needs it no longer".to_owned()));
@@ -159,6 +178,11 @@ fn ended_from_outside(run: &Run, given: &Given<Run>, ask: &mut Ask) -> Option<Op
     };
     // GitHub may answer with the head before this push: an ancestor does not supersede.
     if head == run.sha || ask.is_ancestor(repo, &head, &run.sha)? {
+        return Some(None);
+    }
+    if let Trigger::Push { branch } = &run.cause.trigger
+        && idle::leaves(run, branch, &head, ask)?
+    {
         return Some(None);
     }
     Some(Some(format!("superseded by `{}`", head.short())))

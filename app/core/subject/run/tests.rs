@@ -1,5 +1,6 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
+mod idling;
 mod judging;
 mod measuring;
 mod sameness;
@@ -20,7 +21,7 @@ fn pushed() -> (World, Cause) {
     let mut world = World::pair();
     world.contract(TRAINING, 'b', TRAINING_TEXT);
     world.head(TRAINING, "main", 'b');
-    world.changes(TRAINING, ('0', 'b'), &[("train.py", 'b')]);
+    world.changes(TRAINING, ('a', 'b'), &[("train.py", 'b')]);
     let trigger = Trigger::Push {
         branch: branch("main"),
     };
@@ -32,7 +33,6 @@ fn pulled() -> (World, Cause) {
     let (mut world, cause) = pushed();
     let view = pull_view(TRAINING, 7, "topic", ('a', 'b'));
     world.tell(Query::Pull(TRAINING, PrNumber(7)), Answer::Pull(Some(view)));
-    world.changes(TRAINING, ('a', 'b'), &[("train.py", 'b')]);
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('a'),
@@ -129,36 +129,6 @@ fn a_run_starts_only_when_the_contract_wants_one() {
         check train InProgress: train: starting
         look after 60 s"#]],
     );
-}
-
-#[test]
-fn a_change_of_ignored_paths_starts_nothing() {
-    let (world, cause) = pushed();
-    for (files, cut) in [
-        (&[("README.md", 'b')][..], false),
-        (&[("README.md", 'b')][..], true),
-    ] {
-        let mut world = world.clone();
-        let mut changes = Changes {
-            merge_base: sha('0'),
-            files: BTreeMap::new(),
-            is_cut: cut,
-        };
-        changes.files.extend(
-            files
-                .iter()
-                .map(|(name, blob)| (path(name), (None, Some(sha(*blob))))),
-        );
-        world.tell(
-            Query::Changes(TRAINING, sha('0'), sha('b')),
-            Answer::Changes(changes),
-        );
-        let act = wanted(&world, &cause);
-        assert_eq!(
-            act.state.phase,
-            if cut { Phase::Running } else { Phase::Skipped }
-        );
-    }
 }
 
 #[test]
@@ -271,6 +241,8 @@ fn a_draft_ends_what_began_by_itself_and_not_what_somebody_asked_for() {
 fn a_newer_head_supersedes_and_an_older_answer_does_not() {
     let (mut world, cause) = pushed();
     world.head(TRAINING, "main", 'c');
+    world.contract(TRAINING, 'c', TRAINING_TEXT);
+    world.changes(TRAINING, ('b', 'c'), &[("train.py", 'c')]);
     check(
         &world,
         &cause,
@@ -867,4 +839,39 @@ fn a_check_runs_in_its_own_runtime_or_else_in_the_contracts() {
         assert_eq!(planned(repo, text, contracts, own).as_deref(), Some("3.12"));
         assert_eq!(planned(repo, text, "", own).as_deref(), Some("3.12"));
     }
+}
+
+#[test]
+fn a_delivery_that_came_after_the_tick_says_who_pushed() {
+    let (world, cause) = pushed();
+    let found = Cause {
+        by: None,
+        ..cause.clone()
+    };
+    let run = wanted(&world, &found).state;
+    assert_eq!(run.cause.by, None);
+    let hint = || vec![Hint::RunWanted(cause.clone())];
+    let known = look(&world, &given(Some(run.clone()), hint())).state;
+    assert_eq!(known.cause.by, Some(login("ada")));
+    let over = Run {
+        phase: Phase::Failed,
+        ..run
+    };
+    let act = look(&world, &given(Some(over), hint()));
+    assert_eq!(act.state.cause.by, Some(login("ada")));
+    assert_eq!(act.records.len(), 1, "it is written down");
+    let other = Cause {
+        by: Some(login("mia")),
+        ..cause
+    };
+    let act = look(
+        &world,
+        &given(Some(act.state), vec![Hint::RunWanted(other)]),
+    );
+    assert_eq!(
+        act.state.cause.by,
+        Some(login("ada")),
+        "the first word stands"
+    );
+    assert_eq!(act.records, vec![]);
 }

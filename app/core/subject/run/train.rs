@@ -1,5 +1,6 @@
 //! A training run: whether it is wanted, who judges it, and the model it made.
 
+use super::idle::{Idle, idle};
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::{Phase, Run, Trigger, plan, verdict};
 use crate::contract::{Contract, Training};
@@ -21,9 +22,9 @@ pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<
     run.model = Some(contract.model.clone());
     run.service = Some(contract.service.clone());
     if run.stages.is_empty()
-        && let Some(found) = not_triggered(run, &contract, ask)?
+        && let Some(Idle(why)) = idle(run, &contract, ask)?
     {
-        return Some(found);
+        return Some(skipped(run, why));
     }
     if run.stages.is_empty()
         && let Some((step, why)) = super::secrets::refusal(run, &contract, ask)?
@@ -89,41 +90,6 @@ fn protected(run: &mut Run, ask: &mut Ask) -> Option<Option<CommitSha>> {
         Some(judge) => Some(Some(judge.clone())),
         None => ask.head(run.repo.id, &view.default_branch),
     }
-}
-
-fn not_triggered(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Option<Found>> {
-    let wanted = match &run.cause.trigger {
-        Trigger::Push { branch } => contract.triggers.push.contains(branch),
-        Trigger::Pull { .. } => contract.triggers.pull_request,
-        Trigger::Queue { .. } => true,
-        Trigger::Comment { .. } | Trigger::Again { .. } => return Some(None),
-    };
-    if !wanted {
-        return Some(Some(skipped(run, None)));
-    }
-    let Some(commit) = ask.commit(run.repo.id, &run.sha)? else {
-        return Some(Some(skipped(run, Some("the commit is gone"))));
-    };
-    if commit.message.contains("[skip train]") {
-        return Some(Some(skipped(
-            run,
-            Some("the commit message says `[skip train]`"),
-        )));
-    }
-    let base = match run.cause.trigger.base() {
-        Some(base) => Some(base.clone()),
-        None => commit.parents.first().cloned(),
-    };
-    let Some(base) = base else { return Some(None) };
-    let changes = ask.changes(run.repo.id, &base, &run.sha)?;
-    let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
-    if !changes.is_cut && !paths.is_empty() && contract.triggers.ignores(&paths) {
-        return Some(Some(skipped(
-            run,
-            Some("only paths changed that `triggers.paths-ignore` names"),
-        )));
-    }
-    Some(None)
 }
 
 /// The model among the outputs of training.

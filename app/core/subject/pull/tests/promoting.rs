@@ -317,3 +317,32 @@ fn a_held_promotion_goes_on_by_its_approvers_only() {
     change.says("eve", "/unhold");
     check(&change, "not held", expect![[""]]);
 }
+
+#[test]
+fn an_unreadable_contract_guards_environments_all_the_same() {
+    let mut change = promotion(&production(), ChangeCause::Promotion);
+    change.world.contract(SERVICE, '1', "kind: service\n");
+    let rule = "environment `production`";
+    let unreadable = "Unmet environment `production`: `bowsprit.yaml` of the base cannot be read; mend it first, in a pull request of its own";
+    assert_eq!(change.rule(rule), unreadable);
+    change.says("eve", "/approve").says("root", "/lgtm");
+    assert_eq!(change.rule(rule), unreadable, "nobody's word helps");
+    // Its author may own the files, and is not asked as the author of code.
+    change.view.author = login("eve");
+    assert_eq!(change.rule(rule), unreadable);
+    let both = [
+        ("environments/production.yaml", 'b'),
+        ("bowsprit.yaml", 'b'),
+    ];
+    change.files(&both);
+    assert!(change.rule("one thing at a time").starts_with("Unmet"));
+    // What mends it is code, and goes its way.
+    change.files(&[("bowsprit.yaml", 'b')]);
+    assert_eq!(change.rule(rule), "");
+    assert_eq!(change.rule("one thing at a time"), "");
+    assert!(change.rule("lgtm").starts_with("Met"));
+    // A training repository's folder of that name is code.
+    change.files(&[("environments/production.yaml", 'b')]);
+    change.world.contract(SERVICE, '1', TRAINING_TEXT);
+    assert_eq!(change.rule(rule), "");
+}

@@ -143,59 +143,6 @@ fn where_nobody_is_named_those_who_may_write_approve() {
 }
 
 #[test]
-fn who_pushed_the_commit_is_not_the_only_approver_of_its_model() {
-    let mut change = Change::proposal();
-    let pushed = |pusher: &str, number: u64| crate::effect::Version {
-        pushed_by: Some(login(pusher)),
-        pr: Some(PrNumber(7)),
-        ..version(number, "x")
-    };
-    let versions = Query::Versions(SERVICE, slug("digits"));
-    change
-        .world
-        .tell(versions.clone(), Answer::Versions(vec![pushed("ada", 7)]));
-    change.says("ada", "/approve");
-    check(
-        &change,
-        "a second",
-        expect![
-            "Unmet a second pair of eyes: ada pushed the training commit; somebody else approves too [mia root]"
-        ],
-    );
-    change.says("mia", "/approve");
-    check(&change, "a second", expect![[""]]);
-    let mut alone = Change::proposal();
-    alone
-        .world
-        .owners(SERVICE, '1', &[("", "approvers: [ada]")]);
-    alone
-        .world
-        .tell(versions.clone(), Answer::Versions(vec![pushed("ada", 7)]));
-    alone.says("ada", "/approve");
-    check(
-        &alone,
-        "a second",
-        expect![
-            "Met a second pair of eyes: ada pushed the training commit and is the only approver there is"
-        ],
-    );
-    // Version 8 superseded 7 in place: its pusher counts.
-    let mut newer = Change::proposal();
-    newer.world.tell(
-        versions,
-        Answer::Versions(vec![pushed("mia", 7), pushed("ada", 8)]),
-    );
-    newer.says("ada", "/approve");
-    check(
-        &newer,
-        "a second",
-        expect![
-            "Unmet a second pair of eyes: ada pushed the training commit; somebody else approves too [mia root]"
-        ],
-    );
-}
-
-#[test]
 fn a_hold_stands_until_it_is_lifted() {
     let mut change = Change::code();
     check(&change, "not held", expect![[""]]);
