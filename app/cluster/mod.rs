@@ -3,6 +3,8 @@
 //! Rooms that act on Kubernetes share this client, the name under which we own fields, and the words for what the
 //! API server refuses. What is wanted there is theirs to say.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod trouble;
 
 use crate::config;

@@ -92,20 +92,25 @@ impl Yard {
         made: &Objects,
         door: &Door,
     ) -> Result<(), Trouble> {
-        let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
         self.put_door(site, door).await?;
+        self.put_objects(site, made).await
+    }
+
+    /// The same without its door. The Deployment comes last: where it is there, so is what belongs to it. Errors: as [`Yard::put`].
+    pub(super) async fn put_objects(&self, site: &Site, made: &Objects) -> Result<(), Trouble> {
+        let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
         cluster.apply(namespace, &made.service).await?;
         cluster.apply(namespace, &made.policy).await?;
         self.put_each(site, &made.config_maps).await?;
         self.put_each(site, &made.services).await?;
-        self.put_or_end(site, made.deployment.as_ref()).await?;
         self.put_or_end(site, made.scaler.as_ref()).await?;
         self.put_or_end(site, made.budget.as_ref()).await?;
         self.put_or_end(site, made.ingress.as_ref()).await?;
         match &made.route {
-            Some(route) => cluster.apply(namespace, route).await.map(drop),
-            None => self.end_route(site).await,
+            Some(route) => cluster.apply(namespace, route).await.map(drop)?,
+            None => self.end_route(site).await?,
         }
+        self.put_or_end(site, made.deployment.as_ref()).await
     }
 
     /// Ends the route, where the cluster knows such and lets us.
@@ -116,16 +121,6 @@ impl Yard {
             Err(trouble) if trouble.kind == TroubleKind::Forbidden => Ok(()),
             ended => ended,
         }
-    }
-
-    /// Brings what a repository's manifests want beside the pods. Errors: as [`Yard::put`].
-    pub(super) async fn put_further(
-        &self,
-        site: &Site,
-        manifests: &Manifests,
-    ) -> Result<(), Trouble> {
-        self.put_each(site, &manifests.config_maps).await?;
-        self.put_each(site, &manifests.services).await
     }
 
     /// Ends what no manifest wants any more. Errors: as [`Yard::put`].
@@ -167,22 +162,21 @@ impl Yard {
         self.cluster.apply(namespace, &made).await.map(drop)
     }
 
-    /// Brings a Deployment back as it was.
-    pub(super) async fn restore(
-        &self,
-        site: &Site,
-        deployment: &Deployment,
-    ) -> Result<(), Trouble> {
-        self.cluster
-            .apply(&site.namespace, deployment)
-            .await
-            .map(drop)
+    /// Brings a Deployment back with what its manifests want beside it; all else stays. Errors: as [`Yard::put`].
+    pub(super) async fn restore(&self, site: &Site, made: &Objects) -> Result<(), Trouble> {
+        self.put_each(site, &made.config_maps).await?;
+        self.put_each(site, &made.services).await?;
+        self.put_or_end(site, made.deployment.as_ref()).await
     }
 
-    /// Ends the pods and keeps the address.
+    /// Ends the pods, with what says how many they are, and keeps the address.
     pub(super) async fn end_pods(&self, site: &Site) -> Result<(), Trouble> {
-        self.end::<Deployment>(&site.namespace, &site.selector())
-            .await
+        let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        self.end::<HorizontalPodAutoscaler>(namespace, &selector)
+            .await?;
+        self.end::<PodDisruptionBudget>(namespace, &selector)
+            .await?;
+        self.end::<Deployment>(namespace, &selector).await
     }
 
     async fn put_or_end<K: Kind>(&self, site: &Site, made: Option<&K>) -> Result<(), Trouble> {
