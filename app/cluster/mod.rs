@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod pages;
 mod trouble;
 
 use crate::config;
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::time::Duration;
 
+pub use pages::pages;
 pub use trouble::{Trouble, TroubleKind};
 
 /// The name under which we own the fields that we set. Source: Kubernetes, "Server-Side Apply".

@@ -1,7 +1,7 @@
 //! Objects on their way into the cluster and out of it: applied under one name, removed by our labels alone.
 
 use super::ledger::Ledger;
-use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
+use crate::cluster::{Cluster, Kind, Trouble, TroubleKind, pages};
 use crate::config::Serving;
 use bowsprit_core::name::{RepoId, RepoPath, Slug};
 use bowsprit_core::serving::manifests::Manifests;
@@ -16,10 +16,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 
-/// Objects of ours in one namespace that are looked through at once.
-const LIST_MAX: u32 = 500;
 /// What the cluster itself puts into every namespace.
 const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
 
@@ -327,18 +325,7 @@ impl Yard {
     }
 
     async fn list<K: Kind>(&self, namespace: &str, selector: &str) -> Result<Vec<K>, Trouble> {
-        let how = ListParams::default().labels(selector).limit(LIST_MAX);
-        match self
-            .cluster
-            .all::<K>(namespace)
-            .list(&how)
-            .await
-            .map_err(Trouble::of)
-        {
-            Ok(list) => Ok(list.items),
-            Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(Vec::new()),
-            Err(trouble) => Err(trouble),
-        }
+        pages(&self.cluster.all::<K>(namespace), selector).await
     }
 
     /// Every environment of which the cluster still has something, by its place.
@@ -389,10 +376,7 @@ impl Yard {
             return Ok(vec![namespace.clone()]);
         }
         let all: Api<Namespace> = Api::all(self.cluster.client());
-        let how = ListParams::default()
-            .labels(crate::cluster::OURS)
-            .limit(LIST_MAX);
-        let found = all.list(&how).await.map_err(Trouble::of)?.items;
+        let found = pages(&all, crate::cluster::OURS).await?;
         let ours = found.into_iter().map(|found| found.metadata);
         Ok(ours
             .filter(|metadata| objects::owner(metadata).is_some())
