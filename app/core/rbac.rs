@@ -86,6 +86,10 @@ pub const RULES: &[Rule] = rules! {
     [Cluster] "" "namespaces" [create, delete, get, list, patch] "a namespace for each environment";
     [Environments, Cluster] "" "configmaps" [create, delete, get, list, patch] "those of a repository's own manifests";
     [Cluster] "" "persistentvolumeclaims" [list] "whether a namespace holds something of others before it goes";
+    [Cluster] "apps" "daemonsets" [list] "the same";
+    [Cluster] "apps" "statefulsets" [list] "the same";
+    [Cluster] "batch" "cronjobs" [list] "the same";
+    [Cluster] "batch" "jobs" [list] "the same";
     [Runs, Builds, Environments] "" "namespaces" [get] "`bowsprit doctor`: the labels of Pod Security";
     [Runs, Builds, Environments] "" "resourcequotas" [list] "`bowsprit doctor`: how much room is left";
 };

@@ -10,6 +10,7 @@ mod ledger;
 mod logs;
 mod manifests;
 mod papers;
+mod room;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -56,6 +56,13 @@ pub(super) fn target_in(dir: &Path, cluster: Cluster) -> (Kubernetes, Artifacts)
     (target, artifacts)
 }
 
+/// What is made in this cluster, where each environment has its own namespace.
+pub(super) fn yard(cluster: &Cluster) -> Yard {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, _) = target_in(dir.path(), cluster.clone());
+    target.post.clusters.of(None).unwrap().clone()
+}
+
 pub(super) async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
     let sha256 = artifacts.put_bytes("weights".into()).await.unwrap();
     let file = File {

@@ -10,16 +10,11 @@ use bowsprit_core::serving::objects::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service, ServiceAccount,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
-
-/// What the cluster itself puts into every namespace.
-const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+use kube::api::Api;
 
 /// What the cluster shows of an environment.
 pub(super) struct Sight {
@@ -201,22 +196,6 @@ impl Yard {
         Ok(found)
     }
 
-    /// Makes the environment's own namespace.
-    async fn make_room(&self, site: &Site) -> Result<(), Trouble> {
-        if !site.owns_namespace {
-            return Ok(());
-        }
-        let all: Api<Namespace> = Api::all(self.cluster.client());
-        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
-        if found.is_some_and(|found| !is_of(&found.metadata, site)) {
-            return Err(foreign("Namespace", &site.namespace, "the cluster"));
-        }
-        let how = PatchParams::apply(crate::cluster::FIELD_MANAGER).force();
-        let made = objects::namespace(site);
-        let applied = all.patch(&site.namespace, &how, &Patch::Apply(&made)).await;
-        applied.map(drop).map_err(Trouble::of)
-    }
-
     /// Ends everything of an environment, and its namespace where that holds nothing else.
     ///
     /// What was written goes from the repository, and the syncer takes it out of the cluster. Errors: it is there yet.
@@ -257,61 +236,6 @@ impl Yard {
         self.end::<Service>(namespace, &selector).await?;
         self.end::<ConfigMap>(namespace, &selector).await?;
         self.end::<NetworkPolicy>(namespace, &selector).await
-    }
-
-    async fn leave_room(&self, site: &Site) -> Result<(), Trouble> {
-        let all: Api<Namespace> = Api::all(self.cluster.client());
-        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
-        if !found.is_some_and(|found| is_of(&found.metadata, site)) {
-            return Ok(());
-        }
-        if let Some(what) = self.lodger(site).await? {
-            tracing::warn!(
-                "namespace `{}` stays, since {what} in it is not ours",
-                site.namespace
-            );
-            return Ok(());
-        }
-        let deleted = all.delete(&site.namespace, &DeleteParams::default()).await;
-        match deleted.map_err(Trouble::of) {
-            Err(trouble) if trouble.kind != TroubleKind::Missing => Err(trouble),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Something in the environment's namespace that is not of the environment.
-    async fn lodger(&self, site: &Site) -> Result<Option<String>, Trouble> {
-        let namespace = site.namespace.as_str();
-        let mut found = self.stranger::<Pod>(namespace, site).await?;
-        if found.is_none() {
-            found = self.stranger::<Deployment>(namespace, site).await?;
-        }
-        if found.is_none() {
-            found = self.stranger::<Service>(namespace, site).await?;
-        }
-        if found.is_none() {
-            found = self
-                .stranger::<PersistentVolumeClaim>(namespace, site)
-                .await?;
-        }
-        if found.is_none() {
-            found = self.stranger::<ConfigMap>(namespace, site).await?;
-        }
-        Ok(found)
-    }
-
-    async fn stranger<K: Kind>(
-        &self,
-        namespace: &str,
-        site: &Site,
-    ) -> Result<Option<String>, Trouble> {
-        let all = self.list::<K>(namespace, "").await?;
-        let strange = all
-            .iter()
-            .map(|found| found.meta())
-            .find(|found| !is_of(found, site) && found.name.as_deref() != Some(ROOT_CERTIFICATE));
-        let name = strange.and_then(|found| found.name.as_deref());
-        Ok(name.map(|name| format!("{} `{name}`", K::kind(&()))))
     }
 
     /// Ends every object of a kind that the selector finds.
@@ -385,12 +309,14 @@ impl Yard {
     }
 }
 
-fn is_of(metadata: &ObjectMeta, site: &Site) -> bool {
+/// Whether an object is this environment's.
+pub(super) fn is_of(metadata: &ObjectMeta, site: &Site) -> bool {
     let owner = objects::owner(metadata);
     owner.is_some_and(|(repo, environment)| repo == site.repo && environment == site.environment)
 }
 
-fn foreign(kind: &str, name: &str, place: &str) -> Trouble {
+/// That something stands where ours should.
+pub(super) fn foreign(kind: &str, name: &str, place: &str) -> Trouble {
     Trouble {
         kind: TroubleKind::Invalid,
         message: format!(
