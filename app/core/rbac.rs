@@ -101,6 +101,26 @@ pub fn rules(place: Place) -> impl Iterator<Item = &'static Rule> {
         .filter(move |rule| rule.places.contains(&place))
 }
 
+/// What of a cluster a configuration uses that not every one does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Kueue, by a queue.
+    pub queue: bool,
+    /// The Gateway API, by routes.
+    pub routes: bool,
+}
+
+impl Uses {
+    /// Whether what a rule grants is ever done.
+    pub fn needs(self, rule: &Rule) -> bool {
+        match rule.group {
+            "kueue.x-k8s.io" | "visibility.kueue.x-k8s.io" => self.queue,
+            "gateway.networking.k8s.io" => self.routes,
+            _ => true,
+        }
+    }
+}
+
 /// What the bot applies itself where a syncer brings the objects of environments.
 const OWN: [&str; 2] = ["serviceaccounts", "secrets"];
 /// What it looks at there, to judge what came; the last two only for `bowsprit doctor`.
@@ -165,6 +185,28 @@ mod tests {
         };
         let secrets = RULES.iter().filter(|rule| rule.resource == "secrets");
         assert!(secrets.clone().count() > 0 && !secrets.clone().any(reads));
+    }
+
+    #[test]
+    fn what_is_not_configured_needs_no_right() {
+        let all = Uses {
+            queue: true,
+            routes: true,
+        };
+        let left_out = |uses: Uses| -> Vec<&str> {
+            let rules = RULES.iter().filter(|rule| !uses.needs(rule));
+            rules.map(|rule| rule.resource).collect()
+        };
+        assert_eq!(left_out(all), Vec::<&str>::new());
+        assert_eq!(
+            left_out(Uses::default()),
+            ["workloads", "localqueues/pendingworkloads", "httproutes"]
+        );
+        let routes = Uses {
+            routes: true,
+            ..Uses::default()
+        };
+        assert!(!left_out(routes).contains(&"httproutes"));
     }
 
     #[test]
