@@ -3,6 +3,9 @@
 //! Rooms that act on Kubernetes share this client, the name under which we own fields, and the words for what the
 //! API server refuses. What is wanted there is theirs to say.
 
+#[cfg(test)]
+pub(crate) mod fake;
+mod pages;
 mod trouble;
 
 use crate::config;
@@ -16,6 +19,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::time::Duration;
 
+pub use pages::pages;
 pub use trouble::{Trouble, TroubleKind};
 
 /// The name under which we own the fields that we set. Source: Kubernetes, "Server-Side Apply".

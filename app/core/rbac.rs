@@ -86,6 +86,10 @@ pub const RULES: &[Rule] = rules! {
     [Cluster] "" "namespaces" [create, delete, get, list, patch] "a namespace for each environment";
     [Environments, Cluster] "" "configmaps" [create, delete, get, list, patch] "those of a repository's own manifests";
     [Cluster] "" "persistentvolumeclaims" [list] "whether a namespace holds something of others before it goes";
+    [Cluster] "apps" "daemonsets" [list] "the same";
+    [Cluster] "apps" "statefulsets" [list] "the same";
+    [Cluster] "batch" "cronjobs" [list] "the same";
+    [Cluster] "batch" "jobs" [list] "the same";
     [Runs, Builds, Environments] "" "namespaces" [get] "`bowsprit doctor`: the labels of Pod Security";
     [Runs, Builds, Environments] "" "resourcequotas" [list] "`bowsprit doctor`: how much room is left";
 };
@@ -95,6 +99,26 @@ pub fn rules(place: Place) -> impl Iterator<Item = &'static Rule> {
     RULES
         .iter()
         .filter(move |rule| rule.places.contains(&place))
+}
+
+/// What of a cluster a configuration uses that not every one does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Kueue, by a queue.
+    pub queue: bool,
+    /// The Gateway API, by routes.
+    pub routes: bool,
+}
+
+impl Uses {
+    /// Whether what a rule grants is ever done.
+    pub fn needs(self, rule: &Rule) -> bool {
+        match rule.group {
+            "kueue.x-k8s.io" | "visibility.kueue.x-k8s.io" => self.queue,
+            "gateway.networking.k8s.io" => self.routes,
+            _ => true,
+        }
+    }
 }
 
 /// What the bot applies itself where a syncer brings the objects of environments.
@@ -161,6 +185,28 @@ mod tests {
         };
         let secrets = RULES.iter().filter(|rule| rule.resource == "secrets");
         assert!(secrets.clone().count() > 0 && !secrets.clone().any(reads));
+    }
+
+    #[test]
+    fn what_is_not_configured_needs_no_right() {
+        let all = Uses {
+            queue: true,
+            routes: true,
+        };
+        let left_out = |uses: Uses| -> Vec<&str> {
+            let rules = RULES.iter().filter(|rule| !uses.needs(rule));
+            rules.map(|rule| rule.resource).collect()
+        };
+        assert_eq!(left_out(all), Vec::<&str>::new());
+        assert_eq!(
+            left_out(Uses::default()),
+            ["workloads", "localqueues/pendingworkloads", "httproutes"]
+        );
+        let routes = Uses {
+            routes: true,
+            ..Uses::default()
+        };
+        assert!(!left_out(routes).contains(&"httproutes"));
     }
 
     #[test]

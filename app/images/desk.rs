@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 /// Random part of a token. Units: bytes.
 const TOKEN_BYTES: usize = 32;
+/// The context's file.
+const CONTEXT: &str = "context.tar";
 /// A context that nobody asked about goes after this.
 const KEPT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Largest list of token digests. Units: bytes.
@@ -31,7 +33,12 @@ impl Desk {
         let dir = state_dir.join("builds");
         fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
         let desk = Desk { dir };
-        desk.sweep()?;
+        for path in desk.builds()? {
+            if !path.join(CONTEXT).is_file() {
+                clear(&path)?;
+            }
+        }
+        desk.sweep(SystemTime::now())?;
         Ok(desk)
     }
 
@@ -39,7 +46,7 @@ impl Desk {
     pub(super) fn lay_out(&self, key: &Digest, parts: &Parts) -> anyhow::Result<Source> {
         let dir = self.dir.join(key.hex());
         fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
-        let (fresh, path) = (dir.join("context.new"), dir.join("context.tar"));
+        let (fresh, path) = (dir.join("context.new"), dir.join(CONTEXT));
         let sha256 = context::write(parts, &fresh)?;
         fs::rename(&fresh, &path).context("cannot put the build's context in place")?;
         Ok(Source {
@@ -50,7 +57,7 @@ impl Desk {
 
     /// Whether this bot laid the context of this build out.
     pub(super) fn has(&self, key: &Digest) -> bool {
-        self.dir.join(key.hex()).join("context.tar").is_file()
+        self.dir.join(key.hex()).join(CONTEXT).is_file()
     }
 
     /// A token that opens this context from now on.
@@ -86,7 +93,7 @@ impl Desk {
         if !lines.any(|line| line == shown.as_str().as_bytes()) {
             return Ok(None);
         }
-        match File::open(dir.join("context.tar")) {
+        match File::open(dir.join(CONTEXT)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context("cannot open the build's context"),
@@ -99,19 +106,41 @@ impl Desk {
             .context("cannot clear the build's context")
     }
 
-    fn sweep(&self) -> anyhow::Result<()> {
-        let now = SystemTime::now();
-        for entry in fs::read_dir(&self.dir).context("cannot read the builds")? {
-            let path = entry.context("cannot read the builds")?.path();
-            let changed = fs::metadata(&path).and_then(|about| about.modified()).ok();
-            let age = changed.and_then(|at| now.duration_since(at).ok());
-            if age.is_some_and(|age| age > KEPT_MAX) || !path.join("context.tar").is_file() {
-                crate::files::remove_tree(&path)
-                    .with_context(|| format!("cannot clear `{}`", path.display()))?;
+    /// Notes that somebody wants this build yet. One of another bot is none of ours.
+    pub(super) fn want(&self, key: &Digest) -> anyhow::Result<()> {
+        let path = self.dir.join(key.hex()).join(CONTEXT);
+        let file = match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).context("cannot open the build's context"),
+        };
+        file.set_modified(SystemTime::now())
+            .context("cannot note that a build is wanted")
+    }
+
+    /// Removes what nobody has asked about for long.
+    pub(super) fn sweep(&self, now: SystemTime) -> anyhow::Result<()> {
+        for path in self.builds()? {
+            let context = fs::metadata(path.join(CONTEXT));
+            let about = context.or_else(|_| fs::metadata(&path));
+            let asked = about.and_then(|about| about.modified()).ok();
+            let age = asked.and_then(|at| now.duration_since(at).ok());
+            if age.is_some_and(|age| age > KEPT_MAX) {
+                clear(&path)?;
             }
         }
         Ok(())
     }
+
+    fn builds(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.dir).context("cannot read the builds")?;
+        let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+        paths.context("cannot read the builds")
+    }
+}
+
+fn clear(path: &Path) -> anyhow::Result<()> {
+    crate::files::remove_tree(path).with_context(|| format!("cannot clear `{}`", path.display()))
 }
 
 #[cfg(test)]
@@ -166,5 +195,29 @@ mod tests {
         let desk = Desk::open(dir.path()).unwrap();
         assert!(desk.has(&whole));
         assert!(!dir.path().join("builds").join(half.hex()).exists());
+    }
+    #[test]
+    fn what_nobody_asks_about_any_more_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = Desk::open(dir.path()).unwrap();
+        let (wanted, left, other) = (Digest::of(b"1"), Digest::of(b"2"), Digest::of(b"3"));
+        let builds = dir.path().join("builds");
+        for key in [&wanted, &left] {
+            desk.lay_out(key, &parts()).unwrap();
+            let context = builds.join(key.hex()).join(CONTEXT);
+            let file = OpenOptions::new().append(true).open(context).unwrap();
+            file.set_modified(SystemTime::now() - KEPT_MAX).unwrap();
+        }
+        desk.want(&wanted).unwrap();
+        desk.want(&other).unwrap();
+        // One that is being laid out has no context yet.
+        fs::create_dir(builds.join(other.hex())).unwrap();
+        desk.sweep(SystemTime::now() + Duration::from_secs(1))
+            .unwrap();
+        assert!(desk.has(&wanted) && !desk.has(&left));
+        assert!(!builds.join(left.hex()).exists());
+        assert!(builds.join(other.hex()).exists());
+        desk.sweep(SystemTime::now() + 2 * KEPT_MAX).unwrap();
+        assert!(!desk.has(&wanted) && !builds.join(other.hex()).exists());
     }
 }

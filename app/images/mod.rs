@@ -35,6 +35,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// The room; clones share it.
 #[derive(Clone)]
@@ -187,6 +188,7 @@ impl Images {
         let key = wanted.recipe.key();
         match shop.builder.see(&key).await? {
             Some(Build::Active { waiting }) => {
+                shop.desk.want(&key)?;
                 shop.confide_once(&key, wanted.recipe.trust()).await?;
                 Ok(Ensured::Building { waiting })
             }
@@ -215,6 +217,17 @@ impl Images {
                 Some(ready) => Ok(ready),
                 None => shop.begin(wanted, &key).await,
             },
+        }
+    }
+
+    /// Removes the contexts of builds that nobody has asked about for a day.
+    pub async fn sweep(&self) {
+        let shop = Arc::clone(&self.shop);
+        let work = move || shop.desk.sweep(SystemTime::now());
+        let swept = tokio::task::spawn_blocking(work).await;
+        let swept = swept.map_err(anyhow::Error::from).flatten();
+        if let Err(error) = swept {
+            tracing::warn!("contexts of builds stay for now: {error:#}");
         }
     }
 

@@ -10,6 +10,7 @@ mod ledger;
 mod logs;
 mod manifests;
 mod papers;
+mod room;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -149,10 +150,8 @@ impl Kubernetes {
             Err(error) => match error.downcast::<Trouble>() {
                 Ok(trouble) if !trouble.is_passing() => {
                     // The cluster will not take it: what served before goes on.
-                    watched.papers.write_verdict(&Verdict {
-                        generation: plan.generation,
-                        reason: trouble.message.clone(),
-                    })?;
+                    let verdict = Verdict::new(plan.generation, trouble.message.clone());
+                    watched.papers.write_verdict(&verdict)?;
                     Err(StartError::Refused(trouble.message))
                 }
                 Ok(trouble) => Err(StartError::Retry(trouble.into())),

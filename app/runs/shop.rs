@@ -123,6 +123,13 @@ impl Shop {
         self.inner.book().view(stage)
     }
 
+    /// Whether a stage is over and its outputs are stored; `None` for one that is not known.
+    pub(super) fn is_over(&self, stage: &str) -> Option<bool> {
+        let book = self.inner.book();
+        let entry = book.entries.get(stage)?;
+        Some(matches!(entry.state, State::Done))
+    }
+
     /// See [`super::Backend::cancel`].
     pub(super) async fn cancel(&self, stage: &str) -> anyhow::Result<()> {
         let (shop, stage) = (Arc::clone(&self.inner), stage.to_owned());

@@ -46,6 +46,9 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 async fn tick(rooms: &Rooms) -> Result<(), Trouble> {
     rooms.runs.sweep(KEPT).await;
     rooms.releases.sweep().await;
+    if let Some(images) = &rooms.images {
+        images.sweep().await;
+    }
     repositories(rooms).await?;
     rooms.github.memory().doubt_all();
     rooms.store.wake(everybody(rooms).await?).await?;

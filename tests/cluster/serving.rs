@@ -1,5 +1,6 @@
 //! Environments on the real cluster: served, switched under load, held against samples, taken back, removed.
 
+mod aside;
 mod house;
 mod look;
 

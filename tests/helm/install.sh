@@ -135,6 +135,21 @@ k rollout status deployment/bowsprit --timeout=120s >/dev/null
 answers
 BOWSPRIT_TOKEN=$token "$bowsprit" --server "$address" get runs >/dev/null
 
+say 'a step may ask for more cores than others are given'
+kubectl --namespace "$ns-training" create --dry-run=server -f - >/dev/null <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: two-cores}
+spec:
+  restartPolicy: Never
+  securityContext: {runAsNonRoot: true, runAsUser: 65534, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: step
+      image: $base_image
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      resources: {requests: {cpu: "2", memory: 64Mi}, limits: {memory: 64Mi}}
+YAML
+
 say 'a push becomes a Job'
 python3 - "$work/demo/brief.json" "$address" "$token" <<'PY'
 import json, sys

@@ -69,6 +69,11 @@ refusals() {
     done <refusals.txt
 }
 
+# A default of cpu would be the limit of every step, and one that asks for more than it would be refused. Keys are sorted.
+uncapped() {
+    if grep -h -A 1 '^ *default:$' "$work"/*.yaml | grep ' cpu:'; then return 1; fi
+}
+
 # The TOML that the chart writes is TOML, and says what the values said.
 toml() {
     python3 - "$work" <<'PY'
@@ -98,6 +103,7 @@ tools
 describe
 golden
 refusals
+uncapped || bad 'a step may ask for as many cores as it likes'
 toml || bad 'the configuration is TOML'
 if [ -n "${KUBECONFIG:-}" ]; then
     server

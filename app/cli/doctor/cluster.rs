@@ -1,5 +1,8 @@
 //! Looks at the cluster as the server sees it: with the server's own account, so that it finds what the server would.
 
+#[cfg(test)]
+mod tests;
+
 use crate::cli::client::Client as Http;
 use crate::cluster::{Cluster, Trouble, TroubleKind};
 use crate::config::{self, Backend, Config, OtherCluster};
@@ -8,7 +11,8 @@ use crate::images::registry::Client as Registry;
 use bowsprit_core::doctor::{self, Finding, NamespaceSeen, QuotaSeen};
 use bowsprit_core::image::recipe::Kind;
 use bowsprit_core::image::reference::Place as At;
-use bowsprit_core::rbac::{self, Place, Rule};
+use bowsprit_core::rbac::{self, Place, Rule, Uses};
+use bowsprit_core::serving::objects::Expose;
 use bowsprit_core::training::spec::Trust;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
@@ -57,17 +61,62 @@ async fn further(config: &Config, other: &OtherCluster) -> Vec<Finding> {
     if !is_there {
         return findings;
     }
+    let expose = &other.serving.expose;
+    let uses = uses(None, Some(expose));
     match &other.serving.namespace {
         Some(name) => {
             let seen = namespace(&client, name).await;
             findings.push(doctor::namespace(name, Place::Environments, &seen));
             let is_synced = other.gitops_path.is_some() && is_synced(config);
-            findings.push(rights(&client, name, (Place::Environments, is_synced)).await);
+            let asked = asked(Place::Environments, is_synced, uses);
+            findings.push(rights(&client, name, asked).await);
             findings.push(quota(&cluster, name).await);
         }
-        None => findings.push(rights(&client, "", (Place::Cluster, false)).await),
+        None => {
+            let asked = asked(Place::Cluster, false, uses);
+            findings.push(rights(&client, "", asked).await);
+        }
     }
+    findings.extend(ingress_class(&client, expose).await);
     findings
+}
+
+/// What is used of Kueue and the Gateway API, where stages queue and environments are exposed like this.
+fn uses(queue: Option<&str>, expose: Option<&Expose>) -> Uses {
+    Uses {
+        queue: queue.is_some(),
+        routes: matches!(expose, Some(Expose::HttpRoute { .. })),
+    }
+}
+
+/// Every verb of a place's rules that is used; where a syncer brings objects, those are only looked at.
+fn asked(place: Place, is_synced: bool, uses: Uses) -> Vec<(&'static Rule, &'static str)> {
+    let rules = rbac::rules(place).filter(|rule| uses.needs(rule));
+    let asked = rules.flat_map(|rule| {
+        let verbs: Vec<&str> = match is_synced {
+            true => rbac::synced(rule).collect(),
+            false => rule.verbs.to_vec(),
+        };
+        verbs.into_iter().map(move |verb| (rule, verb))
+    });
+    asked.collect()
+}
+
+/// The class of ingresses, where environments are reached by one.
+async fn ingress_class(client: &Client, expose: &Expose) -> Option<Finding> {
+    match expose {
+        Expose::Ingress { class, .. } => {
+            let wanted = class.as_deref();
+            Some(classes::<IngressClass>(client, "ingress classes", wanted).await)
+        }
+        Expose::ClusterIp | Expose::NodePort | Expose::HttpRoute { .. } => None,
+    }
+}
+
+/// How environments of the usual cluster are reached, where there are any.
+fn exposed(config: &Config) -> Option<&Expose> {
+    let is_served = config.releases.backend == Backend::Kubernetes;
+    is_served.then_some(&config.releases.serving.expose)
 }
 
 /// Whether a syncer brings the objects of every environment.
@@ -98,6 +147,7 @@ async fn usual(config: &Config) -> Vec<Finding> {
         return vec![finding];
     }
     let mut findings = vec![finding];
+    let uses = uses(config.cluster.queue.as_deref(), exposed(config));
     for (name, place) in namespaces(config) {
         findings.push(doctor::namespace(
             name,
@@ -105,16 +155,19 @@ async fn usual(config: &Config) -> Vec<Finding> {
             &namespace(&client, name).await,
         ));
         let is_synced = place == Place::Environments && is_synced(config);
-        findings.push(rights(&client, name, (place, is_synced)).await);
+        findings.push(rights(&client, name, asked(place, is_synced, uses)).await);
         findings.push(quota(&cluster, name).await);
     }
     if makes_namespaces(config) {
-        findings.push(rights(&client, "", (Place::Cluster, false)).await);
+        let asked = asked(Place::Cluster, false, uses);
+        findings.push(rights(&client, "", asked).await);
     }
-    findings.push(classes::<StorageClass>(&client, "storage classes").await);
-    findings.push(classes::<IngressClass>(&client, "ingress classes").await);
+    findings.push(classes::<StorageClass>(&client, "storage classes", None).await);
+    if let Some(expose) = exposed(config) {
+        findings.extend(ingress_class(&client, expose).await);
+    }
     for host in registries(config) {
-        findings.push(registry(&host).await);
+        findings.push(registry(&host, is_plain(config, &host)).await);
     }
     if let Some(images) = &config.images {
         findings.push(kept(images).await);
@@ -152,6 +205,8 @@ fn namespaces(config: &Config) -> Vec<(&str, Place)> {
     if config.runs.backend == Backend::Kubernetes {
         all.push((cluster.namespace.as_str(), Place::Runs));
         all.push((cluster.untrusted_namespace.as_str(), Place::Runs));
+    }
+    if config.images.is_some() {
         all.push((cluster.build_namespace.as_str(), Place::Builds));
     }
     if config.releases.backend == Backend::Kubernetes
@@ -177,15 +232,12 @@ async fn namespace(client: &Client, name: &str) -> NamespaceSeen {
     }
 }
 
-/// Asks for every verb of the place's rules that is used; where a syncer brings objects, those are only looked at.
-async fn rights(client: &Client, namespace: &str, (place, is_synced): (Place, bool)) -> Finding {
-    let questions = rbac::rules(place).flat_map(|rule| {
-        let verbs: Vec<&str> = match is_synced {
-            true => rbac::synced(rule).collect(),
-            false => rule.verbs.to_vec(),
-        };
-        verbs.into_iter().map(move |verb| (rule, verb))
-    });
+/// Asks for rights in a namespace, or everywhere where its name is empty.
+async fn rights(
+    client: &Client,
+    namespace: &str,
+    questions: Vec<(&'static Rule, &'static str)>,
+) -> Finding {
     let asked: Result<Vec<_>, kube::Error> =
         stream::iter(questions)
             .map(|(rule, verb)| async move {
@@ -255,7 +307,7 @@ fn lines(quota: ResourceQuota) -> Vec<QuotaSeen> {
     .collect()
 }
 
-async fn classes<K>(client: &Client, what: &str) -> Finding
+async fn classes<K>(client: &Client, what: &str, wanted: Option<&str>) -> Finding
 where
     K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
         + Clone
@@ -272,13 +324,13 @@ where
                 let is_default = |key| notes.get(key).is_some_and(|value| value == "true");
                 (one.name_any(), DEFAULTS.iter().any(|key| is_default(*key)))
             });
-            doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), None)
+            doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), wanted)
         }
         Err(error) => match Trouble::of(error) {
             trouble if trouble.kind == TroubleKind::Forbidden => {
-                doctor::classes(what, Err("this account may not list them"), None)
+                doctor::classes(what, Err("this account may not list them"), wanted)
             }
-            trouble => doctor::classes(what, Err(&trouble.message), None),
+            trouble => doctor::classes(what, Err(&trouble.message), wanted),
         },
     }
 }
@@ -302,11 +354,17 @@ fn host(image: &str) -> &str {
     }
 }
 
-async fn registry(host: &str) -> Finding {
+/// Whether a registry speaks plain HTTP: on this machine, or as the configuration says.
+fn is_plain(config: &Config, host: &str) -> bool {
     let is_here = ["127.", "localhost", "[::1]"]
         .iter()
         .any(|start| host.starts_with(start));
-    let scheme = if is_here { "http" } else { "https" };
+    let images = config.images.as_ref();
+    is_here || images.is_some_and(|images| images.insecure.iter().any(|plain| plain == host))
+}
+
+async fn registry(host: &str, is_plain: bool) -> Finding {
+    let scheme = if is_plain { "http" } else { "https" };
     let answered = async {
         let http = Http::new(&format!("{scheme}://{host}"), None)?;
         let answer = http.call(Method::GET, "/v2/", None).await?;
@@ -321,22 +379,4 @@ async fn registry(host: &str) -> Finding {
 
 fn words(error: kube::Error) -> String {
     Trouble::of(error).message
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_registry_is_the_first_part_of_a_name_that_is_a_host() {
-        for (image, wanted) in [
-            ("r.example.org/team/a@sha256:1", "r.example.org"),
-            ("r:5000/a", "r:5000"),
-            ("localhost/a", "localhost"),
-            ("library/python", "registry-1.docker.io"),
-            ("python", "registry-1.docker.io"),
-        ] {
-            assert_eq!(host(image), wanted, "{image}");
-        }
-    }
 }

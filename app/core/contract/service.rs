@@ -151,7 +151,7 @@ fn serve(fields: &Fields<'_>, problems: &mut Problems) -> Option<Serve> {
     let test = fields
         .get("test")
         .and_then(|node| shared::command(node, "`test` of `serve`", problems));
-    let resources = shared::resources(&fields, problems);
+    let resources = shared::server_resources(&fields, problems);
     let env = shared::env(&fields, problems);
     let ready_timeout_s =
         shared::timeout_s(&fields, "ready_timeout", READY_TIMEOUT_S_DEFAULT, problems);

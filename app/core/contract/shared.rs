@@ -190,6 +190,19 @@ pub(crate) fn resources(fields: &Fields<'_>, problems: &mut Problems) -> Option<
     Some(resources)
 }
 
+/// The same of a server, which gets no graphics processor.
+pub(crate) fn server_resources(fields: &Fields<'_>, problems: &mut Problems) -> Option<Resources> {
+    let resources = resources(fields, problems)?;
+    match fields.get("resources") {
+        Some(node) if resources.gpu > 0 => {
+            let message = "`gpu` is for steps, the judge and checks; a server serves without one: leave `gpu` out here";
+            problems.add(node.at, message);
+            None
+        }
+        Some(_) | None => Some(resources),
+    }
+}
+
 /// The environment variables at `env`, or none.
 pub(crate) fn env(
     fields: &Fields<'_>,

@@ -27,8 +27,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-pub(crate) use pod::SERVE;
-pub use pod::{CA_FILE, DOOR_FILE, PORT, TOKEN_FILE};
+pub use pod::{CA_FILE, DOOR_FILE, PORT, SERVE, TOKEN_FILE};
 pub use route::HttpRoute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -302,21 +301,33 @@ pub fn objects(
     made
 }
 
-/// The objects of an environment as far as is known of a release that served: its Deployment, and what its manifests wanted.
+/// The objects of an environment as they were for a release that served: its Deployment as it was sent, with what the
+/// cluster was told of it. Where that is not known, its manifests say what was beside the Deployment.
 pub fn former(
     site: &Site,
-    deployment: &Deployment,
+    (deployment, rollout): (&Deployment, Option<&Rollout>),
     context: &ServingContext,
+    replicas_now: Option<i32>,
     own: &Manifests,
 ) -> Objects {
-    let kept = objects(site, None, context, None, own);
+    let made = objects(site, rollout, context, replicas_now, own);
+    let mut former = deployment.clone();
+    let replicas = made
+        .deployment
+        .as_ref()
+        .and_then(|made| made.spec.as_ref()?.replicas);
+    if let (Some(spec), Some(replicas)) = (&mut former.spec, replicas)
+        && replicas_now.is_some()
+    {
+        spec.replicas = Some(replicas);
+    }
     Objects {
-        deployment: Some(deployment.clone()),
-        scaler: own.scaler.clone(),
-        budget: own.budget.clone(),
+        deployment: Some(former),
+        scaler: made.scaler.or_else(|| own.scaler.clone()),
+        budget: made.budget.or_else(|| own.budget.clone()),
         services: own.services.clone(),
         config_maps: own.config_maps.clone(),
-        ..kept
+        ..made
     }
 }
 

@@ -3,6 +3,9 @@
 //! An order that cannot serve is taken back: the Deployment is what it was when it served last, or the files of it are.
 //! Whether an environment is applied or written, what the cluster then shows is judged alike.
 
+#[cfg(test)]
+mod tests;
+
 use super::ledger::{Ledger, Wanted};
 use super::papers::{Kept, Papers, Verdict};
 use super::yard::{Sight, Yard};
@@ -96,9 +99,15 @@ pub(super) async fn look(yard: &Yard, papers: &Papers) -> anyhow::Result<Option<
     };
     let view = match papers.verdict(order.generation)? {
         Some(verdict) => {
-            case.stand_back(kept.as_ref(), sight.deployment.as_ref())
-                .await?;
-            failed(verdict.reason)
+            let now = sight.deployment.as_ref();
+            match case.stand_back(kept.as_ref(), now, &verdict).await {
+                Ok(()) => failed(verdict.reason),
+                // That it failed is told all the same, and the next look tries again.
+                Err(error) => failed(format!(
+                    "{}; what it brought to the cluster is not taken back yet: {error:#}",
+                    verdict.reason
+                )),
+            }
         }
         None => case.follow(kept.as_ref(), &sight).await?,
     };
@@ -189,12 +198,11 @@ impl Case<'_> {
         };
         match view.phase {
             RolloutPhase::Failed => {
-                let verdict = Verdict {
-                    generation: order.generation,
-                    reason: view.reason.clone().unwrap_or_default(),
-                };
+                let reason = view.reason.clone().unwrap_or_default();
+                let verdict = Verdict::new(order.generation, reason);
                 self.papers.write_verdict(&verdict)?;
-                self.stand_back(kept, sight.deployment.as_ref()).await?;
+                self.stand_back(kept, sight.deployment.as_ref(), &verdict)
+                    .await?;
             }
             RolloutPhase::Live => self.keep(kept).await?,
             RolloutPhase::Waiting | RolloutPhase::Starting | RolloutPhase::Verifying => {}
@@ -217,30 +225,46 @@ impl Case<'_> {
         &self,
         kept: Option<&Kept>,
         now: Option<&Deployment>,
+        verdict: &Verdict,
     ) -> anyhow::Result<()> {
         let answered = now.and_then(rollout::answers);
         if let Some(place) = self.yard.ledger(self.site) {
             return self.write_back(place, kept, answered).await;
         }
-        match kept {
-            Some(kept) if answered != rollout::answers(&kept.deployment) => {
-                let mut former = kept.deployment.clone();
-                let replicas = now.and_then(|now| now.spec.as_ref()?.replicas);
-                if let Some(spec) = &mut former.spec
-                    && replicas.is_some()
-                {
-                    spec.replicas = replicas;
-                }
-                self.yard.put_further(self.site, &kept.manifests).await?;
-                self.yard.restore(self.site, &former).await?;
-                self.prune(&kept.manifests).await
-            }
-            None if now.is_some() => {
-                self.yard.end_pods(self.site).await?;
-                self.prune(&Manifests::default()).await
-            }
-            Some(_) | None => Ok(()),
+        // What was refused before its pods came may have brought other objects.
+        let is_back = verdict.is_back
+            && match kept {
+                Some(kept) => answered == rollout::answers(&kept.deployment),
+                None => now.is_none(),
+            };
+        if is_back {
+            return Ok(());
         }
+        match kept {
+            Some(kept) => self.bring_back(kept, now).await?,
+            None => {
+                self.yard.end_pods(self.site).await?;
+                self.prune(&Manifests::default()).await?;
+            }
+        }
+        self.papers.write_verdict(&Verdict {
+            is_back: true,
+            ..verdict.clone()
+        })
+    }
+
+    /// Makes everything what it was when this release served; as many pods stay as its own limits let.
+    async fn bring_back(&self, kept: &Kept, now: Option<&Deployment>) -> anyhow::Result<()> {
+        let replicas = now.and_then(|now| now.spec.as_ref()?.replicas);
+        let former = (&kept.deployment, kept.rollout.as_ref());
+        let context = &self.yard.context;
+        let made = objects::former(self.site, former, context, replicas, &kept.manifests);
+        match &kept.rollout {
+            Some(_) => self.yard.put_objects(self.site, &made).await?,
+            // It was noted before this was kept: what stands beside its Deployment is not known.
+            None => self.yard.restore(self.site, &made).await?,
+        }
+        self.prune(&kept.manifests).await
     }
 
     /// The same where releases are written: the files are what they were, and the syncer follows.
@@ -268,8 +292,9 @@ impl Case<'_> {
                 // It served when releases were still applied.
                 None => files(&objects::former(
                     self.site,
-                    &kept.deployment,
+                    (&kept.deployment, kept.rollout.as_ref()),
                     context,
+                    None,
                     &kept.manifests,
                 ))?,
             },
@@ -294,13 +319,16 @@ impl Case<'_> {
 
     /// Notes that this release serves, as it was applied; what only the one before wanted goes.
     async fn keep(&self, kept: Option<&Kept>) -> anyhow::Result<()> {
-        if kept.is_some_and(|kept| kept.spec == *self.order) {
+        let same = kept.filter(|kept| kept.spec == *self.order);
+        if same.is_some_and(|kept| kept.rollout.is_some()) {
             return Ok(());
         }
         let before = kept.filter(|kept| kept.serving.release == self.order.release);
         let since_ms = before.map_or_else(now_ms, |kept| kept.serving.since_ms);
         let sent = self.papers.sent()?;
         let sent = sent.filter(|sent| rollout::answers(sent) == Some(self.order.generation));
+        let sent = sent.or_else(|| same.map(|kept| kept.deployment.clone()));
+        let rollout = self.papers.rollout()?;
         let manifests = self.papers.manifests()?;
         let nothing = Manifests::default();
         let former = kept.map(|kept| &kept.manifests);
@@ -315,6 +343,7 @@ impl Case<'_> {
             spec: self.order.clone(),
             serving: describe(self.order, since_ms),
             deployment: sent.context("what was sent is not known any more")?,
+            rollout: rollout.filter(|rollout| rollout.generation == self.order.generation),
             manifests,
             files: written.map(|written| written.files),
         }))

@@ -3,6 +3,7 @@
 //! The gateway in a pod writes each line with its time, so that one that was written already is known.
 
 use crate::cluster::Cluster;
+use bowsprit_core::serving::objects::SERVE;
 use futures_util::{AsyncBufReadExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinHandle;
 
 /// The file is turned over at this size. Units: bytes.
@@ -19,25 +22,41 @@ const FILE_BYTES_MAX: u64 = 10 << 20;
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// A pod's lines before it was first looked at that are fetched at most.
 const LINES_MAX: i64 = 2_000;
+/// The same where some are here already: those that came while nobody followed.
+const LINES_AGAIN_MAX: i64 = 100_000;
 /// Pods followed at once.
 const PODS_MAX: usize = 50;
 
 /// The pods that are followed, each container life for itself.
 #[derive(Default)]
 pub(super) struct Followers {
-    tasks: BTreeMap<String, JoinHandle<()>>,
+    tasks: BTreeMap<String, Follower>,
+}
+
+/// Who follows one life.
+struct Follower {
+    task: JoinHandle<()>,
+    /// Whether it came to the end of a life that is over.
+    is_whole: Arc<AtomicBool>,
+}
+
+/// One life of the container that serves.
+struct Life<'a> {
+    pod: &'a Pod,
+    is_over: bool,
 }
 
 impl Followers {
-    /// Follows pods that are not followed yet; those that are gone end by themselves.
+    /// Follows pods that are not followed, or not any more: a way breaks sooner or later, and a quiet one is cut.
+    ///
+    /// Those that are gone end by themselves.
     pub(super) fn follow(&mut self, cluster: &Cluster, path: &Path, pods: &[Pod]) {
-        let lives: BTreeMap<String, &Pod> = pods
-            .iter()
-            .filter_map(|pod| Some((life(pod)?, pod)))
-            .collect();
-        self.tasks
-            .retain(|life, task| lives.contains_key(life) || !task.is_finished());
-        for (life, pod) in lives {
+        let lives: BTreeMap<String, Life<'_>> = pods.iter().filter_map(life).collect();
+        self.tasks.retain(|life, follower| {
+            let is_needed = lives.contains_key(life) && follower.is_whole.load(Ordering::Relaxed);
+            is_needed || !follower.task.is_finished()
+        });
+        for (life, Life { pod, is_over }) in lives {
             if self.tasks.contains_key(&life) || self.tasks.len() >= PODS_MAX {
                 continue;
             }
@@ -46,51 +65,59 @@ impl Followers {
                 continue;
             };
             let (api, name, path) = (cluster.all::<Pod>(namespace), name.clone(), path.to_owned());
-            self.tasks
-                .insert(life, tokio::spawn(follow(api, name, path)));
+            let is_whole = Arc::new(AtomicBool::new(false));
+            let whole = Arc::clone(&is_whole);
+            let task = tokio::spawn(async move {
+                match lines(&api, &name, &path).await {
+                    Ok(()) => whole.store(is_over, Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::debug!("the log of pod `{name}` breaks off: {error:#}");
+                    }
+                }
+            });
+            self.tasks.insert(life, Follower { task, is_whole });
         }
     }
 }
 
 impl Drop for Followers {
     fn drop(&mut self) {
-        for task in self.tasks.values() {
-            task.abort();
+        for follower in self.tasks.values() {
+            follower.task.abort();
         }
     }
 }
 
-/// One life of a pod's container; `None` before the first.
-fn life(pod: &Pod) -> Option<String> {
+/// The present life of our container, by a name of its own; `None` before the first.
+fn life(pod: &Pod) -> Option<(String, Life<'_>)> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let status = statuses.first()?;
+    let status = statuses.iter().find(|status| status.name == SERVE)?;
     let state = status.state.as_ref()?;
-    let has_begun = state.running.is_some() || state.terminated.is_some();
+    let is_over = state.terminated.is_some();
     let uid = pod.metadata.uid.as_ref()?;
-    has_begun.then(|| format!("{uid}.{}", status.restart_count))
+    let name = format!("{uid}.{}", status.restart_count);
+    (state.running.is_some() || is_over).then_some((name, Life { pod, is_over }))
 }
 
-async fn follow(api: Api<Pod>, name: String, path: PathBuf) {
-    if let Err(error) = lines(&api, &name, &path).await {
-        tracing::debug!("the log of pod `{name}` ends here: {error:#}");
-    }
-}
-
+/// Follows a pod to where its log ends or breaks off, from where it was followed last.
 async fn lines(api: &Api<Pod>, name: &str, path: &Path) -> anyhow::Result<()> {
-    let known_ms = last_ms(path, name);
-    let since = known_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let mut known = Known::of(path, name);
+    let since = known.at_ms.map(Timestamp::from_millisecond);
+    let lines_max = match known.at_ms {
+        Some(_) => LINES_AGAIN_MAX,
+        None => LINES_MAX,
+    };
     let how = LogParams {
+        // A repository's manifests may bring others.
+        container: Some(SERVE.to_owned()),
         follow: true,
-        since_time: since,
-        tail_lines: Some(LINES_MAX),
+        since_time: since.transpose().unwrap_or_default(),
+        tail_lines: Some(lines_max),
         ..LogParams::default()
     };
     let mut lines = api.log_stream(name, &how).await?.lines();
     while let Some(line) = lines.try_next().await? {
-        if written_ms(&line)
-            .zip(known_ms)
-            .is_some_and(|(ms, known)| ms <= known)
-        {
+        if known.has(&line) {
             continue;
         }
         let line = line.get(..LINE_BYTES_MAX).unwrap_or(&line);
@@ -99,23 +126,66 @@ async fn lines(api: &Api<Pod>, name: &str, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How far the lines of a pod are written already.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    /// When the last of them was written. Units: milliseconds since 1970, UTC.
+    at_ms: Option<i64>,
+    /// How many of them were written then.
+    count: usize,
+}
+
+impl Known {
+    /// Reads the file, and where it has none of the pod, the one that was turned over.
+    fn of(path: &Path, name: &str) -> Known {
+        let ending = format!(" [{name}]");
+        let known_by = |path: &Path| {
+            let text = std::fs::read(path).ok()?;
+            let text = String::from_utf8_lossy(&text);
+            let own = text.lines().rev().filter(|line| line.ends_with(&ending));
+            let mut times = own.filter_map(written_ms);
+            let at_ms = times.next()?;
+            let count = 1 + times.take_while(|ms| *ms == at_ms).count();
+            Some(Known {
+                at_ms: Some(at_ms),
+                count,
+            })
+        };
+        let nothing = Known {
+            at_ms: None,
+            count: 0,
+        };
+        known_by(path)
+            .or_else(|| known_by(&turned_over(path)))
+            .unwrap_or(nothing)
+    }
+
+    /// Whether this line is one of them, which come again in their order.
+    fn has(&mut self, line: &str) -> bool {
+        match written_ms(line).zip(self.at_ms) {
+            Some((ms, at_ms)) if ms == at_ms && self.count > 0 => {
+                self.count -= 1;
+                true
+            }
+            Some((ms, at_ms)) => ms < at_ms,
+            None => false,
+        }
+    }
+}
+
+/// Where the file is laid when it is full.
+fn turned_over(path: &Path) -> PathBuf {
+    path.with_extension("1.txt")
+}
+
 /// When a line was written. Units: milliseconds since 1970, UTC.
 fn written_ms(line: &str) -> Option<i64> {
     line.split(' ').next()?.parse().ok()
 }
 
-/// When the last line of a pod in the file was written.
-fn last_ms(path: &Path, name: &str) -> Option<i64> {
-    let text = std::fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let ending = format!(" [{name}]");
-    let line = text.lines().rev().find(|line| line.ends_with(&ending))?;
-    written_ms(line)
-}
-
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|about| about.len() >= FILE_BYTES_MAX) {
-        std::fs::rename(path, path.with_extension("1.txt"))?;
+        std::fs::rename(path, turned_over(path))?;
     }
     // One write a line: lines of several pods do not mix.
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
@@ -125,32 +195,121 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::fake::{self, Asked};
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    fn known(at_ms: i64, count: usize) -> Known {
+        Known {
+            at_ms: Some(at_ms),
+            count,
+        }
+    }
 
     #[test]
     fn lines_of_one_pod_are_known_again_among_others() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.txt");
-        assert_eq!(last_ms(&path, "a"), None);
+        assert_eq!(Known::of(&path, "a").at_ms, None);
         for line in [
             "1 server x [a]\n",
             "3 server x [b]\n",
             "2 gateway y [a]\n",
-            "torn [b]\n",
+            "2 gateway z [a]\n",
+            "torn [c]\n",
         ] {
             append(&path, line).unwrap();
         }
-        assert_eq!(last_ms(&path, "a"), Some(2));
-        assert_eq!(last_ms(&path, "b"), None);
-        assert_eq!(last_ms(&path, "c"), None);
+        assert_eq!(Known::of(&path, "a"), known(2, 2));
+        assert_eq!(Known::of(&path, "b"), known(3, 1));
+        assert_eq!(Known::of(&path, "c").at_ms, None);
+        let mut known = Known::of(&path, "a");
+        let lines = ["1 x", "2 y", "2 z", "2 new", "not timed", "3 x"];
+        assert_eq!(
+            lines.map(|line| known.has(line)),
+            [true, true, true, false, false, false]
+        );
     }
 
     #[test]
-    fn a_full_log_is_turned_over() {
+    fn a_full_log_is_turned_over_and_known_yet() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.txt");
-        std::fs::write(&path, vec![b'x'; usize::try_from(FILE_BYTES_MAX).unwrap()]).unwrap();
+        append(&path, "7 old [b]\n").unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&vec![b'x'; usize::try_from(FILE_BYTES_MAX).unwrap()])
+            .unwrap();
         append(&path, "1 new [a]\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 new [a]\n");
         assert!(dir.path().join("log.1.txt").exists());
+        assert_eq!(Known::of(&path, "a"), known(1, 1));
+        assert_eq!(Known::of(&path, "b"), known(7, 1));
+    }
+
+    fn pod(restarts: i32, state: &serde_json::Value) -> Pod {
+        let sidecar = json!({"name": "proxy", "image": "p", "imageID": "", "ready": true, "restartCount": 9,
+            "state": {"running": {}}});
+        let ours = json!({"name": SERVE, "image": "s", "imageID": "", "ready": true, "restartCount": restarts,
+            "state": state});
+        let pod = json!({"metadata": {"name": "a", "namespace": "n", "uid": "u"},
+            "status": {"containerStatuses": [sidecar, ours]}});
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn a_life_is_that_of_our_container_whatever_stands_beside_it() {
+        let found = |state: serde_json::Value| {
+            let pod = pod(2, &state);
+            life(&pod).map(|(name, life)| (name, life.is_over))
+        };
+        assert_eq!(found(json!({"waiting": {}})), None);
+        let name = || "u.2".to_owned();
+        assert_eq!(found(json!({"running": {}})), Some((name(), false)));
+        let over = json!({"terminated": {"exitCode": 0}});
+        assert_eq!(found(over), Some((name(), true)));
+    }
+
+    /// Follows until whoever follows is done.
+    async fn follow(followers: &mut Followers, fake: &fake::Fake, path: &Path, pod: &Pod) {
+        followers.follow(&fake.cluster, path, std::slice::from_ref(pod));
+        while followers.tasks.values().any(|one| !one.task.is_finished()) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_broke_off_goes_on_from_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.txt");
+        let texts = Mutex::new(vec![
+            "1000 server a\n2000 server b\n2000 server c\n2000 server d\n3000 server e\n",
+            "2000 server b\n2000 server c\n2000 server d\n",
+            "1000 server a\n2000 server b\n",
+        ]);
+        let fake = fake::serve(move |asked: &Asked| {
+            let is_log = asked.line() == "GET /api/v1/namespaces/n/pods/a/log";
+            let is_ours = asked.query.get("container").map(String::as_str) == Some(SERVE);
+            let text = (is_log && is_ours).then(|| texts.lock().unwrap().pop())??;
+            Some((200, text.to_owned()))
+        })
+        .await;
+        let mut followers = Followers::default();
+        let running = pod(0, &json!({"running": {}}));
+        follow(&mut followers, &fake, &path, &running).await;
+        follow(&mut followers, &fake, &path, &running).await;
+        let over = pod(0, &json!({"terminated": {"exitCode": 0}}));
+        follow(&mut followers, &fake, &path, &over).await;
+        let whole = "1000 server a [a]\n2000 server b [a]\n2000 server c [a]\n2000 server d [a]\n3000 server e [a]\n";
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        let since: Vec<Option<String>> = fake
+            .asked()
+            .iter()
+            .map(|asked| asked.query.get("sinceTime").cloned())
+            .collect();
+        let at_2000 = || Some("1970-01-01T00:00:02Z".to_owned());
+        assert_eq!(since, [None, at_2000(), at_2000()]);
+        // A life that is over was read to its end.
+        follow(&mut followers, &fake, &path, &over).await;
+        assert_eq!(fake.lines(), Vec::<String>::new());
     }
 }

@@ -37,6 +37,9 @@ pub(super) struct Kept {
     pub(super) serving: Serving,
     /// What was applied.
     pub(super) deployment: Deployment,
+    /// What the cluster had to know of it.
+    #[serde(default)]
+    pub(super) rollout: Option<Rollout>,
     /// What its repository wanted beside that.
     #[serde(default)]
     pub(super) manifests: Manifests,
@@ -67,6 +70,20 @@ pub(super) struct Verdict {
     pub(super) generation: u64,
     /// Why, for a person.
     pub(super) reason: String,
+    /// Whether what it had brought to the cluster was taken back.
+    #[serde(default)]
+    pub(super) is_back: bool,
+}
+
+impl Verdict {
+    /// An order has just failed.
+    pub(super) fn new(generation: u64, reason: String) -> Verdict {
+        Verdict {
+            generation,
+            reason,
+            is_back: false,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -18,19 +18,24 @@ const NOWHERE: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context
     "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
     "users": [{"name": "x", "user": {}}], "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}"#;
 
-fn staging() -> Key {
+pub(super) fn staging() -> Key {
     (REPO, Slug::parse("staging").unwrap())
 }
 
 async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     std::fs::write(dir.join("kubeconfig"), NOWHERE).unwrap();
+    let mut settings = crate::config::Cluster::unused();
+    settings.kubeconfig = Some(dir.join("kubeconfig"));
+    target_in(dir, Cluster::open(&settings).await.unwrap())
+}
+
+/// The target in this cluster, which has lost another.
+pub(super) fn target_in(dir: &Path, cluster: Cluster) -> (Kubernetes, Artifacts) {
     let state_dir = dir.join("state");
     let artifacts = Artifacts::open(&state_dir).unwrap();
     let mut config = config(&state_dir, 1);
     let image = |name: &str| Some(format!("r/{name}@sha256:{}", "a".repeat(64)));
-    config.cluster.kubeconfig = Some(dir.join("kubeconfig"));
     (config.cluster.base_image, config.cluster.agent_image) = (image("python"), image("agent"));
-    let cluster = Cluster::open(&config.cluster).await.unwrap();
     let nobody: Arc<Commit> = Arc::new(|_| unreachable!("nothing is written"));
     let lost = crate::config::OtherCluster {
         way: config.cluster.clone(),
@@ -51,7 +56,14 @@ async fn target(dir: &Path) -> (Kubernetes, Artifacts) {
     (target, artifacts)
 }
 
-async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
+/// What is made in this cluster, where each environment has its own namespace.
+pub(super) fn yard(cluster: &Cluster) -> Yard {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, _) = target_in(dir.path(), cluster.clone());
+    target.post.clusters.of(None).unwrap().clone()
+}
+
+pub(super) async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
     let sha256 = artifacts.put_bytes("weights".into()).await.unwrap();
     let file = File {
         path: RepoPath::parse("model.bin").unwrap(),
@@ -102,7 +114,11 @@ async fn plan(generation: u64, artifacts: &Artifacts) -> DeployPlan {
     }
 }
 
-async fn deploy(target: &Kubernetes, dir: &Path, plan: &DeployPlan) -> Result<(), StartError> {
+pub(super) async fn deploy(
+    target: &Kubernetes,
+    dir: &Path,
+    plan: &DeployPlan,
+) -> Result<(), StartError> {
     deploy_files(target, dir, plan, plan.release.as_bytes()).await
 }
 

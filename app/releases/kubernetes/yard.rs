@@ -1,7 +1,7 @@
 //! Objects on their way into the cluster and out of it: applied under one name, removed by our labels alone.
 
 use super::ledger::Ledger;
-use crate::cluster::{Cluster, Kind, Trouble, TroubleKind};
+use crate::cluster::{Cluster, Kind, Trouble, TroubleKind, pages};
 use crate::config::Serving;
 use bowsprit_core::name::{RepoId, RepoPath, Slug};
 use bowsprit_core::serving::manifests::Manifests;
@@ -10,18 +10,11 @@ use bowsprit_core::serving::objects::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service, ServiceAccount,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
-
-/// Objects of ours in one namespace that are looked through at once.
-const LIST_MAX: u32 = 500;
-/// What the cluster itself puts into every namespace.
-const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
+use kube::api::Api;
 
 /// What the cluster shows of an environment.
 pub(super) struct Sight {
@@ -92,20 +85,25 @@ impl Yard {
         made: &Objects,
         door: &Door,
     ) -> Result<(), Trouble> {
-        let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
         self.put_door(site, door).await?;
+        self.put_objects(site, made).await
+    }
+
+    /// The same without its door. The Deployment comes last: where it is there, so is what belongs to it. Errors: as [`Yard::put`].
+    pub(super) async fn put_objects(&self, site: &Site, made: &Objects) -> Result<(), Trouble> {
+        let (cluster, namespace) = (&self.cluster, site.namespace.as_str());
         cluster.apply(namespace, &made.service).await?;
         cluster.apply(namespace, &made.policy).await?;
         self.put_each(site, &made.config_maps).await?;
         self.put_each(site, &made.services).await?;
-        self.put_or_end(site, made.deployment.as_ref()).await?;
         self.put_or_end(site, made.scaler.as_ref()).await?;
         self.put_or_end(site, made.budget.as_ref()).await?;
         self.put_or_end(site, made.ingress.as_ref()).await?;
         match &made.route {
-            Some(route) => cluster.apply(namespace, route).await.map(drop),
-            None => self.end_route(site).await,
+            Some(route) => cluster.apply(namespace, route).await.map(drop)?,
+            None => self.end_route(site).await?,
         }
+        self.put_or_end(site, made.deployment.as_ref()).await
     }
 
     /// Ends the route, where the cluster knows such and lets us.
@@ -116,16 +114,6 @@ impl Yard {
             Err(trouble) if trouble.kind == TroubleKind::Forbidden => Ok(()),
             ended => ended,
         }
-    }
-
-    /// Brings what a repository's manifests want beside the pods. Errors: as [`Yard::put`].
-    pub(super) async fn put_further(
-        &self,
-        site: &Site,
-        manifests: &Manifests,
-    ) -> Result<(), Trouble> {
-        self.put_each(site, &manifests.config_maps).await?;
-        self.put_each(site, &manifests.services).await
     }
 
     /// Ends what no manifest wants any more. Errors: as [`Yard::put`].
@@ -167,22 +155,21 @@ impl Yard {
         self.cluster.apply(namespace, &made).await.map(drop)
     }
 
-    /// Brings a Deployment back as it was.
-    pub(super) async fn restore(
-        &self,
-        site: &Site,
-        deployment: &Deployment,
-    ) -> Result<(), Trouble> {
-        self.cluster
-            .apply(&site.namespace, deployment)
-            .await
-            .map(drop)
+    /// Brings a Deployment back with what its manifests want beside it; all else stays. Errors: as [`Yard::put`].
+    pub(super) async fn restore(&self, site: &Site, made: &Objects) -> Result<(), Trouble> {
+        self.put_each(site, &made.config_maps).await?;
+        self.put_each(site, &made.services).await?;
+        self.put_or_end(site, made.deployment.as_ref()).await
     }
 
-    /// Ends the pods and keeps the address.
+    /// Ends the pods, with what says how many they are, and keeps the address.
     pub(super) async fn end_pods(&self, site: &Site) -> Result<(), Trouble> {
-        self.end::<Deployment>(&site.namespace, &site.selector())
-            .await
+        let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        self.end::<HorizontalPodAutoscaler>(namespace, &selector)
+            .await?;
+        self.end::<PodDisruptionBudget>(namespace, &selector)
+            .await?;
+        self.end::<Deployment>(namespace, &selector).await
     }
 
     async fn put_or_end<K: Kind>(&self, site: &Site, made: Option<&K>) -> Result<(), Trouble> {
@@ -207,22 +194,6 @@ impl Yard {
             return Err(foreign(&K::kind(&()), name, &site.namespace));
         }
         Ok(found)
-    }
-
-    /// Makes the environment's own namespace.
-    async fn make_room(&self, site: &Site) -> Result<(), Trouble> {
-        if !site.owns_namespace {
-            return Ok(());
-        }
-        let all: Api<Namespace> = Api::all(self.cluster.client());
-        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
-        if found.is_some_and(|found| !is_of(&found.metadata, site)) {
-            return Err(foreign("Namespace", &site.namespace, "the cluster"));
-        }
-        let how = PatchParams::apply(crate::cluster::FIELD_MANAGER).force();
-        let made = objects::namespace(site);
-        let applied = all.patch(&site.namespace, &how, &Patch::Apply(&made)).await;
-        applied.map(drop).map_err(Trouble::of)
     }
 
     /// Ends everything of an environment, and its namespace where that holds nothing else.
@@ -267,61 +238,6 @@ impl Yard {
         self.end::<NetworkPolicy>(namespace, &selector).await
     }
 
-    async fn leave_room(&self, site: &Site) -> Result<(), Trouble> {
-        let all: Api<Namespace> = Api::all(self.cluster.client());
-        let found = all.get_opt(&site.namespace).await.map_err(Trouble::of)?;
-        if !found.is_some_and(|found| is_of(&found.metadata, site)) {
-            return Ok(());
-        }
-        if let Some(what) = self.lodger(site).await? {
-            tracing::warn!(
-                "namespace `{}` stays, since {what} in it is not ours",
-                site.namespace
-            );
-            return Ok(());
-        }
-        let deleted = all.delete(&site.namespace, &DeleteParams::default()).await;
-        match deleted.map_err(Trouble::of) {
-            Err(trouble) if trouble.kind != TroubleKind::Missing => Err(trouble),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Something in the environment's namespace that is not of the environment.
-    async fn lodger(&self, site: &Site) -> Result<Option<String>, Trouble> {
-        let namespace = site.namespace.as_str();
-        let mut found = self.stranger::<Pod>(namespace, site).await?;
-        if found.is_none() {
-            found = self.stranger::<Deployment>(namespace, site).await?;
-        }
-        if found.is_none() {
-            found = self.stranger::<Service>(namespace, site).await?;
-        }
-        if found.is_none() {
-            found = self
-                .stranger::<PersistentVolumeClaim>(namespace, site)
-                .await?;
-        }
-        if found.is_none() {
-            found = self.stranger::<ConfigMap>(namespace, site).await?;
-        }
-        Ok(found)
-    }
-
-    async fn stranger<K: Kind>(
-        &self,
-        namespace: &str,
-        site: &Site,
-    ) -> Result<Option<String>, Trouble> {
-        let all = self.list::<K>(namespace, "").await?;
-        let strange = all
-            .iter()
-            .map(|found| found.meta())
-            .find(|found| !is_of(found, site) && found.name.as_deref() != Some(ROOT_CERTIFICATE));
-        let name = strange.and_then(|found| found.name.as_deref());
-        Ok(name.map(|name| format!("{} `{name}`", K::kind(&()))))
-    }
-
     /// Ends every object of a kind that the selector finds.
     async fn end<K: Kind>(&self, namespace: &str, selector: &str) -> Result<(), Trouble> {
         for found in self.list::<K>(namespace, selector).await? {
@@ -333,18 +249,7 @@ impl Yard {
     }
 
     async fn list<K: Kind>(&self, namespace: &str, selector: &str) -> Result<Vec<K>, Trouble> {
-        let how = ListParams::default().labels(selector).limit(LIST_MAX);
-        match self
-            .cluster
-            .all::<K>(namespace)
-            .list(&how)
-            .await
-            .map_err(Trouble::of)
-        {
-            Ok(list) => Ok(list.items),
-            Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(Vec::new()),
-            Err(trouble) => Err(trouble),
-        }
+        pages(&self.cluster.all::<K>(namespace), selector).await
     }
 
     /// Every environment of which the cluster still has something, by its place.
@@ -395,10 +300,7 @@ impl Yard {
             return Ok(vec![namespace.clone()]);
         }
         let all: Api<Namespace> = Api::all(self.cluster.client());
-        let how = ListParams::default()
-            .labels(crate::cluster::OURS)
-            .limit(LIST_MAX);
-        let found = all.list(&how).await.map_err(Trouble::of)?.items;
+        let found = pages(&all, crate::cluster::OURS).await?;
         let ours = found.into_iter().map(|found| found.metadata);
         Ok(ours
             .filter(|metadata| objects::owner(metadata).is_some())
@@ -407,12 +309,14 @@ impl Yard {
     }
 }
 
-fn is_of(metadata: &ObjectMeta, site: &Site) -> bool {
+/// Whether an object is this environment's.
+pub(super) fn is_of(metadata: &ObjectMeta, site: &Site) -> bool {
     let owner = objects::owner(metadata);
     owner.is_some_and(|(repo, environment)| repo == site.repo && environment == site.environment)
 }
 
-fn foreign(kind: &str, name: &str, place: &str) -> Trouble {
+/// That something stands where ours should.
+pub(super) fn foreign(kind: &str, name: &str, place: &str) -> Trouble {
     Trouble {
         kind: TroubleKind::Invalid,
         message: format!(

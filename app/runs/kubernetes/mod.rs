@@ -24,9 +24,9 @@ use bowsprit_core::training::spec::Source;
 use crew::Pods;
 use order::Orders;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use work::Hands;
 
@@ -41,6 +41,7 @@ pub struct Jobs {
     shop: Shop,
     hands: Arc<Hands>,
     intake: Intake,
+    /// When Jobs were let go last; held while that is done.
     last_let_go: Arc<Mutex<Instant>>,
     /// Ends the watches and the loop with the last clone.
     _stop: Arc<DropGuard>,
@@ -108,11 +109,11 @@ impl Jobs {
     /// See [`super::Backend::tend`].
     pub(super) async fn tend(&self) -> Vec<String> {
         let changed = self.shop.tend().await;
-        if self.is_time_to_let_go() {
+        if let Some(mut last) = turn(&self.last_let_go) {
             let (hands, shop) = (Arc::clone(&self.hands), self.shop.clone());
             tokio::spawn(async move {
-                let is_over = |stage: &str| matches!(shop.view(stage), StageView::Done(_));
-                hands.let_go(is_over).await;
+                hands.let_go(|stage| shop.is_over(stage)).await;
+                *last = Instant::now();
             });
         }
         changed
@@ -132,16 +133,26 @@ impl Jobs {
     pub(super) fn intake(&self) -> &Intake {
         &self.intake
     }
+}
 
-    fn is_time_to_let_go(&self) -> bool {
-        let mut last = self
-            .last_let_go
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let is_time = last.elapsed() >= LET_GO_EVERY;
-        if is_time {
-            *last = Instant::now();
-        }
-        is_time
+/// The turn to look for Jobs that may go: not while somebody has it, nor soon after.
+fn turn(last: &Arc<Mutex<Instant>>) -> Option<OwnedMutexGuard<Instant>> {
+    let last = Arc::clone(last).try_lock_owned().ok()?;
+    (last.elapsed() >= LET_GO_EVERY).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_let_go_one_round_after_the_other() {
+        let long_ago = Instant::now().checked_sub(LET_GO_EVERY).unwrap();
+        let last = Arc::new(Mutex::new(long_ago));
+        let mut first = turn(&last).unwrap();
+        assert!(turn(&last).is_none(), "the first is at work");
+        *first = Instant::now();
+        drop(first);
+        assert!(turn(&last).is_none(), "it has just ended");
     }
 }

@@ -214,16 +214,22 @@ impl Hands {
         self.cluster.client().request(request).await.ok()
     }
 
-    /// Lets Jobs go whose stages are over: from now on the cluster removes them after a while.
-    pub(super) async fn let_go(&self, is_over: impl Fn(&str) -> bool) {
+    /// Lets Jobs go whose stages are over, or not known to anybody for long: the cluster removes them after a while.
+    ///
+    /// `is_over` tells of a stage; `None` where it is not known.
+    pub(super) async fn let_go(&self, is_over: impl Fn(&str) -> Option<bool>) {
         for (name, namespace) in &self.board.namespaces {
             for job in namespace.jobs.state_filter(is_kept) {
                 let stage = stage_of(&job);
                 let (Some(stage), Some(job_name)) = (stage, job.metadata.name.as_deref()) else {
                     continue;
                 };
-                if !is_over(stage) {
+                let (is_over, now) = (is_over(stage), jiff::Timestamp::now());
+                if !phase::may_go(&job, is_over, now.as_millisecond()) {
                     continue;
+                }
+                if is_over.is_none() {
+                    tracing::info!("Job `{job_name}` is let go: nobody knows its stage `{stage}`");
                 }
                 let end = serde_json::json!({"spec": {"ttlSecondsAfterFinished": KEPT_S}});
                 let how = PatchParams {
@@ -330,5 +336,76 @@ fn note(post: &mut Post, want: &Want, trouble: Trouble) {
             };
             post.fail(what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::Namespace;
+    use super::*;
+    use crate::cluster::fake;
+    use kube::runtime::reflector;
+    use kube::runtime::watcher::Event as Seen;
+    use serde_json::json;
+    use std::sync::Mutex;
+    use tokio::sync::Notify;
+
+    /// A Job of ours that ended so many days ago.
+    fn ended(stage: &str, days: i64) -> Job {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+        let job = json!({"metadata": {"name": format!("job-{stage}"), "namespace": "n", "annotations": {"bowsprit.dev/stage": stage}},
+            "status": {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": at.to_string()}]}});
+        serde_json::from_value(job).unwrap()
+    }
+
+    #[tokio::test]
+    async fn jobs_go_whose_stages_are_over_or_long_unknown() {
+        let (jobs, mut seen) = reflector::store();
+        for job in [
+            ended("over", 0),
+            ended("under-way", 30),
+            ended("unknown", 1),
+            ended("long-unknown", 30),
+        ] {
+            seen.apply_watcher_event(&Seen::Apply(job));
+        }
+        let namespace = Namespace {
+            jobs,
+            pods: reflector::store().0,
+            is_known: Default::default(),
+            trouble: Mutex::new(None),
+        };
+        let fake = fake::serve(|asked| {
+            let job = json!({"metadata": {"name": "any"}});
+            (asked.method == "PATCH").then(|| (200, job.to_string()))
+        })
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = crate::config::Cluster::unused();
+        settings.base_image = Some("base".to_owned());
+        settings.agent_image = Some("agent".to_owned());
+        let namespaces = [("n".to_owned(), Arc::new(namespace))];
+        let hands = Hands {
+            cluster: fake.cluster.clone(),
+            board: Arc::new(Board::new(namespaces.into(), Arc::new(Notify::new()))),
+            orders: Arc::new(Orders::open(&settings, dir.path()).unwrap()),
+            dir: dir.path().to_owned(),
+        };
+        let is_over = |stage: &str| match stage {
+            "over" => Some(true),
+            "under-way" => Some(false),
+            _ => None,
+        };
+        hands.let_go(is_over).await;
+        let mut asked = fake.lines();
+        asked.sort();
+        let path = "PATCH /apis/batch/v1/namespaces/n/jobs";
+        assert_eq!(
+            asked,
+            [
+                format!("{path}/job-long-unknown"),
+                format!("{path}/job-over")
+            ]
+        );
     }
 }

@@ -67,6 +67,18 @@ fn service_contract_is_read_whole() {
 }
 
 #[test]
+fn a_server_has_no_graphics_processor() {
+    served("memory: 256Mi}", "memory: 256Mi, gpu: 0}", expect!["fine"]);
+    served(
+        "memory: 256Mi}",
+        "memory: 256Mi, gpu: 1}",
+        expect![
+            "8:14 `gpu` is for steps, the judge and checks; a server serves without one: leave `gpu` out here"
+        ],
+    );
+}
+
+#[test]
 fn environments_have_one_role_each() {
     let production = "{after: staging, approvals: 1, soak: 10m, windows: [\"Mon-Thu 09:00-16:00 Europe/Madrid\"]}";
     served(

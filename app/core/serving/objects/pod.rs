@@ -27,7 +27,7 @@ pub const CA_FILE: &str = "ca.crt";
 pub const DOOR_FILE: &str = "door.json";
 
 /// The container that serves.
-pub(crate) const SERVE: &str = "serve";
+pub const SERVE: &str = "serve";
 /// Room for the release, its software and what it writes, beside its models twice. Units: bytes.
 const RUN_BYTES: u64 = 4 << 30;
 /// Where the Secret is mounted.

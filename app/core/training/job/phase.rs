@@ -20,6 +20,10 @@ pub use queue::{Queued, queued};
 /// How long an image may fail to be pulled before the stage does: registries come back. Units: milliseconds.
 const PULL_WAIT_MS: i64 = 10 * 60 * 1_000;
 
+/// A Job that is over and whose stage nobody here knows is kept this long: its bot may be another one, which is away, and
+/// reads in it how the stage ended. Units: milliseconds.
+const STRAY_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
 /// So many causes at the end of a chain are told.
 const LAST_CAUSES: usize = 2;
 
@@ -77,6 +81,22 @@ pub fn is_over(job: &Job) -> bool {
     conditions.flatten().any(|condition| {
         matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True"
     })
+}
+
+/// Whether a Job that is over may go. `is_stage_over` is what is known of its stage; `None` where nobody here knows such.
+///
+/// A stage is unknown after its bot took up an older copy of its state, and where it is another bot's in the same namespace.
+pub fn may_go(job: &Job, is_stage_over: Option<bool>, now_ms: i64) -> bool {
+    let conditions = job.status.iter().flat_map(|status| &status.conditions);
+    let times = conditions.flatten().filter_map(|condition| {
+        let at = condition.last_transition_time.as_ref()?;
+        Some(at.0.as_millisecond())
+    });
+    is_over(job)
+        && match is_stage_over {
+            Some(is_stage_over) => is_stage_over,
+            None => times.max().is_some_and(|at| now_ms - at > STRAY_KEPT_MS),
+        }
 }
 
 fn has(scene: &Scene, kind: &str) -> bool {

@@ -37,6 +37,29 @@ fn check(scene: &Scene, want: Expect) {
 }
 
 #[test]
+fn a_job_may_go_when_its_stage_is_over_or_long_unknown() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+    let job = |kind: &str| -> Job {
+        let ended = json!({"status": {"conditions": [
+            {"type": kind, "status": "True", "lastTransitionTime": "1970-01-02T00:00:00Z"}]}});
+        serde_json::from_value(ended).expect("a Job")
+    };
+    for (kind, is_stage_over, day, wanted) in [
+        ("Complete", Some(true), 1, true),
+        ("Failed", Some(true), 1, true),
+        ("Failed", Some(false), 100, false),
+        ("Failed", None, 7, false),
+        ("Failed", None, 9, true),
+        ("Suspended", None, 100, false),
+        ("Suspended", Some(true), 100, false),
+    ] {
+        let found = may_go(&job(kind), is_stage_over, day * DAY_MS);
+        assert_eq!(found, wanted, "{kind} {is_stage_over:?} {day}");
+    }
+    assert!(!may_go(&Job::default(), None, i64::MAX));
+}
+
+#[test]
 fn a_real_scene_is_told_in_words() {
     check(
         &scene(include_str!("seen/running.json")),
