@@ -4,7 +4,7 @@ use super::approved::approvers;
 use super::rules::{Rule, Standing, WHO_SHOWN, join, void_word};
 use super::step::Seen;
 use super::{Pull, gone, known};
-use crate::contract::{Role, Window};
+use crate::contract::{self, Role, Window};
 use crate::name::{Login, RepoId, RepoPath, Slug};
 use crate::owners::Owners;
 use crate::subject::Given;
@@ -77,6 +77,23 @@ fn owners_change(seen: &Seen, path: &RepoPath) -> Vec<Rule> {
     ]
 }
 
+/// The environment of this name in the contract of the base. Errors: the rule that there is one, not met.
+fn named(seen: &Seen, name: &Slug) -> Result<contract::Environment, Rule> {
+    let wanted = seen
+        .service()
+        .and_then(|service| service.environment(name))
+        .cloned();
+    wanted.ok_or_else(|| {
+        let why = match seen.contract {
+            Some(_) => "the contract names no such environment",
+            None => {
+                "`bowsprit.yaml` of the base cannot be read; mend it first, in a pull request of its own"
+            }
+        };
+        Rule::new(&format!("environment `{name}`"), false, why)
+    })
+}
+
 fn environment_rules(
     pull: &Pull,
     seen: &Seen,
@@ -85,22 +102,9 @@ fn environment_rules(
     ask: &mut Ask,
 ) -> Option<Vec<Rule>> {
     let repo = pull.repo.id;
-    let wanted = seen
-        .service()
-        .and_then(|service| service.environment(name))
-        .cloned();
-    let Some(wanted) = wanted else {
-        let why = match seen.contract {
-            Some(_) => "the contract names no such environment",
-            None => {
-                "`bowsprit.yaml` of the base cannot be read; mend it first, in a pull request of its own"
-            }
-        };
-        return Some(vec![Rule::new(
-            &format!("environment `{name}`"),
-            false,
-            why,
-        )]);
+    let wanted = match named(seen, name) {
+        Ok(wanted) => wanted,
+        Err(rule) => return Some(vec![rule]),
     };
     let Role::After {
         environment: before,
