@@ -244,6 +244,8 @@ async fn versions_environments_and_events_are_kept() {
         reason: None,
         live: None,
         live_since_ms: None,
+        up_since_ms: None,
+        shown: None,
         verified: Vec::new(),
         url: None,
         changes: Vec::new(),

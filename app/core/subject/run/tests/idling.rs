@@ -22,17 +22,22 @@ fn knows(world: &mut World, name: &str, runs: Vec<Run>) {
     world.tell(query, Answer::Runs(runs));
 }
 
-const CODE: &[(&str, char)] = &[("train.py", 'b')];
-const WORDS: &[(&str, char)] = &[("README.md", 'b')];
-const BOTH: &[(&str, char)] = &[("train.py", 'b'), ("README.md", 'b')];
+/// What a commit changes since another.
+type Files = &'static [(&'static str, char)];
 
-#[test]
-fn a_push_is_held_against_what_was_dealt_with_before() {
+/// Runs, each with what the push changes since.
+type Before = Vec<(Run, Files)>;
+
+const CODE: Files = &[("train.py", 'b')];
+const WORDS: Files = &[("README.md", 'b')];
+const BOTH: Files = &[("train.py", 'b'), ("README.md", 'b')];
+
+/// Runs before a push, newest first, each with what `b…` changes since, and whether the push trains.
+fn pushes() -> Vec<(&'static str, Before, bool)> {
     use Phase::*;
     let superseded = "superseded by `bbbbbbb`";
     let ignored = "only paths changed";
-    // Runs before, newest first, what `b…` changes since each, and whether it trains.
-    let table: Vec<(&str, Vec<(Run, &[(&str, char)])>, bool)> = vec![
+    vec![
         ("nothing is known", vec![], true),
         ("words alone", vec![(at('8', Succeeded, ""), WORDS)], false),
         (
@@ -95,8 +100,12 @@ fn a_push_is_held_against_what_was_dealt_with_before() {
             ],
             false,
         ),
-    ];
-    for (what, before, trains) in table {
+    ]
+}
+
+#[test]
+fn a_push_is_held_against_what_was_dealt_with_before() {
+    for (what, before, trains) in pushes() {
         let (mut world, cause) = pushed();
         for (run, files) in &before {
             let old = run.sha.as_str().chars().next().expect("a commit");
@@ -108,7 +117,10 @@ fn a_push_is_held_against_what_was_dealt_with_before() {
             before.into_iter().map(|(run, _)| run).collect(),
         );
         let run = wanted(&world, &cause).state;
-        let phase = if trains { Running } else { Skipped };
+        let phase = match trains {
+            true => Phase::Running,
+            false => Phase::Skipped,
+        };
         assert_eq!(run.phase, phase, "{what}");
         if !trains {
             assert_eq!(
@@ -189,7 +201,7 @@ fn another_branch_and_a_lost_database_know_what_was_trained() {
 fn only_a_head_that_itself_trains_supersedes() {
     let cancelled = "superseded by `ccccccc`";
     // What the head says, what it changes since the run's commit, other runs, and whether it supersedes.
-    let table: Vec<(&str, &[(&str, char)], Vec<Run>, bool)> = vec![
+    let table = [
         ("Change", CODE, vec![], true),
         ("Change", BOTH, vec![], true),
         ("Change", WORDS, vec![], false),
