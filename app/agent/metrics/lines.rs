@@ -1,4 +1,5 @@
-//! Metrics in lines: `name=value` and `name: value` in a step's output, whole JSON objects, and `GITHUB_OUTPUT`.
+//! Metrics in lines: `name=value` and `name: value` in a step's output, whole JSON objects, `GITHUB_OUTPUT`, and the
+//! Markdown of `GITHUB_STEP_SUMMARY`.
 //!
 //! Prose may look like a metric; it becomes one only for whoever asks for its name.
 
@@ -64,6 +65,30 @@ pub(super) fn github_output(text: &str) -> Vec<(String, MetricValue)> {
             && let Some(value) = values::parse_value(value.trim())
         {
             found.push((name.trim().to_owned(), value));
+        }
+    }
+    found
+}
+
+/// The metrics of a summary in Markdown: `name: value` and `name=value` in its lines, and rows of tables of two columns.
+pub(super) fn summary(text: &str) -> Vec<(String, MetricValue)> {
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        match line.strip_prefix('|') {
+            Some(row) => {
+                let cells: Vec<&str> = row
+                    .trim_end_matches('|')
+                    .split('|')
+                    .map(str::trim)
+                    .collect();
+                if let [name, value] = cells[..]
+                    && let Some(value) = values::parse_value(value.trim_matches(['*', '`']))
+                {
+                    let name = name.trim_matches(['*', '`']);
+                    found.push((name.to_owned(), value));
+                }
+            }
+            None => found.extend(pairs(&line.replace(['*', '`'], ""))),
         }
     }
     found
@@ -139,6 +164,23 @@ mod tests {
             pairs("loss=nan"),
             [("loss".to_owned(), MetricValue::Other("NaN".to_owned()))]
         );
+    }
+
+    #[test]
+    fn a_summary_has_metrics_in_lines_and_in_tables_of_two_columns() {
+        let text = "## Results\n\n- **accuracy**: 0.93\n`loss` = 0.1\n\n| metric | value |\n|---|---:|\n| f1 | 0.9 |\n\
+            | **auc** | `0.8` |\n| rmse | nan |\n| name | ada |\n| a | 1 | 2 |\nIt took 12:30:45.\n";
+        let number = MetricValue::Number;
+        let wanted = [
+            ("accuracy", number(0.93)),
+            ("loss", number(0.1)),
+            ("f1", number(0.9)),
+            ("auc", number(0.8)),
+            ("rmse", MetricValue::Other("NaN".to_owned())),
+        ];
+        let wanted: Vec<_> = wanted.map(|(name, value)| (name.to_owned(), value)).into();
+        assert_eq!(summary(text), wanted);
+        assert_eq!(summary("|||\n| | 1 |\n"), [(String::new(), number(1.0))]);
     }
 
     #[test]

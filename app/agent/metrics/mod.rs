@@ -1,6 +1,7 @@
-//! What a step measured, read without a library in its code: files, `GITHUB_OUTPUT`, and lines of its output.
+//! What a step measured, read without a library in its code: files, `GITHUB_OUTPUT`, `GITHUB_STEP_SUMMARY`, and lines
+//! of its output.
 //!
-//! A later source wins over an earlier one: output lines, `GITHUB_OUTPUT`, files of the working directory, files of
+//! A later source wins over an earlier one: output lines, the summary, `GITHUB_OUTPUT`, files of the working directory, files of
 //! `OUTPUTS_DIR`. Only what the step itself wrote counts, so that a file of the repository is no measurement.
 //! Nothing here decides whether a value is good; what is no finite number stays visible as what it is.
 
@@ -35,25 +36,28 @@ const NAMES: &[&str] = &[
     "metrics.json",
 ];
 
+/// Finds metrics in a text.
+type Reader = fn(&str) -> Vec<(String, MetricValue)>;
+
 /// Where a step may leave metrics, as it was before the step.
 #[derive(Debug)]
 pub struct Places {
     run_dir: PathBuf,
     outputs: String,
-    github_output: String,
+    github: String,
     before: BTreeMap<String, Mark>,
 }
 
 impl Places {
     /// Remembers what stands there now, which is not the step's.
     ///
-    /// The step's outputs and its `GITHUB_OUTPUT` are given as paths below the run directory: a step owns the directories
-    /// on the way and may have put a link there.
-    pub fn before_step(run_dir: &Path, outputs: &str, github_output: &str) -> Places {
+    /// The step's outputs, and the directory of the files that it may know from GitHub (`output` and `summary`), are given
+    /// as paths below the run directory: a step owns the directories on the way and may have put a link there.
+    pub fn before_step(run_dir: &Path, outputs: &str, github: &str) -> Places {
         let mut places = Places {
             run_dir: run_dir.to_path_buf(),
             outputs: outputs.to_owned(),
-            github_output: github_output.to_owned(),
+            github: github.to_owned(),
             before: BTreeMap::new(),
         };
         for (path, _) in places.candidates() {
@@ -67,10 +71,18 @@ impl Places {
     /// Everything that the step measured, and where it was looked for.
     pub fn after_step(&self, spoken: Spoken) -> (BTreeMap<String, Metric>, Vec<String>) {
         let mut metrics = spoken.into_metrics();
-        let mut searched = vec!["stdout".to_owned(), "GITHUB_OUTPUT".to_owned()];
-        let outputs = self.read(&self.github_output).unwrap_or_default();
-        for (name, value) in lines::github_output(&outputs) {
-            insert(&mut metrics, name, value, "GITHUB_OUTPUT");
+        let mut searched = vec!["stdout".to_owned()];
+        let sources: [(&str, &str, Reader); 2] = [
+            ("summary", "GITHUB_STEP_SUMMARY", lines::summary),
+            ("output", "GITHUB_OUTPUT", lines::github_output),
+        ];
+        for (file, shown, found_in) in sources {
+            let path = format!("{}/{file}", self.github);
+            let text = self.read(&path).unwrap_or_default();
+            for (name, value) in found_in(&text) {
+                insert(&mut metrics, name, value, shown);
+            }
+            searched.push(shown.to_owned());
         }
         for (path, shown) in self.candidates() {
             let mark = Mark::of(&self.run_dir.join(&path));
@@ -155,17 +167,19 @@ mod tests {
     #[test]
     fn a_later_source_wins_and_old_files_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
-        let [work, outputs, output] =
+        let [work, outputs, github] =
             ["work", "outputs", "github"].map(|name| dir.path().join(name));
         fs::create_dir_all(work.join("eval")).unwrap();
         fs::create_dir(&outputs).unwrap();
+        fs::create_dir(&github).unwrap();
         fs::write(work.join("metrics.json"), r#"{"old": 1}"#).unwrap();
         let places = Places::before_step(dir.path(), "outputs", "github");
         let mut spoken = Spoken::default();
         for line in ["hello", "accuracy=0.1 loss: 0.5", r#"{"f1": 0.7}"#] {
             spoken.line(line);
         }
-        fs::write(&output, "accuracy=0.2\nname=x\nauc=0.6\n").unwrap();
+        fs::write(github.join("summary"), "**accuracy**: 0.15\n| mae | 2 |\n").unwrap();
+        fs::write(github.join("output"), "accuracy=0.2\nname=x\nauc=0.6\n").unwrap();
         fs::write(work.join("eval/metrics.json"), r#"{"auc": 0.61}"#).unwrap();
         fs::write(
             outputs.join("metrics.yaml"),
@@ -192,6 +206,7 @@ mod tests {
                 r#"deep.a Other("-Infinity") metrics.json"#,
                 "f1 Number(0.7) stdout:3",
                 "loss Number(0.5) stdout:2",
+                "mae Number(2.0) GITHUB_STEP_SUMMARY",
                 "n Number(3.0) metrics.json",
                 "train.accuracy Number(0.4) metrics.yaml",
             ]
@@ -209,7 +224,10 @@ mod tests {
         let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let places = Places::before_step(dir.path(), "outputs/live", "tmp/github");
         fs::write(elsewhere.path().join("metrics.json"), r#"{"a": 1}"#).unwrap();
-        fs::write(elsewhere.path().join("github"), "a=1").unwrap();
+        fs::create_dir(elsewhere.path().join("github")).unwrap();
+        for name in ["output", "summary"] {
+            fs::write(elsewhere.path().join("github").join(name), "a=1").unwrap();
+        }
         fs::create_dir(dir.path().join("outputs")).unwrap();
         for name in ["outputs/live", "tmp"] {
             std::os::unix::fs::symlink(elsewhere.path(), dir.path().join(name)).unwrap();

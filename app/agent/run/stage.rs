@@ -232,7 +232,7 @@ impl Stage {
             plan.env.insert(name.to_owned(), path.display().to_string());
         }
         let secrets = self.secrets.hand_out(step, &self.place, &mut plan)?;
-        let places = Places::before_step(dir, &outputs, &format!("{github}/output"));
+        let places = Places::before_step(dir, &outputs, &github);
         let plain = Plain::before_step(&self.place.work());
         let since = Instant::now();
         let started =
