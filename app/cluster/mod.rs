@@ -4,6 +4,7 @@
 //! API server refuses. What is wanted there is theirs to say.
 
 mod trouble;
+mod watch;
 
 use crate::config;
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 pub use trouble::{Trouble, TroubleKind};
+pub use watch::changes;
 
 /// The name under which we own the fields that we set. Source: Kubernetes, "Server-Side Apply".
 pub const FIELD_MANAGER: &str = "bowsprit";
