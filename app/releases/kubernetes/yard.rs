@@ -381,7 +381,7 @@ impl Yard {
         Site {
             repo,
             environment,
-            service: String::new(),
+            service: objects::service_name(&account.metadata),
             namespace: namespace.to_owned(),
             name: account.metadata.name.clone().unwrap_or_default(),
             owns_namespace: self.serving.namespace.is_none(),
