@@ -310,20 +310,23 @@ pub fn objects(
 }
 
 /// The objects of an environment as far as is known of a release that served: its Deployment, and what its manifests wanted.
+///
+/// How many pods there may be, and whom they reach, is as the last rollout says.
 pub fn former(
     site: &Site,
     deployment: &Deployment,
+    last: Option<&Rollout>,
     context: &ServingContext,
     own: &Manifests,
 ) -> Objects {
-    let kept = objects(site, None, context, None, own);
+    let made = objects(site, last, context, None, own);
     Objects {
         deployment: Some(deployment.clone()),
-        scaler: own.scaler.clone(),
-        budget: own.budget.clone(),
+        scaler: own.scaler.clone().or(made.scaler),
+        budget: own.budget.clone().or(made.budget),
         services: own.services.clone(),
         config_maps: own.config_maps.clone(),
-        ..kept
+        ..made
     }
 }
 

@@ -255,24 +255,19 @@ impl Case<'_> {
             return Ok(());
         }
         let context = &self.yard.context;
-        let files = match kept {
-            None => files(&objects::objects(
-                self.site,
-                None,
-                context,
-                None,
-                &Manifests::default(),
-            ))?,
-            Some(kept) => match &kept.files {
-                Some(files) => files.clone(),
-                // It served when releases were still applied.
-                None => files(&objects::former(
-                    self.site,
-                    &kept.deployment,
-                    context,
-                    &kept.manifests,
-                ))?,
-            },
+        let written = kept.and_then(|kept| kept.files.clone());
+        let files = match (written, kept) {
+            (Some(files), _) => files,
+            // It served when releases were still applied.
+            (None, Some(kept)) => {
+                let (last, own) = (self.papers.rollout()?, &kept.manifests);
+                let (served, last) = (&kept.deployment, last.as_ref());
+                files(&objects::former(self.site, served, last, context, own))?
+            }
+            (None, None) => {
+                let nothing = Manifests::default();
+                files(&objects::objects(self.site, None, context, None, &nothing))?
+            }
         };
         let former = kept.map(|kept| kept.spec.release.as_str());
         let wanted = Wanted {
@@ -306,11 +301,16 @@ impl Case<'_> {
         let former = kept.map(|kept| &kept.manifests);
         let place = self.yard.ledger(self.site);
         let had = manifests != nothing || former.is_some_and(|former| *former != nothing);
-        // What was written is the syncer's to end.
-        if had && place.is_none() {
-            self.yard.prune(self.site, &manifests).await?;
-        }
         let written = self.papers.written()?.filter(|_| place.is_some());
+        match &written {
+            None if had => self.yard.prune(self.site, &manifests).await?,
+            // What was written is the syncer's to end, and what was applied before that is nobody else's.
+            Some(written) if kept.is_some_and(|kept| kept.files.is_none()) => {
+                let files = &written.files;
+                self.yard.hand_over(self.site, &manifests, files).await?;
+            }
+            None | Some(_) => {}
+        }
         self.papers.write_kept(Some(&Kept {
             spec: self.order.clone(),
             serving: describe(self.order, since_ms),
