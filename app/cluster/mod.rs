@@ -7,6 +7,7 @@
 pub(crate) mod fake;
 mod pages;
 mod trouble;
+mod watch;
 
 use crate::config;
 use anyhow::Context as _;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use pages::pages;
 pub use trouble::{Trouble, TroubleKind};
+pub use watch::changes;
 
 /// The name under which we own the fields that we set. Source: Kubernetes, "Server-Side Apply".
 pub const FIELD_MANAGER: &str = "bowsprit";

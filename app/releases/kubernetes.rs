@@ -11,6 +11,7 @@ mod logs;
 mod manifests;
 mod papers;
 mod room;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -30,7 +31,7 @@ use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::serving::gitops;
 use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{Rollout, Site, release_label};
-use bowsprit_core::serving::spec::{Live, RolloutPhase, ServeSpec, ServerSpec};
+use bowsprit_core::serving::spec::{Live, ServeSpec, ServerSpec};
 use bowsprit_core::training::spec::{RuntimeSpec, Source};
 use chart::Helm;
 use clusters::Clusters;
@@ -42,6 +43,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strays::Strays;
 use watch::Watched;
 use yard::Yard;
 
@@ -64,15 +66,7 @@ struct Post {
     helm: Helm,
     clusters: Clusters,
     book: Mutex<BTreeMap<Key, Arc<Watched>>>,
-    /// Environments that the cluster has and we know nothing of.
-    strays: Mutex<BTreeMap<Key, Stray>>,
-}
-
-/// An environment that only the cluster knows.
-struct Stray {
-    site: Site,
-    generation: u64,
-    is_told: bool,
+    strays: Strays,
 }
 
 impl Kubernetes {
@@ -97,7 +91,7 @@ impl Kubernetes {
         Ok(Kubernetes {
             post: Arc::new(Post {
                 book: Mutex::new(known.collect()),
-                strays: Mutex::default(),
+                strays: Strays::default(),
                 dir,
                 artifacts,
                 helm: Helm::new(program, config)?,
@@ -160,7 +154,7 @@ impl Kubernetes {
         };
         drop(turn);
         watched.poke.notify_one();
-        self.post.strays().remove(&key);
+        post.strays.forget(&key);
         outcome
     }
 
@@ -186,12 +180,16 @@ impl Kubernetes {
                 .context("cannot remove the environment")?
                 .context("cannot remove the environment")?;
         }
-        let stray = self.post.strays().get(&key).map(|stray| stray.site.clone());
+        let mut stray = self.post.strays.site(&key);
+        if watched.is_none() && stray.is_none() {
+            // Its papers may be lost, and nobody may have looked since.
+            stray = self.post.clusters.find(&key).await?;
+        }
         if let Some(site) = stray {
             let yard = self.post.clusters.of(site.cluster.as_ref())?;
             yard.clear(&site).await?;
         }
-        self.post.strays().remove(&key);
+        self.post.strays.forget(&key);
         self.post.book().remove(&key);
         Ok(())
     }
@@ -200,18 +198,7 @@ impl Kubernetes {
     pub(super) fn live(&self, repo: RepoId, environment: &Slug) -> Option<Live> {
         let key = (repo, environment.clone());
         let told = self.post.papers(&key).live();
-        told.or_else(|| {
-            let strays = self.post.strays();
-            strays.get(&key).map(|stray| Live {
-                generation: stray.generation,
-                phase: RolloutPhase::Waiting,
-                reason: Some("the cluster has it, and nobody here knows of it".to_owned()),
-                serving: None,
-                url: String::new(),
-                pid: 0,
-                updated_ms: 0,
-            })
-        })
+        told.or_else(|| self.post.strays.live(&key))
     }
 
     /// See [`super::Target::tend`].
@@ -223,30 +210,16 @@ impl Kubernetes {
                 changed.insert(key.clone());
             }
         }
-        for (key, stray) in self.post.strays().iter_mut() {
-            if !std::mem::replace(&mut stray.is_told, true) {
-                changed.insert(key.clone());
-            }
-        }
+        changed.extend(self.post.strays.take_news());
         changed.into_iter().collect()
     }
 
     /// Looks for environments that only the cluster knows; the next [`Kubernetes::tend`] tells of them.
     pub(super) async fn sweep(&self) {
-        for yard in self.post.clusters.all() {
-            match yard.standing().await {
-                Ok(standing) => {
-                    for (site, generation) in standing {
-                        self.post.note_stray(site, generation);
-                    }
-                }
-                Err(trouble) => {
-                    let name = yard.name.as_ref().map(|name| format!(" `{name}`"));
-                    let name = name.unwrap_or_default();
-                    tracing::warn!(
-                        "environments in the cluster{name} are not looked through: {trouble}"
-                    );
-                }
+        for (site, generation) in self.post.clusters.standing().await {
+            let key = (site.repo, site.environment.clone());
+            if !self.post.book().contains_key(&key) {
+                self.post.strays.note(key, site, generation);
             }
         }
     }
@@ -323,10 +296,6 @@ impl Post {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn strays(&self) -> MutexGuard<'_, BTreeMap<Key, Stray>> {
-        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn papers(&self, (repo, environment): &Key) -> Papers {
         Papers::new(self.dir.join(repo.to_string()).join(environment.as_str()))
     }
@@ -343,19 +312,6 @@ impl Post {
             return None;
         }
         papers.order_of(|order| release_label(&order.release) == release)
-    }
-
-    fn note_stray(&self, site: Site, generation: u64) {
-        let key = (site.repo, site.environment.clone());
-        if self.book().contains_key(&key) {
-            return;
-        }
-        let stray = Stray {
-            site,
-            generation,
-            is_told: false,
-        };
-        self.strays().insert(key, stray);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing holds them to a limit: a machine that does other work would only tell of that.
 
+mod pushes;
+
 use crate::harness::World;
 use crate::place::{Cluster, run_on_cluster_with};
 use bowsprit_core::effect::StagePlan;
@@ -18,7 +20,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Stages ordered at once.
 const AT_ONCE: usize = 50;
@@ -43,6 +45,7 @@ async fn bench() {
         say(&format!("load before: {}", load()));
         talk(t).await;
         burst(t, cluster).await;
+        pushes::pushes(t, cluster).await;
         memory(t, cluster).await;
         say(&format!("load after: {}", load()));
     })
@@ -117,10 +120,7 @@ async fn talk(t: &World) {
     let mut seen = 0;
     t.until("all lines", async |_| {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .ok()?
-            .as_secs_f64();
+        let now = seconds(UNIX_EPOCH, SystemTime::now());
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let said = whole
             .lines()
@@ -136,7 +136,7 @@ async fn talk(t: &World) {
 }
 
 /// When each object was first seen so, by the watch of an administrator.
-type Seen = Arc<Mutex<BTreeMap<String, Instant>>>;
+type Seen = Arc<Mutex<BTreeMap<String, SystemTime>>>;
 
 fn watch<K>(
     cluster: &Cluster,
@@ -157,7 +157,7 @@ where
         while let Some(change) = changes.next().await {
             if let Some(name) = change.ok().as_ref().and_then(is_so) {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.entry(name).or_insert_with(Instant::now);
+                seen.entry(name).or_insert_with(SystemTime::now);
             }
         }
     })
@@ -182,28 +182,37 @@ async fn burst(t: &World, cluster: &Cluster) {
     let mut ordered = BTreeMap::new();
     for stage in &stages {
         order(t, stage, "import time; time.sleep(1)").await;
-        ordered.insert(stage.clone(), Instant::now());
+        ordered.insert(stage.clone(), SystemTime::now());
     }
     let began = *ordered.values().min().expect("orders");
     until_done(t, &stages).await;
     say(&format!(
         "{AT_ONCE} Jobs of 1 s, ordered at once: all done after {:.1} s",
-        began.elapsed().as_secs_f64()
+        seconds(began, SystemTime::now())
     ));
     for (what, seen) in [
         ("order to Job created", created),
         ("order to pod running", running),
     ] {
-        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = ordered.iter().filter_map(|(stage, at)| {
-            let (_, seen) = seen.iter().find(|(job, _)| job.contains(stage.as_str()))?;
-            Some(seen.saturating_duration_since(*at).as_secs_f64())
-        });
-        tell(what, &waits.collect::<Vec<f64>>());
+        tell_waits(what, &ordered, &seen);
     }
     for watch in watches {
         watch.abort();
     }
+}
+
+/// From when each stage began to when its Job was first seen so.
+fn tell_waits(what: &str, began: &BTreeMap<String, SystemTime>, seen: &Seen) {
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = began.iter().filter_map(|(stage, at)| {
+        let (_, seen) = seen.iter().find(|(job, _)| job.contains(stage.as_str()))?;
+        Some(seconds(*at, *seen))
+    });
+    tell(what, &waits.collect::<Vec<f64>>());
+}
+
+fn seconds(from: SystemTime, to: SystemTime) -> f64 {
+    to.duration_since(from).unwrap_or_default().as_secs_f64()
 }
 
 /// What the process of hub, bot and story holds more, once the bot's watch has seen further Jobs and pods.

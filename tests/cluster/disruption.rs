@@ -13,7 +13,8 @@ const AWAY: Duration = Duration::from_secs(60);
 /// A training that takes its time, so that something can happen meanwhile.
 const SLOW: &str = "\nimport time\nfor epoch in range(30):\n    print(f'epoch={epoch}', flush=True)\n    time.sleep(0.5)\n";
 
-async fn push_slow(t: &World) -> String {
+/// Pushes such a training; says its commit.
+pub(crate) async fn push_slow(t: &World) -> String {
     let train = format!("{}{SLOW}", t.read("tiny-training", "train.py"));
     t.push(
         "tiny-training",
@@ -26,7 +27,7 @@ async fn push_slow(t: &World) -> String {
 }
 
 /// Waits for a pod whose agent has begun its step: the check shows that only now and then, the log at once.
-async fn at_work(t: &World, cluster: &Cluster) -> String {
+pub(crate) async fn at_work(t: &World, cluster: &Cluster) -> String {
     t.until("the first epoch", async |t| {
         let logs = std::fs::read_dir(t.dir.path().join("bot/runs")).ok()?;
         let logs = logs
@@ -40,13 +41,18 @@ async fn at_work(t: &World, cluster: &Cluster) -> String {
 }
 
 async fn succeeds_once(t: &World, cluster: &Cluster, sha: &str) {
+    ends_once(t, cluster, sha).await;
+    assert_eq!(t.proposals("bowsprit/tiny").await.len(), 1);
+}
+
+/// The run of this commit has ended well, and no stage of any has two Jobs.
+pub(crate) async fn ends_once(t: &World, cluster: &Cluster, sha: &str) {
     t.settle().await;
     let check = t
         .check("tiny-training", sha, "train")
         .await
         .expect("a check run");
     assert_eq!(check["conclusion"], "success", "{}", check["output"]);
-    assert_eq!(t.proposals("bowsprit/tiny").await.len(), 1);
     let mut stages: Vec<_> = cluster
         .jobs()
         .await
@@ -54,6 +60,7 @@ async fn succeeds_once(t: &World, cluster: &Cluster, sha: &str) {
         .map(|job| job.metadata.annotations.expect("annotations")["bowsprit.dev/stage"].clone())
         .collect();
     let count = stages.len();
+    stages.sort();
     stages.dedup();
     assert_eq!(stages.len(), count, "a stage has two Jobs: {stages:?}");
 }

@@ -1,151 +1,20 @@
 //! Releases that are commits: written by the bot, which may not apply them, and brought by a syncer of git and kubectl alone.
 
 use crate::both::{self, Production};
-use crate::harness::{POLL, World};
-use crate::place::{Cluster, WRITTEN_TO, run_written};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::place::{Extent, FURTHER_PATH, PATH, play, run_written};
+use crate::syncer::{Syncer, begin, commits, deployment_of, is_written, subjects, written};
 use bowsprit_core::serving::spec::RolloutPhase;
-use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::task::JoinHandle;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Api, ListParams};
+use serde_json::json;
 
 const REPO: &str = "tiny-service";
-/// A file that a person keeps beside the bot's folders, and that is synced as they are.
-const THEIRS: &str =
-    "{apiVersion: v1, kind: ConfigMap, metadata: {name: theirs}, data: {kept: \"yes\"}}\n";
-
-/// Brings the repository to the cluster whenever its branch has moved, as Flux would: what is gone there goes here.
-struct Syncer {
-    is_over: Arc<AtomicBool>,
-    task: JoinHandle<()>,
-}
-
-impl Syncer {
-    fn start(t: &World, cluster: &Cluster) -> Syncer {
-        let host = t.hub.url.trim_start_matches("http://");
-        let url = format!("http://ada:ada-token@{host}/{WRITTEN_TO}.git");
-        let copy = t.dir.path().join("synced");
-        let namespace = cluster.environments();
-        let is_over = Arc::<AtomicBool>::default();
-        let over = is_over.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let mut seen = String::new();
-            while !over.load(Ordering::Relaxed) {
-                let head = fetch(&url, &copy);
-                if head != seen && apply(&copy, &namespace) {
-                    seen = head;
-                }
-                std::thread::sleep(POLL * 20);
-            }
-        });
-        Syncer { is_over, task }
-    }
-
-    async fn stop(self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.task.await.expect("it ends");
-    }
-}
-
-/// Takes over what the branch has; says its head.
-fn fetch(url: &str, copy: &Path) -> String {
-    if !copy.exists() {
-        std::fs::create_dir_all(copy).expect("a folder");
-        git(copy, &["init", "-q"]);
-    }
-    git(copy, &["fetch", "-q", url, "main"]);
-    git(copy, &["reset", "-q", "--hard", "FETCH_HEAD"]);
-    git(copy, &["rev-parse", "HEAD"])
-}
-
-fn git(dir: &Path, words: &[&str]) -> String {
-    let output = Command::new("git").args(words).current_dir(dir).output();
-    let output = output.expect("git runs");
-    assert!(output.status.success(), "git {words:?}: {output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn apply(copy: &Path, namespace: &str) -> bool {
-    let mut words = vec!["--namespace", namespace, "apply", "--prune"];
-    words.extend([
-        "--applyset=configmap/synced",
-        "--recursive",
-        "--filename",
-        "clusters/story",
-    ]);
-    let output = Command::new("kubectl")
-        .args(words)
-        .current_dir(copy)
-        .env("KUBECTL_APPLYSET", "true")
-        .output()
-        .expect("kubectl runs");
-    if !output.status.success() {
-        // A syncer tries again; what it said helps whoever reads why a story failed.
-        eprintln!("kubectl: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    output.status.success()
-}
-
-/// The repository is there, with a file of a person's.
-async fn begin(t: &World) {
-    let name = WRITTEN_TO.trim_start_matches("ada/");
-    let made = json!({"name": name, "auto_init": true});
-    t.api("ada", "POST", "/user/repos", Some(made)).await;
-    let path = format!("/repos/{WRITTEN_TO}/contents/clusters/story/theirs.yaml");
-    let file = json!({"message": "Keep something", "content": STANDARD.encode(THEIRS)});
-    t.api("ada", "PUT", &path, Some(file)).await;
-    t.settle().await;
-}
-
-/// The commits of the bot, newest first.
-async fn commits(t: &World) -> Vec<Value> {
-    let path = format!("/repos/{WRITTEN_TO}/commits?per_page=100");
-    let all = t.api("ada", "GET", &path, None).await;
-    let all = all.as_array().expect("a list").iter();
-    let ours = all.filter(|commit| commit["commit"]["author"]["name"] == "bowsprit[bot]");
-    ours.cloned().collect()
-}
-
-/// The first lines of what they say, newest first.
-async fn subjects(t: &World) -> Vec<String> {
-    let subject = |commit: &Value| {
-        let message = commit["commit"]["message"].as_str().unwrap_or_default();
-        message.lines().next().unwrap_or_default().to_owned()
-    };
-    commits(t).await.iter().map(subject).collect()
-}
-
-/// The files below the synced folder, as the branch has them now.
-fn written(t: &World) -> Vec<PathBuf> {
-    let host = t.hub.url.trim_start_matches("http://");
-    let url = format!("http://ada:ada-token@{host}/{WRITTEN_TO}.git");
-    let copy = t.dir.path().join("looked-at");
-    fetch(&url, &copy);
-    let list = git(&copy, &["ls-files", "clusters/story"]);
-    list.lines().map(|path| copy.join(path)).collect()
-}
-
-/// The file of an environment's Deployment; empty where there is none.
-fn deployment_of(t: &World, environment: &str) -> String {
-    let folder = format!("bowsprit-tiny-service-{environment}-");
-    let mut files = written(t).into_iter();
-    let found = files.find(|path| {
-        let text = path.to_string_lossy();
-        text.contains(&folder) && text.ends_with("/deployment.yaml")
-    });
-    let text = found.map(std::fs::read_to_string);
-    text.transpose().expect("a file").unwrap_or_default()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn releases_are_commits_and_a_named_version_comes_back() {
     run_written("releases_are_commits", async |t, cluster| {
-        begin(t).await;
+        begin(t, cluster).await;
         let syncer = Syncer::start(t, cluster);
         both::a_named_version_comes_back_and_goes_forward_again(t).await;
         t.settle().await;
@@ -176,7 +45,7 @@ async fn releases_are_commits_and_a_named_version_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_sync_brings_and_what_cannot_serve_is_told_and_committed_back() {
     run_written("what_no_sync_brings", async |t, cluster| {
-        begin(t).await;
+        begin(t, cluster).await;
         let syncer = Syncer::start(t, cluster);
         both::train(t, "").await;
         both::land(t, "v1").await;
@@ -189,7 +58,6 @@ async fn what_no_sync_brings_and_what_cannot_serve_is_told_and_committed_back() 
         let pr = t
             .change(REPO, "linus", "words", &[("README.md", "more words\n")])
             .await;
-        let folder = format!("bowsprit-tiny-service-pr-{pr}-");
         let says = async |words: &str| {
             t.until(words, async |t| {
                 let said = t.bot_says(REPO, pr).await.join("\n");
@@ -213,9 +81,7 @@ async fn what_no_sync_brings_and_what_cannot_serve_is_told_and_committed_back() 
         t.api("ada", "PATCH", &path, Some(json!({"state": "closed"})))
             .await;
         t.until("the preview is gone", async |t| {
-            let left = written(t);
-            let mut left = left.iter().map(|path| path.to_string_lossy());
-            (!left.any(|path| path.contains(&folder))).then_some(())
+            (!is_written(t, &format!("pr-{pr}"))).then_some(())
         })
         .await;
         t.settle().await;
@@ -249,5 +115,145 @@ async fn what_no_sync_brings_and_what_cannot_serve_is_told_and_committed_back() 
         t.settle().await;
         syncer.stop().await;
     })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_of_its_own_comes_before_its_files_and_goes_after_them() {
+    let extent = Extent {
+        serves: true,
+        writes: true,
+        is_apart: true,
+        ..Extent::default()
+    };
+    play("a_namespace_of_its_own", extent, async |t, cluster| {
+        begin(t, cluster).await;
+        let syncer = Syncer::start_apart(t);
+        both::train(t, "").await;
+        both::land(t, "v1").await;
+        let namespace = |environment: &str| format!("{}-{REPO}-{environment}", cluster.prefix());
+        for environment in ["staging", "production"] {
+            let folder = format!("/{}/ada-{REPO}/", namespace(environment));
+            let files = written(t);
+            let mut files = files.iter().map(|path| path.to_string_lossy());
+            assert!(files.any(|path| path.contains(&folder)), "{folder}");
+            let answer = Production::named(t, environment).await;
+            let answer = answer.ask("/v1/predict", 1.0).await.expect("an answer");
+            assert_eq!(answer, (200, json!({"label": "small"})));
+        }
+
+        let all: Api<Namespace> = Api::all(cluster.client());
+        let is_there = async |environment: &str| {
+            let found = all.get_opt(&namespace(environment)).await;
+            found.expect("an answer").is_some()
+        };
+        let pr = t
+            .change(REPO, "linus", "words", &[("README.md", "more words\n")])
+            .await;
+        let preview = format!("pr-{pr}");
+        t.until("the preview is live", async |t| {
+            let found = t.find_environment(&preview).await?;
+            (found.phase == Some(RolloutPhase::Live)).then_some(())
+        })
+        .await;
+        assert!(is_there(&preview).await);
+        let path = format!("/repos/ada/{REPO}/pulls/{pr}");
+        t.api("ada", "PATCH", &path, Some(json!({"state": "closed"})))
+            .await;
+        t.until("its namespace is gone", async |t| {
+            (!is_written(t, &preview) && !is_there(&preview).await).then_some(())
+        })
+        .await;
+
+        // Taken out of the contract, production goes in the same way, and staging stays.
+        t.pull(REPO, "main").await;
+        let contract = t.read(REPO, "bowsprit.yaml");
+        let contract: String = contract
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("production:"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let files = [("bowsprit.yaml", contract.as_str())];
+        t.push(REPO, "ada", "main", "Serve less", &files).await;
+        t.until("production is gone", async |t| {
+            (!is_written(t, "production") && !is_there("production").await).then_some(())
+        })
+        .await;
+        assert!(is_written(t, "staging") && is_there("staging").await);
+        t.settle().await;
+        syncer.stop_apart().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_cluster_has_its_own_folder_and_its_own_syncer() {
+    let extent = Extent {
+        serves: true,
+        writes: true,
+        is_two: true,
+        ..Extent::default()
+    };
+    play(
+        "each_cluster_has_its_own_folder",
+        extent,
+        async |t, cluster| {
+            begin(t, cluster).await;
+            let syncers = [
+                Syncer::start(t, cluster),
+                Syncer::start_for(t, FURTHER_PATH, &cluster.further()),
+            ];
+            let contract = t.read(REPO, "bowsprit.yaml");
+            let elsewhere = contract.replace("soak: 1s", "soak: 1s, cluster: further");
+            let files = [("bowsprit.yaml", elsewhere.as_str())];
+            t.push(REPO, "ada", "main", "Serve elsewhere", &files).await;
+            t.settle().await;
+            both::train(t, "").await;
+            both::land(t, "v1").await;
+            for (environment, folder, namespace) in [
+                ("staging", PATH, cluster.environments()),
+                ("production", FURTHER_PATH, cluster.further()),
+            ] {
+                let here =
+                    format!("/{folder}/{namespace}/ada-{REPO}/bowsprit-{REPO}-{environment}-");
+                let of = format!("-{environment}-");
+                let files = written(t);
+                let files = files.iter().map(|path| path.to_string_lossy());
+                let mut ours = files.filter(|path| path.contains(&of));
+                assert!(ours.all(|path| path.contains(&here)), "{:#?}", written(t));
+                assert!(is_written(t, environment));
+                let answer = Production::named(t, environment).await;
+                let answer = answer.ask("/v1/predict", 1.0).await.expect("an answer");
+                assert_eq!(answer, (200, json!({"label": "small"})));
+            }
+
+            let before = deployment_of(t, "production");
+            both::train(t, "2.0,small\n").await;
+            both::land(t, "v2").await;
+            assert_ne!(deployment_of(t, "production"), before);
+
+            // It ends there, by the syncer of that cluster.
+            t.pull(REPO, "main").await;
+            let contract: String = t
+                .read(REPO, "bowsprit.yaml")
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("production:"))
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            let files = [("bowsprit.yaml", contract.as_str())];
+            t.push(REPO, "ada", "main", "Serve less", &files).await;
+            t.until("production is gone there", async |t| {
+                let all = cluster.all::<Deployment>(&cluster.further());
+                let left = all.list(&ListParams::default()).await.expect("a list");
+                (!is_written(t, "production") && left.items.is_empty()).then_some(())
+            })
+            .await;
+            assert!(is_written(t, "staging"));
+            t.settle().await;
+            for syncer in syncers {
+                syncer.stop().await;
+            }
+        },
+    )
     .await;
 }

@@ -9,6 +9,8 @@ mod both;
 mod clusters;
 mod crash;
 mod disruption;
+mod expiry;
+mod front;
 mod gitops;
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
@@ -26,6 +28,8 @@ mod queue;
 mod reaper;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod serving;
+mod syncer;
+mod takeover;
 mod training;
 #[path = "../it/unrest.rs"]
 mod unrest;

@@ -4,15 +4,17 @@
 //! `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest; `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach; where it
 //! runs here, `BOWSPRIT_TEST_API_SERVER`, a file that begins with the process id of the API server.
 
+mod room;
+
+use crate::front::Front;
 use crate::harness::{Place, World, run_test_at};
 use crate::images;
 use crate::passage::Passage;
 use bowsprit_core::rbac;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -23,7 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The repository that releases are written to, where they are not applied.
 pub(crate) const WRITTEN_TO: &str = "ada/cluster-config";
 /// How the configuration says so.
-const GITOPS: &str = "[gitops]\nrepository = \"ada/cluster-config\"\npath = \"clusters/story\"\nsync_wait = \"1m\"\n";
+pub(crate) const GITOPS: &str = "[gitops]\nrepository = \"ada/cluster-config\"\npath = \"clusters/story\"\nsync_wait = \"1m\"\n";
+/// The folder that is synced to the cluster.
+pub(crate) const PATH: &str = "clusters/story";
+/// The same of a further cluster.
+pub(crate) const FURTHER_PATH: &str = "clusters/further";
 /// Who the bot is in the cluster.
 const BOT: &str = "bowsprit";
 
@@ -38,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) passage: Passage,
     /// The same before a further cluster, in the stories that have one.
     pub(crate) passage_further: Option<Passage>,
+    /// What answers the bot in place of the API server, in the stories that have it.
+    pub(crate) front: Option<Front>,
     /// The directory of the bot's kubeconfigs.
     dir: tempfile::TempDir,
 }
@@ -113,18 +121,27 @@ pub(crate) async fn run_in_two(name: &str, story: impl AsyncFnOnce(&mut World, &
 
 /// What of the product happens in the cluster beside training.
 #[derive(Default)]
-struct Extent {
+pub(crate) struct Extent {
     /// Lines of `[cluster]`.
-    more: &'static str,
-    has_images: bool,
-    serves: bool,
+    pub(crate) more: &'static str,
+    pub(crate) has_images: bool,
+    pub(crate) serves: bool,
     /// By commits that a syncer brings.
-    writes: bool,
+    pub(crate) writes: bool,
     /// In a further cluster as well.
-    is_two: bool,
+    pub(crate) is_two: bool,
+    /// With a namespace for each environment.
+    pub(crate) is_apart: bool,
+    /// With a front before the API server.
+    pub(crate) has_front: bool,
 }
 
-async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+/// Plays a story in a cluster of this extent.
+pub(crate) async fn play(
+    name: &str,
+    extent: Extent,
+    story: impl AsyncFnOnce(&mut World, &Cluster),
+) {
     if std::env::var_os("KUBECONFIG").is_none() {
         // Past the capture of the test runner: this must be seen.
         let mut loud = std::io::stderr();
@@ -136,6 +153,9 @@ async fn play(name: &str, extent: Extent, story: impl AsyncFnOnce(&mut World, &C
     }
     let mut cluster = Cluster::new().await;
     let kubeconfig = cluster.dir.path().join("kubeconfig");
+    if extent.has_front {
+        cluster.front = Some(Front::open(&kubeconfig).await);
+    }
     let (namespace, untrusted) = (cluster.namespace.clone(), cluster.untrusted.clone());
     let (python, agent) = (
         wanted("BOWSPRIT_TEST_PYTHON_IMAGE"),
@@ -188,19 +208,6 @@ fn object<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).expect("an object of Kubernetes")
 }
 
-/// What the bot may do in a namespace: what the chart grants there, and nothing else; of what a syncer brings, only look.
-fn rules(place: rbac::Place, is_synced: bool) -> Value {
-    let rule = |rule: &'static rbac::Rule| {
-        let verbs: Vec<&str> = match is_synced {
-            true => rbac::synced(rule).collect(),
-            false => rule.verbs.to_vec(),
-        };
-        let rule = json!({"apiGroups": [rule.group], "resources": [rule.resource], "verbs": verbs});
-        (!verbs.is_empty()).then_some(rule)
-    };
-    rbac::rules(place).filter_map(rule).collect()
-}
-
 impl Cluster {
     async fn new() -> Cluster {
         let client = kube::Client::try_default().await.expect("a cluster");
@@ -210,6 +217,7 @@ impl Cluster {
             untrusted: format!("jobs-{own}-untrusted"),
             passage: Passage::open().await,
             passage_further: None,
+            front: None,
             dir: tempfile::tempdir().expect("a directory"),
             client,
         };
@@ -219,121 +227,6 @@ impl Cluster {
         let bot = (BOT, cluster.namespace.as_str());
         cluster.introduce(bot, &cluster.passage, "kubeconfig").await;
         cluster
-    }
-
-    /// Rootless builds need user namespaces, so only their namespace is not restricted.
-    async fn create_namespace(&self, name: &str, place: rbac::Place) {
-        self.create_namespace_with((name, place, false), (BOT, &self.namespace))
-            .await;
-    }
-
-    /// The same for an account, by its name and namespace.
-    async fn create_namespace_with(
-        &self,
-        (name, place, is_synced): (&str, rbac::Place, bool),
-        (account, home): (&str, &str),
-    ) {
-        let mut labels = json!({});
-        let standard = match place {
-            rbac::Place::Builds => "privileged",
-            rbac::Place::Runs | rbac::Place::Environments | rbac::Place::Cluster => "restricted",
-        };
-        for mode in ["enforce", "audit", "warn"] {
-            labels[format!("pod-security.kubernetes.io/{mode}")] = standard.into();
-        }
-        self.whole::<Namespace>()
-            .create(
-                &PostParams::default(),
-                &object(json!({"metadata": {"name": name, "labels": labels}})),
-            )
-            .await
-            .expect("a namespace");
-        let stage =
-            json!({"metadata": {"name": "bowsprit-stage"}, "automountServiceAccountToken": false});
-        self.create::<ServiceAccount>(name, stage).await;
-        let rules = rules(place, is_synced);
-        self.create::<Role>(name, json!({"metadata": {"name": BOT}, "rules": rules}))
-            .await;
-        let binding = json!({
-            "metadata": {"name": BOT},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": BOT},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home}],
-        });
-        self.create::<RoleBinding>(name, binding).await;
-    }
-
-    /// Makes room for environments; says so as lines of `[cluster]`, and as further sections.
-    async fn serve(&mut self, extent: &Extent) -> (String, String) {
-        if !extent.serves {
-            return (String::new(), String::new());
-        }
-        let environments = self.environments();
-        let place = (
-            environments.as_str(),
-            rbac::Place::Environments,
-            extent.writes,
-        );
-        self.create_namespace_with(place, (BOT, &self.namespace))
-            .await;
-        let mut sections = "[releases]\nbackend = \"kubernetes\"\n".to_owned();
-        if extent.writes {
-            sections.push_str(GITOPS);
-        }
-        if extent.is_two {
-            sections.push_str(&self.add_further().await);
-        }
-        let line = format!("releases_namespace = \"{environments}\"\n");
-        (line, sections)
-    }
-
-    /// A namespace that stands for a further cluster, with an account of its own; says how the configuration names it.
-    async fn add_further(&mut self) -> String {
-        const ACCOUNT: &str = "bowsprit-further";
-        let namespace = self.further();
-        let place = (namespace.as_str(), rbac::Place::Environments, false);
-        self.create_namespace_with(place, (ACCOUNT, &namespace))
-            .await;
-        let passage = Passage::open().await;
-        self.introduce((ACCOUNT, &namespace), &passage, "further")
-            .await;
-        self.passage_further = Some(passage);
-        let kubeconfig = self.dir.path().join("further");
-        format!(
-            "[clusters.further]\nkubeconfig = {kubeconfig:?}\nreleases_namespace = \"{namespace}\"\n"
-        )
-    }
-
-    /// The namespace that stands for a further cluster, where there is one.
-    pub(crate) fn further(&self) -> String {
-        format!("{}-further", self.namespace)
-    }
-
-    /// The bot gets an account, and a kubeconfig that leads through a passage.
-    async fn introduce(&self, (name, namespace): (&str, &str), passage: &Passage, file: &str) {
-        let accounts: Api<ServiceAccount> = self.all(namespace);
-        let account = json!({"metadata": {"name": name}});
-        self.create::<ServiceAccount>(namespace, account).await;
-        let asked = TokenRequest {
-            metadata: ObjectMeta::default(),
-            spec: TokenRequestSpec {
-                audiences: Vec::new(),
-                expiration_seconds: Some(3_600),
-                bound_object_ref: None,
-            },
-            status: None,
-        };
-        let token = accounts
-            .create_token_request(name, &PostParams::default(), &asked)
-            .await
-            .expect("a token");
-        let token = token.status.expect("a token").token;
-        let text = passage.kubeconfig(&token);
-        std::fs::write(self.dir.path().join(file), text.to_string()).expect("a file");
-    }
-
-    /// The namespace of environments, where there are any.
-    pub(crate) fn environments(&self) -> String {
-        format!("{}-environments", self.namespace)
     }
 
     /// The administrator's client.
@@ -458,18 +351,17 @@ impl Cluster {
     }
 
     async fn remove(self) {
-        for name in [&self.namespace, &self.untrusted] {
-            let removed = self
-                .whole::<Namespace>()
-                .delete(name, &DeleteParams::default())
-                .await;
-            removed.expect("it is removed");
+        let (how, all) = (DeleteParams::default(), self.whole::<Namespace>());
+        let found = all.list(&ListParams::default()).await.expect("a list");
+        let names = found.into_iter().filter_map(|one| one.metadata.name);
+        for name in names.filter(|name| name.starts_with(&self.namespace)) {
+            // Some go by themselves.
+            let _removed = all.delete(&name, &how).await;
         }
         // Only some stories have these.
-        for more in ["builds", "environments", "further"] {
-            let name = format!("{}-{more}", self.namespace);
-            let all = self.whole::<Namespace>();
-            let _removed = all.delete(&name, &DeleteParams::default()).await;
-        }
+        let bindings = self.whole::<ClusterRoleBinding>();
+        let _removed = bindings.delete(&self.namespace, &how).await;
+        let roles = self.whole::<ClusterRole>();
+        let _removed = roles.delete(&self.namespace, &how).await;
     }
 }

@@ -147,14 +147,15 @@ impl Production {
 }
 
 /// Requests to production, one after the other, until told to end.
-struct Traffic {
+pub(crate) struct Traffic {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Traffic {
-    async fn begin(t: &World) -> Traffic {
+    /// Begins to ask.
+    pub(crate) async fn begin(t: &World) -> Traffic {
         let production = Production::of(t).await;
         let (is_over, answered) = (
             Arc::new(AtomicBool::new(false)),
@@ -182,7 +183,8 @@ impl Traffic {
         }
     }
 
-    async fn end(self) -> (u64, Vec<String>) {
+    /// Ends; says how many were answered, and what became of the others.
+    pub(crate) async fn end(self) -> (u64, Vec<String>) {
         self.is_over.store(true, Ordering::Relaxed);
         let failed = self.task.await.expect("traffic");
         (self.answered.load(Ordering::Relaxed), failed)

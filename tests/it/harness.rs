@@ -293,7 +293,8 @@ impl World {
         }
     }
 
-    fn copy(&self, repo: &str) -> PathBuf {
+    /// The working copy of a repository.
+    pub(crate) fn copy(&self, repo: &str) -> PathBuf {
         self.dir.path().join("copies").join(repo)
     }
 
@@ -504,7 +505,8 @@ impl World {
     }
 }
 
-fn git(dir: &Path, words: &[&str]) -> String {
+/// What git says in a folder.
+pub(crate) fn git(dir: &Path, words: &[&str]) -> String {
     let output = std::process::Command::new("git")
         .args(words)
         .current_dir(dir)

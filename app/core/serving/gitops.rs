@@ -98,6 +98,11 @@ pub fn folder(
     ))
 }
 
+/// The file of an object of a kind of which an environment has one.
+pub fn file(kind: &str) -> String {
+    format!("{kind}.yaml")
+}
+
 /// The objects as YAML files, by name. Errors: an object cannot be written as YAML, in words.
 ///
 /// A number of pods that follows the load stands in none, so that no sync sets it back.
@@ -109,7 +114,7 @@ pub fn files(objects: &Objects) -> Result<BTreeMap<String, String>, String> {
     {
         spec.replicas = None;
     }
-    let mut put = |kind: &str, text: String| files.insert(format!("{kind}.yaml"), text);
+    let mut put = |kind: &str, text: String| files.insert(file(kind), text);
     put("service", yaml(&objects.service)?);
     put("networkpolicy", yaml(&objects.policy)?);
     if let Some(made) = &deployment {

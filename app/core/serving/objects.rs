@@ -263,6 +263,13 @@ pub fn folder(account: &ServiceAccount) -> Option<RepoPath> {
     RepoPath::parse(annotations.get(FOLDER)?).ok()
 }
 
+/// The repository that an object's annotation tells people; empty where it has none.
+pub fn service_name(metadata: &ObjectMeta) -> String {
+    let annotations = metadata.annotations.as_ref();
+    let name = annotations.and_then(|annotations| annotations.get(SERVICE));
+    name.cloned().unwrap_or_default()
+}
+
 /// The value of [`RELEASE_LABEL`] for a release.
 pub fn release_label(release: &str) -> String {
     name_of("", release)

@@ -8,10 +8,11 @@ use super::yard::Yard;
 use crate::cluster::{Cluster, Trouble, TroubleKind};
 use crate::config::{Config, Gitops};
 use crate::hands::StartError;
+use crate::releases::environment::Key;
 use anyhow::Context as _;
 use bowsprit_core::name::Slug;
 use bowsprit_core::serving::gitops::Repository;
-use bowsprit_core::serving::objects::ServingContext;
+use bowsprit_core::serving::objects::{ServingContext, Site};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -149,8 +150,45 @@ impl Clusters {
         yard.map_err(|trouble| StartError::Refused(trouble.message))
     }
 
+    /// Every environment of which a cluster has something, with the order that it answers; a cluster that cannot be asked is
+    /// passed over.
+    pub(super) async fn standing(&self) -> Vec<(Site, u64)> {
+        let mut found = Vec::new();
+        for yard in self.all() {
+            match yard.standing().await {
+                Ok(standing) => found.extend(standing),
+                Err(trouble) => {
+                    let name = yard.name.as_ref().map(|name| format!(" `{name}`"));
+                    let name = name.unwrap_or_default();
+                    tracing::warn!(
+                        "environments in the cluster{name} are not looked through: {trouble}"
+                    );
+                }
+            }
+        }
+        found
+    }
+
+    /// Where a cluster has something of an environment. Errors: one cannot be asked, and none of the others has it.
+    pub(super) async fn find(&self, (repo, environment): &Key) -> Result<Option<Site>, Trouble> {
+        let mut unasked = None;
+        for yard in self.all() {
+            match yard.standing().await {
+                Ok(standing) => {
+                    let mut sites = standing.into_iter().map(|(site, _)| site);
+                    let it = |site: &Site| site.repo == *repo && site.environment == *environment;
+                    if let Some(site) = sites.find(it) {
+                        return Ok(Some(site));
+                    }
+                }
+                Err(trouble) => unasked = Some(trouble),
+            }
+        }
+        unasked.map_or(Ok(None), Err)
+    }
+
     /// Those that there is a way to.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Yard> {
+    fn all(&self) -> impl Iterator<Item = &Yard> {
         let others = self.others.values().filter_map(|yard| yard.as_ref().ok());
         [&self.usual].into_iter().chain(others)
     }

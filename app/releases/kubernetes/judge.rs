@@ -290,13 +290,13 @@ impl Case<'_> {
             Some(kept) => match &kept.files {
                 Some(files) => files.clone(),
                 // It served when releases were still applied.
-                None => files(&objects::former(
-                    self.site,
-                    (&kept.deployment, kept.rollout.as_ref()),
-                    context,
-                    None,
-                    &kept.manifests,
-                ))?,
+                None => {
+                    let last = self.papers.rollout()?;
+                    let rollout = kept.rollout.as_ref().or(last.as_ref());
+                    let served = (&kept.deployment, rollout);
+                    let own = &kept.manifests;
+                    files(&objects::former(self.site, served, context, None, own))?
+                }
             },
         };
         let former = kept.map(|kept| kept.spec.release.as_str());
@@ -334,11 +334,16 @@ impl Case<'_> {
         let former = kept.map(|kept| &kept.manifests);
         let place = self.yard.ledger(self.site);
         let had = manifests != nothing || former.is_some_and(|former| *former != nothing);
-        // What was written is the syncer's to end.
-        if had && place.is_none() {
-            self.yard.prune(self.site, &manifests).await?;
-        }
         let written = self.papers.written()?.filter(|_| place.is_some());
+        match &written {
+            None if had => self.yard.prune(self.site, &manifests).await?,
+            // What was written is the syncer's to end, and what was applied before that is nobody else's.
+            Some(written) if kept.is_some_and(|kept| kept.files.is_none()) => {
+                let files = &written.files;
+                self.yard.hand_over(self.site, &manifests, files).await?;
+            }
+            None | Some(_) => {}
+        }
         self.papers.write_kept(Some(&Kept {
             spec: self.order.clone(),
             serving: describe(self.order, since_ms),

@@ -6,12 +6,12 @@ use super::judge;
 use super::logs::Followers;
 use super::papers::Papers;
 use super::{Post, Yard};
+use crate::cluster;
 use crate::releases::environment::Key;
 use bowsprit_core::serving::objects::Site;
 use futures_util::stream::{BoxStream, StreamExt as _, select};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::{WatchStreamExt as _, watcher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -156,9 +156,8 @@ async fn next(said: &mut Option<BoxStream<'static, ()>>) {
 
 /// Says whenever something of the environment changed, or a watch broke and begins anew.
 fn changes(yard: &Yard, site: &Site) -> BoxStream<'static, ()> {
-    let how = watcher::Config::default().labels(&site.selector());
-    let pods = watcher(yard.cluster.all::<Pod>(&site.namespace), how.clone());
-    let deployments = watcher(yard.cluster.all::<Deployment>(&site.namespace), how);
-    let pods = pods.default_backoff().map(drop);
-    select(pods, deployments.default_backoff().map(drop)).boxed()
+    let labels = site.selector();
+    let pods = cluster::changes(yard.cluster.all::<Pod>(&site.namespace), &labels);
+    let deployments = cluster::changes(yard.cluster.all::<Deployment>(&site.namespace), &labels);
+    select(pods.map(drop), deployments.map(drop)).boxed()
 }

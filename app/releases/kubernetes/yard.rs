@@ -4,6 +4,7 @@ use super::ledger::Ledger;
 use crate::cluster::{Cluster, Kind, Trouble, TroubleKind, pages};
 use crate::config::Serving;
 use bowsprit_core::name::{RepoId, RepoPath, Slug};
+use bowsprit_core::serving::gitops;
 use bowsprit_core::serving::manifests::Manifests;
 use bowsprit_core::serving::objects::{
     self, Door, HttpRoute, Objects, Rollout, ServingContext, Site,
@@ -15,6 +16,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::Api;
+use std::collections::BTreeMap;
 
 /// What the cluster shows of an environment.
 pub(super) struct Sight {
@@ -120,6 +122,53 @@ impl Yard {
     pub(super) async fn prune(&self, site: &Site, manifests: &Manifests) -> Result<(), Trouble> {
         self.prune_to(site, &manifests.config_maps).await?;
         self.prune_to(site, &manifests.services).await
+    }
+
+    /// Ends what was applied and is not among the files that a syncer brings from now on.
+    ///
+    /// An account that may no longer do so leaves it. Errors: what the API server said.
+    pub(super) async fn hand_over(
+        &self,
+        site: &Site,
+        manifests: &Manifests,
+        files: &BTreeMap<String, String>,
+    ) -> Result<(), Trouble> {
+        match self.end_unwritten(site, manifests, files).await {
+            Err(trouble) if trouble.kind == TroubleKind::Forbidden => {
+                tracing::warn!(
+                    "what was applied of environment `{}` before its releases were written, and is not written, stays: {trouble}",
+                    site.name
+                );
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    async fn end_unwritten(
+        &self,
+        site: &Site,
+        manifests: &Manifests,
+        files: &BTreeMap<String, String>,
+    ) -> Result<(), Trouble> {
+        let (namespace, selector) = (site.namespace.as_str(), site.selector());
+        let is_written = |kind: &str| files.contains_key(&gitops::file(kind));
+        self.prune(site, manifests).await?;
+        if !is_written("horizontalpodautoscaler") {
+            self.end::<HorizontalPodAutoscaler>(namespace, &selector)
+                .await?;
+        }
+        if !is_written("poddisruptionbudget") {
+            self.end::<PodDisruptionBudget>(namespace, &selector)
+                .await?;
+        }
+        if !is_written("ingress") {
+            self.end::<Ingress>(namespace, &selector).await?;
+        }
+        if !is_written("httproute") {
+            self.end_route(site).await?;
+        }
+        Ok(())
     }
 
     async fn prune_to<K: Kind>(&self, site: &Site, wanted: &[K]) -> Result<(), Trouble> {
@@ -286,7 +335,7 @@ impl Yard {
         Site {
             repo,
             environment,
-            service: String::new(),
+            service: objects::service_name(&account.metadata),
             namespace: namespace.to_owned(),
             name: account.metadata.name.clone().unwrap_or_default(),
             owns_namespace: self.serving.namespace.is_none(),

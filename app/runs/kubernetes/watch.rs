@@ -3,7 +3,7 @@
 //! The watch only ever fills the board. Whoever looks there finds either what is, or what was when the cluster was last heard.
 
 use super::board::Namespace;
-use crate::cluster::{Cluster, Kind, OURS, Trouble};
+use crate::cluster::{self, Cluster, Kind, OURS, Trouble};
 use futures_util::{FutureExt as _, StreamExt as _};
 use kube::Resource;
 use kube::runtime::reflector::store::Writer;
@@ -65,9 +65,7 @@ impl Hearing {
         K: Kind + Send + Sync + 'static,
         <K as Resource>::DynamicType: Eq + Hash + Clone + Default,
     {
-        let config = watcher::Config::default().labels(OURS);
-        let events = watcher::watcher(cluster.all::<K>(&self.name), config)
-            .default_backoff()
+        let events = cluster::changes(cluster.all::<K>(&self.name), OURS)
             // Who set which field is of no use here, and the larger half of an object in memory.
             .modify(|object: &mut K| object.meta_mut().managed_fields = None);
         let mut events = std::pin::pin!(reflector(writer, events));

@@ -6,7 +6,7 @@ use crate::effect::{ModelFiles, ServePlan};
 use crate::name::{Digest, PrNumber, Repo, RepoId};
 use crate::serving::manifests::Manifests;
 use crate::serving::objects::{
-    Expose, Rollout, ServingContext, account, folder as folder_of, objects,
+    Expose, Rollout, ServingContext, account, folder as folder_of, former, objects,
 };
 use crate::serving::spec::{DoorSpec, Replicas};
 use crate::training::spec::Trust;
@@ -36,10 +36,10 @@ fn site() -> Site {
     site
 }
 
-fn made(replicas: Replicas) -> Objects {
+fn context() -> ServingContext {
     let pinned =
         |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
-    let context = ServingContext {
+    ServingContext {
         image: pinned("python", "a"),
         agent_image: pinned("agent", "b"),
         bot_url: "http://bowsprit.example:8080".to_owned(),
@@ -48,8 +48,11 @@ fn made(replicas: Replicas) -> Objects {
         pull_secrets: Vec::new(),
         has_user_namespaces: false,
         sandbox_class: None,
-    };
-    let rollout = Rollout {
+    }
+}
+
+fn rollout(replicas: Replicas) -> Rollout {
+    Rollout {
         release: "rel-0123456789ab".to_owned(),
         generation: 7,
         trust: Trust::Trusted,
@@ -63,15 +66,22 @@ fn made(replicas: Replicas) -> Objects {
         ready_timeout_s: 60,
         drain_timeout_s: 20,
         replicas,
-    };
+    }
+}
+
+fn own() -> Manifests {
     let mut named = k8s_openapi::api::core::v1::ConfigMap::default();
     named.metadata.name = Some(format!("{}-words", site().name));
     named.data = Some([("answer".to_owned(), "yes: 007\n".to_owned())].into());
-    let own = Manifests {
+    Manifests {
         config_maps: vec![named],
         ..Manifests::default()
-    };
-    objects(&site(), Some(&rollout), &context, Some(3), &own)
+    }
+}
+
+fn made(replicas: Replicas) -> Objects {
+    let rollout = rollout(replicas);
+    objects(&site(), Some(&rollout), &context(), Some(3), &own())
 }
 
 #[test]
@@ -101,6 +111,19 @@ fn a_release_is_one_file_an_object_and_no_secret() {
         );
     }
     expect_file!["tests/production.yaml"].assert_eq(&whole);
+}
+
+#[test]
+fn a_release_that_was_applied_comes_back_with_all_that_stood_beside_it() {
+    let replicas = Replicas { min: 2, max: 6 };
+    let applied = made(replicas);
+    let (served, last) = (applied.deployment.as_ref().unwrap(), rollout(replicas));
+    let back = former(&site(), (served, Some(&last)), &context(), None, &own());
+    assert_eq!(back, applied);
+    // Without a last order, what is known of it is still all there.
+    let back = former(&site(), (served, None), &context(), None, &own());
+    assert_eq!(back.deployment.as_ref(), Some(served));
+    assert_eq!(back.config_maps, applied.config_maps);
 }
 
 #[test]
