@@ -640,6 +640,8 @@ pub enum Hint {
     Gone,
     /// Somebody wants the preview away, though its pull request may be open.
     Removed,
+    /// Somebody answers for the code of this head, so that a preview may show it.
+    Shown(CommitSha),
 }
 
 /// What is written down for pages, lists and other subjects' looks.

@@ -139,13 +139,13 @@ impl Switch {
                 "Everybody in `required_reviewers` of a changed file gives an lgtm or an approval before a merge; else they are only shown."
             }
             Switch::IgnoreOkToTest => {
-                "`/ok-to-test` and the label `ok-to-test` have no power; people who may write here can still `/test`."
+                "`/ok-to-test` and the label `ok-to-test` have no power; trusted people `/test` what they have looked at, and once everything that the change needs was run so on its head, that head counts as trusted."
             }
             Switch::WipTitles => {
                 "A title that starts with `WIP` keeps a pull request from merging, as a draft does."
             }
             Switch::OnlyOrgMembers => {
-                "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither."
+                "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither. With our habits a member must also be one who may write here for `/ok-to-test`."
             }
         }
     }

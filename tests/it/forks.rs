@@ -75,7 +75,7 @@ async fn a_fork_runs_nothing_before_somebody_looked_at_its_head() {
             .await;
         t.say(REPO, "grace", pr, "/ok-to-test").await;
         t.say(REPO, "grace", pr, "/ok-to-test 0123456").await;
-        t.say(REPO, "grace", pr, "/test all").await;
+        t.say(REPO, "grace", pr, "/retest").await;
         t.settle().await;
         assert_eq!(runs(t).await, before);
         assert_eq!(

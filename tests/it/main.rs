@@ -7,6 +7,7 @@
 mod agents;
 mod approval;
 mod both;
+mod bots;
 mod calls;
 mod comments;
 mod crash;

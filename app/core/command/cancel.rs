@@ -5,10 +5,10 @@ use super::{Command, Entry, OnChange, Right, alone};
 pub(super) const ENTRY: Entry = Entry {
     name: "/cancel",
     usage: "/cancel",
-    who: "Trusted people: members and collaborators.",
+    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
     what: "Stops the runs of this pull request; they end as cancelled, not as failed.",
     example: "/cancel",
-    right: Right::Writer,
+    right: Right::Trusted,
     words: &["/cancel"],
     any_case: true,
     is_guessed: true,

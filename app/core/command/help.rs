@@ -1,7 +1,7 @@
 //! `/help`, and the page of all commands.
 
-use super::{Command, Entry, OnThread, Right, TABLE, alone};
-use crate::habits::{Compatibility, Switch};
+use super::{Command, Entry, OnThread, Right, TABLE, alone, hear};
+use crate::habits::{Compatibility, Habits, Switch};
 use std::fmt::Write as _;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -22,9 +22,21 @@ fn read(word: &str, rest: &str) -> Result<Command, String> {
     alone(word, rest, OnThread::Help)
 }
 
-/// Every command, in the order in which people meet them.
-pub fn help() -> Vec<Entry> {
-    TABLE.iter().map(|entry| (*entry).clone()).collect()
+/// Every command that we carry out in a repository of these habits, in the order in which people meet them.
+pub fn help(habits: &Habits) -> Vec<Entry> {
+    let ours = TABLE
+        .iter()
+        .filter(|entry| !habits.not_ours.contains(entry.name));
+    ours.map(|entry| (*entry).clone()).collect()
+}
+
+impl Entry {
+    /// Whether it works on issues as well as on pull requests, as its example does.
+    pub fn is_anywhere(&self) -> bool {
+        let heard = hear(self.example, &Habits::default());
+        let mut commands = heard.into_iter().map(|one| one.command);
+        commands.any(|command| matches!(command, Ok(Command::OnThread(_))))
+    }
 }
 
 /// The page of all commands as Markdown, one sentence a line.
@@ -66,6 +78,8 @@ pub fn help_markdown() -> String {
 
 /// What stands after it.
 const LISTS: &str = "\n\
+     Whose code runs by itself, unless `only_org_members` says otherwise: with our habits that on branches of the repository, and that of authors who may write in it; with Prow's also that of members of the organisation and of every other collaborator.\n\
+     That of Apps in `trusted_apps` runs with both.\n\n\
      Beside the switches stand lists and settings, in the same places:\n\n\
      | key | what it says |\n|---|---|\n\
      | `labels` | What `/label` may put on. |\n\

@@ -238,6 +238,8 @@ pub enum Right {
     Anybody,
     /// Who may write in the repository.
     Writer,
+    /// Who may have things run: as writers, with Prow's habits also members of the organisation and other collaborators.
+    Trusted,
 }
 
 impl From<Say> for Command {

@@ -5,11 +5,11 @@ use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/ok-to-test",
-    usage: "/ok-to-test [<commit>]",
-    who: "Trusted people: members and collaborators.",
-    what: "Lets the code of somebody who is not trusted run, for one head only: the named one, or the one that was the head when the comment was written.",
+    usage: "/ok-to-test <commit>|cancel",
+    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
+    what: "Lets the code of somebody who is not trusted run, for one head only: the commit that was among the heads when the comment was written, by seven digits or more. With `sticky_ok_to_test`, one of Prow's habits, no commit is needed, later pushes run as well, and `/ok-to-test cancel` takes it back.",
     example: "/ok-to-test 4f2a91c08d3e",
-    right: Right::Writer,
+    right: Right::Trusted,
     words: &["/ok-to-test"],
     any_case: false,
     is_guessed: true,
@@ -29,7 +29,7 @@ fn read(_word: &str, rest: &str) -> Result<Command, String> {
     }
     match commit(rest) {
         Some(sha) => Ok(Say::OkToTest { sha: Some(sha) }.into()),
-        None => Err("`/ok-to-test` takes nothing, or a commit of 7 to 40 hex digits".to_owned()),
+        None => Err("`/ok-to-test` takes a commit of 7 to 40 hex digits".to_owned()),
     }
 }
 

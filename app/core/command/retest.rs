@@ -5,10 +5,10 @@ use super::{Command, Entry, OnChange, Right};
 pub(super) const ENTRY: Entry = Entry {
     name: "/retest",
     usage: "/retest|/retest-required",
-    who: "Trusted people: members and collaborators.",
+    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
     what: "Runs again what failed on the current head, and what should have run and did not. `/retest-required` leaves out optional checks.",
     example: "/retest",
-    right: Right::Writer,
+    right: Right::Trusted,
     words: &["/retest", "/retest-required"],
     any_case: false,
     is_guessed: true,

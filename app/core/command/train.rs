@@ -13,10 +13,10 @@ const VALUE_CHARS_MAX: usize = 200;
 pub(super) const ENTRY: Entry = Entry {
     name: "/train",
     usage: "/train [<key>=<value>...]",
-    who: "Trusted people: members and collaborators.",
+    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
     what: "Trains the current head. With parameters it is a trial: its figures are shown, its model is never proposed.",
     example: "/train EPOCHS=40 LR=0.01",
-    right: Right::Writer,
+    right: Right::Trusted,
     words: &["/train"],
     any_case: true,
     is_guessed: true,

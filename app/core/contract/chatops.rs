@@ -3,7 +3,7 @@
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, START, Value, shown};
 use crate::effect::MergeMethod;
-use crate::habits::{AskReviewers, Chatops, Compatibility, Member, Switch};
+use crate::habits::{AskReviewers, Chatops, Compatibility, Habits, Member, Switch};
 use crate::name::Login;
 use crate::queue::wishes::{Blocked, TESTS_MAX, Wishes};
 use std::collections::BTreeSet;
@@ -207,7 +207,9 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
         entries.collect()
     });
     let command = |text: &str| {
-        let known = crate::command::help().iter().any(|e| e.name == text);
+        let known = crate::command::help(&Habits::default())
+            .iter()
+            .any(|e| e.name == text);
         known
             .then(|| text.to_owned())
             .ok_or_else(|| format!("`{}` is no command of Bowsprit's, see `/help`", shown(text)))

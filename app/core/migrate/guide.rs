@@ -43,7 +43,10 @@ What stays different:
 - A check runs its command shut in, without volumes, variables or rights in the cluster, and ends after 30 minutes unless it says `timeout`. Prow waits for 24 hours.
 - An image counts by its digest; one by a tag is left out, and the check runs in the contract's `runtime`.
 - `only_org_members` holds on branches of the repository as well. It and teams of `sticky_lgtm` need the App's permission to read members of the organisation.
-- How a pull request is merged is not a key of the contract yet; the report lists those keys together.
+- How a pull request is merged is `merge_method`, of a repository or of a contract; the texts of merges are the server's.
+- Tide tests a change on its base as that is now, and again when it moved. Here a change merges by the checks of its own head, unless `merge_tests` says how many tests of what is ready, merged as it would land, are under way at once; `merge_tests: 1` is nearest to Tide.
+- What somebody else reports on a commit keeps nothing from merging unless GitHub's rules of the branch require it, where Tide waits for every context that `context_options` does not make optional. So require there what must be green.
+- Other bots are never heard: a command of theirs does nothing, wherever it stands, and a label that they put on lets nothing count. What they push or merge themselves is for GitHub to allow; `trusted_apps` has their code run, and no more.
 
 ## Plugins
 

@@ -202,7 +202,7 @@ pub(super) const TIDE_KEYS: &[Row] = &[
     ("batch_size_limit", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
     ("batch_size_limit_map", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
     ("prioritize_existing_batches", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
-    ("context_options", Left("contexts are required by GitHub's rules of the branch alone", "list them there")),
+    ("context_options", Left("contexts are required by GitHub's rules of the branch alone", "require there what must be green; nothing else blocks")),
     ("sync_period", Left("everything is looked at when GitHub tells of it, and at each tick", "`reconcile.every` of the server's file")),
     ("status_update_period", Same("the status comment is edited when something changes")),
     ("target_url", Same("each check links to its own page")),

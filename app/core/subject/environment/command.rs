@@ -113,7 +113,8 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::RunUnneeded
         | Hint::Supersede { .. }
         | Hint::Gone
-        | Hint::Removed => return None,
+        | Hint::Removed
+        | Hint::Shown(_) => return None,
     };
     Some(Order {
         verb,

@@ -65,6 +65,9 @@ pub struct Environment {
     /// The head whose preview had its time, or was removed by hand; another push brings it back.
     #[serde(default)]
     pub expired: Option<CommitSha>,
+    /// The head that the pull request of a preview lets it show: what ran once is not let by that.
+    #[serde(default)]
+    pub allowed: Option<CommitSha>,
     /// Units: milliseconds since 1970, UTC.
     pub updated_ms: i64,
 }
@@ -174,6 +177,7 @@ impl Environment {
             acted: Vec::new(),
             is_gone: false,
             expired: None,
+            allowed: None,
             updated_ms: now_ms,
         }
     }

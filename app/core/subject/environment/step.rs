@@ -233,6 +233,12 @@ fn preview(
         return Some(None);
     };
     let (head, trust) = (change.head, Trust::of_head(change.head_repo, id));
+    for hint in &given.hints {
+        if let Hint::Shown(head) = hint {
+            act.state.allowed = Some(head.clone());
+        }
+    }
+    let is_allowed = act.state.allowed.as_ref() == Some(&head);
     let runs = ask.runs(id, &head)?;
     let is_tested = runs
         .iter()
@@ -250,7 +256,11 @@ fn preview(
         return Some(None);
     }
     let mut not_deployed = None;
-    if is_tested && there.as_ref() != Some(&head) && act.state.expired.as_ref() != Some(&head) {
+    if is_tested
+        && is_allowed
+        && there.as_ref() != Some(&head)
+        && act.state.expired.as_ref() != Some(&head)
+    {
         let ready = release::of_commit(id, &head, ask)?.map(|ready| Ready { trust, ..ready });
         take_up(&mut act.state, &ready, ask)?;
         act.state.is_gone = false;

@@ -968,6 +968,10 @@ fn an_opened_change_is_dated_and_a_refused_one_is_over() {
 }
 
 /// A preview of `#7` whose head is `2…`, tested or not.
+fn shown(head: char) -> Hint {
+    Hint::Shown(sha(head))
+}
+
 fn preview_world(head: char, is_tested: bool) -> World {
     let mut world = World::pair();
     world.contract(SERVICE, head, SERVICE_TEXT);
@@ -1003,11 +1007,15 @@ fn a_preview_lives_while_its_pull_request_does() {
         expect![[""]],
     );
     let mut world = preview_world('2', true);
+    // Its tests ran, and nobody lets it be shown; or another head was.
+    for hints in [vec![], vec![shown('3')]] {
+        check(&world, "pr-7", None, hints, expect![[""]]);
+    }
     let state = check(
         &world,
         "pr-7",
         None,
-        vec![],
+        vec![shown('2')],
         expect![[r#"
         deploy pr-7 #1 at 2222222 digits v1
         deployment preview-7 InProgress: v1: being rolled out
@@ -1064,7 +1072,7 @@ fn a_preview_lives_while_its_pull_request_does() {
 #[test]
 fn a_preview_that_somebody_removed_stays_away_until_a_push() {
     let mut world = preview_world('2', true);
-    let state = look(&world, "pr-7", &given(None, vec![])).state;
+    let state = look(&world, "pr-7", &given(None, vec![Hint::Shown(sha('2'))])).state;
     gateway(&mut world, "pr-7", 1, RolloutPhase::Live);
     let state = look(&world, "pr-7", &given(Some(state), vec![])).state;
     let state = check(
@@ -1080,7 +1088,8 @@ fn a_preview_that_somebody_removed_stays_away_until_a_push() {
     assert_eq!(state.expired, Some(sha('2')), "nobody orders it again");
     check(&world, "pr-7", Some(state.clone()), vec![], expect![[""]]);
     let pushed = preview_world('3', true);
-    let back = look(&pushed, "pr-7", &given(Some(state), vec![])).state;
+    let hints = vec![Hint::Shown(sha('3'))];
+    let back = look(&pushed, "pr-7", &given(Some(state), hints)).state;
     assert_eq!(back.wanted.map(|release| release.commit), Some(sha('3')));
     assert!(!back.is_gone);
 }
@@ -1131,7 +1140,7 @@ fn a_preview_has_its_time_and_a_push_brings_it_back() {
         &pushed,
         "pr-7",
         Some(gone),
-        vec![],
+        vec![shown('3')],
         expect![[r#"
         deploy pr-7 #2 at 3333333 digits v1
         deployment preview-7 InProgress: v1: being rolled out
@@ -1163,7 +1172,7 @@ fn a_preview_has_its_time_and_a_push_brings_it_back() {
         &pushed,
         "pr-7",
         Some(old),
-        vec![],
+        vec![shown('3')],
         expect![[r#"
         deploy pr-7 #2 at 3333333 digits v1
         deployment preview-7 InProgress: v1: being rolled out
@@ -1305,7 +1314,8 @@ fn a_preview_is_trusted_as_far_as_its_head_is() {
         }
         world.tell(Query::Pull(SERVICE, PrNumber(7)), Answer::Pull(Some(view)));
         let act = drive(&world, |ask| {
-            step(&given(None, vec![]), (SERVICE, &slug("pr-7")), ask)
+            let given = given(None, vec![shown('2')]);
+            step(&given, (SERVICE, &slug("pr-7")), ask)
         });
         let told = told(&act.expect("a preview"));
         let line = format!("deploy pr-7 #1 at 2222222 digits v1{trust}\n");

@@ -1,5 +1,7 @@
 //! A model, one look: numbers, proposals, what is frozen and what is superseded.
 
+mod leaving;
+
 use super::{Model, Proposal, branch as ours, step};
 use crate::effect::{EffectResult, EffectState, Hint, Outcome, Version};
 use crate::name::{CommentId, PrNumber, RepoId, RepoName};
@@ -403,25 +405,6 @@ fn a_touched_or_foreign_proposal_is_frozen() {
         }),
         vec![],
         expect!["wake pull/2/1"],
-    );
-}
-
-#[test]
-fn who_is_no_collaborator_any_more_supersedes_nothing() {
-    let mut world = world(&passed('a', "two"), &[version(1, "one")]);
-    let state = proposed(&mut world, 'c');
-    world.left(SERVICE, "grace");
-    world.tell(
-        Query::Comments(SERVICE, PrNumber(1)),
-        Answer::Comments(vec![comment(1, "ada", "nice")]),
-    );
-    check(
-        &world,
-        Some(state),
-        vec![supersede("grace")],
-        expect![[r#"
-        reply on #1: `/supersede` is for approvers of `models/digits/`
-        wake pull/2/1"#]],
     );
 }
 

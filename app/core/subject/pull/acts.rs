@@ -8,10 +8,11 @@ use super::reviewers::{auto_cc, cc};
 use super::run_acts::{Again, cancel, ok_to_test, retest, train};
 use super::step::Seen;
 use super::telling::compare;
+use super::wanted::may_start;
 use super::{ACT_AGE_MAX_MS, Pull, checks_told, picks};
 use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
 use crate::effect::{Edit, Text};
-use crate::habits::Habits;
+use crate::habits::{Compatibility, Habits};
 use crate::name::CommentId;
 use crate::subject::ask::{Ask, Comment, Permission};
 use crate::subject::{Act, Given, answer_with, react};
@@ -87,7 +88,7 @@ pub(super) fn on_change(
     for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
         let mut done = Vec::new();
         for one in &heard {
-            done.push(match refusal(act, comment, one, ask)? {
+            done.push(match refusal(act, comment, (one, &seen.habits), ask)? {
                 Some(refused) => refused,
                 None => carry_out(act, seen, comment, one, ask)?,
             });
@@ -128,10 +129,12 @@ pub(super) fn outside(
                 }
                 // A closed pull request: it is over, and nobody needs to be told.
                 (Ok(Command::Say(_) | Command::OnChange(_)), Some(_)) => Done::Passed,
-                (Ok(Command::OnThread(what)), _) => match refusal(act, comment, one, ask)? {
-                    Some(refused) => refused,
-                    None => on_thread(act, thread, comment, what, ask)?,
-                },
+                (Ok(Command::OnThread(what)), _) => {
+                    match refusal(act, comment, (one, thread.habits), ask)? {
+                        Some(refused) => refused,
+                        None => on_thread(act, thread, comment, what, ask)?,
+                    }
+                }
                 (Err(wrong), _) => Done::No(misheard(wrong)),
             });
         }
@@ -144,19 +147,26 @@ pub(super) fn outside(
 fn refusal(
     act: &Act<Pull>,
     comment: &Comment,
-    heard: &Heard,
+    (heard, habits): (&Heard, &Habits),
     ask: &mut Ask,
 ) -> Option<Option<Done>> {
-    let may_write = |ask: &mut Ask| {
-        let may = ask.permission(act.state.repo.id, &comment.author)?;
-        Some(may >= Permission::Write)
-    };
+    let (id, who) = (act.state.repo.id, &comment.author);
     Some(match (&heard.command, heard.right) {
         (Err(wrong), _) => Some(Done::No(misheard(wrong))),
         (Ok(_), Right::Anybody) => None,
-        (Ok(_), Right::Writer) => (!may_write(ask)?).then(|| {
+        (Ok(_), Right::Writer) => (ask.permission(id, who)? < Permission::Write).then(|| {
             Done::No(format!(
                 "`{}` is for people who may write in this repository",
+                heard.name
+            ))
+        }),
+        (Ok(_), Right::Trusted) => (!may_start(who, (id, habits), ask)?).then(|| {
+            let also = match habits.preset {
+                Compatibility::Own => "",
+                Compatibility::Prow => ", other collaborators and members of the organisation",
+            };
+            Done::No(format!(
+                "`{}` is for people who may write in this repository{also}",
                 heard.name
             ))
         }),
@@ -168,8 +178,11 @@ fn misheard(wrong: &crate::command::Misheard) -> String {
     format!("{}{stop} Usage: `{}`", wrong.reason, wrong.usage)
 }
 
-fn help_text() -> Text {
-    let rows = help().into_iter().map(|entry| json!({"usage": entry.usage, "who": entry.who, "what": entry.what, "example": entry.example}));
+/// Without what works on pull requests alone, where this is none.
+fn help_text(thread: &Thread<'_>) -> Text {
+    let mut here = help(thread.habits);
+    here.retain(|entry| thread.view.change.is_some() || entry.is_anywhere());
+    let rows = here.into_iter().map(|entry| json!({"usage": entry.usage, "who": entry.who, "what": entry.what, "example": entry.example}));
     Text::new(
         "comments/help",
         json!({"commands": rows.collect::<Vec<_>>()}),
@@ -289,7 +302,7 @@ fn on_thread(
     ask: &mut Ask,
 ) -> Option<Done> {
     Some(match what {
-        OnThread::Help => Done::Told(help_text()),
+        OnThread::Help => Done::Told(help_text(thread)),
         OnThread::Promote {
             environment,
             version,

@@ -80,6 +80,18 @@ pub(super) fn covers(
     }
 }
 
+/// Whether this head is the one that somebody had before them who wrote at this time, or on a line of it.
+pub(super) fn was_before(
+    pull: &Pull,
+    head: &CommitSha,
+    (at_ms, on): (i64, Option<&CommitSha>),
+) -> bool {
+    match on {
+        Some(on) => on == head,
+        None => head_at(&pull.heads, at_ms).is_ok_and(|seen| seen.sha == *head),
+    }
+}
+
 /// GitHub's times have whole seconds: a push in the same second as a word cannot be put before it.
 const SECOND_MS: i64 = 1_000;
 

@@ -5,7 +5,7 @@ use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
 use super::words::Word;
 use super::{Pull, by_hand};
-use crate::habits::Switch;
+use crate::habits::{Habits, Member, Switch};
 use crate::name::Login;
 use crate::subject::ask::{Ask, Permission};
 use std::collections::BTreeSet;
@@ -66,4 +66,27 @@ pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> 
         return Some(is_named);
     }
     Some(is_named || ask.permission(pull.repo.id, who)? >= Permission::Write)
+}
+
+/// Whether a push takes no lgtm from changes of this author; nobody asks about teams before there was a push.
+pub(super) fn keeps_lgtm(
+    pull: &Pull,
+    author: &Login,
+    habits: &Habits,
+    ask: &mut Ask,
+) -> Option<bool> {
+    if habits.sticky_lgtm.contains(&Member::Person(author.lower())) {
+        return Some(true);
+    }
+    let owner = pull.repo.name.owner();
+    for member in &habits.sticky_lgtm {
+        let Member::Team(team) = member else {
+            continue;
+        };
+        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
+        if is_here && pull.heads.len() > 1 && ask.team_member(pull.repo.id, team, author)? {
+            return Some(true);
+        }
+    }
+    Some(false)
 }

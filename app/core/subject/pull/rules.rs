@@ -14,6 +14,7 @@ use crate::subject::Given;
 use crate::subject::ask::{Ask, ContextState};
 use crate::subject::environment::validate;
 use crate::subject::run::{Phase, check};
+use crate::text::code_span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -140,11 +141,17 @@ pub(super) fn evaluate(
             ..Rule::new(NO_CONFLICT, false, "GitHub is still computing")
         }),
     }
-    if seen.is_trusted {
+    let untrusted = match seen.is_trusted {
+        true => None,
+        false => Some(untrusted(seen, ask)?),
+    };
+    if untrusted
+        .as_ref()
+        .is_none_or(|rule| rule.state == Standing::Met)
+    {
         rules.extend(checks(pull, seen, ask)?);
-    } else {
-        rules.push(untrusted(seen));
     }
+    rules.extend(untrusted);
     rules.extend(required(pull, seen, ask)?);
     if overall(&rules) != CheckStatus::Queued {
         rules.extend(queued::rules(pull, seen, ask)?);
@@ -153,20 +160,34 @@ pub(super) fn evaluate(
     Some(rules)
 }
 
+/// The rule that somebody has looked at the code of a stranger.
+pub(super) const TRUSTED_HEAD: &str = "trusted head";
+
 /// What has to be said before anything of this head runs, and by whom.
-fn untrusted(seen: &Seen) -> Rule {
-    let who = match seen.habits.has(Switch::OnlyOrgMembers) {
-        true => "a member of the organisation",
-        false => "somebody who may write here",
-    };
-    let detail = match seen.habits.has(Switch::IgnoreOkToTest) {
-        true => "people who may write here can `/test` what they have looked at".to_owned(),
-        false => format!(
-            "code of this head runs after `/ok-to-test {}` by {who}",
-            seen.change.head.digits()
-        ),
-    };
-    Rule::new("trusted head", false, detail)
+///
+/// Where no word makes a head trusted, each thing runs by a word of its own. Once all that the change needs was run so,
+/// nothing of it is left to be looked at.
+fn untrusted(seen: &Seen, ask: &mut Ask) -> Option<Rule> {
+    let who = wanted::who_may_trust(&seen.habits);
+    if !seen.habits.has(Switch::IgnoreOkToTest) {
+        let digits = seen.change.head.digits();
+        let detail = format!("code of this head runs after `/ok-to-test {digits}` by {who}");
+        return Some(Rule::new(TRUSTED_HEAD, false, detail));
+    }
+    let open = wanted::not_run_by_hand(seen, ask)?;
+    if open.is_empty() {
+        let detail = "all that the change needs was run by a word";
+        return Some(Rule::new(TRUSTED_HEAD, true, detail));
+    }
+    let names: Vec<String> = open
+        .iter()
+        .map(|what| code_span(&what.check_name()))
+        .collect();
+    let detail = format!(
+        "{who} looks at it and says `/test` with what it needs: {}",
+        names.join(", ")
+    );
+    Some(Rule::new(TRUSTED_HEAD, false, detail))
 }
 
 /// Why it is not to be merged yet, by its author's own word.

@@ -1,7 +1,7 @@
 //! Commands that start and end runs: `/ok-to-test`, `/retest`, `/test`, `/train`, `/cancel`.
 
 use super::acts::Done;
-use super::dated::{Named, named};
+use super::dated::{Named, named, was_before};
 use super::step::Seen;
 use super::{Pull, checks_told, pooled, wanted};
 use crate::effect::{Hint, Wake};
@@ -67,6 +67,48 @@ pub(super) enum Again<'a> {
     ByHand,
 }
 
+/// Why nothing runs of a head that is not trusted. What a trusted person names runs once, as it was looked at.
+fn not_even_once(
+    pull: &Pull,
+    seen: &Seen,
+    (comment, again): (&Comment, &Again<'_>),
+    ask: &mut Ask,
+) -> Option<Option<String>> {
+    if !matches!(again, Again::Named(_)) {
+        return Some(Some(before(seen)));
+    }
+    if !wanted::may_trust(&comment.author, (pull.repo.id, &seen.habits), ask)? {
+        let who = wanted::who_may_trust(&seen.habits);
+        return Some(Some(format!(
+            "code of this head runs by a word of {who} only"
+        )));
+    }
+    let (head, written) = (
+        &seen.change.head,
+        (comment.created_ms, comment.head.as_ref()),
+    );
+    Some((!was_before(pull, head, written)).then(|| {
+        format!(
+            "a push came after your word, or too close to it: the head is `{}` now; look at it, then say it again",
+            head.short()
+        )
+    }))
+}
+
+/// What would make code of this head run.
+fn before(seen: &Seen) -> String {
+    match seen.habits.has(Switch::IgnoreOkToTest) {
+        true => {
+            "nothing of this head runs by itself; say `/test <name>` for what you have looked at"
+                .to_owned()
+        }
+        false => format!(
+            "nothing of this head runs before `/ok-to-test {}`; `/test <name>` runs one thing once",
+            seen.change.head.digits()
+        ),
+    }
+}
+
 pub(super) fn retest(
     act: &mut Act<Pull>,
     seen: &Seen,
@@ -74,11 +116,10 @@ pub(super) fn retest(
     again: &Again<'_>,
     ask: &mut Ask,
 ) -> Option<Done> {
-    if !seen.is_trusted {
-        return Some(Done::No(format!(
-            "nothing of this head runs before `/ok-to-test {}`",
-            seen.change.head.digits()
-        )));
+    if !seen.is_trusted
+        && let Some(why) = not_even_once(&act.state, seen, (comment, again), ask)?
+    {
+        return Some(Done::No(why));
     }
     if let Some(why) = wanted::conflict(seen) {
         return Some(Done::No(why));
@@ -196,10 +237,7 @@ pub(super) fn train(
         return Done::No("`/train` works in a training repository; this one has no training contract on its base branch".to_owned());
     }
     if !seen.is_trusted {
-        return Done::No(format!(
-            "nothing of this head runs before `/ok-to-test {}`",
-            seen.change.head.digits()
-        ));
+        return Done::No(before(seen));
     }
     if let Some(why) = wanted::conflict(seen) {
         return Done::No(why);

@@ -1,6 +1,6 @@
 //! The one status comment of a pull request, and the labels that show it.
 
-use super::rules::{Rule, Standing, unready};
+use super::rules::{Rule, Standing, TRUSTED_HEAD, unready};
 use super::step::Seen;
 use super::{Kind, ORIGINALS_MAX, Pull, landing, owned, queued, talk};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
@@ -49,7 +49,7 @@ pub(super) fn tell(
         "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
         "owners": owned::of_the_base(seen),
-        "welcome": (!seen.is_trusted).then(|| seen.view.author.to_string()),
+        "welcome": waits_for_trust(rules).then(|| seen.view.author.to_string()),
         "failures": act.state.failures,
         "preview": preview(act, seen, ask)?,
         "environments": environment::strip(&ask.environments(repo.id)?),
@@ -144,6 +144,11 @@ fn preview(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<Value> {
     }))
 }
 
+fn waits_for_trust(rules: &[Rule]) -> bool {
+    let mut rules = rules.iter();
+    rules.any(|rule| rule.name == TRUSTED_HEAD && rule.state != Standing::Met)
+}
+
 fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     let is_met = |start: &str| {
         let mut found = rules
@@ -161,7 +166,7 @@ fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     put(is_met("lgtm"), "lgtm");
     put(is_met("approved"), "approved");
     put(seen.words.hold.is_some(), "do-not-merge/hold");
-    put(!seen.is_trusted, "needs-ok-to-test");
+    put(waits_for_trust(rules), "needs-ok-to-test");
     put(unready(seen).is_some(), "do-not-merge/work-in-progress");
     put(seen.change.is_mergeable == Some(false), "needs-rebase");
     let unreadable = |rule: &Rule| rule.name == owned::READABLE && rule.state != Standing::Met;

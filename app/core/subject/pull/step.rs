@@ -6,12 +6,12 @@ use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
     ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, blocked,
-    by_hand, enqueued, failures, gone, landing, picks, promotion, queued, reviewers, status, talk,
-    wanted,
+    by_hand, enqueued, failures, gone, landing, lgtm, picks, promotion, queued, reviewers, status,
+    talk, wanted,
 };
 use crate::contract::{Contract, Service};
 use crate::effect::{CheckStatus, Hint, Wake};
-use crate::habits::{Habits, Member, Switch};
+use crate::habits::{Habits, Switch};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
@@ -377,7 +377,7 @@ fn look(
     let is_code = kind == Kind::Code;
     let sticky = Sticky {
         approve: habits.has(Switch::StickyApprove) && is_code,
-        lgtm: is_code && keeps_lgtm(pull, &view.author, &habits, ask)?,
+        lgtm: is_code && lgtm::keeps_lgtm(pull, &view.author, &habits, ask)?,
     };
     words::learn(pull, &talk, &habits);
     let said_to = (&change_id, sticky);
@@ -409,24 +409,6 @@ fn look(
         gone,
         runs,
     }))
-}
-
-/// Whether a push takes no lgtm from changes of this author; nobody asks about teams before there was a push.
-fn keeps_lgtm(pull: &Pull, author: &Login, habits: &Habits, ask: &mut Ask) -> Option<bool> {
-    if habits.sticky_lgtm.contains(&Member::Person(author.lower())) {
-        return Some(true);
-    }
-    let owner = pull.repo.name.owner();
-    for member in &habits.sticky_lgtm {
-        let Member::Team(team) = member else {
-            continue;
-        };
-        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
-        if is_here && pull.heads.len() > 1 && ask.team_member(pull.repo.id, team, author)? {
-            return Some(true);
-        }
-    }
-    Some(false)
 }
 
 fn kind(changes: &Changes, change: &ChangeView, id: RepoId, has_environments: bool) -> Kind {

@@ -7,6 +7,7 @@ mod editing;
 mod enqueueing;
 mod following;
 mod four_eyes;
+mod helping;
 mod keeping;
 mod knowing;
 mod landing;
@@ -25,6 +26,7 @@ mod queueing;
 mod remembering;
 mod ruling;
 mod talking;
+mod trusting;
 mod withdrawing;
 
 use super::*;

@@ -6,7 +6,7 @@ use super::words::Words;
 use super::{Kind, Pull};
 use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
-use crate::habits::{Habits, Switch};
+use crate::habits::{Compatibility, Habits, Switch};
 use crate::name::{Login, RepoId};
 use crate::subject::ask::{Ask, ChangeView, ContractAt, Permission, PullView};
 use crate::subject::run::{Cause, DRAFT, Phase, READY, Trigger, What};
@@ -53,6 +53,10 @@ fn is_trusted_author(
     ask: &mut Ask,
 ) -> Option<bool> {
     let is_inside = change.head_repo == Some(id);
+    if habits.preset == Compatibility::Prow && !author.is_bot() {
+        let may_push = is_inside && !habits.has(Switch::OnlyOrgMembers);
+        return Some(may_push || belongs(author, (id, habits), ask)?);
+    }
     // An App that can push here was let in by an owner of the organisation.
     if author.is_bot() || !habits.has(Switch::OnlyOrgMembers) {
         return Some(
@@ -62,12 +66,43 @@ fn is_trusted_author(
     ask.org_member(id, author)
 }
 
+/// Whether Prow trusts a person: a member of the organisation, or, unless it is for members only, a collaborator.
+fn belongs(who: &Login, (id, habits): (RepoId, &Habits), ask: &mut Ask) -> Option<bool> {
+    // The order is that of cost: either is enough.
+    let is_here = !habits.has(Switch::OnlyOrgMembers) && ask.is_here(id, who)?;
+    Some(is_here || ask.org_member(id, who)?)
+}
+
+/// Whether somebody may have things run of what is trusted.
+pub(super) fn may_start(
+    who: &Login,
+    (id, habits): (RepoId, &Habits),
+    ask: &mut Ask,
+) -> Option<bool> {
+    match habits.preset {
+        Compatibility::Own => Some(ask.permission(id, who)? >= Permission::Write),
+        Compatibility::Prow => Some(ask.is_here(id, who)? || ask.org_member(id, who)?),
+    }
+}
+
+/// Whose word makes code of strangers run.
+pub(super) fn who_may_trust(habits: &Habits) -> &'static str {
+    match (habits.has(Switch::OnlyOrgMembers), habits.preset) {
+        (true, _) => "a member of the organisation",
+        (false, Compatibility::Own) => "somebody who may write here",
+        (false, Compatibility::Prow) => "a member of the organisation or a collaborator",
+    }
+}
+
 /// Whether somebody's word makes code of strangers run.
 pub(super) fn may_trust(
     who: &Login,
     (id, habits): (RepoId, &Habits),
     ask: &mut Ask,
 ) -> Option<bool> {
+    if habits.preset == Compatibility::Prow {
+        return belongs(who, (id, habits), ask);
+    }
     if ask.permission(id, who)? < Permission::Write {
         return Some(false);
     }
@@ -115,6 +150,18 @@ pub(super) fn others(seen: &Seen) -> Vec<(What, bool)> {
     let idle = contract.checks().iter().filter(|c| !c.when.applies(&paths));
     idle.map(|c| (What::Check(c.name.clone()), c.optional))
         .collect()
+}
+
+/// What this change needs and nobody has run by a word on this head.
+pub(super) fn not_run_by_hand(seen: &Seen, ask: &mut Ask) -> Option<Vec<What>> {
+    let mut whats = whats(seen, ask)?;
+    let is_run = |what: &What| {
+        seen.runs.iter().any(|run| {
+            run.cause.what == *what && matches!(run.cause.trigger, Trigger::Comment { .. })
+        })
+    };
+    whats.retain(|(what, is_optional)| !is_optional && !is_run(what));
+    Some(whats.into_iter().map(|(what, _)| what).collect())
 }
 
 /// Required checks that only run by hand.
@@ -199,7 +246,8 @@ pub(super) fn preview(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option
         .runs
         .iter()
         .any(|run| run.cause.what == What::Service && run.phase == Phase::Succeeded);
-    if !has_preview || !is_tested || matches!(seen.kind, Kind::Promotion) {
+    // What ran once by somebody's word is not served because of that.
+    if !has_preview || !is_tested || !seen.is_trusted || matches!(seen.kind, Kind::Promotion) {
         return Some(());
     }
     let name = environment::preview(act.state.number);
@@ -211,7 +259,7 @@ pub(super) fn preview(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option
     if !is_there {
         act.wakes.push(Wake {
             subject: SubjectKey::Environment(act.state.repo.id, name),
-            hint: None,
+            hint: Some(Hint::Shown(seen.change.head.clone())),
         });
     }
     Some(())

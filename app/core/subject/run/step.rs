@@ -53,7 +53,8 @@ fn begin(given: &Given<Run>) -> Option<Run> {
         | Hint::Rollback { .. }
         | Hint::Unhold
         | Hint::Gone
-        | Hint::Removed => None,
+        | Hint::Removed
+        | Hint::Shown(_) => None,
     });
     match given.state.clone() {
         Some(mut run) => {

@@ -128,10 +128,10 @@ fn retest_starts_what_failed_and_test_what_is_named() {
     check(
         &service,
         expect![[r#"
-        react to 1
-        reply on #7: `/train` works in a training repository; this one has no training contract on its base branch
-        wake bowsprit/service at 2222222
-        wake environment/2/pr-7"#]],
+            react to 1
+            reply on #7: `/train` works in a training repository; this one has no training contract on its base branch
+            wake bowsprit/service at 2222222
+            wake environment/2/pr-7: shown 2222222"#]],
     );
 }
 
@@ -273,7 +273,7 @@ fn trust_names_one_head() {
     expect!["reply on #7: trust belongs to one head: say `/ok-to-test bbbbbbbbbbbb` once you have looked at it"].assert_eq(&with("walt", "/ok-to-test"));
     expect!["reply on #7: `/ok-to-test` is for people who may write in this repository"]
         .assert_eq(&with("mallory", "/ok-to-test bbbbbbb"));
-    expect!["reply on #7: nothing of this head runs before `/ok-to-test bbbbbbbbbbbb`"]
+    expect!["reply on #7: nothing of this head runs before `/ok-to-test bbbbbbbbbbbb`; `/test <name>` runs one thing once"]
         .assert_eq(&with("walt", "/retest"));
 }
 
@@ -299,35 +299,35 @@ fn environments_are_asked_for_by_those_who_may() {
     };
     expect![[r#"
         wake environment/2/production: promote unnamed by rita
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("rita", "/promote production"));
     expect![[r#"
         wake environment/2/production: promote v2 by eve
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("eve", "/promote production v2"));
     expect![[r#"
         reply on #7: `/promote` is for reviewers of this repository (OWNERS)
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("mallory", "/promote production"));
     expect![[r#"
         reply on #7: there is no environment `moon` here; there are: `production`, `staging`
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("rita", "/promote moon"));
     expect![[r#"
         wake environment/2/production: rollback v1 by mallory, model only true
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("mallory", "/rollback production v1 --model-only"));
     expect![[r#"
         reply on #7: there is no environment `moon` here; there are: `production`, `staging`
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("eve", "/rollback moon"));
     expect![[r#"
         reply on #7: there is no environment `pr-7` here; there are: `production`, `staging`
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("eve", "/rollback pr-7"));
     expect![[r#"
         wake model/2/digits: supersede by mallory in 1
-        wake environment/2/pr-7"#]]
+        wake environment/2/pr-7: shown 2222222"#]]
     .assert_eq(&with("mallory", "/supersede"));
     let mut code = code();
     code.says("walt", "/supersede");

@@ -31,7 +31,7 @@ pub(super) fn code() -> Change {
 }
 
 /// The same pull request as an issue.
-fn issue() -> (World, Change) {
+pub(super) fn issue() -> (World, Change) {
     let change = code();
     let mut world = change.world();
     let view = PullView {

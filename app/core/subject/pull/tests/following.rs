@@ -155,6 +155,7 @@ fn trust_is_of_a_head_or_of_all() {
     for is_on in [true, false] {
         let mut change = with(Switch::StickyOkToTest, is_on);
         change.change().head_repo = Some(RepoId(77));
+        change.view.author = login("mallory");
         change.says("walt", "/ok-to-test");
         let want = if is_on { "" } else { "Unmet" };
         let act = change.look();
@@ -162,6 +163,7 @@ fn trust_is_of_a_head_or_of_all() {
         assert_eq!(done(&act).contains("trust belongs to one head"), !is_on);
         let mut later = with(Switch::StickyOkToTest, is_on);
         later.change().head_repo = Some(RepoId(77));
+        later.view.author = login("mallory");
         later.says("walt", "/ok-to-test bbbbbbb");
         let state = later.look().state;
         let hint = pushed(&mut later);

@@ -347,6 +347,11 @@ fn the_preview_is_woken_for_a_tested_head() {
         !told(&change.look()).contains("wake environment/2/pr-7"),
         "its time was over for this head"
     );
+    let mut strange = Change::proposal();
+    strange.view.author = login("mallory");
+    strange.change().head_repo = Some(crate::name::RepoId(77));
+    let told_strange = told(&strange.look());
+    assert!(!told_strange.contains("wake environment"), "{told_strange}");
     let mut untested = Change::proposal();
     untested.ran('2', What::Service, Phase::Failed);
     assert!(!told(&untested.look()).contains("wake environment/2/pr-7"));

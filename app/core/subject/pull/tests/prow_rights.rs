@@ -173,62 +173,55 @@ fn override_holds_for_base_and_head() {
 
 const FORK: RepoId = RepoId(77);
 
-/// The rule, the head's repository, the author, what was said, and how trust stands with `only_org_members` and without.
-const MEMBERS: &[(&str, RepoId, &str, Said, &str, &str)] = &[
-    ("a member", FORK, "olga", &[], "-", "no"),
-    ("a member who may write", FORK, "otto", &[], "-", "-"),
-    ("a collaborator", FORK, "walt", &[], "no", "-"),
-    ("on a branch here neither", TRAINING, "walt", &[], "no", "-"),
-    ("a stranger", FORK, "mallory", &[], "no", "no"),
-    (
-        "an App that can push here",
-        TRAINING,
-        "other[bot]",
-        &[],
-        "-",
-        "-",
-    ),
-    ("an App from elsewhere", FORK, "other[bot]", &[], "no", "no"),
-    (
-        "a member's word",
-        FORK,
-        "mallory",
-        &[("otto", "/ok-to-test bbbbbbb")],
-        "-",
-        "-",
-    ),
-    (
-        "a collaborator's word",
-        FORK,
-        "mallory",
-        &[("walt", "/ok-to-test bbbbbbb")],
-        "no",
-        "-",
-    ),
+/// The rule, the head's repository, the author, what was said, and how trust stands: with Prow's habits and with ours
+/// where `only_org_members` is on, then both where it is off.
+type Trusted = (&'static str, RepoId, &'static str, Said, [&'static str; 4]);
+
+#[rustfmt::skip]
+const MEMBERS: &[Trusted] = &[
+    ("a member", FORK, "olga", &[], ["-", "-", "-", "no"]),
+    ("a member who may write", FORK, "otto", &[], ["-", "-", "-", "-"]),
+    ("a collaborator who may write", FORK, "walt", &[], ["no", "no", "-", "-"]),
+    ("a collaborator who may read", FORK, "sam", &[], ["no", "no", "-", "no"]),
+    ("on a branch here neither", TRAINING, "walt", &[], ["no", "no", "-", "-"]),
+    ("a stranger", FORK, "mallory", &[], ["no", "no", "no", "no"]),
+    ("an App that can push here", TRAINING, "other[bot]", &[], ["-", "-", "-", "-"]),
+    ("an App from elsewhere", FORK, "other[bot]", &[], ["no", "no", "no", "no"]),
+    ("a trusted App", FORK, "renovate[bot]", &[], ["-", "-", "-", "-"]),
+    ("the word of a member who may write", FORK, "mallory", &[("otto", "/ok-to-test bbbbbbb")], ["-", "-", "-", "-"]),
+    ("a member's word", FORK, "mallory", &[("olga", "/ok-to-test bbbbbbb")], ["-", "no", "-", "no"]),
+    ("a collaborator's word", FORK, "mallory", &[("walt", "/ok-to-test bbbbbbb")], ["no", "no", "-", "-"]),
+    ("the word of one who may read", FORK, "mallory", &[("sam", "/ok-to-test bbbbbbb")], ["no", "no", "-", "no"]),
+    ("a stranger's word", FORK, "mallory", &[("mallory", "/ok-to-test bbbbbbb")], ["no", "no", "no", "no"]),
 ];
 
 #[test]
 fn only_members_of_the_organisation_are_trusted() {
-    for (rule, head_repo, author, said, on, off) in MEMBERS {
-        for preset in ["prow", "own"] {
-            for (also, want) in [(", only_org_members: true", on), ("", off)] {
-                let mut change = with_also(preset, also);
-                change
-                    .world
-                    .member(TRAINING, "olga")
-                    .member(TRAINING, "otto");
-                change.world.may(TRAINING, "otto", Permission::Write);
-                change.view.author = login(author);
-                change.change().head_repo = Some(*head_repo);
-                for (by, body) in *said {
-                    change.says(by, body);
-                }
-                change.runs.clear();
-                let act = change.look();
-                let told = done(&act);
-                let what = format!("{preset}{also}: {rule}\n{told}");
-                assert_eq!(stands(&act, "trusted head"), *want, "{what}");
+    const APPS: &str = ", trusted_apps: [renovate]";
+    for (rule, head_repo, author, said, [on_prow, on_own, off_prow, off_own]) in MEMBERS {
+        for (preset, also, want) in [
+            ("prow", ", only_org_members: true", on_prow),
+            ("own", ", only_org_members: true", on_own),
+            ("prow", "", off_prow),
+            ("own", "", off_own),
+        ] {
+            let mut change = with_also(preset, &format!("{also}{APPS}"));
+            change
+                .world
+                .member(TRAINING, "olga")
+                .left(TRAINING, "olga")
+                .member(TRAINING, "otto")
+                .may(TRAINING, "otto", Permission::Write);
+            change.view.author = login(author);
+            change.change().head_repo = Some(*head_repo);
+            for (by, body) in *said {
+                change.says(by, body);
             }
+            change.runs.clear();
+            let act = change.look();
+            let told = done(&act);
+            let what = format!("{preset}{also}: {rule}\n{told}");
+            assert_eq!(stands(&act, "trusted head"), *want, "{what}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A "no" that was heard stands, whatever becomes of the comment that it stood in.
 
-use super::prow::{Said, stands, with};
+use super::prow::{Said, stands, with, with_also};
 use super::*;
 
 /// What becomes of a comment: its author, or somebody who may write here, does this to it.
@@ -155,4 +155,16 @@ fn of_each_person_the_newest_of_each_kind_is_remembered_and_no_more_than_the_lim
     assert_eq!(full.noes.len(), NOES_MAX);
     change.comments.clear();
     assert_eq!(stands(&change.again(Some(full), vec![]), "not held"), "no");
+}
+
+#[test]
+fn what_takes_everybodys_lgtm_back_takes_back_that_of_a_required_reviewer() {
+    for (by, want) in [("rita", "no"), ("sue", "no"), ("mallory", "yes")] {
+        let mut change = with_also("own", ", required_reviewers_block: true");
+        let owners = "approvers: [root]\nreviewers: [rita, sue]\nrequired_reviewers: [sue]";
+        change.world.owners(TRAINING, 'a', &[("", owners)]);
+        change.says("sue", "/lgtm").says(by, "/lgtm cancel");
+        let stands = stands(&change.look(), "required reviewers");
+        assert_eq!(stands, want, "{by}");
+    }
 }

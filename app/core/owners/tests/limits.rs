@@ -1,0 +1,69 @@
+//! How much is read, and what holds beyond.
+
+use super::*;
+
+/// Folders with a file each, and the text of the last: within the limits somebody owns it, beyond them nobody owns
+/// anything, for what is left out could name other people than the root does.
+#[test]
+fn beyond_the_limits_nobody_owns_anything() {
+    let filters = |count: usize| {
+        let lines: Vec<String> = (0..count)
+            .map(|at| format!("  'f{at}': {{approvers: [a]}}\n"))
+            .collect();
+        format!(
+            "options: {{no_parent_owners: true}}\nfilters:\n{}",
+            lines.concat()
+        )
+    };
+    let plain = || "approvers: [a]".to_owned();
+    let few = PATTERNS_MAX / file::FILTERS_MAX;
+    let rows: [(&str, Vec<String>, bool); 6] = [
+        ("as many files", vec![plain(); FILES_MAX], true),
+        ("a file more", vec![plain(); FILES_MAX + 1], false),
+        (
+            "as many filters",
+            vec![filters(file::FILTERS_MAX); few],
+            true,
+        ),
+        (
+            "a filter more",
+            vec![filters(file::FILTERS_MAX); few + 1],
+            false,
+        ),
+        ("as many in a file", vec![filters(file::FILTERS_MAX)], true),
+        (
+            "one more in a file",
+            vec![filters(file::FILTERS_MAX + 1)],
+            false,
+        ),
+    ];
+    for (rule, texts, is_owned) in rows {
+        let mut files: Vec<(String, String)> = Vec::new();
+        let folders = texts.into_iter().enumerate();
+        files.extend(folders.map(|(at, text)| {
+            (
+                if at == 0 {
+                    String::new()
+                } else {
+                    format!("d{at}")
+                },
+                text,
+            )
+        }));
+        let last = files.last().expect("a file").0.clone();
+        let files: Vec<OwnersFile<'_>> = files
+            .iter()
+            .map(|(dir, text)| OwnersFile { dir, text })
+            .collect();
+        let owners = Owners::parse(&files, None);
+        assert_eq!(owners.is_beyond(), !is_owned, "{rule}");
+        assert_eq!(owners.problems().len(), usize::from(!is_owned), "{rule}");
+        assert!(!owners.is_empty(), "{rule}");
+        let all: &[&str] = if is_owned { &["a"] } else { &[] };
+        let path = format!("{last}/f0");
+        check_approvers(&owners, path.trim_start_matches('/'), all);
+    }
+    let none = Owners::beyond(5);
+    assert_eq!((none.is_empty(), none.problems().len()), (false, 1));
+    check_approvers(&none, "a", &[]);
+}
