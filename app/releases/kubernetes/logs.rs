@@ -133,6 +133,8 @@ struct Known {
     at_ms: Option<i64>,
     /// How many of them were written then.
     count: usize,
+    /// How many without a time came after them, such as the last words of a gateway that broke down.
+    untimed: usize,
 }
 
 impl Known {
@@ -143,17 +145,25 @@ impl Known {
             let text = std::fs::read(path).ok()?;
             let text = String::from_utf8_lossy(&text);
             let own = text.lines().rev().filter(|line| line.ends_with(&ending));
-            let mut times = own.filter_map(written_ms);
-            let at_ms = times.next()?;
-            let count = 1 + times.take_while(|ms| *ms == at_ms).count();
+            let mut times = own.map(written_ms);
+            let mut untimed = 0;
+            let at_ms = loop {
+                match times.next()? {
+                    Some(at_ms) => break at_ms,
+                    None => untimed += 1,
+                }
+            };
+            let earlier = times.flatten().take_while(|ms| *ms == at_ms);
             Some(Known {
                 at_ms: Some(at_ms),
-                count,
+                count: 1 + earlier.count(),
+                untimed,
             })
         };
         let nothing = Known {
             at_ms: None,
             count: 0,
+            untimed: 0,
         };
         known_by(path)
             .or_else(|| known_by(&turned_over(path)))
@@ -162,12 +172,24 @@ impl Known {
 
     /// Whether this line is one of them, which come again in their order.
     fn has(&mut self, line: &str) -> bool {
-        match written_ms(line).zip(self.at_ms) {
-            Some((ms, at_ms)) if ms == at_ms && self.count > 0 => {
+        let Some(at_ms) = self.at_ms else {
+            return false;
+        };
+        match written_ms(line) {
+            Some(ms) if ms < at_ms => true,
+            Some(ms) if ms == at_ms && self.count > 0 => {
                 self.count -= 1;
                 true
             }
-            Some((ms, at_ms)) => ms < at_ms,
+            Some(_) => {
+                (self.count, self.untimed) = (0, 0);
+                false
+            }
+            // Behind the last that is known; a container that began anew has other words.
+            None if self.count == 0 && self.untimed > 0 => {
+                self.untimed -= 1;
+                true
+            }
             None => false,
         }
     }
@@ -203,6 +225,7 @@ mod tests {
         Known {
             at_ms: Some(at_ms),
             count,
+            untimed: 0,
         }
     }
 
@@ -229,6 +252,16 @@ mod tests {
             lines.map(|line| known.has(line)),
             [true, true, true, false, false, false]
         );
+        append(&path, "last words [a]\n").unwrap();
+        let mut known = Known::of(&path, "a");
+        let lines = ["2 y", "2 z", "last words", "more", "3 x", "last words"];
+        assert_eq!(
+            lines.map(|line| known.has(line)),
+            [true, true, true, false, false, false]
+        );
+        let mut known = Known::of(&path, "a");
+        let anew = ["last words", "3 x"];
+        assert_eq!(anew.map(|line| known.has(line)), [false, false]);
     }
 
     #[test]
