@@ -253,7 +253,7 @@ async fn versions_environments_and_events_are_kept() {
         acted: Vec::new(),
         is_gone,
         expired: None,
-        shown: None,
+        allowed: None,
         updated_ms: 1,
     };
     let event = |what: &str| Record::Event {

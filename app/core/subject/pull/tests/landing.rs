@@ -214,22 +214,6 @@ fn a_refused_merge_is_tried_again_later_each_time() {
 }
 
 #[test]
-fn a_refusal_belongs_to_its_head() {
-    let mut change = agreed();
-    let act = change.look();
-    let mut waiting = after(&change, &act, 0, Some(refused("no")));
-    change.change().head = sha('d');
-    change.world.contract(TRAINING, 'd', TRAINING_TEXT);
-    change
-        .world
-        .changes(TRAINING, ('a', 'd'), &[("train.py", 'd')]);
-    waiting.state.tries = 0;
-    let next = after(&change, &waiting, 0, Some(refused("no")));
-    assert_eq!(status(&next)["refusal"], serde_json::Value::Null);
-    assert_eq!((next.state.tries, next.state.refused_ms), (0, None));
-}
-
-#[test]
 fn what_landed_is_held_against_what_was_judged() {
     let change = agreed();
     let act = change.look();

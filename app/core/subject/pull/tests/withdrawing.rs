@@ -84,3 +84,19 @@ fn a_merge_that_waits_is_taken_back_by_whatever_keeps_it_from_merging() {
         (Some(sha('d')), None)
     );
 }
+
+#[test]
+fn a_refusal_belongs_to_its_head() {
+    let mut change = agreed();
+    let act = change.look();
+    let mut waiting = after(&change, &act, 0, Some(refused("no")));
+    change.change().head = sha('d');
+    change.world.contract(TRAINING, 'd', TRAINING_TEXT);
+    change
+        .world
+        .changes(TRAINING, ('a', 'd'), &[("train.py", 'd')]);
+    waiting.state.tries = 0;
+    let next = after(&change, &waiting, 0, Some(refused("no")));
+    assert_eq!(status(&next)["refusal"], serde_json::Value::Null);
+    assert_eq!((next.state.tries, next.state.refused_ms), (0, None));
+}
