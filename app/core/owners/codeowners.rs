@@ -37,6 +37,13 @@ impl CodeOwners {
         }
     }
 
+    /// Whether the person, in lower case, is named anywhere.
+    pub fn names(&self, login: &Login) -> bool {
+        self.lines
+            .iter()
+            .any(|(_, owner)| owner.people.contains(login))
+    }
+
     /// Whether no line could be read.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

@@ -180,6 +180,21 @@ impl Owners {
         self.code.of(path)
     }
 
+    /// Whether the person is named anywhere: cheaper to know than for which files.
+    pub fn names(&self, login: &Login) -> bool {
+        let login = login.lower();
+        let mut all = self.rules.values().flat_map(Rules::everybody);
+        all.any(|people| {
+            [
+                &people.approvers,
+                &people.reviewers,
+                &people.required_reviewers,
+            ]
+            .iter()
+            .any(|list| list.contains(&login))
+        }) || self.code.names(&login)
+    }
+
     /// Whether there is no OWNERS file at all; one that cannot be read is one.
     pub fn is_empty(&self) -> bool {
         !self.is_owned

@@ -16,6 +16,11 @@ pub(crate) async fn kill_server_until(house: &House, phase: RolloutPhase) -> Liv
         .await
 }
 
+/// Since when it answers. Units: milliseconds since 1970, UTC.
+fn since_ms(live: &Live) -> i64 {
+    live.serving.as_ref().unwrap().since_ms
+}
+
 /// Processes whose working directory is in a release of this house.
 fn servers(house: &House) -> Vec<u32> {
     let releases = house.path("releases").canonicalize().unwrap_or_default();
@@ -39,7 +44,7 @@ fn servers(house: &House) -> Vec<u32> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_died_is_started_again() {
     let house = House::new();
-    house
+    let first = house
         .want_live(&house.order(1, &Release::good("r1", 1)))
         .await;
     let before = servers(&house);
@@ -53,11 +58,12 @@ async fn a_server_that_died_is_started_again() {
         }
     }
     assert_eq!(answer, (200, json!({"label": 2})));
-    house
+    let again = house
         .live_when("it is live again", |live| {
             live.phase == RolloutPhase::Live && live.serving.is_some()
         })
         .await;
+    assert!(since_ms(&again) > since_ms(&first), "it was down between");
     assert_ne!(servers(&house), before);
     assert_eq!(house.metric("server_restarts_total").await, 1);
     assert!(
@@ -122,10 +128,12 @@ async fn a_gateway_that_was_killed_comes_back_with_address_and_release() {
         })
         .await;
     assert_eq!(
-        (back.url, back.generation, back.phase),
-        (live.url, 7, RolloutPhase::Live)
+        (&back.url, back.generation, back.phase),
+        (&live.url, 7, RolloutPhase::Live)
     );
-    assert_eq!(back.serving, live.serving);
+    assert!(since_ms(&back) > since_ms(&live), "it was down between");
+    let release = |live: Live| live.serving.unwrap().release;
+    assert_eq!(release(back), release(live));
     assert_eq!(
         house.post("/v1/predict", br#"{"x": 1}"#).await,
         (200, json!({"label": 2}))

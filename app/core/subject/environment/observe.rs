@@ -103,6 +103,8 @@ fn note_up(
         state.up_since_ms = None;
         return;
     }
+    let same = serving.zip(state.live.as_ref());
+    let is_back = has_served || same.is_some_and(|(serving, live)| serving.release == live.id);
     let known_ms = state.up_since_ms.unwrap_or(given.now_ms);
     let told_ms = serving.map_or(known_ms, |serving| serving.since_ms.min(given.now_ms));
     let was_done = matches!(
@@ -112,7 +114,7 @@ fn note_up(
     state.up_since_ms = Some(match state.up_since_ms {
         Some(up_ms) => up_ms.max(told_ms),
         // It was seen to be down: whatever the far end says, it answers since now.
-        None if has_served && !was_done => given.now_ms,
+        None if is_back && !was_done => given.now_ms,
         None => told_ms,
     });
 }

@@ -68,7 +68,9 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
             }
         })
         .collect();
-    let entitled = paths.iter().flat_map(|path| seen.owners.approvers(path));
+    // Nobody has left, most of the time, and a change may have thousands of files.
+    let of_whom = paths.iter().filter(|_| !seen.gone.is_empty());
+    let entitled = of_whom.flat_map(|path| seen.owners.approvers(path));
     let detail = void_word(&seen.words.approve)
         .unwrap_or_else(|| format!("an approver of {} says `/approve`", folders.join(", ")))
         + &gone::told(seen, &entitled.collect());

@@ -387,7 +387,7 @@ fn look(
     // Who takes the names in OWNERS as they are, does so for code alone.
     let gone = match habits.has(Switch::SkipCollaborators) && is_code {
         true => BTreeSet::new(),
-        false => gone::gone(pull, (&owners, &paths), (&words, &view.author), ask)?,
+        false => gone::gone(pull, &owners, (&words, &view.author), ask)?,
     };
     let is_trusted = wanted::is_trusted(&view, &change, (id, &habits), &words, ask)?
         || (habits.has(Switch::StickyOkToTest)

@@ -152,6 +152,11 @@ fn from_memory(no: &No) -> Said {
 }
 
 fn from_text(comment: &Comment, habits: &Habits) -> Vec<Said> {
+    let mut lines = comment.body.split(['\n', '\r']);
+    if !lines.any(|line| line.starts_with('/')) {
+        // Most comments are talk, and each look reads them all.
+        return Vec::new();
+    }
     let said = hear(&comment.body, habits).into_iter().filter_map(|heard| {
         let Ok(Command::Say(say)) = heard.command else {
             return None;

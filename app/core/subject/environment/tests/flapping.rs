@@ -75,6 +75,28 @@ fn a_break_that_nobody_saw_counts_too() {
 }
 
 #[test]
+fn what_goes_on_beside_a_failed_order_has_its_breaks_too() {
+    let mut world = World::pair();
+    world.tell(
+        Query::Models(SERVICE, sha('1')),
+        Answer::Models(vec![manifest(3, "three")]),
+    );
+    let before = serves("staging", &[], &second(), NOW_MS - 700_000);
+    let mut state = look(&world, "staging", &given(Some(before), vec![])).state;
+    state.generation = 1;
+    for (since, up_since_ms) in [
+        (Some(700_000), Some(NOW_MS - 700_000)),
+        (None, None),
+        (Some(700_000), Some(NOW_MS)),
+    ] {
+        says(&mut world, RolloutPhase::Failed, since);
+        state = look(&world, "staging", &given(Some(state), vec![])).state;
+        assert_eq!(state.up_since_ms, up_since_ms);
+        assert_eq!(state.live, Some(second()));
+    }
+}
+
+#[test]
 fn one_that_gave_up_is_told_once_and_again_when_it_lasts() {
     let (mut world, mut state) = staging();
     says(&mut world, RolloutPhase::Failed, None);

@@ -36,17 +36,15 @@ fn a_manifest_by_hand_names_what_a_training_made() {
         digest("forged")
     );
     refused(&by_hand(7, "forged"), &forged);
-    let mut red = by_hand(7, "seven");
+    // After the loss of the database its run may have begun anew, and ended otherwise.
+    let mut again = by_hand(7, "seven");
     let run = Run {
-        phase: Phase::Failed,
+        phase: Phase::Cancelled,
         ..passed('a', "seven")
     };
     let query = Query::Run("r7".to_owned());
-    red.world.tell(query.clone(), Answer::Run(Some(run)));
-    refused(&red, "the run that made digits v7 did not pass its gates");
-    red.world
-        .tell(query, Answer::Run(Some(passed('a', "seven"))));
-    assert_eq!(red.rule(RULE), "");
+    again.world.tell(query, Answer::Run(Some(run)));
+    assert_eq!(again.rule(RULE), "");
 }
 
 #[test]
