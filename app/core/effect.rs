@@ -641,7 +641,10 @@ pub enum Hint {
     /// Somebody wants the preview away, though its pull request may be open.
     Removed,
     /// Somebody answers for the code of this head, so that a preview may show it.
-    Shown(CommitSha),
+    Shown {
+        /// The head.
+        head: CommitSha,
+    },
 }
 
 /// What is written down for pages, lists and other subjects' looks.

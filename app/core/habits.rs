@@ -51,11 +51,13 @@ pub enum Switch {
     WipTitles,
     /// Only members of the organisation are trusted, collaborators from outside are not.
     OnlyOrgMembers,
+    /// Approvers of the root's OWNERS override, as administrators do.
+    OverrideByTopLevelOwners,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 16] = [
+    pub const ALL: [Switch; 17] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -72,6 +74,7 @@ impl Switch {
         Switch::IgnoreOkToTest,
         Switch::WipTitles,
         Switch::OnlyOrgMembers,
+        Switch::OverrideByTopLevelOwners,
     ];
 
     /// Its key in the contract.
@@ -93,6 +96,7 @@ impl Switch {
             Switch::IgnoreOkToTest => "ignore_ok_to_test",
             Switch::WipTitles => "wip_titles",
             Switch::OnlyOrgMembers => "only_org_members",
+            Switch::OverrideByTopLevelOwners => "override_by_top_level_owners",
         }
     }
 
@@ -144,6 +148,9 @@ impl Switch {
             Switch::WipTitles => {
                 "A title that starts with `WIP` keeps a pull request from merging, as a draft does."
             }
+            Switch::OverrideByTopLevelOwners => {
+                "`/override` is also for approvers whom the OWNERS file at the root names."
+            }
             Switch::OnlyOrgMembers => {
                 "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither. With our habits a member must also be one who may write here for `/ok-to-test`."
             }
@@ -167,7 +174,8 @@ impl Switch {
                 | Switch::SkipCollaborators
                 | Switch::RequiredReviewersBlock
                 | Switch::IgnoreOkToTest
-                | Switch::OnlyOrgMembers,
+                | Switch::OnlyOrgMembers
+                | Switch::OverrideByTopLevelOwners,
                 Compatibility::Own | Compatibility::Prow,
             ) => false,
             (
@@ -200,6 +208,8 @@ pub struct Chatops {
     pub not_ours: Option<BTreeSet<String>>,
     /// Authors whose pull requests keep an lgtm over a push.
     pub sticky_lgtm: Option<BTreeSet<Member>>,
+    /// People, and teams, who override as administrators do.
+    pub overriders: Option<BTreeSet<Member>>,
     /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
     pub trusted_apps: Option<BTreeSet<Login>>,
     /// How reviewers are asked when a pull request is opened, or that they are not.
@@ -282,6 +292,8 @@ pub struct Habits {
     pub not_ours: BTreeSet<String>,
     /// Authors whose pull requests keep an lgtm over a push.
     pub sticky_lgtm: BTreeSet<Member>,
+    /// People, and teams, who override as administrators do.
+    pub overriders: BTreeSet<Member>,
     /// Apps whose pull requests are trusted, without `[bot]`, in lower case.
     pub trusted_apps: BTreeSet<Login>,
     /// How reviewers are asked when a pull request is opened; not at all where absent.
@@ -322,6 +334,7 @@ impl Habits {
         put(&mut self.restricted, said.restricted.as_ref());
         put(&mut self.not_ours, said.not_ours.as_ref());
         put(&mut self.sticky_lgtm, said.sticky_lgtm.as_ref());
+        put(&mut self.overriders, said.overriders.as_ref());
         put(&mut self.trusted_apps, said.trusted_apps.as_ref());
         put(&mut self.ask_reviewers, said.ask_reviewers.as_ref());
         self.merges = self.merges.with(&said.merges);

@@ -85,6 +85,7 @@ const LISTS: &str = "\n\
      | `labels` | What `/label` may put on. |\n\
      | `restricted_labels` | Labels that only the people named put on and take off. |\n\
      | `not_ours` | Commands that another bot carries out here. |\n\
+     | `overriders` | People, and teams as `organisation/team`, who `/override` as administrators do. |\n\
      | `sticky_lgtm` | Authors whose pull requests of code keep an lgtm over a push; `organisation/team` stands for the members of a team of the organisation that owns the repository. |\n\
      | `trusted_apps` | Apps whose pull requests are trusted, without `[bot]`. |\n\
      | `ask_reviewers` | Reviewers are asked when a pull request is opened or made ready: `count` (2) of those whom OWNERS names, one of each folder first and `max` (5) at most; approvers stand in unless `exclude_approvers`; not on drafts unless `ignore_drafts: false`; not for `ignore_authors`, nor where the description says `/cc`. `true` is enough, and `false` asks nobody. |\n\

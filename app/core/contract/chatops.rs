@@ -14,7 +14,7 @@ const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 28] = [
+pub(crate) const KEYS: [&str; 30] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -32,10 +32,12 @@ pub(crate) const KEYS: [&str; 28] = [
     "ignore_ok_to_test",
     "wip_titles",
     "only_org_members",
+    "override_by_top_level_owners",
     "labels",
     "restricted_labels",
     "not_ours",
     "sticky_lgtm",
+    "overriders",
     "trusted_apps",
     "ask_reviewers",
     "merge_method",
@@ -57,9 +59,10 @@ pub(crate) const ASK_KEYS: [&str; 5] = [
 const REVIEWERS_MAX: u32 = 15;
 
 /// Keys whose value is a list of texts.
-const LISTS: [&str; 5] = [
+const LISTS: [&str; 6] = [
     "labels",
     "not_ours",
+    "overriders",
     "priority_labels",
     "sticky_lgtm",
     "trusted_apps",
@@ -224,20 +227,23 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
     chatops.trusted_apps = fields
         .get("trusted_apps")
         .map(|node| logins(node, "`trusted_apps`", problems));
-    chatops.sticky_lgtm = fields
-        .get("sticky_lgtm")
-        .and_then(|node| list(node, "`sticky_lgtm`", PEOPLE_MAX, problems))
-        .map(|items| {
-            let items = each(items, |one| {
-                checked(one, "a person or team", Member::parse, problems)
-            });
-            items.into_iter().collect()
-        });
+    chatops.sticky_lgtm = members(&fields, "sticky_lgtm", problems);
+    chatops.overriders = members(&fields, "overriders", problems);
     chatops.ask_reviewers = fields
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));
     chatops.merges = merges(&fields, problems);
     chatops
+}
+
+/// People and teams under a key.
+fn members(fields: &Fields<'_>, key: &str, problems: &mut Problems) -> Option<BTreeSet<Member>> {
+    let node = fields.get(key)?;
+    let items = list(node, &format!("`{key}`"), PEOPLE_MAX, problems)?;
+    let items = each(items, |one| {
+        checked(one, "a person or team", Member::parse, problems)
+    });
+    Some(items.into_iter().collect())
 }
 
 fn merges(fields: &Fields<'_>, problems: &mut Problems) -> Wishes {

@@ -5,13 +5,13 @@ use super::{
     Service, Step, Training,
 };
 use crate::gate::GateRef;
-use crate::habits::Chatops;
+use crate::habits::{Chatops, Member};
 use crate::name::RepoPath;
 use crate::serving::score;
 use crate::training::spec::RuntimeSpec;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value whose keys keep their order: that of the grammar, not of the alphabet.
 pub struct Told(Shape);
@@ -296,10 +296,12 @@ fn of_chatops(chatops: &Chatops) -> Told {
             .with("ignore_authors", json!(asked.ignore_authors))
             .into()
     });
-    let sticky = chatops.sticky_lgtm.as_ref().map(|all| {
+    let people = |all: &BTreeSet<Member>| {
         let all = all.iter().map(ToString::to_string);
         all.collect::<Vec<String>>()
-    });
+    };
+    let sticky = chatops.sticky_lgtm.as_ref().map(people);
+    let overriders = chatops.overriders.as_ref().map(people);
     // What is absent is as the server says, which an empty list would not be.
     map.with_some("labels", chatops.labels.as_ref().map(|one| json!(one)))
         .with_some(
@@ -308,6 +310,7 @@ fn of_chatops(chatops: &Chatops) -> Told {
         )
         .with_some("not_ours", chatops.not_ours.as_ref().map(|one| json!(one)))
         .with_some("sticky_lgtm", sticky.map(|one| json!(one)))
+        .with_some("overriders", overriders.map(|one| json!(one)))
         .with_some(
             "trusted_apps",
             chatops.trusted_apps.as_ref().map(|one| json!(one)),

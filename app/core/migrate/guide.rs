@@ -37,7 +37,7 @@ What stays different:
 
 - Settings lie over one another: those of a repository over those of its owner, and the contract of the base branch over both. In Prow an entry for a repository replaces that of its owner, so the command writes out what the entry leaves as Prow has it.
 - An lgtm and an approval are always needed, whichever plugins are on.
-- `/override` is for administrators of the repository.
+- `/override` is for administrators of the repository, and for whom `override_by_top_level_owners` and `overriders` name.
 - Labels are shown and not read: `labels_by_hand` lets those count that Prow lets count. No other label holds or merges a change.
 - Checks stand in the contract of the base branch, which belongs to one branch, so a job's `branches` become contracts.
 - A check runs its command shut in, without volumes, variables or rights in the cluster, and ends after 30 minutes unless it says `timeout`. Prow waits for 24 hours.

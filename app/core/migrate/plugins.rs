@@ -88,6 +88,7 @@ pub(super) fn plugins(walk: &mut Walk, root: &Spot<'_>) {
             }
             "owners" => owners(walk, &spot),
             "label" => label(walk, &on, &spot),
+            "override" => overriding(walk, &on, &spot),
             other => tell(walk, &spot, other, PLUGIN_SECTIONS),
         }
     }
@@ -235,6 +236,37 @@ fn option(walk: &mut Walk, places: &[String], (key, spot): (&str, &Spot<'_>)) {
             None => {}
         },
         other => tell(walk, spot, other, ENTRY_KEYS),
+    }
+}
+
+/// Who may override beside administrators: top-level owners everywhere, and teams by place.
+fn overriding(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
+    for (key, spot) in walk.fields(section) {
+        match key {
+            "allow_top_level_owners" => {
+                let Some(is_on) = walk.flag(&spot) else {
+                    continue;
+                };
+                for place in on.with("override") {
+                    let key = "override_by_top_level_owners";
+                    walk.set((&place, key), json!(is_on), &spot);
+                }
+            }
+            "allowed_github_teams" => {
+                for (name, teams) in walk.fields(&spot) {
+                    let Some(place) = walk.place(&teams, name) else {
+                        continue;
+                    };
+                    let slugs = walk.texts(&teams);
+                    let all: Vec<String> = slugs
+                        .iter()
+                        .map(|slug| format!("{}/{slug}", owner(&place)))
+                        .collect();
+                    walk.set((&place, "overriders"), json!(all), &teams);
+                }
+            }
+            other => tell(walk, &spot, other, &[]),
+        }
     }
 }
 

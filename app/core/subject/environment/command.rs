@@ -114,7 +114,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::Supersede { .. }
         | Hint::Gone
         | Hint::Removed
-        | Hint::Shown(_) => return None,
+        | Hint::Shown { .. } => return None,
     };
     Some(Order {
         verb,

@@ -234,7 +234,7 @@ fn preview(
     };
     let (head, trust) = (change.head, Trust::of_head(change.head_repo, id));
     for hint in &given.hints {
-        if let Hint::Shown(head) = hint {
+        if let Hint::Shown { head } = hint {
             act.state.allowed = Some(head.clone());
         }
     }

@@ -6,7 +6,8 @@ use super::step::Seen;
 use super::{Kind, Pull, wanted};
 use crate::command::Overriding;
 use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
-use crate::name::{CommitSha, Login};
+use crate::habits::{Member, Switch};
+use crate::name::{CommitSha, Login, RepoPath};
 use crate::subject::Act;
 use crate::subject::ask::{Ask, Comment, ContextState, Permission};
 use crate::subject::run::Phase;
@@ -59,6 +60,47 @@ pub(super) fn names(pull: &Pull, seen: &Seen) -> Vec<String> {
     names.into_iter().cloned().collect()
 }
 
+/// Administrators, and whom the repository lets do so as well.
+fn may_override(act: &Act<Pull>, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
+    let id = act.state.repo.id;
+    if ask.permission(id, who)? >= Permission::Admin {
+        return Some(true);
+    }
+    let is_owner = seen.habits.has(Switch::OverrideByTopLevelOwners)
+        && top_level(seen).iter().any(|owner| owner.is(who));
+    let overriders = &seen.habits.overriders;
+    if is_owner || overriders.contains(&Member::Person(who.lower())) {
+        // The names may outlive their people's stay.
+        return ask.is_here(id, who);
+    }
+    let owner = act.state.repo.name.owner();
+    for member in overriders {
+        let Member::Team(team) = member else {
+            continue;
+        };
+        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
+        if is_here && ask.team_member(id, team, who)? {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+/// Approvers whom the OWNERS file at the root names.
+fn top_level(seen: &Seen) -> BTreeSet<Login> {
+    let root = RepoPath::parse("OWNERS").into_iter();
+    root.flat_map(|path| seen.owners.approvers(&path)).collect()
+}
+
+fn for_whom(seen: &Seen) -> String {
+    let mut who = vec!["administrators of this repository".to_owned()];
+    if seen.habits.has(Switch::OverrideByTopLevelOwners) {
+        who.push("approvers of the OWNERS file at its root".to_owned());
+    }
+    who.extend(seen.habits.overriders.iter().map(ToString::to_string));
+    format!("`/override` is for {}", who.join(", "))
+}
+
 pub(super) fn override_(
     act: &mut Act<Pull>,
     seen: &Seen,
@@ -66,9 +108,8 @@ pub(super) fn override_(
     (how, names): (Overriding, &[String]),
     ask: &mut Ask,
 ) -> Option<Done> {
-    if ask.permission(act.state.repo.id, &comment.author)? < Permission::Admin {
-        let no = "`/override` is for administrators of this repository";
-        return Some(Done::No(no.to_owned()));
+    if !may_override(act, seen, &comment.author, ask)? {
+        return Some(Done::No(for_whom(seen)));
     }
     if seen.kind == Kind::Promotion {
         let no = "what a promotion needs cannot be overridden; a change that must pass at once is made by hand with `break_glass`";

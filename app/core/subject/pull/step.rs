@@ -1,7 +1,7 @@
 //! One look at a pull request.
 
 use super::edits::{self, Thread};
-use super::rules::{self, Rule};
+use super::rules::{self, Rule, Standing};
 use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
@@ -191,7 +191,13 @@ fn merge(
         }
         rules.extend(blocked::rule(act, seen, given, ask)?);
     }
-    if overall == CheckStatus::Queued {
+    // GitHub computes anew whenever something else lands; whatever else is waited for, its queue would not wait for.
+    let keeps_back = |rule: &Rule| match rule.state {
+        Standing::Met => false,
+        Standing::Waiting => rule.name != landing::NO_CONFLICT,
+        Standing::Unmet => true,
+    };
+    if rules.iter().any(keeps_back) {
         enqueued::take_out(act, seen);
     }
     queued::take_place(act, seen, rules, given, ask)?;

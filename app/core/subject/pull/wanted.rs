@@ -259,7 +259,9 @@ pub(super) fn preview(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option
     if !is_there {
         act.wakes.push(Wake {
             subject: SubjectKey::Environment(act.state.repo.id, name),
-            hint: Some(Hint::Shown(seen.change.head.clone())),
+            hint: Some(Hint::Shown {
+                head: seen.change.head.clone(),
+            }),
         });
     }
     Some(())

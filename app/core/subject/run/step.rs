@@ -54,7 +54,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
         | Hint::Unhold
         | Hint::Gone
         | Hint::Removed
-        | Hint::Shown(_) => None,
+        | Hint::Shown { .. } => None,
     });
     match given.state.clone() {
         Some(mut run) => {

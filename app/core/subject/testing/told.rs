@@ -74,7 +74,7 @@ fn hint_word(hint: &Hint) -> String {
         Hint::Unhold => "unhold".to_owned(),
         Hint::Gone => "gone".to_owned(),
         Hint::Removed => "removed".to_owned(),
-        Hint::Shown(head) => format!("shown {}", head.short()),
+        Hint::Shown { head } => format!("shown {}", head.short()),
     }
 }
 

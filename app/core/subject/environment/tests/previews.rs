@@ -4,7 +4,7 @@ use super::*;
 
 /// Somebody answers for this head.
 fn shown(head: char) -> Hint {
-    Hint::Shown(sha(head))
+    Hint::Shown { head: sha(head) }
 }
 
 /// A preview of `#7` whose head is `2…`, tested or not.

@@ -149,3 +149,27 @@ fn what_github_merged_is_held_against_its_head() {
     assert!(!told(&landed).contains("alarm"));
     assert_eq!(landed.state.landed, Some(sha('f')));
 }
+
+#[test]
+fn whatever_is_waited_for_takes_it_out_but_that_github_computes() {
+    for (is_computing, is_retested, is_out) in [
+        (false, false, false),
+        (true, false, false),
+        (false, true, true),
+    ] {
+        let mut change = agreed();
+        let act = change.look();
+        place(&mut change, Some(1));
+        let act = after(&change, &act, 1_000, taken());
+        assert_eq!(moves(&act), Vec::<String>::new());
+        if is_computing {
+            change.change().is_mergeable = None;
+        }
+        if is_retested {
+            change.ran('b', What::Check(slug("unit")), Phase::Running);
+        }
+        let act = after(&change, &act, 2_000, taken());
+        let out = moves(&act).iter().any(|one| one.starts_with("false"));
+        assert_eq!(out, is_out, "{is_computing} {is_retested}");
+    }
+}

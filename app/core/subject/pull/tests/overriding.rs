@@ -2,6 +2,7 @@
 
 use super::editing::{check, code, done, said};
 use super::*;
+use crate::name::Team;
 use crate::subject::ask::{Context, ContextState};
 use expect_test::expect;
 
@@ -52,6 +53,47 @@ fn an_administrator_overrides_what_is_red() {
             check unit Success: Overridden by root
             post legal true: Overridden by root"#]],
     );
+}
+
+#[test]
+fn whom_a_repository_lets_override_does_so_while_they_are_here() {
+    let top = "override_by_top_level_owners: true";
+    for (line, who, is_here, may) in [
+        ("", "rita", true, false),
+        (top, "mia", true, true),
+        (top, "mia", false, false),
+        (top, "rita", true, false),
+        ("overriders: [rita]", "rita", true, true),
+        ("overriders: [rita]", "rita", false, false),
+        ("overriders: ['@O/Core']", "rita", true, true),
+        ("overriders: [o/others]", "rita", true, false),
+        ("overriders: [elsewhere/core]", "rita", true, false),
+    ] {
+        let mut change = red();
+        let text = format!("{TRAINING_TEXT}chatops: {{{line}}}\n");
+        change.world.contract(TRAINING, 'a', &text);
+        let owners = [("", "approvers: [mia]\nreviewers: [rita]")];
+        change.world.owners(TRAINING, 'a', &owners);
+        for team in ["o/core", "elsewhere/core"] {
+            let team = Team::parse(team).expect("a team");
+            let query = Query::TeamMember(TRAINING, team, login("rita"));
+            change.world.tell(query, Answer::Flag(true));
+        }
+        if !is_here {
+            change.world.left(TRAINING, who);
+        }
+        change.says(who, "/override unit");
+        let act = change.look();
+        assert_eq!(
+            !act.state.overrides.is_empty(),
+            may,
+            "{line} {who} {is_here}"
+        );
+        if !may {
+            let told = done(&act);
+            assert!(told.contains("`/override` is for administrators"), "{told}");
+        }
+    }
 }
 
 /// How the three stand.

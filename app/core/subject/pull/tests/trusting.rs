@@ -140,3 +140,13 @@ fn without_ok_to_test_a_head_is_trusted_once_all_that_it_needs_was_run_by_a_word
     }
     assert!(usual.rule("trusted head").starts_with("Unmet"));
 }
+
+#[test]
+fn what_a_preview_may_show_is_kept_until_it_looks() {
+    let hint = Hint::Shown { head: sha('b') };
+    let text = serde_json::to_string(&hint).expect("a hint is text");
+    assert_eq!(
+        serde_json::from_str::<Hint>(&text).expect("it was one"),
+        hint
+    );
+}
