@@ -247,7 +247,11 @@ fn overriding(walk: &mut Walk, on: &On<'_>, section: &Spot<'_>) {
                 let Some(is_on) = walk.flag(&spot) else {
                     continue;
                 };
-                for place in on.with("override") {
+                let places = on.with("override");
+                if places.is_empty() {
+                    walk.leave(&spot, NOWHERE, "");
+                }
+                for place in places {
                     let key = "override_by_top_level_owners";
                     walk.set((&place, key), json!(is_on), &spot);
                 }
