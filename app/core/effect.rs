@@ -56,10 +56,8 @@ pub struct Text {
 impl Text {
     /// A text of `template` with `data`.
     pub fn new(template: &str, data: serde_json::Value) -> Text {
-        Text {
-            template: template.to_owned(),
-            data,
-        }
+        let template = template.to_owned();
+        Text { template, data }
     }
 }
 
