@@ -33,7 +33,11 @@ async fn ends_unheard(t: &World, cluster: &Cluster, how: Forgotten) {
     front.forget(&version(cluster).await, how);
     cluster.passage.reopen();
     ends_once(t, cluster, &sha).await;
-    assert!(front.told("jobs") > 0 && front.told("pods") > 0, "{how:?}");
+    // Its end may be found by a list before the watches, which wait ever longer, ask again.
+    t.until("watches that are told", async |_| {
+        (front.told("jobs") > 0 && front.told("pods") > 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +59,10 @@ async fn a_version_that_is_forgotten_loses_no_end_of_a_stage_and_no_release() {
         front.forget(&version(cluster).await, Forgotten::Status);
         both::land(t, "v1").await;
         t.settle().await;
-        assert!(front.told("deployments") > 0);
+        t.until("a watch that is told", async |_| {
+            (front.told("deployments") > 0).then_some(())
+        })
+        .await;
         let all = cluster.all::<Deployment>(&cluster.environments());
         let found = all.list(&ListParams::default()).await.expect("a list");
         assert_eq!(found.items.len(), 2, "staging and production");

@@ -215,7 +215,10 @@ async fn a_hold_said_while_github_is_away_takes_the_merge_back() {
 async fn what_github_calls_blocked_is_tried_or_waits_for_github() {
     run_test(async |t| {
         let rules = json!([{"type": "pull_request", "parameters": {
-            "required_approving_review_count": 1}}]);
+            "dismiss_stale_reviews_on_push": false, "require_code_owner_review": false,
+            "require_last_push_approval": false, "required_approving_review_count": 1,
+            "required_review_thread_resolution": false,
+        }}]);
         t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
             .await;
         let tried = t.change(REPO, "linus", "a", &[("a.md", "new\n")]).await;
