@@ -77,11 +77,10 @@ impl Front {
     pub(crate) fn forget(&self, version: &str, how: Forgotten) {
         let mut state = self.inner.state.lock().expect("no panic");
         state.forgotten = (version.parse().expect("a version"), how);
-        state.told.clear();
         std::mem::take(&mut state.cut).cancel();
     }
 
-    /// How many watches of a resource asked in vain for what was forgotten last.
+    /// How many watches of a resource asked in vain for what was forgotten.
     pub(crate) fn told(&self, resource: &str) -> usize {
         let state = self.inner.state.lock().expect("no panic");
         state.told.get(resource).copied().unwrap_or_default()
