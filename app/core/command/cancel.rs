@@ -1,11 +1,11 @@
 //! `/cancel`: stop what runs.
 
-use super::{Command, Entry, OnChange, Right, alone};
+use super::{Command, Entry, OnChange, Right, TRUSTED, alone};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/cancel",
     usage: "/cancel",
-    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
+    who: TRUSTED,
     what: "Stops the runs of this pull request; they end as cancelled, not as failed.",
     example: "/cancel",
     right: Right::Trusted,

@@ -42,6 +42,9 @@ use crate::habits::Switch;
 use crate::name::{BranchName, Login, Slug, VersionRef};
 use std::collections::BTreeMap;
 
+/// Whom [`Right::Trusted`] means, for people.
+const TRUSTED: &str = "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.";
+
 /// What somebody wants done; which of the three decides where and when it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

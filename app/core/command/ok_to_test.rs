@@ -1,12 +1,12 @@
 //! `/ok-to-test`: foreign code may run, this once.
 
-use super::{Command, Entry, Right, Say, commit};
+use super::{Command, Entry, Right, Say, TRUSTED, commit};
 use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/ok-to-test",
     usage: "/ok-to-test <commit>|cancel",
-    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
+    who: TRUSTED,
     what: "Lets the code of somebody who is not trusted run, for one head only: the commit that was among the heads when the comment was written, by seven digits or more. With `sticky_ok_to_test`, one of Prow's habits, no commit is needed, later pushes run as well, and `/ok-to-test cancel` takes it back.",
     example: "/ok-to-test 4f2a91c08d3e",
     right: Right::Trusted,

@@ -1,11 +1,11 @@
 //! `/retest`: run again what failed.
 
-use super::{Command, Entry, OnChange, Right};
+use super::{Command, Entry, OnChange, Right, TRUSTED};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/retest",
     usage: "/retest|/retest-required",
-    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
+    who: TRUSTED,
     what: "Runs again what failed on the current head, and what should have run and did not. `/retest-required` leaves out optional checks.",
     example: "/retest",
     right: Right::Trusted,

@@ -1,6 +1,6 @@
 //! `/train`: a run by hand, perhaps with other parameters.
 
-use super::{Command, Entry, OnChange, Right, quoted};
+use super::{Command, Entry, OnChange, Right, TRUSTED, quoted};
 use std::collections::BTreeMap;
 
 /// Most parameters in one command.
@@ -13,7 +13,7 @@ const VALUE_CHARS_MAX: usize = 200;
 pub(super) const ENTRY: Entry = Entry {
     name: "/train",
     usage: "/train [<key>=<value>...]",
-    who: "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.",
+    who: TRUSTED,
     what: "Trains the current head. With parameters it is a trial: its figures are shown, its model is never proposed.",
     example: "/train EPOCHS=40 LR=0.01",
     right: Right::Trusted,

@@ -6,7 +6,7 @@ use crate::artifact::File;
 use crate::contract::{Contract, Problem};
 use crate::effect::Version;
 use crate::gate::Policies;
-use crate::habits::Habits;
+use crate::habits::{Habits, Member};
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug, Team,
@@ -20,7 +20,7 @@ use crate::subject::pull::{QueueEntry, Ready};
 use crate::subject::run::Run;
 use crate::training::spec::{RunResult, Status};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -498,6 +498,25 @@ impl Ask {
             Permission::Read => self.collaborator(id, login),
             Permission::None => Some(false),
         }
+    }
+
+    /// Whether a person is in one of the teams among these; teams of other organisations than the repository's are nobody's.
+    pub fn in_a_team(
+        &mut self,
+        repo: &Repo,
+        members: &BTreeSet<Member>,
+        login: &Login,
+    ) -> Option<bool> {
+        for member in members {
+            let Member::Team(team) = member else {
+                continue;
+            };
+            let is_ours = team.parts().0.eq_ignore_ascii_case(repo.name.owner());
+            if is_ours && self.team_member(repo.id, team, login)? {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 
     fn get(&mut self, query: Query) -> Option<Answer> {

@@ -78,15 +78,8 @@ pub(super) fn keeps_lgtm(
     if habits.sticky_lgtm.contains(&Member::Person(author.lower())) {
         return Some(true);
     }
-    let owner = pull.repo.name.owner();
-    for member in &habits.sticky_lgtm {
-        let Member::Team(team) = member else {
-            continue;
-        };
-        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
-        if is_here && pull.heads.len() > 1 && ask.team_member(pull.repo.id, team, author)? {
-            return Some(true);
-        }
+    if pull.heads.len() <= 1 {
+        return Some(false);
     }
-    Some(false)
+    ask.in_a_team(&pull.repo, &habits.sticky_lgtm, author)
 }

@@ -73,17 +73,7 @@ fn may_override(act: &Act<Pull>, seen: &Seen, who: &Login, ask: &mut Ask) -> Opt
         // The names may outlive their people's stay.
         return ask.is_here(id, who);
     }
-    let owner = act.state.repo.name.owner();
-    for member in overriders {
-        let Member::Team(team) = member else {
-            continue;
-        };
-        let is_here = team.parts().0.eq_ignore_ascii_case(owner);
-        if is_here && ask.team_member(id, team, who)? {
-            return Some(true);
-        }
-    }
-    Some(false)
+    ask.in_a_team(&act.state.repo, overriders, who)
 }
 
 /// Approvers whom the OWNERS file at the root names.
