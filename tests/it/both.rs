@@ -123,11 +123,17 @@ impl Production {
         let releases = &t.bot().rooms.releases;
         let keys = releases.keys(production.repo.id, &production.name);
         let keys = keys.expect("keys");
-        Production {
+        let production = Production {
             client: t.client.clone(),
             url: production.url.expect("an address"),
             key: format!("Bearer {}", keys.primary.expose_secret()),
-        }
+        };
+        // A node learns a new address up to a second after its first pod is ready.
+        t.until("the address is reached", async |_| {
+            production.ask("/v1/predict", 1.0).await.ok().map(drop)
+        })
+        .await;
+        production
     }
 
     /// Status and answer.
