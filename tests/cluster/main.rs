@@ -28,9 +28,12 @@ mod queue;
 mod reaper;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod serving;
+mod strangers;
 mod syncer;
 mod takeover;
 mod training;
+#[path = "../it/trust.rs"]
+mod trust;
 #[path = "../it/unrest.rs"]
 mod unrest;
 mod waiting;

@@ -10,6 +10,7 @@ use crate::front::Front;
 use crate::harness::{Place, World, run_test_at};
 use crate::images;
 use crate::passage::Passage;
+use bowsprit::config::Config;
 use bowsprit_core::rbac;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
@@ -134,6 +135,8 @@ pub(crate) struct Extent {
     pub(crate) is_apart: bool,
     /// With a front before the API server.
     pub(crate) has_front: bool,
+    /// With another configuration, after it was read.
+    pub(crate) tune: Option<fn(&mut Config)>,
 }
 
 /// Plays a story in a cluster of this extent.
@@ -163,7 +166,7 @@ pub(crate) async fn play(
     );
     let (python, images) = match extent.has_images {
         true => {
-            let builds = format!("{namespace}-builds");
+            let builds = cluster.builds();
             cluster.create_namespace(&builds, rbac::Place::Builds).await;
             images::section(&builds).await
         }
@@ -186,15 +189,11 @@ pub(crate) async fn play(
         amend: Box::new(amend),
         patience: PATIENCE,
     };
-    run_test_at(
-        place,
-        |_| {},
-        async |t| {
-            story(t, &cluster).await;
-            t.settle().await;
-            cluster.check(t).await;
-        },
-    )
+    run_test_at(place, extent.tune.unwrap_or(|_| {}), async |t| {
+        story(t, &cluster).await;
+        t.settle().await;
+        cluster.check(t).await;
+    })
     .await;
     cluster.remove().await;
 }
@@ -227,6 +226,11 @@ impl Cluster {
         let bot = (BOT, cluster.namespace.as_str());
         cluster.introduce(bot, &cluster.passage, "kubeconfig").await;
         cluster
+    }
+
+    /// The namespace of builds, where there are any.
+    pub(crate) fn builds(&self) -> String {
+        format!("{}-builds", self.namespace)
     }
 
     /// The administrator's client.

@@ -97,5 +97,6 @@ if [ $# = 0 ] && [ -n "${bed:-}" ]; then
     # shellcheck source=bed/lib.sh
     AUDIT_LOG=$(. "$bed/lib.sh" && printf '%s' "$AUDIT") HOST_ADDRESS=$BOWSPRIT_TEST_HOST \
         tests/helm/install.sh "$PWD/target/musl/$target/debug/bowsprit" "$registry/bowsprit/bot:test" \
-        "$BOWSPRIT_TEST_AGENT_IMAGE" "$BOWSPRIT_TEST_PYTHON_IMAGE"
+        "$BOWSPRIT_TEST_AGENT_IMAGE" "$BOWSPRIT_TEST_HOST:${registry##*:}/library/python@$python" \
+        "$BOWSPRIT_TEST_HOST:${registry##*:}/bowsprit/builder@$(digest bowsprit/builder latest)"
 fi

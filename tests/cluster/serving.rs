@@ -3,6 +3,7 @@
 mod aside;
 mod house;
 mod look;
+mod several;
 
 use bowsprit_core::serving::spec::RolloutPhase;
 use house::{House, Release};

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs the chart in the cluster of KUBECONFIG and plays what an operator does: install, check, upgrade, make a token, remove.
 #
-# install.sh BOWSPRIT IMAGE AGENT_IMAGE BASE_IMAGE
+# Then the main job is played in it, from a push to production and back: story.py.
+#
+# install.sh BOWSPRIT IMAGE AGENT_IMAGE BASE_IMAGE BUILDER_IMAGE
 #   BOWSPRIT     the executable, for the GitHub stand-in on this machine
-#   IMAGE        the bot's image, name:tag; the other two by digest
+#   IMAGE        the bot's image, name:tag; the other three by digest
+# BASE_IMAGE and BUILDER_IMAGE lie in the registry that images are pushed to, named as pods reach it; it may speak plain HTTP.
 # HOST_ADDRESS is where pods reach this machine (default: KTB_HOST_IP). Needs go, kubectl, openssl, socat, curl, python3.
 set -euo pipefail
-bowsprit=$1 image=$2 agent_image=$3 base_image=$4
+bowsprit=$1 image=$2 agent_image=$3 base_image=$4 builder_image=$5
+registry=${builder_image%%/*}
 host=${HOST_ADDRESS:-${KTB_HOST_IP:?}}
 cd "$(dirname "$0")"
 . ./tools.sh
@@ -73,18 +77,26 @@ config:
   public_url: http://to.be.told
   github: {app_id: 1, api_url: "https://$host:$port", git_url: "https://$host:$port"}
   cluster: {agent_image: "$agent_image", base_image: "$base_image"}
-  releases: {backend: local}
+  images: {registry: "$registry", repository_prefix: "test/$ns", builder_image: "$builder_image", insecure_registries: "$registry"}
   reconcile: {every: 5s}
   limits: {disk_free_percent: 0}
 github: {ca: {configMap: hub-ca}}
 state: {size: 5Gi, storageClass: $ns, keep: false}
 resources: {requests: {cpu: 50m, memory: 128Mi}, limits: {memory: 512Mi}}
+admissionPolicy: {enabled: true, images: ["${agent_image%%/*}/", "$registry/"]}
 ${MORE_VALUES:-}
 YAML
 say 'the API server takes it as a dry run'
 helm install bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --dry-run=server >/dev/null
 say 'installed'
 helm install bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --wait --timeout 3m >"$work/notes.txt"
+
+say 'the API server takes what else can be turned on'
+# A ServiceMonitor is known where its operator is.
+helm template bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --set rbac.environments=each \
+    --set ingress.enabled=true,ingress.host=bowsprit.example.org,ingress.tlsSecret=bowsprit-tls \
+    --set-json 'tolerations=[{"key":"bots","operator":"Exists"}],podAnnotations={"example.org/team":"ml"}' |
+    kubectl apply --namespace "$ns" --server-side --force-conflicts --dry-run=server -f - >/dev/null
 
 say 'upgraded to its address'
 address=http://$(k get service bowsprit -o jsonpath='{.spec.clusterIP}'):8080
@@ -150,20 +162,16 @@ spec:
       resources: {requests: {cpu: "2", memory: 64Mi}, limits: {memory: 64Mi}}
 YAML
 
-say 'a push becomes a Job'
-python3 - "$work/demo/brief.json" "$address" "$token" <<'PY'
-import json, sys
-path, bot, token = sys.argv[1:4]
-brief = json.load(open(path)) | {"bot": bot, "bot_token": token}
-json.dump(brief, open(path, "w"))
-PY
-timeout 300 "$bowsprit" tour --brief "$work/demo/brief.json" >"$work/tour.log" 2>&1 &
-pids+=($!)
-for _ in $(seq 120); do
-    [ -z "$(kubectl --namespace "$ns-training" get jobs -o name)" ] || break
-    sleep 1
-done
-kubectl --namespace "$ns-training" get jobs -o name | grep -q . || { say 'no Job came'; exit 1; }
+say 'a Job of other images is refused, whoever makes it'
+if kubectl --namespace "$ns-training" create job other --image=registry.example.org/other --dry-run=server >/dev/null 2>"$work/refused"; then
+    say 'the admission policy let it in'
+    exit 1
+fi
+grep -q 'named by digest\|set automountServiceAccountToken' "$work/refused" || { cat "$work/refused"; exit 1; }
+
+say 'from a push to production and back'
+./story.py --hub "$work/demo/hub.json" --hub-url "http://127.0.0.1:$(hub "['port']")" --bot "$address" --token "$token" \
+    --pair ../it/pair --namespace "$ns" --registry "$registry"
 compgen -G "$work/volume/mirrors/*.git" >/dev/null || { say 'nothing was fetched by git'; exit 1; }
 # No right but those of the Role: each refusal of the API server would be told in the log.
 if k logs deployment/bowsprit | grep -i 'forbidden\|lacks the right'; then exit 1; fi

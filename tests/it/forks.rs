@@ -1,6 +1,7 @@
 //! What strangers bring: nothing of it runs before somebody who may write has looked at that very head.
 
 use crate::harness::{World, run_test};
+use crate::trust::train_a_fork;
 use serde_json::{Value, json};
 
 const REPO: &str = "tiny-service";
@@ -136,44 +137,5 @@ async fn a_fork_is_served_and_merged_once_people_agree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_of_a_training_repository_trains_nothing_and_proposes_nothing() {
-    run_test(async |t| {
-        let repo = "tiny-training";
-        t.api(
-            "mallory",
-            "POST",
-            &format!("/repos/ada/{repo}/forks"),
-            Some(json!({})),
-        )
-        .await;
-        t.pull(repo, "main").await;
-        let to = ("mallory", repo);
-        t.push_to(to, "mallory", "main", "Mine", &[("note.txt", "mine\n")])
-            .await;
-        let head = t
-            .push_to(to, "mallory", "offer", "Mine", &[("note.txt", "more\n")])
-            .await;
-        let body = json!({"title": "A gift", "head": "mallory:offer", "base": "main"});
-        let pr = t
-            .api(
-                "mallory",
-                "POST",
-                &format!("/repos/ada/{repo}/pulls"),
-                Some(body),
-            )
-            .await;
-        let pr = pr["number"].as_u64().expect("a number");
-        t.settle().await;
-        assert_eq!(t.check(repo, &head, "train").await, None::<Value>);
-        t.say(repo, "linus", pr, &format!("/ok-to-test {head}"))
-            .await;
-        t.settle().await;
-        let check = t.check(repo, &head, "train").await.expect("a check");
-        assert_eq!(check["conclusion"], "success", "{check}");
-        assert_eq!(
-            t.proposals("bowsprit/tiny").await.len(),
-            0,
-            "a pull request proposes nothing"
-        );
-    })
-    .await;
+    run_test(async |t| train_a_fork(t).await).await;
 }

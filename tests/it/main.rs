@@ -41,6 +41,7 @@ mod several;
 mod threads;
 mod training;
 mod trial;
+mod trust;
 mod tutorial;
 mod unrest;
 mod webhooks;

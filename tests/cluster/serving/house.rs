@@ -56,6 +56,8 @@ pub(crate) struct Release {
     pub(crate) env: &'static [(&'static str, &'static str)],
     /// Files in its folder of manifests.
     pub(crate) manifests: &'static [(&'static str, &'static str)],
+    /// How many pods answer for it.
+    pub(crate) replicas: Replicas,
 }
 
 impl Release {
@@ -67,6 +69,7 @@ impl Release {
             expected: offset,
             env: &[],
             manifests: &[],
+            replicas: Replicas { min: 1, max: 2 },
         }
     }
 }
@@ -274,7 +277,7 @@ impl House {
                 body_bytes_max: 1 << 20,
             },
             auth: true,
-            replicas: Replicas { min: 1, max: 2 },
+            replicas: release.replicas,
             cluster: None,
             pr: None,
         }

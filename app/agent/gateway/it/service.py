@@ -6,6 +6,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import gethostname
 from urllib.parse import parse_qs, urlsplit
 
 OFFSET = int(Path(os.environ["MODEL_DIR"], "offset.txt").read_text())
@@ -43,7 +44,7 @@ class Service(BaseHTTPRequestHandler):
         if url.path == "/readyz":
             self.answer({}, 503 if os.environ.get("NEVER_READY") else 200)
         elif url.path == "/which":
-            self.answer({"label": LABEL, "port": os.environ["PORT"], "headers": dict(self.headers)})
+            self.answer({"label": LABEL, "port": os.environ["PORT"], "host": gethostname(), "headers": dict(self.headers)})
         elif url.path == "/slow":
             time.sleep(float(asked["s"]))
             self.answer({"label": LABEL})
