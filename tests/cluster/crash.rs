@@ -170,17 +170,14 @@ async fn land(t: &World) {
     t.say(SERVICE, "rita", promotion, "/approve").await;
     wait(t, "production", async |t| {
         let path = format!("/repos/ada/{SERVICE}/deployments");
-        let all = t.api(
-            "ada",
-            "GET",
-            &format!("{path}?environment=production"),
-            None,
-        );
-        let Some(id) = all.await[0]["id"].as_u64() else {
+        let of_production = format!("{path}?environment=production");
+        let all = t.api("ada", "GET", &of_production, None).await;
+        let Some(id) = all[0]["id"].as_u64() else {
             return false;
         };
-        let statuses = t.api("ada", "GET", &format!("{path}/{id}/statuses"), None);
-        statuses.await[0]["state"] == "success"
+        let statuses = format!("{path}/{id}/statuses");
+        let statuses = t.api("ada", "GET", &statuses, None).await;
+        statuses[0]["state"] == "success"
     })
     .await;
 }

@@ -72,7 +72,7 @@ kubectl apply -f - >/dev/null <<<"{apiVersion: v1, kind: PersistentVolume, metad
     accessModes: [ReadWriteOnce], storageClassName: $ns, persistentVolumeReclaimPolicy: Retain, local: {path: $work/volume},
     nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [linux]}]}]}}}}"
 cat >"$work/values.yaml" <<YAML
-image: {repository: "${image%:*}", tag: "${image##*:}"}
+image: {repository: "${image%:*}", tag: "${image##*:}", pullPolicy: Always}
 config:
   public_url: http://to.be.told
   github: {app_id: 1, api_url: "https://$host:$port", git_url: "https://$host:$port"}
@@ -93,10 +93,10 @@ helm install bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --wait
 
 say 'the API server takes what else can be turned on'
 # A ServiceMonitor is known where its operator is.
-helm template bowsprit ../../helm --namespace "$ns" -f "$work/values.yaml" --set rbac.environments=each \
+helm template bowsprit ../../helm --namespace "$ns" --validate -f "$work/values.yaml" --set rbac.environments=each \
     --set ingress.enabled=true,ingress.host=bowsprit.example.org,ingress.tlsSecret=bowsprit-tls \
     --set-json 'tolerations=[{"key":"bots","operator":"Exists"}],podAnnotations={"example.org/team":"ml"}' |
-    kubectl apply --namespace "$ns" --server-side --force-conflicts --dry-run=server -f - >/dev/null
+    kubectl apply --server-side --force-conflicts --dry-run=server -f - >/dev/null
 
 say 'upgraded to its address'
 address=http://$(k get service bowsprit -o jsonpath='{.spec.clusterIP}'):8080
