@@ -50,6 +50,8 @@ pub struct Runs {
     pub go: BTreeSet<String>,
     /// What these made is of use.
     pub used: BTreeSet<String>,
+    /// Of these nothing more is to come.
+    pub over: BTreeSet<String>,
 }
 
 /// Says which runs may go, and of which the files stay. `all` is every run there is.
@@ -77,6 +79,11 @@ pub fn runs(all: &[Seen], words: &Words, before: &Before) -> Runs {
     let used = |run: &&Seen| is_needed(run) || run.ended_ms >= before.artifacts;
     Runs {
         go: gone.map(|run| run.id.clone()).collect(),
+        over: all
+            .iter()
+            .filter(|run| !run.is_active)
+            .map(|run| run.id.clone())
+            .collect(),
         used: all.iter().filter(used).map(|run| run.id.clone()).collect(),
     }
 }

@@ -170,7 +170,10 @@ fn what_is_at_work_or_named_stays_with_its_bytes() {
         is_active: true,
         ..run(1, 400)
     };
-    assert_eq!(first(&[active], &words()), (false, true));
+    assert_eq!(first(&[active.clone()], &words()), (false, true));
+    let both = [active, run(2, 1)];
+    let over = runs(&both, &words(), &before()).over;
+    assert_eq!(over, [run(2, 1).id].into());
     let mut named = words();
     named.names.insert(run(1, 400).id);
     assert_eq!(first(&[run(1, 400)], &named), (false, true));
