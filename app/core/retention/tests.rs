@@ -170,7 +170,10 @@ fn what_is_at_work_or_named_stays_with_its_bytes() {
         is_active: true,
         ..run(1, 400)
     };
-    assert_eq!(first(&[active.clone()], &words()), (false, true));
+    assert_eq!(
+        first(std::slice::from_ref(&active), &words()),
+        (false, true)
+    );
     let both = [active, run(2, 1)];
     let over = runs(&both, &words(), &before()).over;
     assert_eq!(over, [run(2, 1).id].into());
@@ -241,7 +244,7 @@ fn the_newest_runs_of_the_default_branch_stay_and_the_bytes_of_its_head() {
         branch: Some(BranchName::parse("side").unwrap()),
         ..run(1, 400)
     };
-    assert_eq!(first(&[side.clone()], &words()), (true, false));
+    assert_eq!(first(std::slice::from_ref(&side), &words()), (true, false));
     // Nobody knows which branch is the default one of a repository that is not shown now.
     assert_eq!(first(&[side], &Words::default()), (false, true));
 }
