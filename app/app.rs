@@ -129,6 +129,7 @@ async fn rooms(
         public_url: config.public_url.clone(),
         chatops: config.chatops.clone(),
         every: config.reconcile_every,
+        keep: config.retention,
         artifacts,
         github,
         store,

@@ -10,11 +10,13 @@ mod gitops;
 mod images;
 mod read;
 pub mod reference;
+mod retention;
 mod secrets;
 mod serving;
 
 use bowsprit_core::habits::{self, Compatibility, Habits};
 use bowsprit_core::name::Slug;
+use bowsprit_core::retention::Keep;
 pub use cluster::{Cluster, Toleration};
 pub use clusters::OtherCluster;
 pub use gitops::Gitops;
@@ -52,6 +54,8 @@ pub struct Config {
     pub images: Option<Images>,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
+    /// How long what is over is kept.
+    pub retention: Keep,
     /// Values of the secrets that steps may name.
     pub secrets: Secrets,
     /// Where the store is.
@@ -262,6 +266,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         .and_then(|cluster| cluster.base_image.as_deref());
     let images = images::images(reader, base);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
+    let retention = retention::retention(reader);
     let secrets = secrets::secrets(reader);
     let store_url = store_url(reader, &state_dir);
     let chatops = chatops::chatops(reader);
@@ -278,6 +283,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         clusters: clusters?,
         images: images?,
         reconcile_every: every?,
+        retention: retention?,
         secrets,
         store_url: store_url?,
         chatops,

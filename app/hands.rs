@@ -236,6 +236,13 @@ pub(crate) mod tests {
             images: None,
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),
+            retention: bowsprit_core::retention::Keep {
+                runs: None,
+                deliveries: None,
+                dead_letters: None,
+                events: None,
+                artifacts_unused: None,
+            },
             store_url: String::new(),
             chatops: config::Chatops::default(),
             limits: config::Limits {

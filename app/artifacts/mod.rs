@@ -2,6 +2,7 @@
 //!
 //! What is stored under a digest has that digest: bytes are hashed while they are written and put in place whole.
 //! Nothing is ever changed or overwritten, and nothing here knows what the bytes mean.
+//! Bytes that are stored again are as young as new ones: whoever removes old ones must not take what was just made.
 
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,12 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use sha2::Digest as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Mutex;
 
 /// Most that [`Artifacts::read`] gives. Units: bytes.
 pub const READ_BYTES_MAX: u64 = 1024 * 1024;
@@ -25,11 +29,27 @@ pub const READ_BYTES_MAX: u64 = 1024 * 1024;
 const PART_BYTES: usize = 1024 * 1024;
 /// Where files are while they are written.
 const STAGING: &str = "staging";
+/// Where files are known by their digest.
+const SHA256: &str = "sha256";
 
 /// The store of bytes; clones share it.
 #[derive(Clone)]
 pub struct Artifacts {
     files: Arc<LocalFileSystem>,
+    root: PathBuf,
+    /// Held while something comes to its place or is removed.
+    places: Arc<Mutex<()>>,
+}
+
+/// A file that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size. Units: bytes.
+    pub bytes: u64,
+    /// When it was last stored. Units: milliseconds since 1970, UTC.
+    pub stored_ms: i64,
 }
 
 impl Artifacts {
@@ -46,6 +66,8 @@ impl Artifacts {
             .with_context(|| format!("cannot open artifacts in `{}`", root.display()))?;
         Ok(Artifacts {
             files: Arc::new(files.with_fsync(true)),
+            root,
+            places: Arc::default(),
         })
     }
 
@@ -78,7 +100,8 @@ impl Artifacts {
     /// Stores bytes; returns their digest.
     pub async fn put_bytes(&self, bytes: Bytes) -> anyhow::Result<Digest> {
         let digest = Digest::of(&bytes);
-        if !self.has(&digest).await? {
+        let _held = self.places.lock().await;
+        if !self.renew(&digest)? {
             self.files
                 .put(&key(&digest), PutPayload::from(bytes))
                 .await
@@ -145,13 +168,83 @@ impl Artifacts {
         format!("artifact:sha256/{}", digest.hex())
     }
 
+    /// Every file that is stored.
+    pub async fn list(&self) -> anyhow::Result<Vec<Stored>> {
+        let dir = self.root.join(SHA256);
+        let listed = tokio::task::spawn_blocking(move || list(&dir)).await;
+        listed.context("cannot list artifacts")?
+    }
+
+    /// Removes bytes that were last stored before this. `false`: there are none, or they were stored again since.
+    pub async fn remove(&self, digest: &Digest, before_ms: i64) -> anyhow::Result<bool> {
+        let _held = self.places.lock().await;
+        let path = self.path_of(digest)?;
+        let about = || format!("cannot remove artifact `{digest}`");
+        let found = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            found => found.with_context(about)?,
+        };
+        if stored_ms(&found)? >= before_ms {
+            return Ok(false);
+        }
+        self.files.delete(&key(digest)).await.with_context(about)?;
+        Ok(true)
+    }
+
     async fn settle(&self, staged: &Key, digest: &Digest) -> anyhow::Result<()> {
-        let moved = match self.has(digest).await? {
+        let _held = self.places.lock().await;
+        let moved = match self.renew(digest)? {
             true => self.files.delete(staged).await,
             false => self.files.rename(staged, &key(digest)).await,
         };
         moved.with_context(|| format!("cannot put artifact `{digest}` in its place"))
     }
+
+    /// Notes that the bytes were stored again now; `false` where there are none.
+    fn renew(&self, digest: &Digest) -> anyhow::Result<bool> {
+        let about = || format!("cannot note that artifact `{digest}` was stored again");
+        match std::fs::File::open(self.path_of(digest)?) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            opened => {
+                let file = opened.with_context(about)?;
+                file.set_modified(SystemTime::now()).with_context(about)?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn list(dir: &Path) -> anyhow::Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    if !dir.exists() {
+        return Ok(found);
+    }
+    for first in std::fs::read_dir(dir)? {
+        let first = first?;
+        for rest in std::fs::read_dir(first.path())? {
+            let rest = rest?;
+            let (head, tail) = (first.file_name(), rest.file_name());
+            let hex = format!("{}{}", head.display(), tail.display());
+            // What is called otherwise is none of ours.
+            let Ok(digest) = Digest::parse(&format!("sha256:{hex}")) else {
+                continue;
+            };
+            let about = rest.metadata()?;
+            found.push(Stored {
+                digest,
+                bytes: about.len(),
+                stored_ms: stored_ms(&about)?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn stored_ms(about: &std::fs::Metadata) -> anyhow::Result<i64> {
+    let since = about.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+    // A clock that stood before 1970 makes it very old, which its digest's being named outweighs.
+    let since: Duration = since.unwrap_or_default();
+    Ok(i64::try_from(since.as_millis())?)
 }
 
 async fn copy(
@@ -183,5 +276,5 @@ fn staged() -> Key {
 fn key(digest: &Digest) -> Key {
     let hex = digest.hex();
     let (first, rest) = hex.split_at(2);
-    Key::from_iter(["sha256", first, rest])
+    Key::from_iter([SHA256, first, rest])
 }

@@ -73,3 +73,38 @@ async fn unfinished_files_are_removed_at_the_next_start() {
     assert!(!left.exists());
     assert!(artifacts.has(&digest).await.unwrap());
 }
+
+#[tokio::test]
+async fn old_bytes_are_removed_and_those_stored_again_are_not() {
+    let (artifacts, dir) = open();
+    assert_eq!(artifacts.list().await.unwrap(), []);
+    let path = dir.path().join("model");
+    std::fs::write(&path, "abc").unwrap();
+    let (file, _) = artifacts.put_file(&path).await.unwrap();
+    let bytes = artifacts.put_bytes(Bytes::from_static(b"d")).await.unwrap();
+    let age = |digest: &Digest| {
+        let file = std::fs::File::open(artifacts.path_of(digest).unwrap()).unwrap();
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        file.set_modified(old).unwrap();
+    };
+    let listed = artifacts.list().await.unwrap();
+    let mut sizes: Vec<u64> = listed.iter().map(|one| one.bytes).collect();
+    sizes.sort();
+    assert_eq!(sizes, [1, 3]);
+    for digest in [&file, &bytes] {
+        assert!(!artifacts.remove(digest, 100_001).await.unwrap());
+        age(digest);
+        assert!(!artifacts.remove(digest, 100_000).await.unwrap());
+    }
+    artifacts.put_file(&path).await.unwrap();
+    assert!(!artifacts.remove(&file, 100_001).await.unwrap());
+    artifacts.put_bytes(Bytes::from_static(b"d")).await.unwrap();
+    assert!(!artifacts.remove(&bytes, 100_001).await.unwrap());
+    age(&file);
+    assert!(artifacts.remove(&file, 100_001).await.unwrap());
+    assert!(!artifacts.remove(&file, 100_001).await.unwrap());
+    assert!(!artifacts.has(&file).await.unwrap());
+    assert!(artifacts.has(&bytes).await.unwrap());
+    artifacts.put_file(&path).await.unwrap();
+    assert!(artifacts.has(&file).await.unwrap());
+}

@@ -27,6 +27,7 @@ mod pause;
 mod place;
 mod queues;
 mod quickstarts;
+mod retention;
 mod run;
 pub(crate) mod server;
 mod show;
@@ -138,6 +139,8 @@ enum Verb {
     /// Effects at the far ends: list, try again, put away
     #[command(subcommand)]
     Effects(queues::Verb),
+    /// Say what is old and named by nothing, and goes at the server's next sweep
+    Retention,
     /// Tokens of the API
     #[command(subcommand)]
     Token(token::Verb),
@@ -271,6 +274,7 @@ fn perform(line: Line) -> anyhow::Result<ExitCode> {
         | Verb::Delete(_)
         | Verb::Deliveries(_)
         | Verb::Effects(_)
+        | Verb::Retention
         | Verb::Import(_)
         | Verb::Create(_) => {
             let remote = remote.open(is_json)?;
@@ -298,6 +302,7 @@ async fn ask(verb: Verb, remote: Remote) -> anyhow::Result<ExitCode> {
         Verb::Delete(verb) => return run::delete(verb, &remote).await,
         Verb::Deliveries(verb) => queues::run(queues::Queue::Deliveries, verb, &remote).await?,
         Verb::Effects(verb) => queues::run(queues::Queue::Effects, verb, &remote).await?,
+        Verb::Retention => retention::run(&remote).await?,
         Verb::Server(_)
         | Verb::Doctor(_)
         | Verb::Demo(_)

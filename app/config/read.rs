@@ -267,13 +267,14 @@ impl Reader {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;
     let seconds = match &text[digits.len()..] {
         "s" => 1,
         "m" => 60,
         "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
         _ => return None,
     };
     Some(Duration::from_secs(number.checked_mul(seconds)?))

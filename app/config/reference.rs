@@ -92,6 +92,11 @@ pub const REFERENCE: &[Key] = keys! {
     "images.platform" "linux/amd64" "What images run on.";
     "images.build_settings" "none" "A ConfigMap in `cluster.build_namespace` with what builds need in this network and images must not keep: `pip.conf`, `ca-certificates.crt`, `registries.conf`, `sources.list`, `apt.conf`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
+    "retention.runs" "90d" "How long finished runs that nothing names are kept, and effects that are done; 14d or more. `0` or `never` keeps for ever, here and in the keys below.";
+    "retention.deliveries" "30d" "How long handled deliveries are known, 30d or more; their payloads stay 7 days at most.";
+    "retention.dead_letters" "365d" "How long deliveries and effects that were given up stay where nobody tries them again or puts them away; 90d or more.";
+    "retention.events" "365d" "How long it is listed what happened, 30d or more.";
+    "retention.artifacts_unused" "30d" "How long bytes stay that no version, environment, open pull request or unfinished run names, as those of candidates that were refused; 7d or more.";
     "store.url" "sqlite:<state_dir>/bowsprit.db" "The database. `postgres:` is refused: it is not built yet.";
     "front.open_reading" "false" "Whether pages and API may be read without a token. Only where `listen` is reached from this machine alone.";
     "chatops.compatibility" "own" "`own` or `prow`: whose habits commands follow where the two differ. What an owner, a repository or its contract says goes before it.";

@@ -1,5 +1,6 @@
 mod clusters;
 mod gitops;
+mod retention;
 
 use super::*;
 use bowsprit_core::habits::Switch;

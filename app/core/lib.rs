@@ -20,6 +20,7 @@ pub mod owners;
 mod pod;
 pub mod queue;
 pub mod rbac;
+pub mod retention;
 pub mod seen;
 pub mod serving;
 pub mod subject;

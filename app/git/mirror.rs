@@ -167,6 +167,10 @@ impl Mirrors {
         self.settings.dir.join(format!("{repo}.git"))
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.settings.dir
+    }
+
     pub(crate) fn limits(&self) -> &FetchLimits {
         &self.settings.limits
     }

@@ -7,6 +7,7 @@
 mod chain;
 pub mod fetch;
 mod ignore;
+mod manifests;
 pub mod mirror;
 mod pick;
 pub mod read;

@@ -31,7 +31,7 @@ const POLICIES_MAX: usize = 100;
 const MODELS_MAX: usize = 100;
 
 /// Largest manifest or list of samples. Units: bytes.
-const MODEL_BYTES_MAX: usize = 4 << 20;
+pub(super) const MODEL_BYTES_MAX: usize = 4 << 20;
 
 /// Versions of a model, at most; the newest are kept.
 const VERSIONS_MAX: usize = 10_000;

@@ -15,6 +15,7 @@ mod logs;
 mod openapi;
 mod pages;
 mod params;
+mod queries;
 mod read;
 mod routes;
 mod shelf;

@@ -3,6 +3,9 @@
 use super::api::{
     environments, locations, models, packs, pause, pulls, queues, runs, start, status, tokens,
 };
+use super::queries::{
+    LIMIT, LOG, LOG_OF_ENVIRONMENT, OF_OWNER, OF_URL, Query, RUNS, STATE, SUBJECT,
+};
 use super::{Desk, logs};
 use crate::store::Scope;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -49,40 +52,6 @@ pub(super) struct Route {
     pub(super) gives: Gives,
     pub(super) handler: fn() -> MethodRouter<Arc<Desk>>,
 }
-
-type Query = &'static [(&'static str, &'static str)];
-
-const LIMIT: (&str, &str) = ("limit", "Rows wanted, 1 to 200; 50 where absent.");
-const BEFORE: (&str, &str) = ("before", "The `next` of the page before.");
-const RUNS: Query = &[
-    ("repo", "Only of this repository, `owner/name`."),
-    ("phase", "Only in this phase."),
-    ("model", "Only of this model."),
-    LIMIT,
-    BEFORE,
-];
-const STATE: Query = &[("state", "Only in this state."), LIMIT, BEFORE];
-const SUBJECT: Query = &[
-    (
-        "subject",
-        "Only of this subject, for example `run/r0123456789ab`.",
-    ),
-    LIMIT,
-    BEFORE,
-];
-const LOG: Query = &[
-    (
-        "stage",
-        "Id or name of the stage; the last one where absent.",
-    ),
-    ("offset", "Begin at this byte."),
-];
-const OF_OWNER: Query = &[
-    ("owner", "The organisation or person."),
-    ("url", "The server, where the location has one."),
-];
-const OF_URL: Query = &[("url", "The address of the repository.")];
-const LOG_OF_ENVIRONMENT: Query = &[("offset", "Begin at this byte.")];
 
 const fn read(
     path: &'static str,
@@ -326,6 +295,12 @@ pub(super) const ROUTES: &[Route] = &[
         Gives::One("Status"),
         "How long the queues are.",
         || get(status::status),
+    ),
+    read(
+        "/retention",
+        Gives::One("Retention"),
+        "What is over, old and named by nothing, and goes at the next sweep.",
+        || get(status::retention),
     ),
     read(
         "/pause",

@@ -142,6 +142,14 @@ impl Backend {
         }
     }
 
+    /// The checked results of the stages that are known, as they were written, with the id of each stage.
+    pub async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
+        match self {
+            Backend::Local(shop) => shop.results().await,
+            Backend::Kubernetes(jobs) => jobs.results().await,
+        }
+    }
+
     /// Removes the working files of stages that ended longer ago than this, and all of those that ended two weeks ago.
     pub async fn sweep(&self, older_than: Duration) {
         match self {

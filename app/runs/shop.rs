@@ -165,6 +165,26 @@ impl Shop {
         self.inner.dir.join(name).join("log.txt")
     }
 
+    /// See [`super::Backend::results`].
+    pub(super) async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let shop = Arc::clone(&self.inner);
+        let read = tokio::task::spawn_blocking(move || {
+            let desks: Vec<(String, Desk)> = {
+                let book = shop.book();
+                let entries = book.entries.iter();
+                entries
+                    .map(|(stage, entry)| (stage.clone(), entry.desk.clone()))
+                    .collect()
+            };
+            let mut results = Vec::new();
+            for (stage, desk) in desks {
+                results.extend(desk.ingested_text()?.map(|text| (stage, text)));
+            }
+            Ok(results)
+        });
+        read.await.context("cannot read the results of stages")?
+    }
+
     /// See [`super::Backend::sweep`].
     pub(super) async fn sweep(&self, older_than: Duration) {
         let shop = Arc::clone(&self.inner);

@@ -10,21 +10,11 @@ use anyhow::Context;
 use axum::body::Bytes;
 use bowsprit_core::effect::Wake;
 use sqlx::sqlite::SqliteConnection;
-use std::sync::atomic::Ordering;
 
 /// Most deliveries that wait; beyond it the door refuses.
 pub const DELIVERIES_PENDING_MAX: i64 = 10_000;
 /// Tries of a delivery.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 5;
-/// How long a delivery that is done is kept. Units: milliseconds.
-const DONE_KEPT_MS: i64 = 7 * DAY_MS;
-/// How long a delivery that was given up is kept. Units: milliseconds.
-const DEAD_KEPT_MS: i64 = 90 * DAY_MS;
-/// How often old ones are deleted. Units: milliseconds.
-const PRUNE_EVERY_MS: i64 = 10 * 60 * 1_000;
-/// Most of them at once.
-const PRUNE_MAX: i64 = 1_000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A delivery as the door heard it.
 #[derive(Debug, Clone)]
@@ -89,7 +79,6 @@ impl Store {
 
     /// Takes the oldest deliveries that are due. Each is the caller's until it is finished or failed, or for [`LEASE_MS`].
     pub async fn claim_deliveries(&self, now_ms: i64, max: usize) -> anyhow::Result<Vec<Delivery>> {
-        self.prune(now_ms).await?;
         let shape = Shape {
             is_single: false,
             rings: &[],
@@ -136,37 +125,7 @@ impl Store {
         self.add_pending(-i64::from(is_dead));
         Ok(())
     }
-
-    async fn prune(&self, now_ms: i64) -> anyhow::Result<()> {
-        let last = self.inner.pruned_ms.load(Ordering::Relaxed);
-        if now_ms - last < PRUNE_EVERY_MS {
-            return Ok(());
-        }
-        self.inner.pruned_ms.store(now_ms, Ordering::Relaxed);
-        let shape = Shape {
-            is_single: true,
-            rings: &[],
-        };
-        self.write(shape, move |conn| {
-            Box::pin(async move {
-                sqlx::query(PRUNE)
-                    .bind(now_ms - DONE_KEPT_MS)
-                    .bind(now_ms - DEAD_KEPT_MS)
-                    .bind(PRUNE_MAX)
-                    .execute(conn)
-                    .await
-                    .context("cannot delete old deliveries")
-            })
-        })
-        .await?;
-        Ok(())
-    }
 }
-
-const PRUNE: &str = "DELETE FROM delivery WHERE id IN (
-    SELECT id FROM delivery
-    WHERE (state IN ('done', 'discarded') AND received_ms < $1) OR (state = 'dead' AND received_ms < $2)
-    LIMIT $3)";
 
 const INSERT: &str = "INSERT INTO delivery (guid, event, action, body, received_ms, state)
     VALUES ($1, $2, $3, $4, $5, 'new') ON CONFLICT (guid) DO NOTHING";

@@ -11,6 +11,7 @@ mod outbox;
 mod pause;
 mod queues;
 mod records;
+mod retention;
 mod schema;
 mod subjects;
 mod team;
@@ -25,6 +26,7 @@ pub use inbox::{Accepted, DELIVERIES_PENDING_MAX, DELIVERY_ATTEMPTS_MAX, Deliver
 pub use lists::{EventRow, Page, RunFilter};
 pub use outbox::{EFFECT_ATTEMPTS_MAX, EffectClaim, kind_of};
 pub use queues::{Counts, DeliveryRow, DeliveryState, EffectRow};
+pub use retention::{Old, ROWS_AT_ONCE, Rows};
 pub use subjects::{Claim, Commit, STEP_ATTEMPTS_MAX};
 pub use team::OfTeam;
 
@@ -78,8 +80,6 @@ struct Inner {
     pending: AtomicI64,
     /// When the file was made. Units: milliseconds since 1970, UTC.
     born_ms: i64,
-    /// When old deliveries were last deleted.
-    pruned_ms: AtomicI64,
     /// Ends the check of the deliveries, which goes on after the start.
     ended: CancellationToken,
 }
@@ -141,7 +141,6 @@ impl Store {
                 bells,
                 pending: AtomicI64::new(pending),
                 born_ms,
-                pruned_ms: AtomicI64::new(0),
                 ended,
             }),
         })

@@ -379,21 +379,25 @@ fn delivery_word(state: DeliveryState) -> &'static str {
     }
 }
 
+/// Reads the word back.
+pub(super) fn parse_delivery_state(word: &str) -> anyhow::Result<DeliveryState> {
+    match word {
+        "new" => Ok(DeliveryState::New),
+        "done" => Ok(DeliveryState::Done),
+        "dead" => Ok(DeliveryState::Dead),
+        "discarded" => Ok(DeliveryState::Discarded),
+        other => bail!("`{other}` is not the state of a delivery"),
+    }
+}
+
 fn delivery_row(cells: DeliveryCells) -> anyhow::Result<DeliveryRow> {
     let (id, guid, event, action, state, attempts, received_ms, not_before_ms, error, note) = cells;
-    let state = match state.as_str() {
-        "new" => DeliveryState::New,
-        "done" => DeliveryState::Done,
-        "dead" => DeliveryState::Dead,
-        "discarded" => DeliveryState::Discarded,
-        other => bail!("`{other}` is not the state of a delivery"),
-    };
     Ok(DeliveryRow {
         id,
         guid,
         event,
         action,
-        state,
+        state: parse_delivery_state(&state)?,
         attempts: count_of(attempts),
         received_ms,
         not_before_ms,

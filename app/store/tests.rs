@@ -3,6 +3,7 @@
 mod inbox;
 mod lists;
 mod outbox;
+mod retention;
 mod subjects;
 
 use super::Store;

@@ -1,4 +1,4 @@
-//! The corridor: inbox, steps, outbox, watch, tick. The only rooms that know all others.
+//! The corridor: inbox, steps, outbox, watch, tick, retention. The only rooms that know all others.
 //!
 //! Each loop sleeps until something arrives or is due, takes a bounded amount of work, and never decides a rule of the product.
 
@@ -10,6 +10,7 @@ pub mod gitops;
 mod inbox;
 mod looking;
 mod outbox;
+pub mod retention;
 mod software;
 mod steps;
 mod tick;
@@ -26,6 +27,7 @@ use crate::runs::Backend;
 use crate::store::Store;
 use crate::text::Texts;
 use bowsprit_core::name::{CommitSha, Login, Repo, RepoId, RepoPath};
+use bowsprit_core::retention::Keep;
 use bowsprit_core::subject::ask::RepoView;
 use bowsprit_core::training::spec::Source;
 use std::path::{Path, PathBuf};
@@ -62,6 +64,8 @@ pub struct Rooms {
     pub chatops: crate::config::Chatops,
     /// How often everything is looked at again.
     pub every: Duration,
+    /// How long what is over is kept.
+    pub keep: Keep,
 }
 
 /// Starts every loop; they end when `stop` is cancelled, after the work at hand.
@@ -72,6 +76,7 @@ pub fn start(rooms: &Arc<Rooms>, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(outbox::run(rooms.clone(), stop.clone()));
     tasks.spawn(watch::run(rooms.clone(), stop.clone()));
     tasks.spawn(tick::run(rooms.clone(), stop.clone()));
+    tasks.spawn(retention::run(rooms.clone(), stop.clone()));
     tasks.close();
     tasks
 }

@@ -194,17 +194,22 @@ async fn redeliver(rooms: &Rooms) -> Result<(), Trouble> {
             Ok(()) => asked.tries + 1,
         };
         let attempt = failed.id;
-        let asked = Asked { tries, attempt };
+        let asked = Asked {
+            tries,
+            attempt,
+            at_ms: now_ms(),
+        };
         rooms.store.put_kv(&key, &asked.to_string()).await?;
     }
     Ok(())
 }
 
-/// How often a delivery was asked for again, and for which attempt last.
+/// How often a delivery was asked for again, for which attempt last, and when: old notes are forgotten.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     tries: u32,
     attempt: u64,
+    at_ms: i64,
 }
 
 impl Asked {
@@ -212,9 +217,11 @@ impl Asked {
         let mut words = text.unwrap_or_default().split(' ');
         let tries = words.next().and_then(|word| word.parse().ok());
         let attempt = words.next().and_then(|word| word.parse().ok());
+        let at_ms = words.next().and_then(|word| word.parse().ok());
         Asked {
             tries: tries.unwrap_or_default(),
             attempt: attempt.unwrap_or_default(),
+            at_ms: at_ms.unwrap_or_default(),
         }
     }
 
@@ -226,7 +233,7 @@ impl Asked {
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.tries, self.attempt)
+        write!(f, "{} {} {}", self.tries, self.attempt, self.at_ms)
     }
 }
 
@@ -244,6 +251,7 @@ mod tests {
             (Some("5 7"), 8, false),
             // As an older program noted it.
             (Some("1"), 7, true),
+            (Some("1 7 1800000000000"), 7, false),
         ] {
             let asked = Asked::parse(noted);
             assert_eq!(asked.may_ask_for(attempt), wanted, "{noted:?} {attempt}");
@@ -251,6 +259,7 @@ mod tests {
         let asked = Asked {
             tries: 2,
             attempt: 9,
+            at_ms: 3,
         };
         assert_eq!(Asked::parse(Some(&asked.to_string())), asked);
     }

@@ -36,6 +36,7 @@ mod promotion;
 mod queue;
 mod quickstarts;
 mod rebuild;
+mod retention;
 mod secrets;
 mod several;
 mod threads;

@@ -2,4 +2,5 @@
 
 mod chain;
 mod fetch;
+mod manifests;
 mod read;

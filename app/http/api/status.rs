@@ -5,6 +5,7 @@ use super::queues::next;
 use crate::http::Desk;
 use crate::http::answer::{Answer, No, list, value};
 use crate::store::Page;
+use crate::worker::retention;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -16,6 +17,11 @@ pub(crate) async fn status(State(desk): State<Arc<Desk>>) -> Answer {
     status["version"] = env!("CARGO_PKG_VERSION").into();
     status["bot"] = desk.rooms.bot.as_str().into();
     Ok(Json(status).into_response())
+}
+
+pub(crate) async fn retention(State(desk): State<Arc<Desk>>) -> Answer {
+    let swept = retention::preview(&desk.rooms).await?;
+    Ok(Json(value(&swept)?).into_response())
 }
 
 pub(crate) async fn events(State(desk): State<Arc<Desk>>, Asked(params): Asked) -> Answer {

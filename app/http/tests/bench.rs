@@ -303,6 +303,7 @@ fn rooms(config: &Config, store: Store) -> Rooms {
         public_url: config.public_url.clone(),
         chatops: config.chatops.clone(),
         every: config.reconcile_every,
+        keep: config.retention,
         github: GitHub::new(github).unwrap(),
         bot: Login::parse("bowsprit[bot]").unwrap(),
         artifacts,

@@ -314,7 +314,9 @@ fn change(pr: u64, cause: ChangeCause, number: u64, is_over: bool) -> Change {
         cause,
         release: release(number),
         by: Some(login("rita")),
+        asked: None,
         is_over,
+        is_lost: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::bench::Bench;
 use crate::store::Scope;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 
 #[tokio::test]
@@ -27,6 +28,36 @@ async fn a_pause_is_begun_and_ended_by_those_who_may() {
     for bad in [r#"{"why": "two\nlines"}"#, r#"{"reason": "x"}"#] {
         let got = bench.ask("POST", path, admin, bad).await;
         assert_eq!(got.status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn what_would_go_is_told_and_stays() {
+    let bench = Bench::empty(false).await;
+    let old = crate::store::NewDelivery {
+        guid: "old".to_owned(),
+        event: "ping".to_owned(),
+        action: None,
+        body: Bytes::from_static(b"{}"),
+        received_ms: 1,
+    };
+    bench.rooms.store.accept(old).await.unwrap();
+    let path = "/api/v1/retention";
+    let refused = bench.ask("GET", path, None, "").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    let read = Some(Scope::Read);
+    let told = bench.ask("GET", path, read, "").await.json();
+    assert_eq!(told["deliveries"], 0, "it waits: {told}");
+    let id = bench.rooms.store.claim_deliveries(1, 1).await.unwrap()[0].id;
+    bench
+        .rooms
+        .store
+        .finish_delivery(id, Vec::new(), None)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let told = bench.ask("GET", path, read, "").await.json();
+        assert_eq!((&told["deliveries"], &told["runs"]), (&1.into(), &0.into()));
     }
 }
 

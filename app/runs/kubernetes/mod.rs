@@ -124,6 +124,11 @@ impl Jobs {
         self.shop.log_path(stage)
     }
 
+    /// See [`super::Backend::results`].
+    pub(super) async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
+        self.shop.results().await
+    }
+
     /// See [`super::Backend::sweep`].
     pub(super) async fn sweep(&self, older_than: Duration) {
         self.shop.sweep(older_than).await;

@@ -148,27 +148,6 @@ async fn too_many_waiting_deliveries_are_refused_until_some_are_done() {
     assert!(store.accept(delivery("b")).await.is_ok());
 }
 
-#[tokio::test]
-async fn old_deliveries_that_are_done_are_deleted_and_others_are_not() {
-    let (store, _dir) = store().await;
-    for guid in ["done", "waiting"] {
-        store.accept(delivery(guid)).await.unwrap();
-    }
-    let id = store.claim_deliveries(NOW, 1).await.unwrap()[0].id;
-    store.finish_delivery(id, Vec::new(), None).await.unwrap();
-    store
-        .claim_deliveries(NOW + 6 * 86_400_000, 0)
-        .await
-        .unwrap();
-    assert!(store.has_delivery("done").await.unwrap());
-    store
-        .claim_deliveries(NOW + 8 * 86_400_000, 0)
-        .await
-        .unwrap();
-    assert!(!store.has_delivery("done").await.unwrap());
-    assert!(store.has_delivery("waiting").await.unwrap());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_writers_share_commits_and_lose_nothing() {
     let (store, dir) = store().await;

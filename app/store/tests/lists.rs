@@ -21,7 +21,7 @@ fn main() -> BranchName {
     BranchName::parse("main").unwrap()
 }
 
-fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
+pub(super) fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
     let cause = Cause {
         repo: repo(),
         sha: sha('a'),

@@ -2,11 +2,11 @@
 
 use super::open::{About, last_promotion, promotion};
 use super::step::Place;
-use super::{ChangeCause, Environment, Release};
+use super::{Change, ChangeCause, Environment, Release};
 use crate::contract::Role;
-use crate::effect::{EffectResult, EffectState, Hint, Wake};
+use crate::effect::{EffectResult, EffectState, Hint, Record, Wake};
 use crate::subject::ask::Ask;
-use crate::subject::{Act, Given, SubjectKey};
+use crate::subject::{Act, Given, SubjectKey, answer};
 
 /// Takes over what the effects of our changes brought back, and which are over.
 pub(super) fn learn(
@@ -17,7 +17,8 @@ pub(super) fn learn(
     let repo = act.state.repo.id;
     for index in 0..act.state.changes.len() {
         let change = act.state.changes[index].clone();
-        if change.is_over {
+        // One that could not be opened may be tried again by an operator.
+        if change.is_over && !change.is_lost {
             continue;
         }
         let Some(pr) = change.pr else {
@@ -44,6 +45,7 @@ fn arrived(
         (EffectState::Done, EffectResult::Proposed { pr, commit }) => {
             change.pr = Some(*pr);
             change.head = Some(commit.clone());
+            (change.is_over, change.is_lost) = (false, false);
             let hint = Some(Hint::Pushed {
                 head: commit.clone(),
                 at_ms: now_ms,
@@ -53,9 +55,47 @@ fn arrived(
                 hint,
             });
         }
-        (EffectState::Refused | EffectState::Dead, _) => change.is_over = true,
-        (EffectState::Intended | EffectState::Done, _) => {}
+        (EffectState::Refused | EffectState::Dead, _) if !change.is_lost => {
+            (change.is_over, change.is_lost) = (true, true);
+            let change = change.clone();
+            lost(act, &change, *state, result);
+        }
+        (EffectState::Refused | EffectState::Dead, _)
+        | (EffectState::Intended | EffectState::Done, _) => {}
     }
+}
+
+/// Tells why there is no pull request: among the events, and who asked for it where that was.
+fn lost(act: &mut Act<Environment>, change: &Change, state: EffectState, result: &EffectResult) {
+    let name = act.state.name.clone();
+    let why = match result {
+        EffectResult::Refused { reason } => reason.as_str(),
+        EffectResult::Nothing
+        | EffectResult::Taken
+        | EffectResult::Proposed { .. }
+        | EffectResult::Merged { .. } => "it was given up",
+    };
+    let shown = change.release.shown();
+    act.records.push(Record::Event {
+        who: change.by.clone(),
+        what: format!("{name} {:?} to {shown} could not be opened", change.cause).to_lowercase(),
+        sha: Some(change.release.commit.clone()),
+        why: why.to_owned(),
+    });
+    let Some((pr, comment)) = change.asked else {
+        return;
+    };
+    let mut told = format!(
+        "the pull request that brings {name} to {shown} could not be opened: {why}; say it again once that is mended"
+    );
+    if state == EffectState::Dead {
+        told.push_str(", or an operator's `bowsprit effects redrive` tries it again");
+    }
+    if change.cause == ChangeCause::Rollback {
+        told.push_str(". Promotions wait until then, or until `/unhold`");
+    }
+    let intent = answer(&act.state.repo, pr, comment, &told);
+    act.intents.push(intent);
 }
 
 /// Opens or supersedes the promotion once the environment before is verified and soaked.
@@ -110,6 +150,7 @@ pub(super) fn promote(
     let about = About {
         cause: ChangeCause::Promotion,
         by: None,
+        asked: None,
         why: format!("verified in {before}"),
         replaces: None,
     };

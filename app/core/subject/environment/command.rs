@@ -184,6 +184,7 @@ fn rollback(
     let about = About {
         cause: ChangeCause::Rollback,
         by: Some(order.by.clone()),
+        asked: Some((order.pr, order.comment)),
         why: format!("`/rollback` by {}", order.by),
         replaces: None,
     };
@@ -315,6 +316,7 @@ fn by_command(
     let about = About {
         cause: ChangeCause::Promotion,
         by: None,
+        asked: Some((order.pr, order.comment)),
         why: format!("`/promote` by {}", order.by),
         replaces: None,
     };

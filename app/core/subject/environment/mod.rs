@@ -122,8 +122,14 @@ pub struct Change {
     pub release: Release,
     /// Who commanded it; counts as that person's approval.
     pub by: Option<Login>,
-    /// Whether it is merged or closed.
+    /// The command that asked for it: where, and which comment.
+    #[serde(default)]
+    pub asked: Option<(PrNumber, CommentId)>,
+    /// Whether it is merged or closed, or could not be opened.
     pub is_over: bool,
+    /// Whether it could not be opened; somebody may have it tried again.
+    #[serde(default)]
+    pub is_lost: bool,
 }
 
 /// Why an environment's file changes.

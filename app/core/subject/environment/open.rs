@@ -3,7 +3,7 @@
 use super::step::Place;
 use super::{Change, ChangeCause, Environment, HISTORY_MAX, Release, file, strip};
 use crate::effect::{Content, Effect, Intent, Priority, Propose, Record, Text};
-use crate::name::{BranchName, CommitSha, Login, PrNumber};
+use crate::name::{BranchName, CommentId, CommitSha, Login, PrNumber};
 use crate::subject::Act;
 use crate::subject::ask::Ask;
 use serde_json::json;
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub(super) struct About {
     pub(super) cause: ChangeCause,
     pub(super) by: Option<Login>,
+    pub(super) asked: Option<(PrNumber, CommentId)>,
     pub(super) why: String,
     pub(super) replaces: Option<(PrNumber, CommitSha)>,
 }
@@ -94,6 +95,7 @@ pub(super) fn revert(act: &mut Act<Environment>, place: &Place, failed: &Release
     let about = About {
         cause: ChangeCause::Revert,
         by: None,
+        asked: None,
         why: format!("{} could not be rolled out: {why}", failed.shown()),
         replaces: None,
     };
@@ -145,7 +147,9 @@ pub(super) fn open(
         cause: about.cause,
         release,
         by: about.by,
+        asked: about.asked,
         is_over: false,
+        is_lost: false,
     });
     let extra = state.changes.len().saturating_sub(HISTORY_MAX);
     state.changes.drain(..extra);

@@ -6,7 +6,7 @@ mod several;
 mod waiting;
 
 use super::*;
-use crate::effect::{EffectResult, Hint, Outcome};
+use crate::effect::{EffectResult, EffectState, Hint, Outcome};
 use crate::name::{CommentId, RepoPath};
 use crate::serving::spec::{Live, Serving};
 use crate::subject::ask::{Answer, ModelAt, PullView, Query};
@@ -134,7 +134,9 @@ fn change(number: u64, cause: ChangeCause, release: &Release) -> Change {
         cause,
         release: release.clone(),
         by: None,
+        asked: None,
         is_over: false,
+        is_lost: false,
     }
 }
 
@@ -966,6 +968,56 @@ fn an_opened_change_is_dated_and_a_refused_one_is_over() {
             .changes[0]
             .is_over
     );
+}
+
+#[test]
+fn a_change_that_could_not_be_opened_is_told_where_it_was_asked_for_and_may_be_tried_again() {
+    let (world, mut state) = chain(NOW_MS);
+    let asked = Some((PrNumber(9), CommentId::Comment(31)));
+    let unopened = |cause, asked| Change {
+        pr: None,
+        head: None,
+        asked,
+        ..change(6, cause, &second())
+    };
+    let after = |state: &Environment, outcome: Outcome| {
+        let mut given = given(Some(state.clone()), vec![]);
+        given.outcomes.insert("change:1".to_owned(), outcome);
+        look(&world, "production", &given)
+    };
+    state.changes = vec![unopened(ChangeCause::Rollback, asked)];
+    let act = after(&state, refused("the branch is protected"));
+    expect![[r#"
+        reply on #9: the pull request that brings production to v2 could not be opened: the branch is protected; say it again once that is mended. Promotions wait until then, or until `/unhold`
+        event production rollback to v2 could not be opened (the branch is protected)
+        look after 600 s"#]].assert_eq(&told(&act));
+    let lost = act.state;
+    assert!(lost.changes[0].is_over && lost.changes[0].is_lost);
+    // It is said once.
+    let again = after(&lost, refused("the branch is protected"));
+    expect!["look after 600 s"].assert_eq(&told(&again));
+    let given_up = Outcome {
+        state: EffectState::Dead,
+        result: EffectResult::Nothing,
+    };
+    state.changes = vec![unopened(ChangeCause::Promotion, asked)];
+    let act = after(&state, given_up.clone());
+    expect![[r#"
+        reply on #9: the pull request that brings production to v2 could not be opened: it was given up; say it again once that is mended, or an operator's `bowsprit effects redrive` tries it again
+        event production promotion to v2 could not be opened (it was given up)
+        look after 600 s"#]].assert_eq(&told(&act));
+    state.changes = vec![unopened(ChangeCause::Promotion, None)];
+    let act = after(&state, given_up);
+    expect![[r#"
+        event production promotion to v2 could not be opened (it was given up)
+        look after 600 s"#]]
+    .assert_eq(&told(&act));
+    let opened = EffectResult::Proposed {
+        pr: PrNumber(6),
+        commit: sha('d'),
+    };
+    let back = after(&lost, done(opened)).state.changes.remove(0);
+    assert!(!back.is_over && !back.is_lost && back.pr == Some(PrNumber(6)));
 }
 
 #[test]

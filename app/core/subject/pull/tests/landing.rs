@@ -290,6 +290,8 @@ fn a_closed_pull_request_is_cleaned_up_once() {
             },
             by: None,
             is_over: false,
+            asked: None,
+            is_lost: false,
         });
     change.world.tell(
         Query::Environments(SERVICE),

@@ -103,6 +103,8 @@ fn ours(cause: ChangeCause, release: Release, by: Option<&str>) -> environment::
         release,
         by: by.map(login),
         is_over: false,
+        asked: None,
+        is_lost: false,
     }
 }
 

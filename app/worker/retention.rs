@@ -1,0 +1,253 @@
+//! The sweep: what is over, old and named by nothing goes, at the start and once a day.
+//!
+//! It keeps no note of its own: each sweep looks at what is there, so that one that was cut short is gone on with.
+//! Rows go in small transactions, and bytes only where everything that may name them could be read.
+
+use super::{Rooms, Trouble, now_ms};
+use crate::artifacts::Stored;
+use crate::store::{Old, Rows};
+use anyhow::Context as _;
+use bowsprit_core::retention::{
+    self, Before, Runs, Swept, Words, artifact_may_go, delivery_may_go, effect_may_go, names,
+};
+use bowsprit_core::subject::run::Run;
+use futures_util::future::try_join_all;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How soon again, where something could not be asked.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
+/// Runs deleted at once.
+const RUNS_AT_ONCE: usize = 20;
+/// Notes of deliveries that were asked for again are kept this long: GitHub gives none that is older. Units: milliseconds.
+const ASKED_MS: i64 = 30 * retention::DAY_MS;
+
+/// Sweeps until the bot stops.
+pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
+    loop {
+        let sweep = Sweep::new(&rooms, true, stop.clone());
+        let (swept, outcome) = sweep.all().await;
+        if !swept.is_nothing() {
+            tracing::info!("forgotten, since old and of no use: {}", swept.shown());
+        }
+        let wait = match outcome {
+            Ok(()) => EVERY,
+            Err(trouble) => {
+                tracing::warn!("the sweep of what is old will be tried again: {trouble}");
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// What a sweep would take now. Errors: something that may name bytes cannot be read now.
+pub async fn preview(rooms: &Rooms) -> anyhow::Result<Swept> {
+    let sweep = Sweep::new(rooms, false, CancellationToken::new());
+    let (swept, outcome) = sweep.all().await;
+    outcome.map_err(anyhow::Error::from)?;
+    Ok(swept)
+}
+
+struct Sweep<'a> {
+    rooms: &'a Rooms,
+    before: Before,
+    /// Whether what may go goes; it is counted all the same.
+    is_removing: bool,
+    stop: CancellationToken,
+}
+
+impl Sweep<'_> {
+    fn new(rooms: &Rooms, is_removing: bool, stop: CancellationToken) -> Sweep<'_> {
+        Sweep {
+            rooms,
+            before: rooms.keep.before(now_ms()),
+            is_removing,
+            stop,
+        }
+    }
+
+    /// What went, also where not everything could be looked at.
+    async fn all(&self) -> (Swept, Result<(), Trouble>) {
+        let mut swept = Swept::default();
+        let outcome = self.each(&mut swept).await;
+        (swept, outcome)
+    }
+
+    async fn each(&self, swept: &mut Swept) -> Result<(), Trouble> {
+        let (store, before) = (&self.rooms.store, self.before);
+        let oldest = before.deliveries.max(before.dead_letters);
+        let list = |after| store.old_deliveries(oldest, after);
+        let goes = |old: &Old<_>| delivery_may_go(old.what, old.at_ms, &before);
+        swept.deliveries = self.rows(Rows::Deliveries, list, goes).await?;
+        let list = |after| store.old_payloads(before.payloads, after);
+        let goes = |old: &Old<()>| old.at_ms >= before.deliveries;
+        swept.payloads = self.rows(Rows::Payloads, list, goes).await?;
+        let oldest = before.runs.max(before.dead_letters);
+        let list = |after| store.old_effects(oldest, after);
+        let goes = |old: &Old<(_, _)>| effect_may_go(old.what.0, old.what.1, old.at_ms, &before);
+        swept.effects = self.rows(Rows::Effects, list, goes).await?;
+        let list = |after| store.old_events(before.events, after);
+        swept.events = self.rows(Rows::Events, list, |_| true).await?;
+        if self.is_removing {
+            store.forget_asked(now_ms() - ASKED_MS).await?;
+        }
+        let words = self.words().await?;
+        let runs = self.runs(&words).await?;
+        swept.runs = self.forget_runs(&runs).await?;
+        (swept.artifacts, swept.artifact_bytes) = self.artifacts(words, &runs).await?;
+        Ok(())
+    }
+
+    /// Walks through what is old, oldest first, and deletes what may go.
+    async fn rows<T, L>(
+        &self,
+        rows: Rows,
+        list: impl Fn(i64) -> L,
+        goes: impl Fn(&Old<T>) -> bool,
+    ) -> anyhow::Result<u64>
+    where
+        L: Future<Output = anyhow::Result<Vec<Old<T>>>>,
+    {
+        let (mut after, mut count) = (0, 0);
+        while !self.stop.is_cancelled() {
+            let page = list(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            let page = page.iter().filter(|old| goes(old));
+            let ids: Vec<i64> = page.map(|old| old.id).collect();
+            count += match (self.is_removing, ids.is_empty()) {
+                (true, false) => self.rooms.store.forget(rows, ids).await?,
+                (true, true) | (false, _) => u64::try_from(ids.len()).unwrap_or(u64::MAX),
+            };
+        }
+        Ok(count)
+    }
+
+    /// What names runs and bytes, as far as it stands in the store.
+    async fn words(&self) -> anyhow::Result<Words> {
+        let store = &self.rooms.store;
+        let mut words = Words::default();
+        store
+            .each_naming_text(|text| words.names.extend(names(text).map(str::to_owned)))
+            .await?;
+        words.open = store.all_open().await?;
+        let repositories = store.repositories().await?.into_iter();
+        words.default_branches = repositories
+            .map(|(view, _)| (view.repo.id, view.default_branch))
+            .collect();
+        Ok(words)
+    }
+
+    async fn runs(&self, words: &Words) -> anyhow::Result<Runs> {
+        let oldest = self.before.runs.max(self.before.artifacts);
+        let all = self.rooms.store.runs_seen(oldest).await?;
+        Ok(retention::runs(&all, words, &self.before))
+    }
+
+    async fn forget_runs(&self, runs: &Runs) -> anyhow::Result<u64> {
+        if !self.is_removing {
+            return Ok(u64::try_from(runs.go.len()).unwrap_or(u64::MAX));
+        }
+        let (ids, mut count): (Vec<&String>, u64) = (runs.go.iter().collect(), 0);
+        for some in ids.chunks(RUNS_AT_ONCE) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let went = some.iter().map(|id| self.rooms.store.forget_run(id));
+            count += try_join_all(went)
+                .await?
+                .into_iter()
+                .map(u64::from)
+                .sum::<u64>();
+        }
+        Ok(count)
+    }
+
+    /// Files and bytes that went.
+    async fn artifacts(&self, words: Words, runs: &Runs) -> Result<(u64, u64), Trouble> {
+        let artifacts = &self.rooms.artifacts;
+        let old = |names: &BTreeSet<String>, all: Vec<Stored>| -> Vec<Stored> {
+            let goes = |one: &Stored| {
+                artifact_may_go(one.digest.hex(), one.stored_ms, names, &self.before)
+            };
+            all.into_iter().filter(goes).collect()
+        };
+        // Whoever asks repositories for nothing keeps others waiting.
+        let candidates = old(&words.names, artifacts.list().await?);
+        if candidates.is_empty() {
+            return Ok((0, 0));
+        }
+        let named = self.all_names(words.names, runs).await?;
+        let (mut files, mut bytes) = (0, 0);
+        for one in old(&named, candidates) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            if !self.is_removing || artifacts.remove(&one.digest, self.before.artifacts).await? {
+                files += 1;
+                bytes += one.bytes;
+            }
+        }
+        Ok((files, bytes))
+    }
+
+    /// Every digest that anything names: with what the store says, results of stages, manifests in git, runs of use.
+    async fn all_names(
+        &self,
+        mut named: BTreeSet<String>,
+        runs: &Runs,
+    ) -> Result<BTreeSet<String>, Trouble> {
+        let rooms = self.rooms;
+        let installations = rooms.store.installations().await?.into_iter();
+        // Of one that is suspended nothing new can be had, and nothing new was made there.
+        let suspended = installations.filter(|one| one.is_suspended);
+        let suspended: BTreeSet<u64> = suspended.map(|one| one.id).collect();
+        for (view, installation) in rooms.store.repositories().await? {
+            if suspended.contains(&installation) {
+                continue;
+            }
+            let place = rooms.place(&view.repo).await?;
+            let token = async || Ok(place.fetch_token().await?);
+            let refreshed = rooms.mirrors.refresh(&view.repo, token).await;
+            let about = || format!("cannot see what `{}` names", view.repo.name);
+            refreshed.with_context(about)?;
+        }
+        let results = rooms.runs.results().await?.into_iter();
+        // What a stage made is looked at by its run, which may not have done so yet.
+        let is_over = |stage: &str| {
+            let run = stage.split_once('-').map(|(run, _)| run);
+            run.is_some_and(|run| runs.over.contains(run))
+        };
+        let results = results.filter(|(stage, _)| !is_over(stage));
+        let mut texts: Vec<String> = results.map(|(_, text)| text).collect();
+        for repo in rooms.mirrors.mirrored().await? {
+            texts.extend(rooms.mirrors.all_manifests(repo).await?);
+        }
+        for text in &texts {
+            named.extend(names(text).map(str::to_owned));
+        }
+        let mut after = String::new();
+        loop {
+            let page = rooms.store.run_documents(&after).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = last.clone();
+            for (id, text) in &page {
+                // What serves is named by the digest of its list of files, which the run that made it has.
+                let run: Run = serde_json::from_str(text).map_err(anyhow::Error::from)?;
+                let made = run.made.as_ref().map(|made| made.digest.hex());
+                if runs.used.contains(id) || made.is_some_and(|hex| named.contains(hex)) {
+                    named.extend(names(text).map(str::to_owned));
+                }
+            }
+        }
+        Ok(named)
+    }
+}
