@@ -153,7 +153,7 @@ pub(super) fn evaluate(
         rules.extend(checks(pull, seen, ask)?);
     }
     rules.extend(untrusted);
-    rules.extend(contexts::required(pull, seen, ask)?);
+    rules.extend(contexts::rules(pull, seen, ask)?);
     if overall(&rules) != CheckStatus::Queued {
         rules.extend(queued::rules(pull, seen, ask)?);
     }
