@@ -279,9 +279,9 @@ fn compatibility_is_by_repository() {
 fn owners_and_repositories_have_the_settings_of_a_contract() {
     let dir = home();
     let text = format!(
-        "{}[chatops.owners.Acme]\ncompatibility = \"prow\"\nsticky_approve = false\nlabels = [\"Good First\"]\nask_reviewers = {{}}\n\
+        "{}[chatops.owners.Acme]\ncompatibility = \"prow\"\nsticky_approve = false\nlabels = [\"Good First\"]\nask_reviewers = {{}}\ncontexts = {{ required = [\"ci\"], unknown = \"skip\" }}\n\
          restricted_labels = {{ Secret = [\"Ada\"] }}\n\
-         [chatops.repositories.\"acme/new.labels\"]\nsticky_approve = true\nask_reviewers.count = 3\nlabels = []\n",
+         [chatops.repositories.\"acme/new.labels\"]\nsticky_approve = true\nask_reviewers.count = 3\nlabels = []\ncontexts.required = []\n",
         good(&dir)
     );
     let env = [(
@@ -299,6 +299,9 @@ fn owners_and_repositories_have_the_settings_of_a_contract() {
     assert!(all.restricted.contains_key("secret") && one.restricted.contains_key("secret"));
     let count = |habits: &Habits| habits.ask_reviewers.as_ref().map(|asked| asked.count);
     assert_eq!((count(&all), count(&one)), (Some(2), Some(3)));
+    let required = |habits: &Habits| habits.contexts.required().count();
+    assert_eq!((required(&all), required(&one)), (1, 0));
+    assert!(!one.contexts.is_asking(one.preset));
     let other = chatops.habits("other/digits");
     assert_eq!(other.trusted_apps.len(), 2);
     assert!(!other.has(Switch::RawText) && other.ask_reviewers.is_none());

@@ -1,5 +1,6 @@
 //! How people's words are taken in a repository: named switches on one grammar, and two presets of them.
 
+use crate::contexts::Contexts;
 use crate::name::{Login, Team};
 use crate::queue::wishes::Wishes;
 use serde::{Deserialize, Serialize};
@@ -216,6 +217,8 @@ pub struct Chatops {
     pub ask_reviewers: Option<Option<AskReviewers>>,
     /// How changes are merged.
     pub merges: Wishes,
+    /// Which contexts of others must be green.
+    pub contexts: Contexts,
 }
 
 /// A person, or all people of a team at GitHub.
@@ -300,6 +303,8 @@ pub struct Habits {
     pub ask_reviewers: Option<AskReviewers>,
     /// How changes are merged.
     pub merges: Wishes,
+    /// Which contexts of others must be green.
+    pub contexts: Contexts,
 }
 
 impl Habits {
@@ -338,6 +343,7 @@ impl Habits {
         put(&mut self.trusted_apps, said.trusted_apps.as_ref());
         put(&mut self.ask_reviewers, said.ask_reviewers.as_ref());
         self.merges = self.merges.with(&said.merges);
+        self.contexts = self.contexts.with(&said.contexts);
         self
     }
 

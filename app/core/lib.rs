@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod chart;
 pub mod cluster;
 pub mod command;
+pub mod contexts;
 pub mod contract;
 pub mod doctor;
 pub mod effect;

@@ -13,7 +13,8 @@ use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
 use bowsprit_core::subject::ask::{
-    ChangeView, Comment, Context, ContextState, Permission, PullView, RepoView, Review, ReviewState,
+    ChangeView, Comment, Context, ContextState, Permission, PullView, RepoView, RequiredContext,
+    Review, ReviewState,
 };
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -272,50 +273,59 @@ impl Place {
         let path = format!("/commits/{commit}/status?per_page=100");
         let statuses: Vec<wire::Status> = self.list(&path, Some("statuses")).await?;
         let of_runs = runs.iter().map(|run| {
-            let is_ours = run.app.as_ref().is_some_and(|owner| owner.id == app.id);
-            ((run.name.clone(), is_ours), (run_state(run), true))
+            let owner = run.app.as_ref().map(|owner| owner.id);
+            ((run.name.clone(), true, owner), run_state(run))
         });
         let of_statuses = statuses.iter().map(|status| {
             let is_ours = wire::is_ours(status.creator.as_ref(), &app.login);
+            let owner = is_ours.then_some(app.id);
             (
-                (status.context.clone(), is_ours),
-                (status_state(&status.state), false),
+                (status.context.clone(), false, owner),
+                status_state(&status.state),
             )
         });
-        let mut best: BTreeMap<(String, bool), (ContextState, bool)> = BTreeMap::new();
+        let mut best: BTreeMap<(String, bool, Option<u64>), ContextState> = BTreeMap::new();
         for (key, state) in of_runs.chain(of_statuses) {
             let entry = best.entry(key).or_insert(state);
             *entry = (*entry).max(state);
         }
-        let show = |((name, is_ours), (state, is_run))| Context {
+        let show = |((name, is_run, owner), state)| Context {
             name,
             state,
-            is_ours,
+            is_ours: owner == Some(app.id),
             is_run,
+            app: owner,
         };
         Ok(best.into_iter().map(show).collect())
     }
 
-    /// The contexts that rulesets and branch protection require. Errors: as of any call.
-    pub async fn required(&self, branch: &BranchName) -> Result<Vec<String>, ApiError> {
+    /// The contexts that rulesets and branch protection require, and of which App. Errors: as of any call.
+    pub async fn required(&self, branch: &BranchName) -> Result<Vec<RequiredContext>, ApiError> {
         let name = encoded_path(branch.as_str());
-        let rules = self.rules(branch).await?;
-        let mut names = BTreeSet::new();
-        for rule in rules
-            .into_iter()
+        let of_rulesets = self.rules(branch).await?.into_iter();
+        let of_rulesets = of_rulesets
             .filter(|rule| rule.kind == "required_status_checks")
-        {
-            let checks = rule
-                .parameters
-                .map_or_else(Vec::new, |all| all.required_status_checks);
-            names.extend(checks.into_iter().map(|check| check.context));
-        }
+            .filter_map(|rule| rule.parameters)
+            .flat_map(|all| all.required_status_checks);
         let found: Option<wire::Branch> = self.get(&format!("/branches/{name}")).await?;
-        let checks = found
+        let protection = found
             .and_then(|found| found.protection)
-            .and_then(|all| all.required_status_checks);
-        names.extend(checks.map_or_else(Vec::new, |checks| checks.contexts));
-        Ok(names.into_iter().collect())
+            .and_then(|all| all.required_status_checks)
+            .unwrap_or_default();
+        let mut all: BTreeSet<RequiredContext> = of_rulesets
+            .chain(protection.checks)
+            .map(|check| RequiredContext {
+                name: check.context,
+                app: check.integration_id.and_then(|id| u64::try_from(id).ok()),
+            })
+            .collect();
+        let names = protection.contexts.into_iter();
+        all.extend(names.map(|name| RequiredContext { name, app: None }));
+        // Protection names each context a second time without its App.
+        let pinned = all.iter().filter(|one| one.app.is_some());
+        let pinned: BTreeSet<String> = pinned.map(|one| one.name.clone()).collect();
+        all.retain(|one| one.app.is_some() || !pinned.contains(&one.name));
+        Ok(all.into_iter().collect())
     }
 
     /// Pull requests from a branch of this repository, newest first, at most a page.

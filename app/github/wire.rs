@@ -272,6 +272,9 @@ pub(crate) struct RuleParameters {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RequiredCheck {
     pub(crate) context: String,
+    /// The App that must report it; any where absent, or no number of an App. Rulesets and branch protection call it differently.
+    #[serde(default, alias = "app_id")]
+    pub(crate) integration_id: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -301,10 +304,12 @@ pub(crate) struct Protection {
     pub(crate) required_status_checks: Option<ProtectionChecks>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct ProtectionChecks {
     #[serde(default)]
     pub(crate) contexts: Vec<String>,
+    #[serde(default)]
+    pub(crate) checks: Vec<RequiredCheck>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ mod both;
 mod bots;
 mod calls;
 mod comments;
+mod contexts;
 mod crash;
 mod create;
 mod deliveries;

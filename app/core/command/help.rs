@@ -93,7 +93,8 @@ const LISTS: &str = "\n\
      | `priority_labels` | What goes first among those that may merge, the most urgent first; `[priority/critical-urgent]`, with Prow's habits none. |\n\
      | `blocker_label` | While an issue with this label is open, nothing merges; `branch:x` in its title means only that branch. `merge-blocker`, with Prow's habits `tide/merge-blocker`. |\n\
      | `merge_tests` | So many tests (0 to 10) are under way at once of what is ready for a branch, merged together as it would land; what came out green lands, in its order. With `0`, the default, each pull request merges by its own checks. |\n\
-     | `github_blocked` | What is done where GitHub calls a pull request blocked that meets every rule here: with `permit`, the default, merging is tried, which GitHub refuses in its own words unless the App may pass the rule by, and the status comment says so; `ignore` says nothing; `block` waits until GitHub calls it blocked no more. |\n";
+     | `github_blocked` | What is done where GitHub calls a pull request blocked that meets every rule here: with `permit`, the default, merging is tried, which GitHub refuses in its own words unless the App may pass the rule by, and the status comment says so; `ignore` says nothing; `block` waits until GitHub calls it blocked no more. |\n\
+     | `contexts` | Which statuses and check runs of others must be green on the head, beside those that GitHub's rules of the branch require: `required` names what must be reported, `required_if_present` what counts where it is reported, `optional` what does not matter, and `unknown` says of all others whether they count: `skip`, with Prow's habits `require`. What Tide says of itself never counts, nor what others report under the name of an optional check of the contract. |\n";
 
 /// What stands before the table of switches.
 const HABITS: &str = "\n## Habits of Prow\n\n\

@@ -1,5 +1,6 @@
 //! Reads what a contract says about commands, and what a server's file says in the same words.
 
+use super::contexts;
 use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, START, Value, shown};
 use crate::effect::MergeMethod;
@@ -14,7 +15,7 @@ const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 30] = [
+pub(crate) const KEYS: [&str; 31] = [
     "compatibility",
     "raw_text",
     "review_acts_as_lgtm",
@@ -45,6 +46,7 @@ pub(crate) const KEYS: [&str; 30] = [
     "blocker_label",
     "merge_tests",
     "github_blocked",
+    "contexts",
 ];
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
@@ -144,6 +146,7 @@ fn value(setting: &Setting, at: Mark) -> Node {
     let is_list = match keys[..] {
         [key] => LISTS.contains(&key),
         ["restricted_labels", _] | ["ask_reviewers", "ignore_authors"] => true,
+        ["contexts", key] => contexts::LISTS.contains(&key),
         _ => false,
     };
     let items = match &setting.said {
@@ -233,6 +236,9 @@ fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
         .get("ask_reviewers")
         .and_then(|node| ask_reviewers(node, problems));
     chatops.merges = merges(&fields, problems);
+    if let Some(node) = fields.get("contexts") {
+        chatops.contexts = contexts::contexts(node, problems);
+    }
     chatops
 }
 

@@ -4,6 +4,7 @@ use super::{
     Check, CheckWhen, Contract, Deploy, Environment, Evaluate, Judge, Resources, Role, Serve,
     Service, Step, Training,
 };
+use crate::contexts::Contexts;
 use crate::gate::GateRef;
 use crate::habits::{Chatops, Member};
 use crate::name::RepoPath;
@@ -337,7 +338,18 @@ fn of_chatops(chatops: &Chatops) -> Told {
             "github_blocked",
             chatops.merges.blocked.map(|one| json!(one.word())),
         )
+        .with_some("contexts", of_contexts(&chatops.contexts))
         .into()
+}
+
+fn of_contexts(contexts: &Contexts) -> Option<Told> {
+    let list = |names: &Option<BTreeSet<String>>| names.as_ref().map(|all| json!(all));
+    let map = Map::default()
+        .with_some("required", list(&contexts.required))
+        .with_some("required_if_present", list(&contexts.if_present))
+        .with_some("optional", list(&contexts.optional))
+        .with_some("unknown", contexts.unknown.map(|one| json!(one.word())));
+    (*contexts != Contexts::default()).then(|| map.into())
 }
 
 fn of_resources(resources: Resources) -> Told {

@@ -4,6 +4,7 @@
 //! Reading never runs, fetches or guesses anything: what the file does not say has the default that is written here.
 
 mod chatops;
+mod contexts;
 mod deploy;
 mod effective;
 mod glob;

@@ -1,8 +1,8 @@
 //! `config.yaml`: what is merged, and sections of jobs.
 
-use super::jobs;
 use super::known::{CONFIG_SECTIONS, TIDE_KEYS, TIDE_LABELS, TIDE_QUERY_KEYS, tell};
 use super::walk::{Spot, Walk, owner};
+use super::{contexts, jobs};
 use crate::effect::MergeMethod;
 use crate::habits::Compatibility;
 use crate::queue::wishes::method_label as method_label_of;
@@ -36,6 +36,7 @@ fn tide(walk: &mut Walk, section: &Spot<'_>) {
             }
             "priority" => priority(walk, &spot),
             "github_merge_blocks_policy" => blocks_policy(walk, &spot),
+            "context_options" => contexts::context_options(walk, &spot),
             other => tell(walk, &spot, other, TIDE_KEYS),
         }
     }
@@ -113,7 +114,7 @@ fn priority(walk: &mut Walk, section: &Spot<'_>) {
 }
 
 /// Sets a key for every owner that the plugins' file names and that has none of its own: Prow has it for all.
-fn everywhere(walk: &mut Walk, key: &'static str, value: &Json, spot: &Spot<'_>) {
+pub(super) fn everywhere(walk: &mut Walk, key: &'static str, value: &Json, spot: &Spot<'_>) {
     let owners: BTreeSet<String> = walk
         .places
         .keys()

@@ -28,7 +28,7 @@ A key that our own reader would refuse is not written, and the report says what 
 2. Set up the server ([OPERATING](OPERATING.md)) with `bowsprit.toml`, and install the App where Prow's was.
 3. Give each repository a contract (`bowsprit import` writes one) with its part, and `bowsprit contract lint` it.
 4. Take Prow's App off the repository, so that no command is carried out twice; until then `not_ours` leaves single commands to it.
-5. Change what GitHub's rules of the branch require: nothing reports `tide` here, and a check has the name of its job, if the report does not say another.
+5. Change what GitHub's rules of the branch require: nothing reports `tide` here, and a check has the name of its job, if the report does not say another. The same names stand in `contexts`.
 
 ## What differs
 
@@ -45,8 +45,8 @@ What stays different:
 - `only_org_members` holds on branches of the repository as well. It and teams of `sticky_lgtm` need the App's permission to read members of the organisation.
 - How a pull request is merged is `merge_method`, of a repository or of a contract; the texts of merges are the server's.
 - Tide tests a change on its base as that is now, and again when it moved. Here a change merges by the checks of its own head, unless `merge_tests` says how many tests of what is ready, merged as it would land, are under way at once; `merge_tests: 1` is nearest to Tide.
-- What somebody else reports on a commit keeps nothing from merging unless GitHub's rules of the branch require it, where Tide waits for every context that `context_options` does not make optional. So require there what must be green.
-- Other bots are never heard: a command of theirs does nothing, wherever it stands, and a label that they put on lets nothing count. What they push or merge themselves is for GitHub to allow; `trusted_apps` has their code run, and no more.
+- With Prow's habits whatever somebody else reports on a commit must be green, as for Tide; `contexts` says otherwise, and `context_options` becomes that. What GitHub's rules of the branch require is required whatever it says. A pattern of `optional-regex-contexts`, and what is said of one branch, are not carried over.
+- Other bots are never heard: a command of theirs does nothing, wherever it stands, and a label that they put on lets nothing count. What they report on a commit counts as anybody's does. What they push or merge themselves is for GitHub to allow; `trusted_apps` has their code run, and no more.
 
 ## Plugins
 

@@ -201,7 +201,6 @@ pub(super) const TIDE_KEYS: &[Row] = &[
     ("batch_size_limit", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
     ("batch_size_limit_map", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
     ("prioritize_existing_batches", Left("`merge_tests` under `chatops` has what is ready tested together, at most 64 in a test; where inputs are equal nothing is tested again only because the base moved", "")),
-    ("context_options", Left("contexts are required by GitHub's rules of the branch alone", "require there what must be green; nothing else blocks")),
     ("sync_period", Left("everything is looked at when GitHub tells of it, and at each tick", "`reconcile.every` of the server's file")),
     ("status_update_period", Same("the status comment is edited when something changes")),
     ("target_url", Same("each check links to its own page")),
@@ -211,6 +210,14 @@ pub(super) const TIDE_KEYS: &[Row] = &[
     ("max_goroutines", DEPLOYMENT),
     ("cache_ttl", DEPLOYMENT),
     ("display_all_tide_queries_in_status", Same("every rule is shown")),
+];
+
+/// Keys of `context_options` that `contexts` does not have.
+#[rustfmt::skip]
+pub(super) const CONTEXT_KEYS: &[Row] = &[
+    ("from-branch-protection", Same("what GitHub's rules of the branch require is always required")),
+    ("optional-regex-contexts", Left("contexts are named, and not described by a pattern: what it matches counts as any other", "name each under `optional` of `contexts`")),
+    ("overwrite-pending-contexts", Left("what others report is not written over, so what is pending is waited for", "`/override` writes over one")),
 ];
 
 /// Keys of a query of tide.
@@ -245,7 +252,7 @@ pub(super) const JOB_KEYS: &[Row] = &[
     ("agent", Same("a check runs in a pod, or a process, shut in")),
     ("decorate", Same("every check has its log, its limits and its result")),
     ("skip_report", Left("every check reports", "")),
-    ("context", Left("a check reports under its own name", "change what GitHub's rules of the branch require")),
+    ("context", Left("a check reports under its own name", "change what GitHub's rules of the branch require, and what `contexts` names")),
     ("trigger", Left("`/test <name>` starts a check and nothing else does", "")),
     ("rerun_command", Left("`/test <name>` starts a check and nothing else does", "")),
     ("branches", Left("a contract is that of its branch: there is no list of branches", "write the check into the contracts of these branches alone")),

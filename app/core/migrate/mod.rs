@@ -4,6 +4,7 @@
 //! Whatever is written here was read again by our own readers first.
 
 mod config;
+mod contexts;
 mod guide;
 mod jobs;
 mod known;

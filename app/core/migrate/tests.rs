@@ -1,5 +1,6 @@
 //! A whole pair of files, and what becomes of every key.
 
+mod contexts;
 mod hostile;
 
 use super::*;

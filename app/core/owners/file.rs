@@ -13,7 +13,7 @@ const LIST_MAX: usize = 500;
 /// Most filters of one file.
 pub(super) const FILTERS_MAX: usize = 100;
 /// Most aliases.
-const ALIASES_MAX: usize = 500;
+pub(super) const ALIASES_MAX: usize = 500;
 
 const PEOPLE_KEYS: [&str; 6] = [
     "approvers",
@@ -213,19 +213,24 @@ fn names<'a>(
     }
 }
 
-/// Reads `OWNERS_ALIASES`; aliases do not hold aliases.
-pub(super) fn read_aliases(source: &str, told: &mut Vec<OwnersProblem>) -> Aliases {
+/// Reads `OWNERS_ALIASES`; aliases do not hold aliases. `None` if there is more than is read: the name of an alias that was
+/// left out would be taken for a login.
+pub(super) fn read_aliases(source: &str, told: &mut Vec<OwnersProblem>) -> Option<Aliases> {
+    if source.len() > FILE_BYTES_MAX {
+        return None;
+    }
     let mut problems = Problems::default();
     let aliases = match tree::read(source, FILE_BYTES_MAX) {
         Ok(root) => aliases(&root, &mut problems),
         Err(found) => {
             told.extend(found.into_iter().map(|problem| of(ALIASES, problem)));
-            return Aliases::new();
+            return Some(Aliases::new());
         }
     };
     let found = problems.into_list().into_iter();
     told.extend(found.map(|problem| of(ALIASES, problem)));
-    aliases.unwrap_or_default()
+    let aliases = aliases.unwrap_or_default();
+    (aliases.len() <= ALIASES_MAX).then_some(aliases)
 }
 
 fn aliases(root: &Node, problems: &mut Problems) -> Option<Aliases> {
@@ -235,18 +240,9 @@ fn aliases(root: &Node, problems: &mut Problems) -> Option<Aliases> {
         return None;
     }
     let entries = entries(node, "`aliases`", problems)?;
-    if entries.len() > ALIASES_MAX {
-        problems.add(
-            node.at,
-            format!(
-                "`aliases` has {} entries, only {ALIASES_MAX} are read",
-                entries.len()
-            ),
-        );
-    }
     let read = entries
         .iter()
-        .take(ALIASES_MAX)
+        .take(ALIASES_MAX + 1)
         .map(|(key, node)| (normal(&key.text), members(node, problems)));
     Some(read.collect())
 }

@@ -90,9 +90,21 @@ impl Owners {
     /// A file that is no YAML counts as if it were not there, so that the folder above can approve its repair.
     pub fn parse(files: &[OwnersFile<'_>], aliases: Option<&str>) -> Owners {
         let mut problems = Vec::new();
-        let aliases = aliases
-            .map(|text| file::read_aliases(text, &mut problems))
-            .unwrap_or_default();
+        let aliases = match aliases.map(|text| file::read_aliases(text, &mut problems)) {
+            None => file::Aliases::new(),
+            Some(Some(read)) => read,
+            // Nobody is named by them.
+            Some(None) if files.is_empty() => file::Aliases::new(),
+            Some(None) => {
+                return Owners::cut(
+                    ALIASES.to_owned(),
+                    format!(
+                        "it has more than {} aliases, or {FILE_BYTES_MAX} bytes, so nobody can approve; name people in OWNERS files instead",
+                        file::ALIASES_MAX
+                    ),
+                );
+            }
+        };
         let mut rules = BTreeMap::new();
         let mut patterns = 0;
         for (index, file) in files.iter().enumerate() {

@@ -14,6 +14,7 @@ use crate::name::{
 use crate::owners::Owners;
 use crate::queue::Landed;
 use crate::serving::spec::Live;
+pub use crate::subject::contexts::{Context, ContextState, RequiredContext};
 use crate::subject::environment::Environment;
 use crate::subject::pause::Pause;
 use crate::subject::pull::{QueueEntry, Ready};
@@ -156,7 +157,7 @@ pub enum Answer {
     Blockers(Vec<(PrNumber, String)>),
     QueueEntry(Option<QueueEntry>),
     Pool(Vec<(PrNumber, Ready)>),
-    Required(Vec<String>),
+    Required(Vec<RequiredContext>),
     Contract(ContractAt),
     Policies(Result<Policies, String>),
     Text(Option<String>),
@@ -323,30 +324,6 @@ pub enum Permission {
     Write,
     /// All.
     Admin,
-}
-
-/// A status or check run of a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
-    /// Its name.
-    pub name: String,
-    /// How it stands; of duplicates the best.
-    pub state: ContextState,
-    /// Whether our App wrote it.
-    pub is_ours: bool,
-    /// Whether it is a check run; else a status.
-    pub is_run: bool,
-}
-
-/// How a context stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum ContextState {
-    /// Red.
-    Failure,
-    /// Not finished.
-    Pending,
-    /// Green; neutral and skipped count.
-    Success,
 }
 
 /// The contract at a commit.
@@ -575,7 +552,7 @@ impl Ask {
         /// Answers [`Query::Pool`].
         pool(id: RepoId, branch: &BranchName) -> Vec<(PrNumber, Ready)> = Query::Pool(id, branch.clone()), Pool;
         /// Answers [`Query::Required`].
-        required(id: RepoId, branch: &BranchName) -> Vec<String> = Query::Required(id, branch.clone()), Required;
+        required(id: RepoId, branch: &BranchName) -> Vec<RequiredContext> = Query::Required(id, branch.clone()), Required;
         /// Answers [`Query::Contract`].
         contract(id: RepoId, sha: &CommitSha) -> ContractAt = Query::Contract(id, sha.clone()), Contract;
         /// Answers [`Query::Policies`].

@@ -3,6 +3,7 @@
 //! Every event is a hint to look at one of them. A step asks (`Look`) until it knows enough, then acts.
 
 pub mod ask;
+pub mod contexts;
 pub mod environment;
 pub mod model;
 pub mod pause;

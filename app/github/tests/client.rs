@@ -172,18 +172,58 @@ async fn contexts_keep_the_best_of_a_name_and_tell_ours() {
     let run = |app: u64, conclusion: &str| json!({"id": 1, "name": "train", "status": "completed", "conclusion": conclusion, "app": {"id": app}, "output": {}});
     fake.world().checks = vec![run(12, "failure"), run(99, "success"), run(12, "neutral")];
     let found = fake.place().contexts(&sha("head")).await.unwrap();
-    let context = |name: &str, is_ours: bool| Context {
+    let context = |name: &str, app: Option<u64>| Context {
         name: name.to_owned(),
         state: ContextState::Success,
-        is_ours,
+        is_ours: app == Some(12),
         is_run: name == "train",
+        app,
     };
     assert_eq!(
         found,
         [
-            context("ci", false),
-            context("train", false),
-            context("train", true)
+            context("ci", None),
+            context("train", Some(12)),
+            context("train", Some(99))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_branch_requires_names_its_app_where_it_does() {
+    let fake = Fake::start().await;
+    let rules = json!([
+        {"type": "required_status_checks", "parameters": {"strict_required_status_checks_policy": false,
+            "required_status_checks": [{"context": "both", "integration_id": 5}, {"context": "ruled", "integration_id": 6}, {"context": "any"}]}},
+        {"type": "deletion"},
+    ]);
+    let checks = json!({"enforcement_level": "everyone", "contexts": ["both", "null", "minus", "pinned", "named"],
+        "checks": [{"context": "both", "app_id": 7}, {"context": "null", "app_id": null}, {"context": "minus", "app_id": -1}, {"context": "pinned", "app_id": 8}]});
+    let branch =
+        json!({"name": "main", "protection": {"enabled": true, "required_status_checks": checks}});
+    for (call, answer) in [
+        ("GET /repos/o/r/rules/branches/main", rules),
+        ("GET /repos/o/r/branches/main", branch),
+    ] {
+        fake.fail(call, Fault::Instead(200, vec![], answer));
+    }
+    let main = BranchName::parse("main").unwrap();
+    let found = fake.place().required(&main).await.unwrap();
+    let shown: Vec<(&str, Option<u64>)> = found
+        .iter()
+        .map(|one| (one.name.as_str(), one.app))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("any", None),
+            ("both", Some(5)),
+            ("both", Some(7)),
+            ("minus", None),
+            ("named", None),
+            ("null", None),
+            ("pinned", Some(8)),
+            ("ruled", Some(6)),
         ]
     );
 }

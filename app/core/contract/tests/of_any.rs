@@ -1,6 +1,7 @@
 //! What holds for every contract, whatever its kind.
 
 use super::*;
+use crate::contexts::Unknown;
 use crate::habits::{Compatibility, Switch};
 use proptest::prelude::*;
 
@@ -142,6 +143,11 @@ fn schema_names_the_keys_that_the_reader_takes() {
     };
     check("training", &training::KEYS);
     check("chatops", &chatops::KEYS);
+    let contexts = &schema["$defs"]["chatops"]["properties"]["contexts"]["properties"];
+    let contexts = contexts.as_object().expect("properties").keys();
+    let mut known = contexts::CONTEXTS_KEYS;
+    known.sort_unstable();
+    assert_eq!(contexts.collect::<Vec<_>>(), known);
     check("step", &training::STEP_KEYS);
     check("judge", &training::JUDGE_KEYS);
     check("triggers", &training::TRIGGER_KEYS);
@@ -210,6 +216,24 @@ fn commands_follow_what_the_contract_says() {
     let labels = said.labels.as_ref().expect("they stand there");
     let restricted = said.restricted.as_ref().expect("they stand there");
     assert!(labels.contains("tide/low") && restricted.contains_key("secret"));
+    let lists = "{contexts: {required: [CI/x], required_if_present: [], optional: ['a b'], unknown: require}}";
+    let contract = parse(&TRAINING.replacen(before, &chatops(lists), 1)).expect("it is fine");
+    let said = contract.chatops().contexts.clone();
+    assert_eq!(said.required().collect::<Vec<_>>(), ["CI/x"]);
+    assert!(said.if_present.is_some_and(|all| all.is_empty()));
+    assert_eq!(said.unknown, Some(Unknown::Require));
+    trained(
+        before,
+        &chatops(
+            "{contexts: {required: [a, ''], required_if_present: b, optional: [a], unknown: wait, mandatory: []}}",
+        ),
+        expect![[r#"
+            2:36 a context: must have 1 to 255 characters, none of them a control character
+            2:62 `required_if_present` must be a list, not a single value
+            2:76 the context `a` stands in another list too; leave it in one
+            2:89 `unknown`: `wait` is neither `require` nor `skip`
+            2:95 unknown key `mandatory` in `contexts` (allowed: required, required_if_present, optional, unknown)"#]],
+    );
     served(
         "kind: service\n",
         "kind: service\nchatops: {compatibility: prow}\n",
@@ -222,7 +246,7 @@ fn commands_follow_what_the_contract_says() {
         ),
         expect![[r#"
             2:26 `compatibility`: `tide` is neither `own` nor `prow`
-            2:32 unknown key `raw_txt` in `chatops`, did you mean `raw_text`? (allowed: compatibility, raw_text, review_acts_as_lgtm, review_acts_as_approve, sticky_approve, sticky_ok_to_test, fixed_order, approve_with_words, labels_by_hand, require_issue, require_self_approval, lgtm_acts_as_approve, skip_collaborators, required_reviewers_block, ignore_ok_to_test, wip_titles, only_org_members, override_by_top_level_owners, labels, restricted_labels, not_ours, sticky_lgtm, overriders, trusted_apps, ask_reviewers, merge_method, priority_labels, blocker_label, merge_tests, github_blocked)
+            2:32 unknown key `raw_txt` in `chatops`, did you mean `raw_text`? (allowed: compatibility, raw_text, review_acts_as_lgtm, review_acts_as_approve, sticky_approve, sticky_ok_to_test, fixed_order, approve_with_words, labels_by_hand, require_issue, require_self_approval, lgtm_acts_as_approve, skip_collaborators, required_reviewers_block, ignore_ok_to_test, wip_titles, only_org_members, override_by_top_level_owners, labels, restricted_labels, not_ours, sticky_lgtm, overriders, trusted_apps, ask_reviewers, merge_method, priority_labels, blocker_label, merge_tests, github_blocked, contexts)
             2:63 `sticky_approve` must be true or false
             2:75 a label: must have 1 to 50 characters, none of them a control character
             2:107 a person: `b c` is not a login: 1 to 64 letters, digits, `-` and `_`, perhaps followed by `[bot]`

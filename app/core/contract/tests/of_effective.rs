@@ -26,7 +26,7 @@ checks:
   - {name: c, run: [x], always_run: true}
   - {name: d, run: [x], always_run: false, runtime: {python: '3.12', requirements: lint.lock}}
 triggers: {push: [main, 'release/1'], pull_request: false, paths-ignore: ['**.md']}
-chatops: {compatibility: prow, sticky_approve: false, labels: [Good], restricted_labels: {sec: [ada]}, not_ours: [/close], sticky_lgtm: [ada], trusted_apps: [bot], ask_reviewers: {count: 3}}
+chatops: {compatibility: prow, sticky_approve: false, labels: [Good], restricted_labels: {sec: [ada]}, not_ours: [/close], sticky_lgtm: [ada], trusted_apps: [bot], ask_reviewers: {count: 3}, contexts: {required: [a], required_if_present: [], unknown: skip}}
 "
     .replace("DIGEST", &"0".repeat(64));
     same_again(&format!(

@@ -67,3 +67,35 @@ fn beyond_the_limits_nobody_owns_anything() {
     assert_eq!((none.is_empty(), none.problems().len()), (false, 1));
     check_approvers(&none, "a", &[]);
 }
+
+/// Aliases and bytes of the file: the root names an alias that is among the first, and a login.
+#[test]
+fn beyond_the_limits_of_aliases_nobody_owns_anything() {
+    let aliases = |count: usize| {
+        let lines: Vec<String> = (0..count).map(|at| format!("  t{at}: [p{at}]\n")).collect();
+        format!("aliases:\n{}", lines.concat())
+    };
+    let padded = |bytes: usize| {
+        let text = aliases(1);
+        let more = bytes - text.len() - 1;
+        format!("{text}#{}", "x".repeat(more))
+    };
+    let most = file::ALIASES_MAX;
+    for (rule, text, is_read) in [
+        ("as many", aliases(most), true),
+        ("one more", aliases(most + 1), false),
+        ("as long", padded(FILE_BYTES_MAX), true),
+        ("longer", padded(FILE_BYTES_MAX + 1), false),
+    ] {
+        let root = OwnersFile {
+            dir: "",
+            text: "approvers: [t0, ada]",
+        };
+        let owners = Owners::parse(&[root], Some(&text));
+        assert_eq!(owners.is_beyond(), !is_read, "{rule}");
+        let all: &[&str] = if is_read { &["ada", "p0"] } else { &[] };
+        check_approvers(&owners, "x", all);
+        let none = Owners::parse(&[], Some(&text));
+        assert!(none.is_empty() && !none.is_beyond(), "{rule}");
+    }
+}

@@ -170,14 +170,22 @@ fn cancel(act: &mut Act<Pull>, seen: &Seen, comment: &Comment, names: &[String])
 fn red(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<BTreeMap<String, bool>> {
     let id = act.state.repo.id;
     let mut red = BTreeMap::new();
-    for name in ask.required(id, &seen.change.base)? {
-        red.insert(name, false);
+    let contexts = ask.contexts(id, &seen.change.head)?;
+    for required in ask.required(id, &seen.change.base)? {
+        if required.state(&contexts) != Some(ContextState::Success) {
+            red.insert(required.name, false);
+        }
     }
-    for context in ask.contexts(id, &seen.change.head)? {
-        if context.state == ContextState::Success {
-            red.remove(&context.name);
-        } else {
-            red.insert(context.name, context.is_run);
+    // What we report of a name goes before what others do: it may be an override of that.
+    let is_ours: BTreeSet<&String> = contexts
+        .iter()
+        .filter(|one| one.is_ours)
+        .map(|one| &one.name)
+        .collect();
+    for context in &contexts {
+        let counts = context.is_ours || !is_ours.contains(&context.name);
+        if counts && context.state != ContextState::Success {
+            red.insert(context.name.clone(), context.is_run);
         }
     }
     for (what, _) in wanted::whats(seen, ask)? {

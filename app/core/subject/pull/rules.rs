@@ -5,13 +5,14 @@ use super::landing::NO_CONFLICT;
 use super::step::Seen;
 use super::words::Word;
 use super::{
-    Kind, Pull, agreed, approved, known, lgtm, overrides, owned, promotion, queued, wanted,
+    Kind, Pull, agreed, approved, contexts, known, lgtm, overrides, owned, promotion, queued,
+    wanted,
 };
 use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
 use crate::subject::Given;
-use crate::subject::ask::{Ask, ContextState};
+use crate::subject::ask::Ask;
 use crate::subject::environment::validate;
 use crate::subject::run::{Phase, check};
 use crate::text::code_span;
@@ -152,7 +153,7 @@ pub(super) fn evaluate(
         rules.extend(checks(pull, seen, ask)?);
     }
     rules.extend(untrusted);
-    rules.extend(required(pull, seen, ask)?);
+    rules.extend(contexts::rules(pull, seen, ask)?);
     if overall(&rules) != CheckStatus::Queued {
         rules.extend(queued::rules(pull, seen, ask)?);
     }
@@ -285,46 +286,6 @@ fn checks(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
         });
     }
     Some(rules)
-}
-
-/// Contexts that the branch's rules require and that are not ours.
-fn required(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
-    let names = ask.required(pull.repo.id, &seen.change.base)?;
-    if names.is_empty() {
-        return Some(Vec::new());
-    }
-    let contexts = ask.contexts(pull.repo.id, &seen.change.head)?;
-    let rules = names.into_iter().map(|name| {
-        match overrides::standing(pull, seen, &name) {
-            Some(Ok(by)) => {
-                let detail = format!("overridden by {by}");
-                return Rule::new(&format!("required `{name}`"), true, detail);
-            }
-            Some(Err(by)) => {
-                let detail = format!(
-                    "the override of {by} was for an older base; `/override {name}` renews it"
-                );
-                return Rule::new(&format!("required `{name}`"), false, detail);
-            }
-            None => {}
-        }
-        let found = contexts.iter().find(|context| context.name == name);
-        let (state, detail) = match found.map(|context| context.state) {
-            Some(ContextState::Success) => (Standing::Met, "green"),
-            Some(ContextState::Pending) | None => (
-                Standing::Waiting,
-                "required by the branch's rules, not reported yet",
-            ),
-            Some(ContextState::Failure) => {
-                (Standing::Unmet, "required by the branch's rules, and red")
-            }
-        };
-        Rule {
-            state,
-            ..Rule::new(&format!("required `{name}`"), false, detail)
-        }
-    });
-    Some(rules.collect())
 }
 
 /// Everything together, as a check would say it.

@@ -2,6 +2,7 @@
 
 mod acting;
 mod asking;
+mod contexts;
 mod dating;
 mod editing;
 mod enqueueing;

@@ -1,5 +1,6 @@
 //! Checks and contexts: run again, overridden, skipped; and answers with facts.
 
+use super::contexts::required;
 use super::editing::{check, code, done, said};
 use super::*;
 use crate::name::Team;
@@ -12,6 +13,7 @@ fn legal() -> Context {
         state: ContextState::Failure,
         is_ours: false,
         is_run: false,
+        app: None,
     }
 }
 
@@ -21,7 +23,7 @@ fn red() -> Change {
     change.ran('b', What::Check(slug("unit")), Phase::Failed);
     change.world.tell(
         Query::Required(TRAINING, branch("main")),
-        Answer::Required(vec!["legal".to_owned(), "late".to_owned()]),
+        Answer::Required(vec![required("legal", None), required("late", None)]),
     );
     let query = Query::Contexts(TRAINING, sha('b'));
     change.world.tell(query, Answer::Contexts(vec![legal()]));

@@ -1,7 +1,7 @@
 //! Every rule, from both sides.
 
 use super::*;
-use crate::subject::ask::{Context, ContextState, Permission, Review, ReviewState};
+use crate::subject::ask::{Permission, Review, ReviewState};
 use expect_test::{Expect, expect};
 use std::collections::BTreeMap;
 
@@ -269,45 +269,6 @@ fn runs_decide_and_optional_ones_only_help() {
         .assert_eq(&with(train, Some(Phase::Succeeded)));
     expect![[""]].assert_eq(&with(lint.clone(), Some(Phase::Failed)));
     expect!["Met check `lint`: passed"].assert_eq(&with(lint, Some(Phase::Succeeded)));
-}
-
-#[test]
-fn contexts_that_the_branch_requires_must_be_green() {
-    let mut change = Change::code();
-    change.world.tell(
-        Query::Required(TRAINING, branch("main")),
-        Answer::Required(vec!["ci".to_owned()]),
-    );
-    check(
-        &change,
-        "required",
-        expect!["Waiting required `ci`: required by the branch's rules, not reported yet"],
-    );
-    for (state, want) in [
-        (ContextState::Pending, "Waiting"),
-        (ContextState::Failure, "Unmet"),
-        (ContextState::Success, "Met"),
-    ] {
-        let contexts = ["ci", "other"].map(|name| Context {
-            name: name.to_owned(),
-            state: if name == "ci" {
-                state
-            } else {
-                ContextState::Failure
-            },
-            is_ours: false,
-            is_run: false,
-        });
-        change.world.tell(
-            Query::Contexts(TRAINING, sha('b')),
-            Answer::Contexts(contexts.to_vec()),
-        );
-        assert!(
-            change.rule("required").starts_with(want),
-            "{state:?}: {}",
-            change.rule("required")
-        );
-    }
 }
 
 #[test]

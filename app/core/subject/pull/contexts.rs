@@ -1,0 +1,183 @@
+//! What others report on the head, where it counts: contexts that GitHub's rules of the branch or the contract require.
+
+use super::Pull;
+use super::rules::{Rule, Standing};
+use super::step::Seen;
+use super::{overrides, wanted};
+use crate::subject::ask::{Ask, Context, ContextState, RequiredContext};
+use crate::text::code_span;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The rule of everything that is required of nobody by name.
+const OTHERS: &str = "contexts of others";
+/// Names that a rule shows.
+const NAMES_SHOWN: usize = 5;
+
+/// Who requires a context.
+const BY_BRANCH: &str = "the branch's rules";
+const BY_CONTRACT: &str = "`chatops.contexts`";
+
+/// Contexts that must be green and that are not ours.
+pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
+    let (wishes, preset) = (&seen.habits.contexts, seen.habits.preset);
+    let of_branch = ask.required(pull.repo.id, &seen.change.base)?;
+    if of_branch.is_empty() && !wishes.is_asking(preset) {
+        return Some(Vec::new());
+    }
+    let contexts = ask.contexts(pull.repo.id, &seen.change.head)?;
+    let mut names: BTreeSet<&str> = of_branch.iter().map(|one| one.name.as_str()).collect();
+    let mut rules: Vec<Rule> = of_branch
+        .iter()
+        .map(|one| of_required(pull, seen, (one, BY_BRANCH), &contexts))
+        .collect();
+    for name in wishes.required() {
+        if names.insert(name) {
+            let one = RequiredContext {
+                name: name.clone(),
+                app: None,
+            };
+            rules.push(of_required(pull, seen, (&one, BY_CONTRACT), &contexts));
+        }
+    }
+    if wishes.is_asking(preset) {
+        rules.extend(others(pull, seen, (&names, &contexts), ask)?);
+    }
+    Some(rules)
+}
+
+/// What must be green because it is there; nothing where nothing such is.
+fn others(
+    pull: &Pull,
+    seen: &Seen,
+    (required, contexts): (&BTreeSet<&str>, &[Context]),
+    ask: &mut Ask,
+) -> Option<Option<Rule>> {
+    let (wishes, preset) = (&seen.habits.contexts, seen.habits.preset);
+    let mut own = wanted::whats(seen, ask)?;
+    own.extend(wanted::others(seen));
+    let own: BTreeMap<String, bool> = own
+        .into_iter()
+        .map(|(what, is_optional)| (what.check_name(), is_optional))
+        .collect();
+    let counts = |name: &str| {
+        wishes.must_be_green(preset, name)
+            && !required.contains(name)
+            && own.get(name) != Some(&true)
+    };
+    // A check run and a status of one name are two words; of several Apps' check runs the best counts.
+    let mut found: BTreeMap<(&str, bool), ContextState> = BTreeMap::new();
+    for one in contexts {
+        // A status of ours stands for one of somebody else, which GitHub shows no more.
+        let is_foreign = !one.is_ours || !one.is_run;
+        if is_foreign && counts(&one.name) {
+            let entry = found.entry((&one.name, one.is_run)).or_insert(one.state);
+            *entry = (*entry).max(one.state);
+        }
+    }
+    if found.is_empty() {
+        return Some(None);
+    }
+    let (mut red, mut pending, mut lapsed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for ((name, _), state) in found {
+        match (overrides::standing(pull, seen, name), state) {
+            (Some(Ok(_)), _) => false,
+            (Some(Err(_)), _) => lapsed.insert(name),
+            (None, ContextState::Failure) => red.insert(name),
+            (None, ContextState::Pending) => pending.insert(name),
+            (None, ContextState::Success) => false,
+        };
+    }
+    let told: Vec<String> = [
+        ("red", &red),
+        ("overridden for an older base", &lapsed),
+        ("not finished", &pending),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(what, names)| format!("{what}: {}", shown(names)))
+    .collect();
+    let state = match (red.is_empty() && lapsed.is_empty(), pending.is_empty()) {
+        (false, _) => Standing::Unmet,
+        (true, false) => Standing::Waiting,
+        (true, true) => return Some(Some(Rule::new(OTHERS, true, "all that count are green"))),
+    };
+    let detail = format!(
+        "{}; `/override` lets one count as green, {BY_CONTRACT} says which count",
+        told.join("; ")
+    );
+    Some(Some(Rule {
+        state,
+        ..Rule::new(OTHERS, false, detail)
+    }))
+}
+
+fn shown(names: &BTreeSet<&str>) -> String {
+    let first: Vec<String> = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(|name| code_span(name))
+        .collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+fn of_required(
+    pull: &Pull,
+    seen: &Seen,
+    (required, by): (&RequiredContext, &str),
+    contexts: &[Context],
+) -> Rule {
+    let (name, app) = (&required.name, required.app);
+    let rule_name = match app {
+        Some(app) => format!("required `{name}` of App {app}"),
+        None => format!("required `{name}`"),
+    };
+    let state = required.state(contexts);
+    match overrides::standing(pull, seen, name) {
+        Some(Ok(who)) => {
+            let mut detail = format!("overridden by {who}");
+            if let Some(app) = app.filter(|_| state != Some(ContextState::Success)) {
+                detail.push_str(&format!("; GitHub itself still waits for App {app}"));
+            }
+            return Rule::new(&rule_name, true, detail);
+        }
+        Some(Err(who)) => {
+            let detail = format!(
+                "the override of {who} was for an older base; `/override {name}` renews it"
+            );
+            return Rule::new(&rule_name, false, detail);
+        }
+        None => {}
+    }
+    let (standing, mut detail) = match state {
+        Some(ContextState::Success) => (Standing::Met, "green".to_owned()),
+        Some(ContextState::Pending) | None => (
+            Standing::Waiting,
+            format!("required by {by}, not reported yet"),
+        ),
+        Some(ContextState::Failure) => (Standing::Unmet, format!("required by {by}, and red")),
+    };
+    if let (None, Some(app)) = (state, app) {
+        detail.push_str(&of_others(name, app, contexts));
+    }
+    Rule {
+        state: standing,
+        ..Rule::new(&rule_name, false, detail)
+    }
+}
+
+/// Who reported a name instead of the App that must, and why that does not count.
+fn of_others(name: &str, app: u64, contexts: &[Context]) -> String {
+    let mut named = contexts.iter().filter(|one| one.name == name).peekable();
+    if named.peek().is_none() {
+        return String::new();
+    }
+    if named.any(|one| one.is_run) {
+        return format!(" by App {app}; a check run of another App does not count");
+    }
+    format!(
+        " by App {app}; a status of that name does not tell its App, so a check run of App {app} is needed, or rules of the branch that take it from any source"
+    )
+}

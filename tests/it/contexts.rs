@@ -1,0 +1,72 @@
+//! What others report on a head, and what of it holds a merge.
+
+use crate::harness::{World, run_test};
+use serde_json::json;
+
+const REPO: &str = "tiny-service";
+
+impl World {
+    /// Somebody reports a status on the head of a pull request.
+    async fn report(&self, pr: u64, context: &str, state: &str) {
+        let shown = self.pr(REPO, pr).await;
+        let head = shown["head"]["sha"].as_str().expect("a head");
+        let path = format!("/repos/ada/{REPO}/statuses/{head}");
+        let status = json!({"state": state, "context": context});
+        self.api("ada", "POST", &path, Some(status)).await;
+        self.settle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_red_status_of_others_holds_a_merge_with_prows_habits_alone() {
+    run_test(async |t| {
+        let own = t.change(REPO, "linus", "own", &[("own.md", "x\n")]).await;
+        t.report(own, "acme/scan", "failure").await;
+        t.agree(own).await;
+        t.until_merged(REPO, own).await;
+
+        t.contract_with(REPO, "chatops: {compatibility: prow}\n")
+            .await;
+        let prow = t.change(REPO, "linus", "prow", &[("prow.md", "x\n")]).await;
+        t.report(prow, "acme/scan", "failure").await;
+        t.agree(prow).await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, prow).await);
+        let status = t.status(REPO, prow).await;
+        let is_told = status.contains("contexts of others") && status.contains("red: `acme/scan`");
+        assert!(is_told, "{status}");
+        t.report(prow, "acme/scan", "pending").await;
+        assert!(!t.is_merged(REPO, prow).await);
+        t.report(prow, "acme/scan", "success").await;
+        t.until_merged(REPO, prow).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_that_is_required_of_an_app_is_awaited_from_that_app() {
+    run_test(async |t| {
+        let require = async |check: serde_json::Value| {
+            let rules = json!([{"type": "required_status_checks", "parameters": {
+                "required_status_checks": [check], "strict_required_status_checks_policy": false}}]);
+            t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
+                .await;
+        };
+        require(json!({"context": "legal", "integration_id": 99})).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.report(pr, "legal", "success").await;
+        t.agree(pr).await;
+        t.settle().await;
+        assert!(!t.is_merged(REPO, pr).await);
+        let status = t.status(REPO, pr).await;
+        let is_told = status.contains("required `legal` of App 99")
+            && status.contains("a status of that name does not tell its App");
+        assert!(is_told, "{status}");
+        require(json!({"context": "legal"})).await;
+        t.report(pr, "legal", "success").await;
+        t.until_merged(REPO, pr).await;
+    })
+    .await;
+}
