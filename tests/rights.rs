@@ -11,6 +11,19 @@ use std::path::PathBuf;
 /// Who the bot is where the chart is installed as `bowsprit` in the namespace `bowsprit`.
 const BOT: &str = "system:serviceaccount:bowsprit:bowsprit";
 
+/// What is granted for features that the story of the chart's installation leaves out, by group and resource; stories of
+/// `tests/cluster` use them with the same rules, all but Kueue and routes, which the bed cannot have.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("", "configmaps"),
+    ("autoscaling", "horizontalpodautoscalers"),
+    ("batch", "jobs"),
+    ("gateway.networking.k8s.io", "httproutes"),
+    ("kueue.x-k8s.io", "workloads"),
+    ("networking.k8s.io", "ingresses"),
+    ("policy", "poddisruptionbudgets"),
+    ("visibility.kueue.x-k8s.io", "localqueues/pendingworkloads"),
+];
+
 /// One verb on one resource in one kind of namespace; a subresource stands behind a slash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Deed {
@@ -110,18 +123,12 @@ fn the_bot_does_what_the_chart_grants_and_no_more() {
     assert!(!done.is_empty(), "{user} did nothing in {}", path.display());
     let (missing, unused) = difference(&done, &granted());
     assert_eq!(missing, [], "done, and granted by no rule");
-    for Deed {
-        place,
-        group,
-        resource,
-        verb,
-    } in unused
-    {
-        println!(
-            "granted and not done: {} {verb} {group}/{resource}",
-            place.word()
-        );
-    }
+    let is_elsewhere = |deed: &Deed| ELSEWHERE.contains(&(deed.group.as_str(), &deed.resource));
+    let unused: Vec<Deed> = unused
+        .into_iter()
+        .filter(|deed| !is_elsewhere(deed))
+        .collect();
+    assert_eq!(unused, [], "granted, and done in no story");
 }
 
 /// A line as the API server writes it.

@@ -374,6 +374,9 @@ pub struct StagePlan {
     pub runtime: Option<RuntimeSpec>,
     /// Whether the commit is trusted.
     pub trust: Trust,
+    /// Whether the commits are that the models come from.
+    #[serde(default = "Trust::of_models_untold")]
+    pub model_trust: Trust,
     /// Commands.
     pub steps: Vec<StepSpec>,
     /// Models laid out, bytes from the artifact store.

@@ -207,6 +207,7 @@ impl Inner {
             snapshot,
             runtime: plan.runtime.clone(),
             trust: plan.trust,
+            model_trust: plan.model_trust,
             steps: plan.steps.clone(),
             models,
             data: plan.data.clone(),

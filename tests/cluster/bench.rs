@@ -81,6 +81,7 @@ async fn order(t: &World, stage: &str, text: &str) {
         leave_out: Vec::new(),
         runtime: None,
         trust: Trust::Trusted,
+        model_trust: Trust::Trusted,
         steps: vec![StepSpec {
             name: "bench".to_owned(),
             run: ["python3", "-c", text].map(str::to_owned).to_vec(),

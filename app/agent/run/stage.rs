@@ -126,7 +126,7 @@ impl Stage {
 
     /// Foreign code runs shut in, or not at all.
     fn admit(&self) -> Result<(), Failure> {
-        match (&self.unconfined, self.spec.trust) {
+        match (&self.unconfined, self.spec.company()) {
             (Some(reason), Trust::Untrusted) => Err(failure(
                 FailureKind::Agent,
                 format!(

@@ -40,17 +40,20 @@ pub struct RequiredContext {
 impl RequiredContext {
     /// How it stands by what was reported; nothing where nobody who counts has.
     ///
-    /// Where anybody counts, what others reported goes before what we did.
+    /// Where anybody counts, what others reported goes before what we did. A status does not tell its App, so it counts where
+    /// that App has no check run: whether it came from there is for GitHub to say when it is asked to merge.
     pub fn state(&self, reported: &[Context]) -> Option<ContextState> {
+        let best = |all: Vec<&Context>| all.into_iter().map(|one| one.state).max();
         let named = reported.iter().filter(|one| one.name == self.name);
         match self.app {
-            Some(app) => named
-                .filter(|one| one.app == Some(app))
-                .map(|one| one.state)
-                .max(),
+            Some(app) => {
+                let (of_app, others): (Vec<_>, Vec<_>) =
+                    named.partition(|one| one.app == Some(app));
+                let statuses = others.into_iter().filter(|one| !one.is_run && !one.is_ours);
+                best(of_app).or_else(|| best(statuses.collect()))
+            }
             None => {
                 let (ours, others): (Vec<_>, Vec<_>) = named.partition(|one| one.is_ours);
-                let best = |all: Vec<&Context>| all.into_iter().map(|one| one.state).max();
                 best(others).or_else(|| best(ours))
             }
         }

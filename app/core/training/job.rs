@@ -180,7 +180,7 @@ fn labels(spec: &RunSpec, context: &JobContext) -> BTreeMap<String, String> {
         (MANAGED_BY, "bowsprit".to_owned()),
         (STAGE_LABEL, name_of("", &spec.id)),
         (KIND_LABEL, kind.to_owned()),
-        (TRUST_LABEL, trust(spec.trust).to_owned()),
+        (TRUST_LABEL, trust(spec.company()).to_owned()),
     ];
     let further = context.labels.iter();
     further

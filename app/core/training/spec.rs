@@ -22,6 +22,9 @@ pub struct RunSpec {
     pub runtime: Option<RuntimeSpec>,
     /// Whether the code comes from a trusted commit.
     pub trust: Trust,
+    /// Whether the models do: to load one may run what is in it.
+    #[serde(default = "Trust::of_models_untold")]
+    pub model_trust: Trust,
     /// Executed in order; the first failure ends the stage.
     pub steps: Vec<StepSpec>,
     /// Model files laid out, read-only, under `models/<name>/` before the first step.
@@ -34,6 +37,16 @@ pub struct RunSpec {
     pub limits: Limits,
     /// Directory of runtimes shared between runs, keyed by their hash (trusted and untrusted apart).
     pub cache_dir: String,
+}
+
+impl RunSpec {
+    /// Among whom the stage runs: a trusted judge that loads a stranger's model runs among strangers.
+    pub fn company(&self) -> Trust {
+        match (self.trust, self.model_trust) {
+            (Trust::Trusted, Trust::Trusted) => Trust::Trusted,
+            _ => Trust::Untrusted,
+        }
+    }
 }
 
 /// What a stage is for.
@@ -80,6 +93,11 @@ impl Trust {
     /// The trust of what an order does not tell it of, since it was written before orders did: the less.
     pub(crate) fn untold() -> Trust {
         Trust::Untrusted
+    }
+
+    /// The trust of the models of such an order: it was placed by its code alone, and must be found where it is.
+    pub(crate) fn of_models_untold() -> Trust {
+        Trust::Trusted
     }
 }
 

@@ -60,7 +60,7 @@ impl Orders {
 
     /// Where the Job of an order belongs.
     pub(super) fn place(&self, spec: &RunSpec) -> Place {
-        let namespace = match spec.trust {
+        let namespace = match spec.company() {
             Trust::Trusted => &self.settings.namespace,
             Trust::Untrusted => &self.settings.untrusted_namespace,
         };

@@ -179,6 +179,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
         leave_out: Vec::new(),
         runtime: None,
         trust: Trust::Trusted,
+        model_trust: Trust::Trusted,
         steps: vec![StepSpec {
             name: "train".to_owned(),
             run: vec!["python".to_owned(), "train.py".to_owned()],

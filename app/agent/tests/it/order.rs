@@ -62,6 +62,7 @@ impl Order {
             snapshot: stored(home.path(), archive),
             runtime: None,
             trust: Trust::Trusted,
+            model_trust: Trust::Trusted,
             steps: Vec::new(),
             models: Vec::new(),
             data: None,

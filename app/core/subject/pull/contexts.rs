@@ -168,16 +168,10 @@ fn of_required(
     }
 }
 
-/// Who reported a name instead of the App that must, and why that does not count.
+/// Who reported a name instead of the App that must, and that it does not count.
 fn of_others(name: &str, app: u64, contexts: &[Context]) -> String {
-    let mut named = contexts.iter().filter(|one| one.name == name).peekable();
-    if named.peek().is_none() {
-        return String::new();
+    match contexts.iter().any(|one| one.name == name) {
+        true => format!(" by App {app}; a check run of another App does not count"),
+        false => String::new(),
     }
-    if named.any(|one| one.is_run) {
-        return format!(" by App {app}; a check run of another App does not count");
-    }
-    format!(
-        " by App {app}; a status of that name does not tell its App, so a check run of App {app} is needed, or rules of the branch that take it from any source"
-    )
 }

@@ -196,6 +196,7 @@ fn blank(run: &Run, name: &str, kind: StageKind) -> StagePlan {
         leave_out: Vec::new(),
         runtime: None,
         trust: run.cause.trust,
+        model_trust: run.cause.trust,
         steps: Vec::new(),
         models: Vec::new(),
         data: None,

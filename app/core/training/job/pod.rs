@@ -23,7 +23,7 @@ const ORDER_MODE: i32 = 0o440;
 
 /// The pod of a stage that may take so long.
 pub(super) fn pod(spec: &RunSpec, context: &JobContext, deadline_s: i64) -> PodSpec {
-    let sandbox = match spec.trust {
+    let sandbox = match spec.company() {
         Trust::Trusted => None,
         Trust::Untrusted => context.sandbox_class.clone(),
     };

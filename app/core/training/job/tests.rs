@@ -57,6 +57,7 @@ fn spec() -> RunSpec {
         },
         runtime: None,
         trust: Trust::Trusted,
+        model_trust: Trust::Trusted,
         steps: vec![
             step("python train.py", "20", 1_800, 2_000, 1 << 30),
             step("python export.py", "", 60, 500, 4 << 30),
@@ -94,26 +95,25 @@ fn a_job_is_restricted_bounded_and_says_nothing_of_the_order() {
 }
 
 #[test]
-fn an_untrusted_stage_is_sandboxed() {
-    let untrusted = job(
-        &RunSpec {
-            trust: Trust::Untrusted,
+fn code_or_models_of_strangers_are_sandboxed() {
+    use Trust::{Trusted, Untrusted};
+    for (trust, model_trust, class) in [
+        (Trusted, Trusted, None),
+        (Untrusted, Untrusted, Some("gvisor")),
+        (Trusted, Untrusted, Some("gvisor")),
+        (Untrusted, Trusted, Some("gvisor")),
+    ] {
+        let spec = RunSpec {
+            trust,
+            model_trust,
             ..spec()
-        },
-        &context(),
-    );
-    let class = |job: &Job| {
-        job.spec
-            .clone()
-            .unwrap()
-            .template
-            .spec
-            .unwrap()
-            .runtime_class_name
-    };
-    assert_eq!(class(&untrusted).as_deref(), Some("gvisor"));
-    assert_eq!(class(&job(&spec(), &context())), None);
-    assert_eq!(untrusted.metadata.labels.unwrap()[TRUST_LABEL], "untrusted");
+        };
+        let job = job(&spec, &context());
+        let word = class.map_or("trusted", |_| "untrusted");
+        assert_eq!(job.metadata.labels.unwrap()[TRUST_LABEL], word);
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        assert_eq!(pod.runtime_class_name.as_deref(), class);
+    }
 }
 
 #[test]
