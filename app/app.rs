@@ -130,6 +130,7 @@ async fn rooms(
         chatops: config.chatops.clone(),
         every: config.reconcile_every,
         keep: config.retention,
+        sweeping: tokio::sync::Mutex::default(),
         artifacts,
         github,
         store,

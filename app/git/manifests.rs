@@ -1,11 +1,16 @@
 //! The manifests of models at every branch and tag of a mirror: which bytes a repository names.
 
 use super::mirror::Mirrors;
-use super::read::MODEL_BYTES_MAX;
+use super::read::{MODEL_BYTES_MAX, MODELS_MAX};
 use anyhow::Context;
-use bowsprit_core::name::RepoId;
-use git2::{ErrorCode, ObjectType, Repository, TreeWalkMode, TreeWalkResult};
+use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::retention::names;
+use git2::{ErrorCode, ObjectType, Oid, Repository, TreeEntry};
 use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The most manifests of one repository that are read. Units: bytes.
+const BYTES_MAX: usize = 256 << 20;
 
 impl Mirrors {
     /// The repositories that there are mirrors of.
@@ -22,13 +27,37 @@ impl Mirrors {
         Ok(found)
     }
 
-    /// The text of every `models/<model>/manifest.json` at a branch or tag, each once; as new as the last [`Mirrors::refresh`].
-    pub async fn all_manifests(&self, repo: RepoId) -> anyhow::Result<Vec<String>> {
-        self.with(repo, all_manifests).await
+    /// What every `models/<model>/manifest.json` at a branch or tag names; as new as the last [`Mirrors::refresh`].
+    ///
+    /// Errors: git cannot be read, or there is more of it than [`BYTES_MAX`]: heads of strangers are there as well.
+    pub async fn named_by_manifests(&self, repo: RepoId) -> anyhow::Result<BTreeSet<String>> {
+        self.with(repo, named).await
     }
 }
 
-fn all_manifests(git: &Repository) -> anyhow::Result<Vec<String>> {
+fn named(git: &Repository) -> anyhow::Result<BTreeSet<String>> {
+    let odb = git.odb().context("cannot open the objects")?;
+    let (mut named, mut bytes) = (BTreeSet::new(), 0);
+    for id in manifests(git)? {
+        let (size, _) = odb.read_header(id).context("cannot read a manifest")?;
+        // Nothing else would read a larger one.
+        if size > MODEL_BYTES_MAX {
+            continue;
+        }
+        bytes += size;
+        anyhow::ensure!(
+            bytes <= BYTES_MAX,
+            "its branches and tags have more than {BYTES_MAX} bytes of manifests"
+        );
+        let blob = git.find_blob(id).context("cannot read a manifest")?;
+        let text = String::from_utf8_lossy(blob.content());
+        named.extend(names(&text).map(str::to_owned));
+    }
+    Ok(named)
+}
+
+/// The blobs of manifests at branches and tags.
+fn manifests(git: &Repository) -> anyhow::Result<BTreeSet<Oid>> {
     let (mut trees, mut blobs) = (BTreeSet::new(), BTreeSet::new());
     for reference in git.references().context("cannot list branches and tags")? {
         let reference = reference.context("cannot list branches and tags")?;
@@ -36,7 +65,7 @@ fn all_manifests(git: &Repository) -> anyhow::Result<Vec<String>> {
         let Ok(tree) = reference.peel_to_tree() else {
             continue;
         };
-        match tree.get_path(std::path::Path::new("models")) {
+        match tree.get_path(Path::new("models")) {
             Ok(models) if models.kind() == Some(ObjectType::Tree) => trees.insert(models.id()),
             Ok(_) => false,
             Err(error) if error.code() == ErrorCode::NotFound => false,
@@ -44,23 +73,22 @@ fn all_manifests(git: &Repository) -> anyhow::Result<Vec<String>> {
         };
     }
     for tree in trees {
-        let tree = git.find_tree(tree).context("cannot read a tree")?;
-        let walked = tree.walk(TreeWalkMode::PreOrder, |_, entry| {
-            if entry.name().is_ok_and(|name| name == "manifest.json") {
-                blobs.insert(entry.id());
-            }
-            TreeWalkResult::Ok
-        });
-        walked.context("cannot walk a tree")?;
-    }
-    let mut texts = Vec::new();
-    for blob in blobs {
-        let blob = git.find_blob(blob).context("cannot read a manifest")?;
-        let content = blob.content();
-        // Nothing else would read a larger one.
-        if content.len() <= MODEL_BYTES_MAX {
-            texts.push(String::from_utf8_lossy(content).into_owned());
+        let models = git.find_tree(tree).context("cannot read a tree")?;
+        let is_model = |entry: &TreeEntry<'_>| {
+            let is_named = entry.name().is_ok_and(|name| Slug::parse(name).is_ok());
+            is_named && entry.kind() == Some(ObjectType::Tree)
+        };
+        // Of more than these nothing else reads any.
+        let models: Vec<TreeEntry<'_>> = models.iter().filter(is_model).collect();
+        if models.len() > MODELS_MAX {
+            continue;
+        }
+        for model in models {
+            let files = git.find_tree(model.id()).context("cannot read a tree")?;
+            let manifest = files.get_name("manifest.json");
+            let manifest = manifest.filter(|entry| entry.kind() == Some(ObjectType::Blob));
+            blobs.extend(manifest.map(|entry| entry.id()));
         }
     }
-    Ok(texts)
+    Ok(blobs)
 }

@@ -28,7 +28,7 @@ pub const OWNERS_MAX: usize = 500;
 const POLICIES_MAX: usize = 100;
 
 /// Models of a service, at most.
-const MODELS_MAX: usize = 100;
+pub(super) const MODELS_MAX: usize = 100;
 
 /// Largest manifest or list of samples. Units: bytes.
 pub(super) const MODEL_BYTES_MAX: usize = 4 << 20;

@@ -316,7 +316,10 @@ impl Place {
             .chain(protection.checks)
             .map(|check| RequiredContext {
                 name: check.context,
-                app: check.integration_id.and_then(|id| u64::try_from(id).ok()),
+                app: check
+                    .integration_id
+                    .and_then(|id| u64::try_from(id).ok())
+                    .filter(|id| *id > 0),
             })
             .collect();
         let names = protection.contexts.into_iter();

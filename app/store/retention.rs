@@ -270,7 +270,8 @@ const OLD_EVENTS: &str =
 /// An environment that is gone, and a pull request that is not open, look at old effects no more.
 const OLD_EFFECTS: &str = "SELECT e.id, e.updated_ms, e.state,
         CASE WHEN e.subject LIKE 'pull/%' THEN
-            NOT EXISTS (SELECT 1 FROM subject AS s WHERE s.key = e.subject AND s.is_open = 1)
+            NOT EXISTS (SELECT 1 FROM subject AS s WHERE s.key = e.subject AND (s.is_open = 1
+                OR json_array_length(s.state, '$.picks') > 0 OR json_array_length(s.state, '$.doing') > 0))
         WHEN e.subject LIKE 'environment/%' THEN EXISTS (
             SELECT 1 FROM environment AS v
             WHERE v.is_gone = 1 AND 'environment/' || v.repo || '/' || v.name = e.subject)

@@ -66,6 +66,8 @@ pub struct Rooms {
     pub every: Duration,
     /// How long what is over is kept.
     pub keep: Keep,
+    /// Held by whoever looks for what may go: it reads all that there is.
+    pub sweeping: tokio::sync::Mutex<()>,
 }
 
 /// Starts every loop; they end when `stop` is cancelled, after the work at hand.

@@ -3,12 +3,13 @@
 //! It keeps no note of its own: each sweep looks at what is there, so that one that was cut short is gone on with.
 //! Rows go in small transactions, and bytes only where everything that may name them could be read.
 
-use super::{Rooms, Trouble, now_ms};
+use super::{Rooms, Trouble, now_ms, tick};
 use crate::artifacts::Stored;
 use crate::store::{Old, Rows};
 use anyhow::Context as _;
 use bowsprit_core::retention::{
-    self, Before, Runs, Swept, Words, artifact_may_go, delivery_may_go, effect_may_go, names,
+    self, Before, Runs, Swept, Words, artifact_may_go, can_vouch, delivery_may_go, effect_may_go,
+    names,
 };
 use bowsprit_core::subject::run::Run;
 use futures_util::future::try_join_all;
@@ -30,7 +31,10 @@ const ASKED_MS: i64 = 30 * retention::DAY_MS;
 pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     loop {
         let sweep = Sweep::new(&rooms, true, stop.clone());
-        let (swept, outcome) = sweep.all().await;
+        let (swept, outcome) = {
+            let _alone = rooms.sweeping.lock().await;
+            sweep.all().await
+        };
         if !swept.is_nothing() {
             tracing::info!("forgotten, since old and of no use: {}", swept.shown());
         }
@@ -48,12 +52,17 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     }
 }
 
-/// What a sweep would take now. Errors: something that may name bytes cannot be read now.
-pub async fn preview(rooms: &Rooms) -> anyhow::Result<Swept> {
+/// What a sweep would take now, as far as repositories are known already; nothing while somebody else looks.
+///
+/// Errors: something that may name bytes cannot be read now.
+pub async fn preview(rooms: &Rooms) -> anyhow::Result<Option<Swept>> {
+    let Ok(_alone) = rooms.sweeping.try_lock() else {
+        return Ok(None);
+    };
     let sweep = Sweep::new(rooms, false, CancellationToken::new());
     let (swept, outcome) = sweep.all().await;
     outcome.map_err(anyhow::Error::from)?;
-    Ok(swept)
+    Ok(Some(swept))
 }
 
 struct Sweep<'a> {
@@ -174,6 +183,9 @@ impl Sweep<'_> {
     /// Files and bytes that went.
     async fn artifacts(&self, words: Words, runs: &Runs) -> Result<(u64, u64), Trouble> {
         let artifacts = &self.rooms.artifacts;
+        if !can_vouch(self.rooms.store.born_ms(), &self.before) {
+            return Ok((0, 0));
+        }
         let old = |names: &BTreeSet<String>, all: Vec<Stored>| -> Vec<Stored> {
             let goes = |one: &Stored| {
                 artifact_may_go(one.digest.hex(), one.stored_ms, names, &self.before)
@@ -199,13 +211,10 @@ impl Sweep<'_> {
         Ok((files, bytes))
     }
 
-    /// Every digest that anything names: with what the store says, results of stages, manifests in git, runs of use.
-    async fn all_names(
-        &self,
-        mut named: BTreeSet<String>,
-        runs: &Runs,
-    ) -> Result<BTreeSet<String>, Trouble> {
+    /// Brings every mirror up to date. Errors: one cannot be, or GitHub does not say which there are.
+    async fn refresh(&self) -> Result<(), Trouble> {
         let rooms = self.rooms;
+        tick::repositories(rooms).await?;
         let installations = rooms.store.installations().await?.into_iter();
         // Of one that is suspended nothing new can be had, and nothing new was made there.
         let suspended = installations.filter(|one| one.is_suspended);
@@ -220,6 +229,19 @@ impl Sweep<'_> {
             let about = || format!("cannot see what `{}` names", view.repo.name);
             refreshed.with_context(about)?;
         }
+        Ok(())
+    }
+
+    /// Every digest that anything names: with what the store says, results of stages, manifests in git, runs of use.
+    async fn all_names(
+        &self,
+        mut named: BTreeSet<String>,
+        runs: &Runs,
+    ) -> Result<BTreeSet<String>, Trouble> {
+        let rooms = self.rooms;
+        if self.is_removing {
+            self.refresh().await?;
+        }
         let results = rooms.runs.results().await?.into_iter();
         // What a stage made is looked at by its run, which may not have done so yet.
         let is_over = |stage: &str| {
@@ -227,12 +249,11 @@ impl Sweep<'_> {
             run.is_some_and(|run| runs.over.contains(run))
         };
         let results = results.filter(|(stage, _)| !is_over(stage));
-        let mut texts: Vec<String> = results.map(|(_, text)| text).collect();
-        for repo in rooms.mirrors.mirrored().await? {
-            texts.extend(rooms.mirrors.all_manifests(repo).await?);
+        for (_, text) in results {
+            named.extend(names(&text).map(str::to_owned));
         }
-        for text in &texts {
-            named.extend(names(text).map(str::to_owned));
+        for repo in rooms.mirrors.mirrored().await? {
+            named.extend(rooms.mirrors.named_by_manifests(repo).await?);
         }
         let mut after = String::new();
         loop {

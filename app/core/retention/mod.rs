@@ -92,7 +92,7 @@ pub fn delivery_may_go(letter: Letter, received_ms: i64, before: &Before) -> boo
 pub enum Owner {
     /// One that goes on; so many of its effects are newer.
     Living(usize),
-    /// A closed pull request or issue, an environment that is gone.
+    /// A closed pull request or issue with nothing left to bring about, an environment that is gone.
     Over,
 }
 
@@ -123,6 +123,13 @@ pub fn artifact_may_go(
     before: &Before,
 ) -> bool {
     stored_ms < before.artifacts && !named.contains(hex)
+}
+
+/// Whether a store can tell what bytes are named by: one that is younger than they are may never have known.
+///
+/// It was lost and made anew, or another one is configured.
+pub fn can_vouch(born_ms: i64, before: &Before) -> bool {
+    born_ms <= before.artifacts
 }
 
 /// The digests and the ids of runs that stand anywhere in a text; a document is a text.

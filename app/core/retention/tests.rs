@@ -88,6 +88,18 @@ fn letters_go_by_their_end_and_age() {
 }
 
 #[test]
+fn a_store_that_is_younger_than_bytes_cannot_tell_who_names_them() {
+    for (born, can) in [
+        (days(31), true),
+        (days(30), true),
+        (days(29), false),
+        (NOW, false),
+    ] {
+        assert_eq!(can_vouch(born, &before()), can);
+    }
+}
+
+#[test]
 fn bytes_go_when_they_are_old_and_nothing_names_them() {
     let (named, other) = ("a".repeat(64), "b".repeat(64));
     let names = BTreeSet::from([named.clone()]);

@@ -2,15 +2,20 @@
 
 use crate::git::fixture::{Fixture, TOKEN};
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn manifests_of_every_branch_and_tag_are_read_once() {
+async fn what_manifests_of_every_branch_and_tag_name_is_read() {
+    let [one, two, three] = ["1", "2", "3"].map(|digit| digit.repeat(64));
     let (fixture, first) =
-        Fixture::with(&[("models/digits/manifest.json", "one"), ("x", "0")]).await;
+        Fixture::with(&[("models/digits/manifest.json", &one), ("x", "0")]).await;
     let second = fixture.commit(
         &[
-            ("models/digits/manifest.json", "two"),
+            ("models/digits/manifest.json", &two),
             ("models/card.md", "-"),
+            // Nobody reads these as a model's.
+            ("models/digits/old/manifest.json", &three),
+            ("models/Digits/manifest.json", &three),
         ],
         &[&first],
     );
@@ -27,11 +32,6 @@ async fn manifests_of_every_branch_and_tag_are_read_once() {
     fixture.mirrors.refresh(&fixture.repo, token).await.unwrap();
     let mirrored = fixture.mirrors.mirrored().await.unwrap();
     assert_eq!(mirrored, [fixture.repo.id]);
-    let mut texts = fixture
-        .mirrors
-        .all_manifests(fixture.repo.id)
-        .await
-        .unwrap();
-    texts.sort();
-    assert_eq!(texts, ["one", "two"]);
+    let named = fixture.mirrors.named_by_manifests(fixture.repo.id).await;
+    assert_eq!(named.unwrap(), BTreeSet::from([one, two]));
 }

@@ -12,6 +12,8 @@ use axum::response::IntoResponse as _;
 use bowsprit_core::subject::SubjectKey;
 use std::sync::Arc;
 
+const SWEEPING: No = No::conflict("a sweep is under way; ask again in a minute");
+
 pub(crate) async fn status(State(desk): State<Arc<Desk>>) -> Answer {
     let mut status = value(&desk.rooms.store.counts().await?)?;
     status["version"] = env!("CARGO_PKG_VERSION").into();
@@ -20,7 +22,7 @@ pub(crate) async fn status(State(desk): State<Arc<Desk>>) -> Answer {
 }
 
 pub(crate) async fn retention(State(desk): State<Arc<Desk>>) -> Answer {
-    let swept = retention::preview(&desk.rooms).await?;
+    let swept = retention::preview(&desk.rooms).await?.ok_or(SWEEPING)?;
     Ok(Json(value(&swept)?).into_response())
 }
 

@@ -304,6 +304,7 @@ fn rooms(config: &Config, store: Store) -> Rooms {
         chatops: config.chatops.clone(),
         every: config.reconcile_every,
         keep: config.retention,
+        sweeping: tokio::sync::Mutex::default(),
         github: GitHub::new(github).unwrap(),
         bot: Login::parse("bowsprit[bot]").unwrap(),
         artifacts,

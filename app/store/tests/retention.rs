@@ -105,9 +105,17 @@ async fn a_delivery_that_is_over_goes_and_one_that_waits_does_not() {
 #[tokio::test]
 async fn old_effects_are_told_with_whose_they_are() {
     let (store, _dir) = store().await;
-    let (open, closed) = (pull(1), pull(2));
+    let (open, closed, picked) = (pull(1), pull(2), pull(3));
     intend(&store, &open, json!({"is_open": true}), &["a", "b"]).await;
-    intend(&store, &closed, json!({"is_open": false}), &["c"]).await;
+    intend(
+        &store,
+        &closed,
+        json!({"is_open": false, "picks": []}),
+        &["c"],
+    )
+    .await;
+    let going_on = json!({"is_open": false, "picks": [{"branch": "rel-1"}]});
+    intend(&store, &picked, going_on, &["d"]).await;
     intend(&store, &subject_of("r0"), json!({}), &["of-a-run"]).await;
     end(&store, EffectState::Done).await;
     intend(&store, &open, json!({"is_open": true}), &["waiting"]).await;
@@ -120,6 +128,7 @@ async fn old_effects_are_told_with_whose_they_are() {
             (Letter::Handled, Owner::Living(2)),
             (Letter::Handled, Owner::Living(1)),
             (Letter::Handled, Owner::Over),
+            (Letter::Handled, Owner::Living(0)),
         ]
     );
     let all: Vec<i64> = store
@@ -129,7 +138,7 @@ async fn old_effects_are_told_with_whose_they_are() {
         .iter()
         .map(|e| e.id)
         .collect();
-    assert_eq!(store.forget(Rows::Effects, all).await.unwrap(), 4);
+    assert_eq!(store.forget(Rows::Effects, all).await.unwrap(), 5);
     let left = store.effects(None, 10).await.unwrap();
     let keys: Vec<&str> = left.iter().map(|effect| &effect.key[..]).collect();
     assert_eq!(keys, ["waiting"]);

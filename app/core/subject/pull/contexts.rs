@@ -1,8 +1,8 @@
 //! What others report on the head, where it counts: contexts that GitHub's rules of the branch or the contract require.
 
-use super::Pull;
 use super::rules::{Rule, Standing};
 use super::step::Seen;
+use super::{Kind, Pull};
 use super::{overrides, wanted};
 use crate::subject::ask::{Ask, Context, ContextState, RequiredContext};
 use crate::text::code_span;
@@ -21,7 +21,9 @@ const BY_CONTRACT: &str = "`chatops.contexts`";
 pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
     let (wishes, preset) = (&seen.habits.contexts, seen.habits.preset);
     let of_branch = ask.required(pull.repo.id, &seen.change.base)?;
-    if of_branch.is_empty() && !wishes.is_asking(preset) {
+    // A promotion or a way back cannot be overridden, so what GitHub does not ask of it does not hold it.
+    let is_asking = seen.kind != Kind::Promotion && wishes.is_asking(preset);
+    if of_branch.is_empty() && !is_asking {
         return Some(Vec::new());
     }
     let contexts = ask.contexts(pull.repo.id, &seen.change.head)?;
@@ -30,7 +32,7 @@ pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>
         .iter()
         .map(|one| of_required(pull, seen, (one, BY_BRANCH), &contexts))
         .collect();
-    for name in wishes.required() {
+    for name in wishes.required().filter(|_| is_asking) {
         if names.insert(name) {
             let one = RequiredContext {
                 name: name.clone(),
@@ -39,7 +41,7 @@ pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>
             rules.push(of_required(pull, seen, (&one, BY_CONTRACT), &contexts));
         }
     }
-    if wishes.is_asking(preset) {
+    if is_asking {
         rules.extend(others(pull, seen, (&names, &contexts), ask)?);
     }
     Some(rules)

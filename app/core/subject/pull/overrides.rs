@@ -9,7 +9,7 @@ use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
 use crate::habits::{Member, Switch};
 use crate::name::{CommitSha, Login, RepoPath};
 use crate::subject::Act;
-use crate::subject::ask::{Ask, Comment, ContextState, Permission};
+use crate::subject::ask::{Ask, Comment, ContextState, Permission, RequiredContext};
 use crate::subject::run::Phase;
 use crate::text::code_span;
 use serde::{Deserialize, Serialize};
@@ -171,19 +171,20 @@ fn red(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<BTreeMap<String, b
     let id = act.state.repo.id;
     let mut red = BTreeMap::new();
     let contexts = ask.contexts(id, &seen.change.head)?;
-    for required in ask.required(id, &seen.change.base)? {
-        if required.state(&contexts) != Some(ContextState::Success) {
-            red.insert(required.name, false);
+    let mut required = ask.required(id, &seen.change.base)?;
+    let of_contract = seen.habits.contexts.required();
+    required.extend(of_contract.map(|name| RequiredContext {
+        name: name.clone(),
+        app: None,
+    }));
+    for one in required {
+        if one.state(&contexts) != Some(ContextState::Success) {
+            red.insert(one.name, false);
         }
     }
-    // What we report of a name goes before what others do: it may be an override of that.
-    let is_ours: BTreeSet<&String> = contexts
-        .iter()
-        .filter(|one| one.is_ours)
-        .map(|one| &one.name)
-        .collect();
+    let overridden = names(&act.state, seen);
     for context in &contexts {
-        let counts = context.is_ours || !is_ours.contains(&context.name);
+        let counts = context.is_ours || !overridden.contains(&context.name);
         if counts && context.state != ContextState::Success {
             red.insert(context.name.clone(), context.is_run);
         }

@@ -3,6 +3,7 @@
 use super::editing::code;
 use super::*;
 use crate::subject::ask::{Context, ContextState, RequiredContext};
+use crate::subject::environment::ChangeCause;
 use ContextState::{Failure, Pending, Success};
 use expect_test::expect;
 
@@ -286,5 +287,68 @@ fn a_context_of_others_is_overridden_as_any_other() {
         change.world.tell(at, now);
         let taken = others(&change.again(Some(taken.state), vec![]));
         assert!(taken.starts_with("Unmet red: `x`;"), "{taken}");
+    }
+}
+
+#[test]
+fn what_the_contract_requires_and_nobody_reports_can_be_overridden() {
+    for (contexts, who) in [
+        (vec![], "root"),
+        (vec![status("typo", Failure)], "root"),
+        (vec![], "walt"),
+    ] {
+        let mut change = reported(&[], &contexts);
+        let text = format!("{TRAINING_TEXT}chatops: {{contexts: {{required: [typo]}}}}\n");
+        change.world.contract(TRAINING, 'a', &text);
+        change.says(who, "/override typo");
+        let act = change.look();
+        let mut rules = act.state.rules.iter();
+        let rule = rules.find(|rule| rule.name.starts_with("required"));
+        let is_met = rule.is_some_and(|rule| rule.state == Standing::Met);
+        assert_eq!(is_met, who == "root", "{contexts:?}");
+    }
+}
+
+#[test]
+fn a_red_context_of_others_is_overridden_though_a_green_check_of_ours_has_its_name() {
+    let all = [run("unit", 1, Success), status("unit", Failure)];
+    let mut change = reported(&[], &all);
+    let text = format!("{TRAINING_TEXT}chatops: {{compatibility: prow}}\n");
+    change.world.contract(TRAINING, 'a', &text);
+    assert!(others(&change.look()).starts_with("Unmet red: `unit`;"));
+    change.says("root", "/override unit");
+    assert_eq!(others(&change.look()), "Met all that count are green");
+}
+
+#[test]
+fn a_promotion_is_held_by_what_the_branch_requires_and_by_nothing_that_nobody_can_override() {
+    use super::promoting::{production, promotion};
+    for (required_by_branch, wanted) in [
+        (false, ""),
+        (
+            true,
+            "Unmet required `scan`: required by the branch's rules, and red",
+        ),
+    ] {
+        let mut change = promotion(&production(), ChangeCause::Promotion);
+        let text = format!(
+            "{SERVICE_TEXT}chatops: {{compatibility: prow, contexts: {{required: [other]}}}}\n"
+        );
+        change.world.contract(SERVICE, '1', &text);
+        let of_branch = if required_by_branch {
+            vec![required("scan", None)]
+        } else {
+            vec![]
+        };
+        change.world.tell(
+            Query::Required(SERVICE, branch("main")),
+            Answer::Required(of_branch),
+        );
+        change.world.tell(
+            Query::Contexts(SERVICE, sha('2')),
+            Answer::Contexts(vec![status("scan", Failure)]),
+        );
+        let found = [change.rule("required"), change.rule("contexts of others")];
+        assert_eq!(found.join("\n").trim(), wanted);
     }
 }
