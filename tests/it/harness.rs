@@ -228,7 +228,8 @@ impl World {
                 "waited in vain for {what}: {}",
                 self.unrest().await
             );
-            tokio::time::sleep(POLL).await;
+            // What takes minutes is looked at less often: an hour of GitHub has 5,000 calls for a person.
+            tokio::time::sleep(POLL.max(began.elapsed() / 100)).await;
         }
     }
 
