@@ -3,6 +3,10 @@
 //! An effect is one outcome at the far end, with a key that finds it there. It may be applied twice.
 //! Core never learns how an effect is applied; it sees the stored outcome at the next look.
 
+mod method;
+
+pub use method::MergeMethod;
+
 use crate::artifact::File;
 use crate::contract::Deploy;
 use crate::image::reference::Pinned;
@@ -177,36 +181,6 @@ pub enum Effect {
     },
     /// A GitHub deployment exists for this commit, with this latest status.
     Deployment(Box<Deployment>),
-}
-
-/// How a change comes to its branch.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum MergeMethod {
-    /// By a commit that joins both.
-    #[default]
-    Merge,
-    /// As one commit.
-    Squash,
-    /// Its commits are made anew on top of the branch; words for a merge commit have no place then.
-    Rebase,
-}
-
-impl MergeMethod {
-    /// Every method.
-    pub const ALL: [MergeMethod; 3] =
-        [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase];
-
-    /// GitHub's word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            MergeMethod::Merge => "merge",
-            MergeMethod::Squash => "squash",
-            MergeMethod::Rebase => "rebase",
-        }
-    }
 }
 
 /// What is changed on an issue or pull request.

@@ -12,8 +12,7 @@ use crate::subject::ask::{Answer, Changes, PullView, Query, StageView};
 use crate::subject::testing::*;
 use crate::subject::{Act, Given};
 use crate::training::spec::{
-    FailureKind, Outcome as Ended, Phase as Doing, RunResult, RuntimeSpec, StageKind, Status,
-    StepResult,
+    FailureKind, Outcome as Ended, Phase as Doing, RunResult, RuntimeSpec, Status, StepResult,
 };
 use expect_test::{Expect, expect};
 
@@ -625,28 +624,6 @@ fn a_run_without_a_model_says_what_it_saw() {
         check train Failure: train: the steps wrote no model; write it to `$OUTPUTS_DIR/model/` (seen instead: nothing)
         event ada: run train failed (the steps wrote no model; write it to `$OUTPUTS_DIR/model/` (seen instead: nothing))"#]],
     );
-}
-
-#[test]
-fn a_judge_that_loads_a_strangers_model_is_trusted_among_strangers() {
-    use crate::training::spec::Trust::{Trusted, Untrusted};
-    for trust in [Trusted, Untrusted] {
-        let (mut world, mut cause) = pushed();
-        cause.trust = trust;
-        stage_done(&mut world, &cause, "train", |r| {
-            r.outputs = vec![file("model/digits.onnx", "m")];
-        });
-        let act = wanted(&world, &cause);
-        let plans = act
-            .intents
-            .iter()
-            .filter_map(|intent| match &intent.effect {
-                Effect::StartStage(plan) => Some((plan.kind, plan.trust, plan.model_trust)),
-                _ => None,
-            });
-        let plans: Vec<_> = plans.collect();
-        assert_eq!(plans, [(StageKind::Evaluate, Trusted, trust)]);
-    }
 }
 
 #[test]

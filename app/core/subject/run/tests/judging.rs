@@ -4,6 +4,7 @@ use super::*;
 use crate::contract::{Contract, Evaluate, parse};
 use crate::effect::{StagePlan, Version};
 use crate::subject::ask::ContractAt;
+use crate::training::spec::{StageKind, Trust};
 
 /// What the judge at a commit is known by.
 pub(super) fn digest_at(at: char, text: &str) -> Digest {
@@ -352,4 +353,26 @@ fn the_old_judge_asks_the_service_with_samples_of_its_own() {
         run.note.as_deref(),
         Some("the old judge: 3 of 20 answers differ")
     );
+}
+
+#[test]
+fn a_judge_that_loads_a_strangers_model_is_trusted_among_strangers() {
+    use Trust::{Trusted, Untrusted};
+    for trust in [Trusted, Untrusted] {
+        let (mut world, mut cause) = pushed();
+        cause.trust = trust;
+        stage_done(&mut world, &cause, "train", |r| {
+            r.outputs = vec![file("model/digits.onnx", "m")];
+        });
+        let act = wanted(&world, &cause);
+        let plans = act
+            .intents
+            .iter()
+            .filter_map(|intent| match &intent.effect {
+                Effect::StartStage(plan) => Some((plan.kind, plan.trust, plan.model_trust)),
+                _ => None,
+            });
+        let plans: Vec<_> = plans.collect();
+        assert_eq!(plans, [(StageKind::Evaluate, Trusted, trust)]);
+    }
 }
