@@ -38,9 +38,24 @@ if ! cmp -s "$here/package-lock.json" "$cache/package-lock.json" || [ ! -d "$cac
     (cd "$cache" && npm ci --silent) || { rm -f "$cache/package-lock.json"; exit 1; }
 fi
 
+# it FOLDER [WORDS]: the integration tests of the crate there, as those of the whole workspace are built; built alone, it would
+# have other features of what it depends on, and all of that would be compiled again.
+it() {
+    program=$(cargo test --quiet --workspace --test it --no-run --message-format=json | python3 -c '
+import json, os, sys
+for line in sys.stdin:
+    made = json.loads(line)
+    is_it = made.get("executable") and made["target"]["name"] == "it"
+    if is_it and os.path.samefile(os.path.dirname(made["manifest_path"]), sys.argv[1]):
+        print(made["executable"])' "$1" | tail -n 1)
+    folder=$1
+    shift
+    (cd "$folder" && "$program" --quiet "$@")
+}
+
 BOWSPRIT_WEBHOOK_EXAMPLES=$cache/webhook-examples.json
 export BOWSPRIT_WEBHOOK_EXAMPLES
-said=$(cargo test --quiet -p bowsprit --test it -- --exact --ignored --nocapture webhooks::every_published_example_is_understood)
+said=$(it . --exact --ignored --nocapture webhooks::every_published_example_is_understood)
 echo "$said"
 case $said in *" are understood"*) ;; *) echo "the test of the examples did not run" >&2; exit 1 ;; esac
 
@@ -50,7 +65,7 @@ if [ -z "$records" ]; then
     trap 'rm -rf "$records"' EXIT
     BOWSPRIT_RECORD_DIR=$records
     export BOWSPRIT_RECORD_DIR
-    cargo test --quiet -p bowsprit-hub --test it
-    cargo test --quiet -p bowsprit --test it -- promotion:: threads:: comments:: queue::
+    it app/hub
+    it . contexts:: promotion:: threads:: comments:: queue::
 fi
 node "$here/check.mjs" "$cache" "$records" app/github/calls.rs
