@@ -323,7 +323,7 @@ impl Place {
             })
             .collect();
         let names = protection.contexts.into_iter();
-        all.extend(names.map(|name| RequiredContext { name, app: None }));
+        all.extend(names.map(RequiredContext::of_anybody));
         // Protection names each context a second time without its App.
         let pinned = all.iter().filter(|one| one.app.is_some());
         let pinned: BTreeSet<String> = pinned.map(|one| one.name.clone()).collect();

@@ -9,7 +9,6 @@ use bowsprit_core::name::RepoId;
 use bowsprit_core::training::spec::{RunResult, RunSpec, Status, TAIL_LINES};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -210,10 +209,9 @@ impl Desk {
 
     /// The checked result as it was written.
     pub(super) fn ingested_text(&self) -> anyhow::Result<Option<String>> {
-        match std::fs::read_to_string(self.path("ingested.json")) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            read => read.context("cannot read ingested.json").map(Some),
-        }
+        let bytes = files::read_bytes(&self.path("ingested.json"), 2 * WORD_BYTES_MAX)?;
+        let text = bytes.map(String::from_utf8).transpose();
+        text.context("ingested.json is no text")
     }
 
     /// Whether the result is checked and its outputs are stored.

@@ -142,11 +142,11 @@ impl Backend {
         }
     }
 
-    /// The checked results of the stages that are known, as they were written, with the id of each stage.
-    pub async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
+    /// The checked results of those known stages, by their ids, that are wanted, as they were written.
+    pub async fn results(&self, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<String>> {
         match self {
-            Backend::Local(shop) => shop.results().await,
-            Backend::Kubernetes(jobs) => jobs.results().await,
+            Backend::Local(shop) => shop.results(is_wanted).await,
+            Backend::Kubernetes(jobs) => jobs.results(is_wanted).await,
         }
     }
 

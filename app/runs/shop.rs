@@ -166,21 +166,18 @@ impl Shop {
     }
 
     /// See [`super::Backend::results`].
-    pub(super) async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
-        let shop = Arc::clone(&self.inner);
+    pub(super) async fn results(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Vec<String>> {
+        let desks: Vec<Desk> = {
+            let book = self.inner.book();
+            let wanted = book.entries.iter().filter(|(stage, _)| is_wanted(stage));
+            wanted.map(|(_, entry)| entry.desk.clone()).collect()
+        };
         let read = tokio::task::spawn_blocking(move || {
-            let desks: Vec<(String, Desk)> = {
-                let book = shop.book();
-                let entries = book.entries.iter();
-                entries
-                    .map(|(stage, entry)| (stage.clone(), entry.desk.clone()))
-                    .collect()
-            };
-            let mut results = Vec::new();
-            for (stage, desk) in desks {
-                results.extend(desk.ingested_text()?.map(|text| (stage, text)));
-            }
-            Ok(results)
+            let texts = desks.iter().map(Desk::ingested_text);
+            texts.filter_map(Result::transpose).collect()
         });
         read.await.context("cannot read the results of stages")?
     }

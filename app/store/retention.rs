@@ -267,7 +267,7 @@ const OLD_PAYLOADS: &str = "SELECT id, received_ms FROM delivery
 const OLD_EVENTS: &str =
     "SELECT id, at_ms FROM event WHERE id > $1 AND at_ms < $2 ORDER BY id LIMIT $3";
 
-/// An environment that is gone, and a pull request that is not open, look at old effects no more.
+/// An environment that is gone looks at old effects no more, nor does a pull request that is not open and has nothing under way.
 const OLD_EFFECTS: &str = "SELECT e.id, e.updated_ms, e.state,
         CASE WHEN e.subject LIKE 'pull/%' THEN
             NOT EXISTS (SELECT 1 FROM subject AS s WHERE s.key = e.subject AND (s.is_open = 1

@@ -242,14 +242,12 @@ impl Sweep<'_> {
         if self.is_removing {
             self.refresh().await?;
         }
-        let results = rooms.runs.results().await?.into_iter();
         // What a stage made is looked at by its run, which may not have done so yet.
-        let is_over = |stage: &str| {
+        let goes_on = |stage: &str| {
             let run = stage.split_once('-').map(|(run, _)| run);
-            run.is_some_and(|run| runs.over.contains(run))
+            run.is_none_or(|run| !runs.over.contains(run))
         };
-        let results = results.filter(|(stage, _)| !is_over(stage));
-        for (_, text) in results {
+        for text in rooms.runs.results(goes_on).await? {
             named.extend(names(&text).map(str::to_owned));
         }
         for repo in rooms.mirrors.mirrored().await? {

@@ -52,6 +52,28 @@ fn of_pod(pod: &Pod) -> String {
     format!("{:?} {:?} {states:?}", pod.metadata.name, status.phase)
 }
 
+/// Kills the bot whenever something is so that was not so before, until the story has ended.
+async fn die_at_each(
+    mortal: &Mortal,
+    story: impl Future<Output = ()>,
+    phases: impl AsyncFn() -> BTreeSet<String>,
+) {
+    let mut seen = BTreeSet::new();
+    let deaths = mortal
+        .lives(story, async || {
+            loop {
+                let now = phases().await;
+                if !now.is_subset(&seen) {
+                    seen.extend(now);
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        })
+        .await;
+    assert!(deaths >= DEATHS_MIN, "only {deaths} deaths: {seen:#?}");
+}
+
 /// How many pods the Jobs of a namespace made: no Job made two.
 async fn pods_made(cluster: &Cluster, namespace: &str) -> usize {
     let events: Api<Event> = cluster.all(namespace);
@@ -80,29 +102,12 @@ async fn killed_at_every_phase_of_its_jobs_it_gives_one_verdict() {
                 )
                 .await;
             sha.replace(pushed.clone());
-            t.until("a proposal", async |t| {
-                let is_there = t.proposals("bowsprit/tiny").await.len() == 1;
-                if !is_there {
-                    tokio::time::sleep(READ_EVERY).await;
-                }
-                is_there.then_some(())
+            wait(t, "a proposal", async |t| {
+                t.proposals("bowsprit/tiny").await.len() == 1
             })
             .await;
         };
-        let mut seen = BTreeSet::new();
-        let deaths = mortal
-            .lives(story, async || {
-                loop {
-                    let now = phases(cluster).await;
-                    if !now.is_subset(&seen) {
-                        seen.extend(now);
-                        return;
-                    }
-                    tokio::time::sleep(POLL).await;
-                }
-            })
-            .await;
-        assert!(deaths >= DEATHS_MIN, "only {deaths} deaths: {seen:#?}");
+        die_at_each(&mortal, story, async || phases(cluster).await).await;
         t.resume(address).await;
         t.settle().await;
         let sha = sha.take();
@@ -187,20 +192,8 @@ async fn killed_at_every_phase_of_builds_and_rollouts_it_lands_once() {
     run_whole_with_images("killed_at_every_phase_of_builds", async |t, cluster| {
         let address = t.halt().await;
         let mortal = Mortal::new(t, &t.hub.url);
-        let mut seen = BTreeSet::new();
-        let deaths = mortal
-            .lives(land(t), async || {
-                loop {
-                    let now = phases_of_releases(cluster).await;
-                    if !now.is_subset(&seen) {
-                        seen.extend(now);
-                        return;
-                    }
-                    tokio::time::sleep(POLL).await;
-                }
-            })
-            .await;
-        assert!(deaths >= DEATHS_MIN, "only {deaths} deaths: {seen:#?}");
+        let phases = async || phases_of_releases(cluster).await;
+        die_at_each(&mortal, land(t), phases).await;
         t.resume(address).await;
         t.settle().await;
         serves(t, "v1").await;

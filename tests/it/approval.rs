@@ -247,11 +247,7 @@ async fn a_hold_says_why_and_ends_by_a_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_required_context_of_others_is_waited_for() {
     run_test(async |t| {
-        let rules = json!([{"type": "required_status_checks", "parameters": {
-            "required_status_checks": [{"context": "legal"}],
-            "strict_required_status_checks_policy": false}}]);
-        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
-            .await;
+        t.require(REPO, json!({"context": "legal"})).await;
         let pr = t
             .change(REPO, "linus", "doc", &[("README.md", "more\n")])
             .await;

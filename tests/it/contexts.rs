@@ -46,10 +46,7 @@ async fn a_red_status_of_others_holds_a_merge_with_prows_habits_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_that_is_required_of_an_app_is_awaited_from_that_app() {
     run_test(async |t| {
-        let rules = json!([{"type": "required_status_checks", "parameters": {
-            "required_status_checks": [{"context": "legal", "integration_id": 99}],
-            "strict_required_status_checks_policy": false}}]);
-        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
+        t.require(REPO, json!({"context": "legal", "integration_id": 99}))
             .await;
         let pr = t
             .change(REPO, "linus", "doc", &[("README.md", "more\n")])

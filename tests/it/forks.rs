@@ -1,31 +1,16 @@
 //! What strangers bring: nothing of it runs before somebody who may write has looked at that very head.
 
 use crate::harness::{World, run_test};
-use crate::trust::train_a_fork;
-use serde_json::{Value, json};
+use crate::trust::{fork, offer_fork, train_a_fork};
+use serde_json::Value;
 
 const REPO: &str = "tiny-service";
 
 /// Mallory's fork, with a change on its branch `offer`; says the pull request's number and its head.
 async fn offer(t: &World) -> (u64, String) {
-    t.api(
-        "mallory",
-        "POST",
-        &format!("/repos/ada/{REPO}/forks"),
-        Some(json!({})),
-    )
-    .await;
+    fork(t, REPO).await;
     let head = push(t, "serve.py", "raise SystemExit('mallory was here')\n").await;
-    let body = json!({"title": "A gift", "head": "mallory:offer", "base": "main"});
-    let pr = t
-        .api(
-            "mallory",
-            "POST",
-            &format!("/repos/ada/{REPO}/pulls"),
-            Some(body),
-        )
-        .await;
-    (pr["number"].as_u64().expect("a number"), head)
+    (offer_fork(t, REPO).await, head)
 }
 
 /// One more commit on the fork's branch.

@@ -31,6 +31,14 @@ impl World {
             .await
     }
 
+    /// The rules of `main` require this status check.
+    pub(crate) async fn require(&self, repo: &str, check: Value) {
+        let rules = json!([{"type": "required_status_checks", "parameters": {
+            "required_status_checks": [check], "strict_required_status_checks_policy": false}}]);
+        let path = format!("/_hub/rules/ada/{repo}/main");
+        self.admin("PUT", &path, Some(rules)).await;
+    }
+
     /// A pull request as the hub shows it.
     pub(crate) async fn pr(&self, repo: &str, number: u64) -> Value {
         let path = format!("/repos/ada/{repo}/pulls/{number}");

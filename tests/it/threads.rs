@@ -153,11 +153,7 @@ async fn reviewers_are_asked_for_and_whom_github_refuses_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_lets_a_red_context_pass_and_lapses_with_the_base() {
     run_test(async |t| {
-        let rules = json!([{"type": "required_status_checks", "parameters": {
-            "required_status_checks": [{"context": "legal"}],
-            "strict_required_status_checks_policy": false}}]);
-        t.admin("PUT", "/_hub/rules/ada/tiny-service/main", Some(rules))
-            .await;
+        t.require(REPO, json!({"context": "legal"})).await;
         let pr = t
             .change(REPO, "linus", "doc", &[("README.md", "more\n")])
             .await;

@@ -68,15 +68,23 @@ pub(crate) async fn push_with_secrets(t: &World) {
     assert_eq!(holders(t), Vec::<String>::new());
 }
 
+/// Mallory forks a repository.
+pub(crate) async fn fork(t: &World, repo: &str) {
+    let path = format!("/repos/ada/{repo}/forks");
+    t.api("mallory", "POST", &path, Some(json!({}))).await;
+}
+
+/// The pull request of the branch `offer` of mallory's fork: its number.
+pub(crate) async fn offer_fork(t: &World, repo: &str) -> u64 {
+    let body = json!({"title": "A gift", "head": "mallory:offer", "base": "main"});
+    let path = format!("/repos/ada/{repo}/pulls");
+    let pr = t.api("mallory", "POST", &path, Some(body)).await;
+    pr["number"].as_u64().expect("a number")
+}
+
 /// A fork trains once somebody looked at its head, and proposes nothing.
 pub(crate) async fn train_a_fork(t: &World) {
-    t.api(
-        "mallory",
-        "POST",
-        &format!("/repos/ada/{REPO}/forks"),
-        Some(json!({})),
-    )
-    .await;
+    fork(t, REPO).await;
     t.pull(REPO, "main").await;
     let to = ("mallory", REPO);
     t.push_to(to, "mallory", "main", "Mine", &[("note.txt", "mine\n")])
@@ -84,16 +92,7 @@ pub(crate) async fn train_a_fork(t: &World) {
     let head = t
         .push_to(to, "mallory", "offer", "Mine", &[("note.txt", "more\n")])
         .await;
-    let body = json!({"title": "A gift", "head": "mallory:offer", "base": "main"});
-    let pr = t
-        .api(
-            "mallory",
-            "POST",
-            &format!("/repos/ada/{REPO}/pulls"),
-            Some(body),
-        )
-        .await;
-    let pr = pr["number"].as_u64().expect("a number");
+    let pr = offer_fork(t, REPO).await;
     t.settle().await;
     assert_eq!(t.check(REPO, &head, "train").await, None::<Value>);
     t.say(REPO, "linus", pr, &format!("/ok-to-test {head}"))

@@ -38,6 +38,11 @@ pub struct RequiredContext {
 }
 
 impl RequiredContext {
+    /// One that anybody may report.
+    pub fn of_anybody(name: String) -> RequiredContext {
+        RequiredContext { name, app: None }
+    }
+
     /// How it stands by what was reported; nothing where nobody who counts has.
     ///
     /// Where anybody counts, what others reported goes before what we did. A status does not tell its App, so it counts where

@@ -125,8 +125,11 @@ impl Jobs {
     }
 
     /// See [`super::Backend::results`].
-    pub(super) async fn results(&self) -> anyhow::Result<Vec<(String, String)>> {
-        self.shop.results().await
+    pub(super) async fn results(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Vec<String>> {
+        self.shop.results(is_wanted).await
     }
 
     /// See [`super::Backend::sweep`].

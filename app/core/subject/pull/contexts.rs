@@ -19,32 +19,45 @@ const BY_CONTRACT: &str = "`chatops.contexts`";
 
 /// Contexts that must be green and that are not ours.
 pub(super) fn rules(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
-    let (wishes, preset) = (&seen.habits.contexts, seen.habits.preset);
-    let of_branch = ask.required(pull.repo.id, &seen.change.base)?;
-    // A promotion or a way back cannot be overridden, so what GitHub does not ask of it does not hold it.
-    let is_asking = seen.kind != Kind::Promotion && wishes.is_asking(preset);
-    if of_branch.is_empty() && !is_asking {
+    let required = required(pull, seen, ask)?;
+    let is_asking = is_asking(seen);
+    if required.is_empty() && !is_asking {
         return Some(Vec::new());
     }
     let contexts = ask.contexts(pull.repo.id, &seen.change.head)?;
-    let mut names: BTreeSet<&str> = of_branch.iter().map(|one| one.name.as_str()).collect();
-    let mut rules: Vec<Rule> = of_branch
+    let told = required
         .iter()
-        .map(|one| of_required(pull, seen, (one, BY_BRANCH), &contexts))
-        .collect();
-    for name in wishes.required().filter(|_| is_asking) {
-        if names.insert(name) {
-            let one = RequiredContext {
-                name: name.clone(),
-                app: None,
-            };
-            rules.push(of_required(pull, seen, (&one, BY_CONTRACT), &contexts));
-        }
-    }
+        .map(|(one, by)| of_required(pull, seen, (one, by), &contexts));
+    let mut rules: Vec<Rule> = told.collect();
     if is_asking {
+        let names = required.iter().map(|(one, _)| one.name.as_str()).collect();
         rules.extend(others(pull, seen, (&names, &contexts), ask)?);
     }
     Some(rules)
+}
+
+/// Contexts that are required by their name, each with who says so; what the branch requires is named once.
+pub(super) fn required(
+    pull: &Pull,
+    seen: &Seen,
+    ask: &mut Ask,
+) -> Option<Vec<(RequiredContext, &'static str)>> {
+    let of_branch = ask.required(pull.repo.id, &seen.change.base)?;
+    let mut all: Vec<_> = of_branch.into_iter().map(|one| (one, BY_BRANCH)).collect();
+    if is_asking(seen) {
+        for name in seen.habits.contexts.required() {
+            if all.iter().all(|(one, _)| one.name != *name) {
+                all.push((RequiredContext::of_anybody(name.clone()), BY_CONTRACT));
+            }
+        }
+    }
+    Some(all)
+}
+
+/// Whether anything counts that the branch does not require. A promotion or a way back cannot be overridden, so what GitHub
+/// does not ask of it does not hold it.
+fn is_asking(seen: &Seen) -> bool {
+    seen.kind != Kind::Promotion && seen.habits.contexts.is_asking(seen.habits.preset)
 }
 
 /// What must be green because it is there; nothing where nothing such is.

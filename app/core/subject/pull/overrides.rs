@@ -3,13 +3,13 @@
 use super::acts::Done;
 use super::edits::at_github;
 use super::step::Seen;
-use super::{Kind, Pull, wanted};
+use super::{Kind, Pull, contexts, wanted};
 use crate::command::Overriding;
 use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
 use crate::habits::{Member, Switch};
 use crate::name::{CommitSha, Login, RepoPath};
 use crate::subject::Act;
-use crate::subject::ask::{Ask, Comment, ContextState, Permission, RequiredContext};
+use crate::subject::ask::{Ask, Comment, ContextState, Permission};
 use crate::subject::run::Phase;
 use crate::text::code_span;
 use serde::{Deserialize, Serialize};
@@ -170,20 +170,14 @@ fn cancel(act: &mut Act<Pull>, seen: &Seen, comment: &Comment, names: &[String])
 fn red(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<BTreeMap<String, bool>> {
     let id = act.state.repo.id;
     let mut red = BTreeMap::new();
-    let contexts = ask.contexts(id, &seen.change.head)?;
-    let mut required = ask.required(id, &seen.change.base)?;
-    let of_contract = seen.habits.contexts.required();
-    required.extend(of_contract.map(|name| RequiredContext {
-        name: name.clone(),
-        app: None,
-    }));
-    for one in required {
-        if one.state(&contexts) != Some(ContextState::Success) {
+    let reported = ask.contexts(id, &seen.change.head)?;
+    for (one, _) in contexts::required(&act.state, seen, ask)? {
+        if one.state(&reported) != Some(ContextState::Success) {
             red.insert(one.name, false);
         }
     }
     let overridden = names(&act.state, seen);
-    for context in &contexts {
+    for context in &reported {
         let counts = context.is_ours || !overridden.contains(&context.name);
         if counts && context.state != ContextState::Success {
             red.insert(context.name.clone(), context.is_run);
