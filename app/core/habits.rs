@@ -42,6 +42,8 @@ pub enum Switch {
     RequireSelfApproval,
     /// An lgtm is an approval, too.
     LgtmActsAsApprove,
+    /// Who gives or takes back an lgtm is assigned.
+    AssignOnLgtm,
     /// An lgtm counts from people in OWNERS only.
     SkipCollaborators,
     /// Required reviewers keep a change from merging until they agree.
@@ -58,7 +60,7 @@ pub enum Switch {
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 17] = [
+    pub const ALL: [Switch; 18] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -70,6 +72,7 @@ impl Switch {
         Switch::RequireIssue,
         Switch::RequireSelfApproval,
         Switch::LgtmActsAsApprove,
+        Switch::AssignOnLgtm,
         Switch::SkipCollaborators,
         Switch::RequiredReviewersBlock,
         Switch::IgnoreOkToTest,
@@ -92,6 +95,7 @@ impl Switch {
             Switch::RequireIssue => "require_issue",
             Switch::RequireSelfApproval => "require_self_approval",
             Switch::LgtmActsAsApprove => "lgtm_acts_as_approve",
+            Switch::AssignOnLgtm => "assign_on_lgtm",
             Switch::SkipCollaborators => "skip_collaborators",
             Switch::RequiredReviewersBlock => "required_reviewers_block",
             Switch::IgnoreOkToTest => "ignore_ok_to_test",
@@ -136,6 +140,9 @@ impl Switch {
             }
             Switch::LgtmActsAsApprove => {
                 "`/lgtm` is an approval of whoever gave it, too; `/lgtm cancel` takes it back."
+            }
+            Switch::AssignOnLgtm => {
+                "Whoever may write here and says `/lgtm` or `/lgtm cancel` on somebody else's pull request is assigned to it, unless `skip_collaborators` is on."
             }
             Switch::SkipCollaborators => {
                 "`/lgtm` counts from reviewers and approvers in OWNERS of a changed file only, not from everybody who may write here; for code, names in OWNERS count whether they are collaborators or not."
@@ -185,7 +192,8 @@ impl Switch {
                 | Switch::StickyOkToTest
                 | Switch::FixedOrder
                 | Switch::ApproveWithWords
-                | Switch::LabelsByHand,
+                | Switch::LabelsByHand
+                | Switch::AssignOnLgtm,
                 preset,
             ) => preset == Compatibility::Prow,
         }
@@ -435,7 +443,7 @@ mod tests {
     #[test]
     fn the_contract_goes_before_the_server_and_a_switch_before_its_preset() {
         let own = "review_acts_as_lgtm review_acts_as_approve wip_titles";
-        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand wip_titles";
+        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand assign_on_lgtm wip_titles";
         assert_eq!(on(&Habits::of(Compatibility::Own)), own);
         assert_eq!(on(&Habits::of(Compatibility::Prow)), prow);
         let mut chatops = Chatops {

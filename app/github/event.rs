@@ -242,6 +242,10 @@ fn pull(event: Pull) -> Option<Seen> {
         _ => None,
     };
     let is_label = matches!(event.action.as_str(), "labeled" | "unlabeled");
+    if matches!(event.action.as_str(), "assigned" | "unassigned") {
+        // Nothing hangs on whom it is assigned to.
+        return None;
+    }
     if is_label && wire::is_bot(event.sender.as_ref()) {
         // A label that a bot puts on has no power; ours come back to us with each look that changes them.
         return None;

@@ -26,6 +26,8 @@ pub enum What {
     Head(CommitSha, Option<Box<PullView>>),
     /// A branch was pushed.
     Branch(BranchName),
+    /// It is assigned to these people.
+    Assignees(Vec<Login>),
     /// Anything else: it must be read again.
     Other,
 }
@@ -59,6 +61,8 @@ struct Whole {
 struct Headed {
     number: u64,
     head: wire::Sha,
+    #[serde(default)]
+    assignees: Vec<Account>,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +117,7 @@ fn pull(body: &[u8], ours: &Login) -> Option<Heard> {
         return None;
     }
     let what = match event.action.as_str() {
+        "assigned" | "unassigned" => What::Assignees(wire::logins(&event.pull_request.assignees)),
         "synchronize" | "reopened" => {
             let whole: Option<Whole> = serde_json::from_slice(body).ok();
             let view = whole.and_then(|whole| read::pull_view(&whole.pull_request).ok());
@@ -166,7 +171,7 @@ mod tests {
     }
 
     fn pull(action: &str, by: &str) -> Option<What> {
-        let pull = json!({"number": 7, "head": {"sha": "b".repeat(40)}});
+        let pull = json!({"number": 7, "head": {"sha": "b".repeat(40)}, "assignees": [{"login": "ada", "type": "User"}]});
         let sender = json!({"login": by, "type": "User"});
         let body = json!({"action": action, "pull_request": pull, "repository": {"id": 1}, "sender": sender});
         of("pull_request", body)
@@ -187,6 +192,8 @@ mod tests {
     fn our_own_labels_change_nothing_and_those_of_others_do() {
         assert_eq!(pull("labeled", "bowsprit[bot]"), None);
         assert_eq!(pull("labeled", "other[bot]"), Some(What::Other));
+        let people = vec![Login::parse("ada").unwrap()];
+        assert_eq!(pull("assigned", "ada"), Some(What::Assignees(people)));
         assert_eq!(pull("closed", "bowsprit[bot]"), Some(What::Other));
         assert!(matches!(pull("synchronize", "ada"), Some(What::Head(..))));
     }

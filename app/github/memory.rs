@@ -6,7 +6,7 @@
 //! Of what we wrote, the id is kept by which it is written again.
 
 use crate::github::heard::{Heard, What};
-use bowsprit_core::name::{BranchName, CommitSha, Digest, PrNumber, RepoId};
+use bowsprit_core::name::{BranchName, CommitSha, Digest, Login, PrNumber, RepoId};
 use bowsprit_core::subject::ask::{Comment, PullView};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,6 +94,7 @@ impl Memory {
                     .map(|(view, labels)| PullView { labels, ..*view });
                 (thread.head, thread.kept_ms) = (Some(head), now_ms);
             }
+            What::Assignees(people) => thread.assign(people),
             What::Comment(_) | What::Branch(_) | What::Other => thread.doubt(),
         }
     }
@@ -188,6 +189,13 @@ impl Memory {
         }
     }
 
+    /// It is assigned to these people now, says GitHub's answer to our change of them.
+    pub(crate) fn keep_assignees(&self, key: Key, people: Vec<Login>) {
+        if let Some(thread) = self.kept().threads.get_mut(&key) {
+            thread.assign(people);
+        }
+    }
+
     /// Our status comment.
     pub(crate) fn status_comment(&self, key: Key) -> Option<(u64, Digest)> {
         self.kept().comments.get(&key).cloned()
@@ -260,6 +268,12 @@ impl Thread {
         (self.pull, self.comments) = (None, None);
     }
 
+    fn assign(&mut self, people: Vec<Login>) {
+        if let Some(view) = &mut self.pull {
+            view.assignees = people;
+        }
+    }
+
     fn add(&mut self, comment: Comment) {
         if let Some(view) = &mut self.pull {
             view.is_untouched = false;
@@ -289,7 +303,7 @@ fn put<K: std::hash::Hash + Eq>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bowsprit_core::name::{CommentId, Login};
+    use bowsprit_core::name::CommentId;
     use bowsprit_core::subject::ask::ChangeView;
 
     const KEY: Key = (RepoId(1), PrNumber(7));
@@ -323,6 +337,7 @@ mod tests {
             created_ms: 0,
             is_untouched: true,
             labels: Vec::new(),
+            assignees: Vec::new(),
         }
     }
 

@@ -428,6 +428,7 @@ fn issue_view(issue: &wire::Issue, change: Option<ChangeView>) -> PullView {
             .iter()
             .map(|label| label.name.clone())
             .collect(),
+        assignees: wire::logins(&issue.assignees),
     }
 }
 

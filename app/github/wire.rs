@@ -363,6 +363,11 @@ pub(crate) fn login(account: Option<&Account>) -> Login {
     named.unwrap_or_else(|| Login::parse("ghost").expect("the placeholder is a login"))
 }
 
+/// The logins of accounts.
+pub(crate) fn logins(accounts: &[Account]) -> Vec<Login> {
+    accounts.iter().map(|one| login(Some(one))).collect()
+}
+
 /// Whether an App owns the account; GitHub alone gives out the type and the ending.
 pub(crate) fn is_bot(account: Option<&Account>) -> bool {
     account.is_some_and(|account| account.kind == "Bot" || account.login.ends_with("[bot]"))

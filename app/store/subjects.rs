@@ -9,7 +9,7 @@ use super::writer::{Queue, Shape};
 use super::{LEASE_MS, Store, count_of, cut};
 use anyhow::{Context, anyhow, bail};
 use bowsprit_core::effect::{Hint, Intent, Outcome, Record, Wake};
-use bowsprit_core::name::{PrNumber, RepoId};
+use bowsprit_core::name::{CommitSha, PrNumber, RepoId};
 use bowsprit_core::subject::SubjectKey;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
@@ -176,15 +176,20 @@ impl Store {
         .fetch_all(self.reads())
         .await
         .with_context(|| format!("cannot list open pull requests of repository {repo}"))?;
-        let mut numbers = Vec::with_capacity(rows.len());
-        for (key,) in rows {
-            match parse_key(key)? {
-                SubjectKey::Pull(_, pr) => numbers.push(pr),
-                SubjectKey::Run(_) | SubjectKey::Model(..) | SubjectKey::Environment(..) => {}
-            }
-        }
-        numbers.sort();
-        Ok(numbers)
+        pull_numbers(rows)
+    }
+
+    /// Open pull requests of a repository that have, or had, this commit as their head, or are told of it just now.
+    pub async fn pulls_at(&self, repo: RepoId, head: &CommitSha) -> anyhow::Result<Vec<PrNumber>> {
+        let rows: Vec<(String,)> = sqlx::query_as(PULLS_AT)
+            .bind(format!("pull/{repo}/"))
+            .bind(format!("pull/{repo}0"))
+            .bind(head.to_string())
+            .bind(OPEN_PULLS_MAX)
+            .fetch_all(self.reads())
+            .await
+            .with_context(|| format!("cannot list pull requests of repository {repo} at {head}"))?;
+        pull_numbers(rows)
     }
 
     /// Open pull requests of a repository that are ready to merge, with what their last look left about it.
@@ -208,6 +213,24 @@ impl Store {
         Ok(ready)
     }
 }
+
+fn pull_numbers(rows: Vec<(String,)>) -> anyhow::Result<Vec<PrNumber>> {
+    let mut numbers = Vec::with_capacity(rows.len());
+    for (key,) in rows {
+        match parse_key(key)? {
+            SubjectKey::Pull(_, pr) => numbers.push(pr),
+            SubjectKey::Run(_) | SubjectKey::Model(..) | SubjectKey::Environment(..) => {}
+        }
+    }
+    numbers.sort();
+    Ok(numbers)
+}
+
+/// Of a push that nobody has looked at yet, only a hint tells; both are read at one moment.
+const PULLS_AT: &str = "SELECT key FROM subject
+    WHERE is_open = 1 AND key > $1 AND key < $2
+    AND EXISTS (SELECT 1 FROM json_each(state, '$.heads') WHERE json_extract(value, '$.sha') = $3)
+    UNION SELECT subject FROM hint WHERE subject > $1 AND subject < $2 AND instr(body, $3) > 0 LIMIT $4";
 
 /// One row a pull request: its key, and where it stands in the queue.
 const READY: &str = "SELECT key, json_extract(state, '$.ready') FROM subject

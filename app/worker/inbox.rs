@@ -141,7 +141,9 @@ async fn known(rooms: &Rooms, repo: &Repo, seen: &Seen) -> Result<Known, Trouble
                 contract_of(rooms, repo, &view.default_branch, branch, head.as_ref()).await?;
         }
         Seen::Rerun { sha, .. } => known.runs = rooms.store.runs_at(repo.id, sha).await?,
-        Seen::Context { .. } => known.open_pulls = rooms.store.open_pulls(repo.id).await?,
+        Seen::Context { sha, .. } => {
+            known.open_pulls = rooms.store.pulls_at(repo.id, sha).await?;
+        }
         Seen::Issue { .. } => {
             let ready = rooms.store.ready_pulls(repo.id).await?;
             known.open_pulls = ready.into_iter().map(|(number, _)| number).collect();

@@ -235,6 +235,7 @@ fn view() -> PullView {
         created_ms: NOW_MS - 3_600_000,
         is_untouched: false,
         labels: Vec::new(),
+        assignees: Vec::new(),
     }
 }
 

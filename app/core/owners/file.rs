@@ -213,24 +213,50 @@ fn names<'a>(
     }
 }
 
-/// Reads `OWNERS_ALIASES`; aliases do not hold aliases. `None` if there is more than is read: the name of an alias that was
-/// left out would be taken for a login.
-pub(super) fn read_aliases(source: &str, told: &mut Vec<OwnersProblem>) -> Option<Aliases> {
+/// Reads `OWNERS_ALIASES`; aliases do not hold aliases. Errors: it cannot be read, or holds more than is read: the name of an
+/// alias that is not known would be taken for a login.
+pub(super) fn read_aliases(
+    source: &str,
+    told: &mut Vec<OwnersProblem>,
+) -> Result<Aliases, OwnersProblem> {
     if source.len() > FILE_BYTES_MAX {
-        return None;
+        return Err(too_large());
     }
     let mut problems = Problems::default();
-    let aliases = match tree::read(source, FILE_BYTES_MAX) {
-        Ok(root) => aliases(&root, &mut problems),
-        Err(found) => {
-            told.extend(found.into_iter().map(|problem| of(ALIASES, problem)));
-            return Some(Aliases::new());
-        }
-    };
-    let found = problems.into_list().into_iter();
-    told.extend(found.map(|problem| of(ALIASES, problem)));
-    let aliases = aliases.unwrap_or_default();
-    (aliases.len() <= ALIASES_MAX).then_some(aliases)
+    let root = tree::read(source, FILE_BYTES_MAX).map_err(unreadable)?;
+    let aliases = aliases(&root, &mut problems);
+    let found = problems.into_list();
+    match aliases {
+        None if !found.is_empty() => return Err(unreadable(found)),
+        Some(aliases) if aliases.len() > ALIASES_MAX => return Err(too_large()),
+        None | Some(_) => {}
+    }
+    told.extend(found.into_iter().map(|problem| of(ALIASES, problem)));
+    Ok(aliases.unwrap_or_default())
+}
+
+fn too_large() -> OwnersProblem {
+    OwnersProblem {
+        path: ALIASES.to_owned(),
+        line: 1,
+        message: format!(
+            "it has more than {ALIASES_MAX} aliases, or {FILE_BYTES_MAX} bytes, so nobody can approve; name people in OWNERS files instead"
+        ),
+    }
+}
+
+fn unreadable(found: Vec<Problem>) -> OwnersProblem {
+    let first = found.into_iter().next();
+    let (line, what) = first.map_or((1, "it cannot be read".to_owned()), |problem| {
+        (problem.line, problem.message)
+    });
+    OwnersProblem {
+        path: ALIASES.to_owned(),
+        line,
+        message: format!(
+            "{what}, so nobody can approve; somebody who may push to this branch repairs the file"
+        ),
+    }
 }
 
 fn aliases(root: &Node, problems: &mut Problems) -> Option<Aliases> {

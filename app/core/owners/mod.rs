@@ -80,7 +80,7 @@ pub struct Owners {
     /// GitHub's own file, where there is no OWNERS.
     code: CodeOwners,
     problems: Vec<OwnersProblem>,
-    /// Whether there are more files than are read.
+    /// Whether nobody can approve, since the files cannot be known whole.
     is_beyond: bool,
 }
 
@@ -92,18 +92,13 @@ impl Owners {
         let mut problems = Vec::new();
         let aliases = match aliases.map(|text| file::read_aliases(text, &mut problems)) {
             None => file::Aliases::new(),
-            Some(Some(read)) => read,
+            Some(Ok(read)) => read,
             // Nobody is named by them.
-            Some(None) if files.is_empty() => file::Aliases::new(),
-            Some(None) => {
-                return Owners::cut(
-                    ALIASES.to_owned(),
-                    format!(
-                        "it has more than {} aliases, or {FILE_BYTES_MAX} bytes, so nobody can approve; name people in OWNERS files instead",
-                        file::ALIASES_MAX
-                    ),
-                );
+            Some(Err(problem)) if files.is_empty() => {
+                problems.push(problem);
+                file::Aliases::new()
             }
+            Some(Err(problem)) => return Owners::closed(problem),
         };
         let mut rules = BTreeMap::new();
         let mut patterns = 0;
@@ -152,19 +147,24 @@ impl Owners {
 
     fn cut(path: String, message: String) -> Owners {
         let line = 1;
+        Owners::closed(OwnersProblem {
+            path,
+            line,
+            message,
+        })
+    }
+
+    /// Nobody can approve, for this reason.
+    fn closed(problem: OwnersProblem) -> Owners {
         Owners {
             is_owned: true,
-            problems: vec![OwnersProblem {
-                path,
-                line,
-                message,
-            }],
+            problems: vec![problem],
             is_beyond: true,
             ..Owners::default()
         }
     }
 
-    /// Whether there are more files than are read.
+    /// Whether nobody can approve, since the files cannot be known whole.
     pub fn is_beyond(&self) -> bool {
         self.is_beyond
     }

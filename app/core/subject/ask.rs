@@ -211,6 +211,9 @@ pub struct PullView {
     pub is_untouched: bool,
     /// Its labels.
     pub labels: Vec<String>,
+    /// Whom it is assigned to.
+    #[serde(default)]
+    pub assignees: Vec<Login>,
 }
 
 /// The change of a pull request.

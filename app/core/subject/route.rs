@@ -16,7 +16,8 @@ pub struct Known {
     pub default_branch: Option<BranchName>,
     /// The contract at the head of the default branch, where there is a good one.
     pub contract: Option<Contract>,
-    /// Pull requests of the repository that are open as far as we know; where an issue was seen, those that are ready.
+    /// Pull requests of the repository that are open as far as we know; where an issue was seen, those that are ready, where
+    /// a report of others on a commit, those of that head.
     pub open_pulls: Vec<PrNumber>,
     /// Environments of the repository that we know of.
     pub environments: Vec<Slug>,

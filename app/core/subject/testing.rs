@@ -374,6 +374,7 @@ pub(crate) fn pull_view(
         created_ms: NOW_MS - 3_600_000,
         is_untouched: false,
         labels: Vec::new(),
+        assignees: Vec::new(),
     }
 }
 

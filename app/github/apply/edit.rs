@@ -70,32 +70,28 @@ async fn amend(
     Ok(EffectResult::Nothing)
 }
 
+/// To GitHub it is the same whether somebody was assigned before, or not: nothing is asked first.
 async fn assignees(
     place: &Place,
     pr: PrNumber,
     add: &BTreeSet<Login>,
     remove: &BTreeSet<Login>,
 ) -> Result<EffectResult, ApiError> {
-    let on = issue(place, pr).await?.assignees;
-    let missing: Vec<&Login> = add.iter().filter(|login| !is_in(&on, login)).collect();
-    let extra: Vec<&Login> = remove.iter().filter(|login| is_in(&on, login)).collect();
     let path = format!("/issues/{pr}/assignees");
-    if !extra.is_empty() {
-        let body = json!({ "assignees": extra });
-        place
-            .write(Access::Writing, Method::DELETE, &path, Some(body))
-            .await?;
+    let mut now = Vec::new();
+    for (method, people) in [(Method::DELETE, remove), (Method::POST, add)] {
+        if !people.is_empty() {
+            let body = json!({ "assignees": people });
+            let answer = place
+                .write(Access::Writing, method, &path, Some(body))
+                .await?;
+            now = answer.json::<wire::Issue>()?.assignees;
+            let (memory, key) = (place.github().memory(), (place.repo().id, pr));
+            memory.keep_assignees(key, wire::logins(&now));
+        }
     }
-    if missing.is_empty() {
-        return Ok(EffectResult::Nothing);
-    }
-    let body = json!({ "assignees": missing });
-    let answer = place
-        .write(Access::Writing, Method::POST, &path, Some(body))
-        .await?;
     // Whom GitHub does not take, it leaves out without a word.
-    let now = answer.json::<wire::Issue>()?.assignees;
-    let left: Vec<String> = missing
+    let left: Vec<String> = add
         .iter()
         .filter(|login| !is_in(&now, login))
         .map(ToString::to_string)

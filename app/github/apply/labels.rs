@@ -95,9 +95,11 @@ async fn ensure(place: &Place, name: &str) -> Result<(), ApiError> {
         .write(Access::Writing, Method::POST, "/labels", Some(body))
         .await
     {
-        Ok(_) => Ok(()),
-        // Made by another meanwhile: "already_exists" as the fault's code.
-        Err(ApiError::Refused { status: 422, .. }) => Ok(()),
+        // Else made by another meanwhile: "already_exists" as the fault's code.
+        Ok(_) | Err(ApiError::Refused { status: 422, .. }) => {
+            memory.keep_label(repo, name, true);
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

@@ -19,7 +19,7 @@ pub use folder::write_folder;
 use crate::github::error::ApiError;
 use crate::github::place::Place;
 use crate::text::Texts;
-use bowsprit_core::effect::{Effect, EffectResult, Intent, Text};
+use bowsprit_core::effect::{Edit, Effect, EffectResult, Intent, Text};
 use bowsprit_core::name::Digest;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -86,7 +86,10 @@ async fn dispatch(
         } => labels::labels(place, *pr, (set, managed), Some(found)).await,
         Effect::Edit { pr, edit, .. } => {
             let done = edit::edit(place, *pr, edit).await;
-            place.github().memory().doubt((place.repo().id, *pr));
+            let is_kept = matches!(edit, Edit::Labels { .. } | Edit::Assignees { .. });
+            if !(is_kept && done.is_ok()) {
+                place.github().memory().doubt((place.repo().id, *pr));
+            }
             done
         }
         Effect::Status(status) => edit::status(place, status).await,

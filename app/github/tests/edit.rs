@@ -55,27 +55,35 @@ async fn what_is_so_already_is_left_alone() {
             json!("not_planned"),
         ),
         (Edit::Open, "/state", json!("open")),
-        (
-            Edit::Assignees {
-                add: logins(&["ada"]),
-                remove: logins(&[]),
-            },
-            "/assignees/0/login",
-            json!("ada"),
-        ),
-        (
-            Edit::Assignees {
-                add: logins(&[]),
-                remove: logins(&["ada"]),
-            },
-            "/assignees",
-            json!([]),
-        ),
     ] {
         let (writes, result) = twice(&fake, edit.clone()).await;
         assert_eq!(result, EffectResult::Nothing, "{edit:?}");
         assert_eq!(writes, 1, "{edit:?}");
         assert_eq!(fake.world().issue.pointer(field), Some(&want), "{edit:?}");
+    }
+}
+
+/// One call, and no other where it is said again: it changes nothing then.
+#[tokio::test]
+async fn people_are_assigned_without_a_look_before() {
+    let fake = fake().await;
+    for (add, remove, want) in [
+        (logins(&["ada"]), logins(&[]), json!(["ada"])),
+        (logins(&[]), logins(&["ada"]), json!([])),
+    ] {
+        let reads = |fake: &Fake| {
+            let world = fake.world();
+            let issue = world.calls.iter().filter(|call| call.starts_with("GET"));
+            issue.count()
+        };
+        let before = reads(&fake);
+        let (writes, result) = twice(&fake, Edit::Assignees { add, remove }).await;
+        assert_eq!((writes, result), (2, EffectResult::Nothing));
+        assert_eq!(reads(&fake), before);
+        let people = fake.world().issue["assignees"].clone();
+        let people: Vec<&Value> = people.as_array().into_iter().flatten().collect();
+        let people: Vec<&Value> = people.iter().map(|one| &one["login"]).collect();
+        assert_eq!(json!(people), want);
     }
 }
 

@@ -2,6 +2,7 @@ use super::super::LEASE_MS;
 use super::super::subjects::STEP_ATTEMPTS_MAX;
 use super::*;
 use bowsprit_core::effect::Hint;
+use bowsprit_core::name::CommitSha;
 
 fn told(subject: &SubjectKey, hint: Hint) -> Wake {
     Wake {
@@ -193,6 +194,39 @@ async fn open_pulls_are_those_whose_state_says_so() {
     }
     let open = store.open_pulls(RepoId(1)).await.unwrap();
     assert_eq!(open, [PrNumber(2), PrNumber(12)]);
+}
+
+#[tokio::test]
+async fn who_has_a_commit_as_head_is_found_before_and_after_the_look() {
+    let (store, _dir) = store().await;
+    let head = |digit: &str| CommitSha::parse(&digit.repeat(40)).unwrap();
+    let state = |is_open: bool, heads: &[&str]| {
+        let heads: Vec<_> = heads
+            .iter()
+            .map(|digit| json!({"sha": head(digit)}))
+            .collect();
+        json!({"is_open": is_open, "heads": heads})
+    };
+    let elsewhere = SubjectKey::Pull(RepoId(10), PrNumber(9));
+    for (key, state) in [
+        (pull(1), state(true, &["a", "b"])),
+        (pull(2), state(true, &["a"])),
+        (pull(3), state(false, &["b"])),
+        (elsewhere, state(true, &["b"])),
+    ] {
+        let claim = claimed(&store, &key).await;
+        let commit = Commit { state, ..nothing() };
+        assert!(store.commit_step(&claim, commit).await.unwrap());
+    }
+    let pushed = Hint::Pushed {
+        head: head("b"),
+        at_ms: NOW,
+    };
+    store.wake(vec![told(&pull(4), pushed)]).await.unwrap();
+    let at = async |digit: &str| store.pulls_at(RepoId(1), &head(digit)).await.unwrap();
+    assert_eq!(at("a").await, [PrNumber(1), PrNumber(2)]);
+    assert_eq!(at("b").await, [PrNumber(1), PrNumber(4)]);
+    assert_eq!(at("c").await, []);
 }
 
 #[tokio::test]

@@ -68,9 +68,9 @@ fn beyond_the_limits_nobody_owns_anything() {
     check_approvers(&none, "a", &[]);
 }
 
-/// Aliases and bytes of the file: the root names an alias that is among the first, and a login.
+/// Aliases that are not known whole: the root names an alias that is among the first, and a login.
 #[test]
-fn beyond_the_limits_of_aliases_nobody_owns_anything() {
+fn without_all_aliases_nobody_owns_anything() {
     let aliases = |count: usize| {
         let lines: Vec<String> = (0..count).map(|at| format!("  t{at}: [p{at}]\n")).collect();
         format!("aliases:\n{}", lines.concat())
@@ -86,6 +86,10 @@ fn beyond_the_limits_of_aliases_nobody_owns_anything() {
         ("one more", aliases(most + 1), false),
         ("as long", padded(FILE_BYTES_MAX), true),
         ("longer", padded(FILE_BYTES_MAX + 1), false),
+        ("no YAML", format!("{}  broken: [", aliases(1)), false),
+        ("no map", "- t0\n".to_owned(), false),
+        ("another key", "alias:\n  t0: [p0]\n".to_owned(), false),
+        ("no map of aliases", "aliases: [t0]\n".to_owned(), false),
     ] {
         let root = OwnersFile {
             dir: "",

@@ -1,7 +1,6 @@
 //! Acts: commands that are carried out once per comment, and the answers to all commands.
 
 use super::edits::{self, Doing, Thread};
-use super::labels;
 use super::overrides::{override_, skip};
 use super::release_acts::{promote, rollback, supersede, unhold};
 use super::reviewers::{auto_cc, cc};
@@ -10,6 +9,7 @@ use super::step::Seen;
 use super::telling::compare;
 use super::wanted::may_start;
 use super::{ACT_AGE_MAX_MS, Pull, checks_told, picks};
+use super::{labels, lgtm};
 use crate::command::{Command, Heard, OnChange, OnThread, Right, Say, hear, help};
 use crate::effect::{Edit, Text};
 use crate::habits::{Compatibility, Habits};
@@ -243,9 +243,11 @@ fn carry_out(
     Some(match &heard.command {
         Err(wrong) => Done::No(misheard(wrong)),
         Ok(Command::Say(say)) => match say {
-            Say::Lgtm | Say::LgtmCancel | Say::Approve { .. } | Say::ApproveCancel => {
+            Say::Lgtm | Say::LgtmCancel => {
+                lgtm::assign(act, seen, comment, ask)?;
                 Done::Standing
             }
+            Say::Approve { .. } | Say::ApproveCancel => Done::Standing,
             Say::Hold { .. } => Done::Yes,
             Say::Unhold => unhold(act, seen, comment, ask)?,
             Say::OkToTest { sha } => ok_to_test(act, seen, (comment, sha.as_deref()), ask)?,

@@ -5,9 +5,11 @@ use super::rules::{Rule, WHO_SHOWN, void_word};
 use super::step::Seen;
 use super::words::Word;
 use super::{Pull, by_hand};
+use crate::effect::{Edit, Effect, Intent, Priority};
 use crate::habits::{Habits, Member, Switch};
 use crate::name::Login;
-use crate::subject::ask::{Ask, Permission};
+use crate::subject::Act;
+use crate::subject::ask::{Ask, Comment, Permission};
 use std::collections::BTreeSet;
 
 pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
@@ -66,6 +68,38 @@ pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> 
         return Some(is_named);
     }
     Some(is_named || ask.permission(pull.repo.id, who)? >= Permission::Write)
+}
+
+/// Assigns a collaborator who gives or takes back an lgtm, where that is the habit; what GitHub says to it is not told.
+pub(super) fn assign(
+    act: &mut Act<Pull>,
+    seen: &Seen,
+    comment: &Comment,
+    ask: &mut Ask,
+) -> Option<()> {
+    let (habits, who) = (&seen.habits, &comment.author);
+    let is_there = seen.view.assignees.iter().any(|login| login.is(who));
+    let is_wanted =
+        habits.has(Switch::AssignOnLgtm) && !habits.has(Switch::SkipCollaborators) && !is_there;
+    let (repo, pr) = (act.state.repo.clone(), act.state.number);
+    if !is_wanted || who.is(&seen.view.author) || ask.permission(repo.id, who)? < Permission::Write
+    {
+        return Some(());
+    }
+    act.intents.push(Intent {
+        key: format!("assign:{}:{pr}:{}", repo.id, comment.id),
+        is_view: false,
+        priority: Priority::Answer,
+        effect: Effect::Edit {
+            repo,
+            pr,
+            edit: Edit::Assignees {
+                add: BTreeSet::from([who.clone()]),
+                remove: BTreeSet::new(),
+            },
+        },
+    });
+    Some(())
 }
 
 /// Whether a push takes no lgtm from changes of this author; nobody asks about teams before there was a push.

@@ -58,6 +58,51 @@ fn test_and_retest() {
     ]);
 }
 
+/// Each row: the rule, a key beside the preset, whom the pull request is assigned to, who says what, and whether the speaker
+/// is assigned with the habits of Prow; with ours nobody is.
+#[test]
+fn who_gives_or_takes_back_an_lgtm_is_assigned() {
+    for (rule, also, on_it, (by, body), is_assigned) in [
+        ("a collaborator", "", None, ("walt", "/lgtm"), true),
+        (
+            "who takes it back",
+            "",
+            None,
+            ("walt", "/lgtm cancel"),
+            true,
+        ),
+        ("once", "", Some("Walt"), ("walt", "/lgtm"), false),
+        ("beside others", "", Some("rita"), ("walt", "/lgtm"), true),
+        ("never the author", "", None, ("ada", "/lgtm cancel"), false),
+        ("no stranger", "", None, ("mallory", "/lgtm"), false),
+        ("an lgtm only", "", None, ("walt", "/hold"), false),
+        (
+            "not where OWNERS alone counts",
+            ", skip_collaborators: true",
+            None,
+            ("walt", "/lgtm"),
+            false,
+        ),
+        (
+            "not where nobody wants it",
+            ", assign_on_lgtm: false",
+            None,
+            ("walt", "/lgtm"),
+            false,
+        ),
+    ] {
+        for preset in ["prow", "own"] {
+            let mut change = super::prow::with_also(preset, also);
+            change.view.assignees = on_it.iter().map(|who| login(who)).collect();
+            change.says(by, body);
+            let told = done(&change.look());
+            let want = is_assigned && preset == "prow";
+            let edit = format!("edit assignees +{by}");
+            assert_eq!(told.contains(&edit), want, "{preset}: {rule}\n{told}");
+        }
+    }
+}
+
 /// Rows of [`acts`]: the rule, who says what, and what is done or answered.
 const REST: &[(&str, &str, &str, &str)] = &[
     (
