@@ -1,7 +1,7 @@
 //! What is nobody's failure: pods that the cluster takes away, an API server that is not there, watches that end.
 
 use crate::harness::World;
-use crate::place::{Cluster, run_on_cluster};
+use crate::place::{Cluster, run_alone, run_on_cluster};
 use crate::waiting::told;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, EvictParams};
@@ -131,7 +131,7 @@ impl Drop for Still {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_stands_still_costs_nothing() {
-    run_on_cluster("an_api_server_that_stands_still", async |t, cluster| {
+    run_alone("an_api_server_that_stands_still", async |t, cluster| {
         let sha = push_slow(t).await;
         at_work(t, cluster).await;
         let Some(still) = Still::api_server() else {

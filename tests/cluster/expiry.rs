@@ -4,7 +4,7 @@ use crate::both::{self, Production};
 use crate::disruption::{at_work, ends_once, push_slow};
 use crate::front::Forgotten;
 use crate::harness::{POLL, World};
-use crate::place::{Cluster, Extent, play, run_on_cluster};
+use crate::place::{Cluster, Extent, play, run_alone};
 use futures_util::StreamExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -100,7 +100,7 @@ async fn is_forgotten(cluster: &Cluster, version: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_was_restarted_has_forgotten_and_costs_nothing() {
-    run_on_cluster("an_api_server_that_was_restarted", async |t, cluster| {
+    run_alone("an_api_server_that_was_restarted", async |t, cluster| {
         let sha = push_slow(t).await;
         at_work(t, cluster).await;
         let known = version(cluster).await;

@@ -3,6 +3,8 @@
 //! `tests/cluster/run.sh` brings a cluster up, makes the images and runs them. On any other cluster: set `KUBECONFIG` and
 //! what `place.rs` names. Without `KUBECONFIG` every story says loudly that it was not told.
 
+#[path = "../it/alike.rs"]
+mod alike;
 mod bench;
 #[path = "../it/both.rs"]
 mod both;
@@ -26,6 +28,7 @@ mod queue;
 #[path = "../it/crash/reaper.rs"]
 #[expect(dead_code, reason = "the other stories use all of it, these some")]
 mod reaper;
+mod same;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod serving;
 mod strangers;

@@ -20,9 +20,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
+use tokio::sync::RwLock;
 
 /// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Held by every story, and whole by one that must be alone.
+static TURN: RwLock<()> = RwLock::const_new(());
 /// The repository that releases are written to, where they are not applied.
 pub(crate) const WRITTEN_TO: &str = "ada/cluster-config";
 /// How the configuration says so.
@@ -64,6 +67,15 @@ pub(crate) async fn run_on_cluster_with(
 ) {
     let extent = Extent {
         more,
+        ..Extent::default()
+    };
+    play(name, extent, story).await;
+}
+
+/// The same while no other story is played.
+pub(crate) async fn run_alone(name: &str, story: impl AsyncFnOnce(&mut World, &Cluster)) {
+    let extent = Extent {
+        is_alone: true,
         ..Extent::default()
     };
     play(name, extent, story).await;
@@ -135,6 +147,8 @@ pub(crate) struct Extent {
     pub(crate) is_apart: bool,
     /// With a front before the API server.
     pub(crate) has_front: bool,
+    /// While no other story is played: it stops what all of them need.
+    pub(crate) is_alone: bool,
     /// With another configuration, after it was read.
     pub(crate) tune: Option<fn(&mut Config)>,
 }
@@ -154,6 +168,10 @@ pub(crate) async fn play(
         );
         return;
     }
+    let (_among_others, _alone) = match extent.is_alone {
+        false => (Some(TURN.read().await), None),
+        true => (None, Some(TURN.write().await)),
+    };
     let mut cluster = Cluster::new().await;
     let kubeconfig = cluster.dir.path().join("kubeconfig");
     if extent.has_front {

@@ -36,6 +36,10 @@ install() {
     done
 }
 
+# How long a part took: what is slow is seen in what CI prints.
+took() { printf '%s: %s s\n' "$1" "$((SECONDS - began))"; began=$SECONDS; }
+began=$SECONDS
+
 # The digest that the registry has of an image.
 digest() {
     curl -fsSI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
@@ -65,9 +69,12 @@ if [ -z "${KUBECONFIG:-}" ]; then
     install
     command -v go >/dev/null || cannot 'the bed needs Go 1.24 or newer, from https://go.dev/dl'
     if [ "${KTB_KEEP:-}" != 1 ]; then trap '"$bed/down" --wipe' EXIT; fi
+    took 'packages of Debian'
     env=$("$bed/up")
     eval "$env"
+    took 'Kubernetes'
     "$bed/images" base
+    took 'base images'
     # shellcheck source=bed/lib.sh
     registry=$(. "$bed/lib.sh" && printf '%s' "$REGISTRY")
     # shellcheck source=bed/lib.sh
@@ -75,7 +82,9 @@ if [ -z "${KUBECONFIG:-}" ]; then
     # shellcheck source=bed/lib.sh
     BOWSPRIT_TEST_API_SERVER=$(. "$bed/lib.sh" && printf '%s' "$RUN/apiserver.pid")
     images
+    took 'static programs and their images'
     "$bed/images" build bowsprit/builder helm/builder >/dev/null
+    took 'the image of builds'
     python=$(digest library/python 3.11-slim)
     agent=$(digest bowsprit/agent test)
     export BOWSPRIT_TEST_HOST BOWSPRIT_TEST_API_SERVER
@@ -92,12 +101,15 @@ if ! command -v helm >/dev/null; then
     . tests/helm/tools.sh
     tools
 fi
-# One after another: a story may close the node to all of them.
-cargo test --workspace --test cluster -- --test-threads=1 "$@"
+took 'what they need'
+# Two at once, since they wait most of the time; one that stops what all need is played alone.
+cargo test --workspace --test cluster -- --test-threads=2 "$@"
+took 'stories'
 if [ $# = 0 ] && [ -n "${bed:-}" ]; then
     # shellcheck source=bed/lib.sh
     AUDIT_LOG=$(. "$bed/lib.sh" && printf '%s' "$AUDIT") HOST_ADDRESS=$BOWSPRIT_TEST_HOST \
         tests/helm/install.sh "$PWD/target/musl/$target/debug/bowsprit" "$registry/bowsprit/bot:test" \
         "$BOWSPRIT_TEST_AGENT_IMAGE" "$BOWSPRIT_TEST_HOST:${registry##*:}/library/python@$python" \
         "$BOWSPRIT_TEST_HOST:${registry##*:}/bowsprit/builder@$(digest bowsprit/builder latest)"
+    took 'the installed chart'
 fi

@@ -1,5 +1,6 @@
 //! From a push to a proposal, each stage a Job.
 
+use crate::alike;
 use crate::place::run_on_cluster;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
@@ -51,23 +52,7 @@ async fn a_push_becomes_jobs_and_a_proposal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_fails_is_told_as_on_this_machine_and_not_tried_again() {
     run_on_cluster("a_step_that_fails", async |t, cluster| {
-        let sha = t
-            .push(
-                "tiny-training",
-                "linus",
-                "main",
-                "Slip",
-                &[("train.py", "import nothing_of_that_name\n")],
-            )
-            .await;
-        t.settle().await;
-        let check = t
-            .check("tiny-training", &sha, "train")
-            .await
-            .expect("a check run");
-        assert_eq!(check["conclusion"], "failure");
-        let summary = check["output"]["summary"].as_str().expect("a summary");
-        assert!(summary.contains("nothing_of_that_name"), "{summary}");
+        alike::a_failing_step_names_the_likely_cause(t).await;
         let jobs = cluster.jobs_that_are_over(t).await;
         assert_eq!(jobs.len(), 1);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What a stage waits for stands on its check, and it goes on when that is there.
 
 use crate::harness::World;
-use crate::place::run_on_cluster;
+use crate::place::{run_alone, run_on_cluster};
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
@@ -62,7 +62,7 @@ async fn a_quota_that_is_used_up_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_takes_nothing_is_waited_for() {
-    run_on_cluster("a_node_that_takes_nothing", async |t, cluster| {
+    run_alone("a_node_that_takes_nothing", async |t, cluster| {
         cluster.cordon(true).await;
         let sha = t
             .push(

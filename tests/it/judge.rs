@@ -1,47 +1,15 @@
 //! What judges a change comes from the protected branch, never from the change.
 
+use crate::alike::{self, BLIND, WEAK, lax};
 use crate::harness::{World, run_test};
 use serde_json::Value;
 
 const REPO: &str = "tiny-training";
-const BLIND: &str = r#"import json, os, pathlib
-out = pathlib.Path(os.environ["OUTPUTS_DIR"])
-(out / "metrics.json").write_text(json.dumps({"accuracy": 1.0, "n_test": 40, "baseline.accuracy": 0.5}))
-samples = [{"input": {"x": float(x)}, "output": {"label": "small"}} for x in range(20)]
-(out / "samples.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
-"#;
-/// A line that is on the wrong side of nearly everything.
-const WEAK: &str = "1.0,small\n1.2,small\n1.1,large\n1.3,large\n";
-
-/// A contract that lets everything pass.
-fn lax(t: &World) -> String {
-    t.read(REPO, "bowsprit.yaml")
-        .replace("min: 0.9", "min: 0.0")
-        .replace("  - parity\n", "")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_request_that_softens_its_judge_is_judged_by_the_old_one() {
     run_test(async |t| {
-        let lax = lax(t);
-        let files = [
-            ("bowsprit.yaml", lax.as_str()),
-            ("evaluate.py", BLIND),
-            ("holdout/rows.csv", "0.1,small\n"),
-            ("data.csv", WEAK),
-        ];
-        let pr = t.change(REPO, "linus", "soft", &files).await;
-        t.settle().await;
-        let head = t.pr(REPO, pr).await["head"]["sha"]
-            .as_str()
-            .expect("a head")
-            .to_owned();
-        let check = t.check(REPO, &head, "train").await.expect("a check");
-        assert_eq!(check["conclusion"], "failure", "{check}");
-        assert!(
-            check["output"]["title"].to_string().contains("accuracy"),
-            "{check}"
-        );
+        alike::a_pull_request_that_softens_its_judge_is_judged_by_the_old_one(t).await
     })
     .await;
 }

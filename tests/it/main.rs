@@ -5,6 +5,7 @@
     reason = "a story is told from its beginning to its end"
 )]
 mod agents;
+mod alike;
 mod approval;
 mod both;
 mod bots;
