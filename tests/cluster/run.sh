@@ -50,8 +50,8 @@ digest() {
 # The images of the bot and of its agent, from static binaries.
 images() {
     rustup target add "$target" >/dev/null
-    # A program of the dev profile reads its templates where they lie, and in a pod they do not.
-    cargo build -q --workspace --bins --features rust-embed/debug-embed --target "$target" --target-dir target/musl
+    # A program of the dev profile reads its templates where they lie, and in a pod they do not. Nobody debugs it there.
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo build -q --workspace --bins --features rust-embed/debug-embed --target "$target" --target-dir target/musl
     local dir one
     dir=$(mktemp -d)
     for one in bowsprit bowsprit-agent; do strip -o "$dir/$one" "target/musl/$target/debug/$one"; done

@@ -230,6 +230,7 @@ fn a_rerun_is_of_the_newest_of_each_that_is_over() {
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('a'),
+        retargeted_ms: None,
     };
     let one = |id: &str, what: What, phase: Phase| Run {
         id: id.to_owned(),

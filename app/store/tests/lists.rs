@@ -98,6 +98,7 @@ async fn an_old_commit_that_is_run_again_is_not_the_newest() {
     pulled.cause.trigger = Trigger::Pull {
         pr: PrNumber(1),
         base: sha('b'),
+        retargeted_ms: None,
     };
     for (run, newest) in [
         (pulled, None),
@@ -128,6 +129,7 @@ async fn runs_are_found_by_commit_branch_and_promise() {
     on_pull.cause.trigger = Trigger::Pull {
         pr: PrNumber(1),
         base: sha('b'),
+        retargeted_ms: None,
     };
     let all = [
         run("r1", Phase::Succeeded, 1),

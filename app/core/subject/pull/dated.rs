@@ -56,8 +56,12 @@ pub(super) fn covers(
 ) -> Covers {
     if let Some(digits) = digits {
         let newest = pull.heads.last().map(|seen| &seen.sha);
+        let is_of = |sha: &CommitSha| {
+            let seen = head_seen(&pull.heads, sha, at_ms);
+            seen.is_some_and(|seen| seen.change.as_ref() == Some(change))
+        };
         return match named(&pull.heads, digits, at_ms) {
-            Named::Head(sha) if Some(&sha) == newest => Covers::Yes,
+            Named::Head(sha) if Some(&sha) == newest && is_of(&sha) => Covers::Yes,
             Named::Head(_) => Covers::Changed,
             Named::Several => Covers::Several,
             Named::Unknown if newest.is_some_and(|sha| sha.as_str().starts_with(digits)) => {
@@ -67,7 +71,7 @@ pub(super) fn covers(
         };
     }
     let seen = match head {
-        Some(head) => pull.heads.iter().rev().find(|seen| seen.sha == *head),
+        Some(head) => head_seen(&pull.heads, head, at_ms),
         None => match head_at(&pull.heads, at_ms) {
             Ok(seen) => Some(seen),
             Err(covers) => return covers,
@@ -78,6 +82,14 @@ pub(super) fn covers(
         Some(_) => Covers::Changed,
         None => Covers::Undated,
     }
+}
+
+/// A head as it was when somebody spoke of it: with another base it is another change.
+fn head_seen<'a>(heads: &'a [HeadSeen], sha: &CommitSha, at_ms: i64) -> Option<&'a HeadSeen> {
+    let mut all = heads.iter().filter(|seen| seen.sha == *sha);
+    let first = all.next()?;
+    let later = all.filter(|seen| second(seen.at_ms) < second(at_ms));
+    Some(later.last().unwrap_or(first))
 }
 
 /// Whether this head is the one that somebody had before them who wrote at this time, or on a line of it.

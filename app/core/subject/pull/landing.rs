@@ -199,6 +199,19 @@ pub(super) fn is_backing_off(pull: &Pull, seen: &Seen, given: &Given<Pull>) -> b
     again_ms(pull, seen).is_some_and(|again| pull.tries >= TRIES_MAX || given.now_ms < again)
 }
 
+/// Has a merge that was given up tried once more; `false` where none was.
+pub(super) fn try_anew(pull: &mut Pull, seen: &Seen) -> bool {
+    let is_given_up = pull.judged_head.as_ref() == Some(&seen.change.head)
+        && pull.refused_ms.is_some()
+        && pull.tries >= TRIES_MAX;
+    if is_given_up {
+        (pull.tries, pull.refused_ms) = (0, None);
+        // What was tried before is another merge.
+        pull.withdrawn += 1;
+    }
+    is_given_up
+}
+
 /// Merges when every rule is met; `false` where GitHub shows something else than what was judged.
 pub(super) fn land(
     act: &mut Act<Pull>,

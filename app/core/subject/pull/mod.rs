@@ -54,7 +54,7 @@ pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
 
-use crate::name::{CommentId, CommitSha, Digest, Login, PrNumber, Repo};
+use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -69,6 +69,12 @@ pub struct Pull {
     pub is_open: bool,
     /// Every head that we know of, oldest first, at most [`HEADS_MAX`].
     pub heads: Vec<HeadSeen>,
+    /// The branch it goes to, as last seen.
+    #[serde(default)]
+    pub base: Option<BranchName>,
+    /// When it was seen to go to another branch than before. Units: milliseconds since 1970, UTC.
+    #[serde(default)]
+    pub retargeted_ms: Option<i64>,
     /// Comments whose commands were carried out or answered, newest last, at most [`ACTED_MAX`].
     pub acted: Vec<CommentId>,
     /// Descriptions and reviews as they were first written, at most [`ORIGINALS_MAX`].
@@ -129,7 +135,7 @@ pub struct Pull {
     pub title: String,
 }
 
-/// A head that a pull request had, and since when.
+/// A head that a pull request had, and since when; one that became another change by its base is there once more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadSeen {
     /// The head.
@@ -173,6 +179,8 @@ impl Pull {
             number,
             is_open: true,
             heads,
+            base: None,
+            retargeted_ms: None,
             acted: Vec::new(),
             originals: Vec::new(),
             noes: Vec::new(),

@@ -1,6 +1,6 @@
 //! Words that keep something back, and those that let it go on, as they were heard.
 //!
-//! Whoever may write in a repository may edit and delete what others wrote. A word that lets something pass is void
+//! Whoever may write in a repository may edit and delete what others wrote, and dismiss their reviews. A word that lets something pass is void
 //! then; one that keeps it back must not be, or a change could pass by it.
 
 use crate::command::Say;
@@ -13,7 +13,7 @@ pub const NOES_MAX: usize = 500;
 /// A word that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct No {
-    /// The comment that it stood in.
+    /// The comment or review that it stood in.
     pub id: CommentId,
     /// When it was written. Units: milliseconds since 1970, UTC.
     pub at_ms: i64,
@@ -62,6 +62,11 @@ impl NoWord {
             NoWord::ApproveCancel => Say::ApproveCancel,
             NoWord::OkToTestCancel => Say::OkToTestCancel,
         }
+    }
+
+    /// Whether it is this word.
+    pub(super) fn is_of(&self, say: &Say) -> bool {
+        NoWord::of(say.clone()).is_some_and(|word| word.is_like(self))
     }
 
     fn is_like(&self, other: &NoWord) -> bool {

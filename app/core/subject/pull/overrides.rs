@@ -1,7 +1,9 @@
 //! Contexts that count as green in somebody's name: `/override`; and optional ones that are let go: `/skip`.
 
 use super::acts::Done;
+use super::dated::was_before;
 use super::edits::at_github;
+use super::run_acts::too_late;
 use super::step::Seen;
 use super::{Kind, Pull, contexts, wanted};
 use crate::command::Overriding;
@@ -107,6 +109,10 @@ pub(super) fn override_(
     }
     if how == Overriding::Cancel {
         return Some(cancel(act, seen, comment, names));
+    }
+    let written = (comment.created_ms, comment.head.as_ref());
+    if !was_before(&act.state, &seen.change.head, written) {
+        return Some(Done::No(too_late(seen)));
     }
     let red = red(act, seen, ask)?;
     let unknown: Vec<String> = names

@@ -215,7 +215,12 @@ fn agreed(
     ask: &mut Ask,
 ) -> Option<BTreeSet<Login>> {
     let mut by = seen.words.approvers();
+    let takes_back = |who: &Login| {
+        let mut all = seen.words.approve_cancelled.iter();
+        all.any(|by| by.is(who))
+    };
     if let Some(order) = order
+        && !takes_back(order)
         && ask.is_here(id, order)?
     {
         by.insert(order.lower());

@@ -100,6 +100,16 @@ pub(super) fn evaluate(
             "it changes more files than can be checked, or a path that cannot be named",
         ));
     }
+    if seen.is_broken {
+        rules.push(Rule::new(
+            "contract can be read",
+            false,
+            format!(
+                "`bowsprit.yaml` of `{}` cannot be read, so nobody knows what this change needs; mend it first, in a pull request of its own",
+                seen.change.base
+            ),
+        ));
+    }
     match seen.kind {
         Kind::Mixed => rules.push(Rule::new(
             "one thing at a time",

@@ -3,7 +3,7 @@
 use super::acts::Done;
 use super::dated::{Named, named, was_before};
 use super::step::Seen;
-use super::{Pull, checks_told, pooled, wanted};
+use super::{Pull, checks_told, landing, pooled, wanted};
 use crate::effect::{Hint, Wake};
 use crate::habits::Switch;
 use crate::name::Login;
@@ -87,12 +87,15 @@ fn not_even_once(
         &seen.change.head,
         (comment.created_ms, comment.head.as_ref()),
     );
-    Some((!was_before(pull, head, written)).then(|| {
-        format!(
-            "a push came after your word, or too close to it: the head is `{}` now; look at it, then say it again",
-            head.short()
-        )
-    }))
+    Some((!was_before(pull, head, written)).then(|| too_late(seen)))
+}
+
+/// A word that was said to another head than the one of now, or nobody knows to which.
+pub(super) fn too_late(seen: &Seen) -> String {
+    format!(
+        "a push came after your word, or too close to it: the head is `{}` now; look at it, then say it again",
+        seen.change.head.short()
+    )
 }
 
 /// What would make code of this head run.
@@ -126,6 +129,9 @@ pub(super) fn retest(
     }
     // Its own checks are green, or it would not have been in the pool.
     if matches!(again, Again::Failed { .. }) && pooled::lift(&mut act.state, seen) {
+        return Some(Done::Yes);
+    }
+    if matches!(again, Again::Failed { .. }) && landing::try_anew(&mut act.state, seen) {
         return Some(Done::Yes);
     }
     let called_for = wanted::whats(seen, ask)?;

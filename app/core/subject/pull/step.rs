@@ -9,10 +9,10 @@ use super::{
     by_hand, enqueued, failures, gone, landing, lgtm, picks, promotion, queued, reviewers, status,
     talk, wanted,
 };
-use crate::contract::{Contract, Service};
+use crate::contract::{CONTRACT_FILE, Contract, Service};
 use crate::effect::{CheckStatus, Hint, Wake};
 use crate::habits::{Habits, Switch};
-use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
+use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
 use crate::subject::run::Run;
@@ -48,6 +48,8 @@ pub(super) struct Seen {
     pub(super) owners: Owners,
     /// The contract of the base.
     pub(super) contract: Option<Contract>,
+    /// Whether the base has one that cannot be read, and the change does not mend it.
+    pub(super) is_broken: bool,
     pub(super) comments: Vec<Comment>,
     pub(super) habits: Habits,
     pub(super) words: Words,
@@ -139,7 +141,7 @@ fn advance(
         }
         return Some(Some(trim(act)));
     }
-    let Some(seen) = look(&mut act.state, view, change, talk, ask)? else {
+    let Some(seen) = look(&mut act.state, (view, change), talk, given.now_ms, ask)? else {
         return Some(Some(trim(act)));
     };
     Some(Some(trim(judge(act, &seen, given, ask)?)))
@@ -304,6 +306,30 @@ fn learn_heads(pull: &mut Pull, view: &PullView, change: &ChangeView, given: &Gi
     }
 }
 
+/// Dates the change of the head: with another base the same commit is another change, and words to it are void.
+fn learn_change(pull: &mut Pull, base: &BranchName, change: &Digest, now_ms: i64) {
+    if pull.base.as_ref().is_some_and(|known| known != base) {
+        pull.retargeted_ms = Some(now_ms);
+    }
+    pull.base = Some(base.clone());
+    let Some(last) = pull.heads.last_mut() else {
+        return;
+    };
+    match &last.change {
+        None => last.change = Some(change.clone()),
+        Some(known) if known == change => {}
+        Some(_) => {
+            let now = HeadSeen {
+                sha: last.sha.clone(),
+                at_ms: now_ms.max(last.at_ms),
+                is_first: false,
+                change: Some(change.clone()),
+            };
+            pull.heads.push(now);
+        }
+    }
+}
+
 fn closed(act: &mut Act<Pull>, change: &ChangeView, ask: &mut Ask) -> Option<()> {
     let repo = act.state.repo.clone();
     let name = environment::preview(act.state.number);
@@ -349,9 +375,9 @@ fn closed(act: &mut Act<Pull>, change: &ChangeView, ask: &mut Ask) -> Option<()>
 
 fn look(
     pull: &mut Pull,
-    view: PullView,
-    change: ChangeView,
+    (view, change): (PullView, ChangeView),
     talk: Talk,
+    now_ms: i64,
     ask: &mut Ask,
 ) -> Option<Option<Seen>> {
     let id = pull.repo.id;
@@ -360,9 +386,7 @@ fn look(
     };
     let changes = ask.changes(id, &base, &change.head)?;
     let change_id = changes.id();
-    if let Some(last) = pull.heads.last_mut() {
-        last.change = Some(change_id.clone());
-    }
+    learn_change(pull, &change.base, &change_id, now_ms);
     // A head that left an equal change keeps its words; one whose change was never computed does not.
     let owners = ask.owners(id, &base)?;
     let (contract, is_unreadable) = match ask.contract(id, &base)? {
@@ -375,6 +399,7 @@ fn look(
         return Some(None);
     }
     let paths: Vec<RepoPath> = changes.files.keys().cloned().collect();
+    let is_broken = is_unreadable && !mends(id, &paths, &change.head, ask)?;
     let habits = habits(id, contract.as_ref(), ask)?;
     // What cannot be read may be a service's: its environments are guarded as ever.
     let has_environments = is_unreadable || matches!(contract, Some(Contract::Service(_)));
@@ -399,7 +424,7 @@ fn look(
         || (habits.has(Switch::StickyOkToTest)
             && !habits.has(Switch::IgnoreOkToTest)
             && by_hand::counts(pull, &habits, by_hand::OK_TO_TEST));
-    let runs = newest(ask.runs(id, &change.head)?, pull.number);
+    let runs = newest(ask.runs(id, &change.head)?, pull);
     Some(Some(Seen {
         view,
         change,
@@ -408,6 +433,7 @@ fn look(
         kind,
         owners,
         contract,
+        is_broken,
         comments: talk.comments,
         habits,
         words,
@@ -415,6 +441,12 @@ fn look(
         gone,
         runs,
     }))
+}
+
+/// Whether a change brings a contract that can be read.
+fn mends(id: RepoId, paths: &[RepoPath], head: &CommitSha, ask: &mut Ask) -> Option<bool> {
+    let is_there = paths.iter().any(|path| path.as_str() == CONTRACT_FILE);
+    Some(is_there && matches!(ask.contract(id, head)?, ContractAt::Good(..)))
 }
 
 fn kind(changes: &Changes, change: &ChangeView, id: RepoId, has_environments: bool) -> Kind {
@@ -432,10 +464,16 @@ fn kind(changes: &Changes, change: &ChangeView, id: RepoId, has_environments: bo
     }
 }
 
-/// The newest run of each name that belongs to this pull request.
-fn newest(mut runs: Vec<Run>, pr: PrNumber) -> Vec<Run> {
+/// The newest run of each name that belongs to this pull request; what ran for another base was judged by another judge.
+fn newest(mut runs: Vec<Run>, pull: &Pull) -> Vec<Run> {
+    let since_ms = pull.retargeted_ms.unwrap_or(i64::MIN);
     runs.retain(|run| {
-        run.cause.trigger.pull().is_some_and(|(of, _)| of == pr) && run.cause.params.is_empty()
+        let is_its = run
+            .cause
+            .trigger
+            .pull()
+            .is_some_and(|(of, _)| of == pull.number);
+        is_its && run.cause.params.is_empty() && run.created_ms >= since_ms
     });
     runs.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
     let mut seen = BTreeSet::new();

@@ -77,7 +77,7 @@ pub(super) fn talk(
 pub(super) fn is_about_the_head(pull: &Pull, talk: &Talk) -> bool {
     let is_word = |line: &str| {
         let line = line.to_ascii_lowercase();
-        ["/lgtm", "/approve", "/ok-to-test", "/test"]
+        ["/lgtm", "/approve", "/ok-to-test", "/test", "/override"]
             .iter()
             .any(|word| line.starts_with(word))
     };

@@ -25,6 +25,7 @@ mod prow_acts;
 mod prow_rights;
 mod queueing;
 mod remembering;
+mod retargeting;
 mod ruling;
 mod talking;
 mod trusting;
@@ -139,6 +140,7 @@ impl Change {
         let trigger = Trigger::Pull {
             pr: PrNumber(7),
             base,
+            retargeted_ms: None,
         };
         self.runs.retain(|run| run.cause.what != what);
         let cause: Cause = cause(self.id, head, what, trigger);

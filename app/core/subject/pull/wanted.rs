@@ -215,7 +215,11 @@ pub(super) fn runs(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<()
     for (what, _) in wants {
         let (pr, base) = (act.state.number, seen.base.clone());
         let trigger = match seen.runs.iter().find(|run| run.cause.what == what) {
-            None => Trigger::Pull { pr, base },
+            None => Trigger::Pull {
+                pr,
+                base,
+                retargeted_ms: act.state.retargeted_ms,
+            },
             // It ended because of the draft, which is none any more.
             Some(run) if run.cancelled.as_deref() == Some(DRAFT) => Trigger::Again {
                 branch: None,

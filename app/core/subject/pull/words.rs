@@ -26,7 +26,7 @@ pub(super) struct Word {
 /// Everything said, reduced to what stands.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    /// Last word of each person about the code, oldest first: a yes, or one that takes every earlier yes back.
+    /// About the code, oldest first: of each person the last yes, and the last word that takes every earlier yes back.
     pub(super) lgtm: Vec<Word>,
     /// Last word of each person that is a yes to the files.
     pub(super) approve: Vec<Word>,
@@ -79,7 +79,7 @@ struct Said {
 }
 
 /// Reads all comments and reviews; people only, created words only, last word of each person wins.
-/// What keeps something back stands though its comment was edited or deleted.
+/// What keeps something back stands though its comment was edited or deleted, or its review dismissed.
 /// A hold is lifted by those of whom `may_lift` says so.
 pub(super) fn words(
     pull: &Pull,
@@ -96,9 +96,17 @@ pub(super) fn words(
     for comment in talk.heard() {
         said.extend(from_text(comment, habits));
     }
-    let is_heard = |id: CommentId| talk.heard().any(|comment| comment.id == id);
-    let gone = pull.noes.iter().filter(|no| !is_heard(no.id));
-    said.extend(gone.map(from_memory));
+    let is_heard = |no: &No| {
+        said.iter()
+            .any(|one| one.id == no.id && no.word.is_of(&one.say))
+    };
+    let gone: Vec<Said> = pull
+        .noes
+        .iter()
+        .filter(|no| !is_heard(no))
+        .map(from_memory)
+        .collect();
+    said.extend(gone);
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {
@@ -129,7 +137,10 @@ pub(super) fn words(
 
 /// Keeps what holds and takes back, and what lifts it, as it is heard now.
 pub(super) fn learn(pull: &mut Pull, talk: &Talk, habits: &Habits) {
-    for one in talk.heard().flat_map(|comment| from_text(comment, habits)) {
+    let boxes = talk.reviews.iter().filter(|review| !review.is_bot);
+    let boxes = boxes.flat_map(|review| from_box(review, habits));
+    let texts = talk.heard().flat_map(|comment| from_text(comment, habits));
+    for one in boxes.chain(texts) {
         let (id, at_ms, by, say) = (one.id, one.at_ms, one.by, one.say);
         noes::keep(&mut pull.noes, say, |word| No {
             id,
@@ -212,7 +223,8 @@ fn take(words: &mut Words, pull: &Pull, (change, sticky): (&Digest, Sticky), one
     };
     match &one.say {
         Say::Lgtm => {
-            words.lgtm.retain(|w| !w.by.is(&one.by));
+            // What somebody took back stays back: a later yes of theirs, perhaps to another head, is theirs alone.
+            words.lgtm.retain(|w| w.is_cancel || !w.by.is(&one.by));
             let mut word = word(None);
             if sticky.lgtm {
                 word.covers = Covers::Yes;

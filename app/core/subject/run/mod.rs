@@ -148,6 +148,9 @@ pub enum Trigger {
         pr: PrNumber,
         /// The head of its base, whose judge judges.
         base: CommitSha,
+        /// Since when it goes to another branch than before. Units: milliseconds since 1970, UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retargeted_ms: Option<i64>,
     },
     /// A command in a comment.
     Comment {
@@ -299,7 +302,16 @@ impl Trigger {
     fn key(&self) -> String {
         match self {
             Trigger::Push { branch } => format!("push {branch}"),
-            Trigger::Pull { pr, .. } => format!("pull {pr}"),
+            Trigger::Pull {
+                pr,
+                retargeted_ms: None,
+                ..
+            } => format!("pull {pr}"),
+            Trigger::Pull {
+                pr,
+                retargeted_ms: Some(ms),
+                ..
+            } => format!("pull {pr} retargeted {ms}"),
             Trigger::Comment { comment, .. } => format!("comment {comment}"),
             Trigger::Again { nonce, .. } => format!("again {nonce}"),
             Trigger::Queue { branch, turn, .. } => format!("queue {branch} {turn}"),
@@ -310,7 +322,7 @@ impl Trigger {
     pub fn pull(&self) -> Option<(PrNumber, &CommitSha)> {
         match self {
             Trigger::Push { .. } | Trigger::Queue { .. } => None,
-            Trigger::Pull { pr, base } | Trigger::Comment { pr, base, .. } => Some((*pr, base)),
+            Trigger::Pull { pr, base, .. } | Trigger::Comment { pr, base, .. } => Some((*pr, base)),
             Trigger::Again { pr, .. } => pr.as_ref().map(|(pr, base)| (*pr, base)),
         }
     }

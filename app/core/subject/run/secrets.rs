@@ -146,6 +146,7 @@ mod tests {
         let pull = Trigger::Pull {
             pr: PrNumber(7),
             base: sha('a'),
+            retargeted_ms: None,
         };
         let asked = Trigger::Comment {
             pr: PrNumber(7),

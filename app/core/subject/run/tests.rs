@@ -36,6 +36,7 @@ fn pulled() -> (World, Cause) {
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('a'),
+        retargeted_ms: None,
     };
     (world, Cause { trigger, ..cause })
 }
@@ -697,7 +698,8 @@ fn the_same_cause_is_the_same_run() {
     assert!(
         with(|cause| cause.trigger = Trigger::Pull {
             pr: PrNumber(7),
-            base: sha('f')
+            base: sha('f'),
+            retargeted_ms: None
         }),
         "a base that moves on is no new cause"
     );
@@ -705,7 +707,8 @@ fn the_same_cause_is_the_same_run() {
     assert!(!with(|cause| cause.what = What::Service));
     assert!(!with(|cause| cause.trigger = Trigger::Pull {
         pr: PrNumber(8),
-        base: sha('a')
+        base: sha('a'),
+        retargeted_ms: None
     }));
     assert!(!with(|cause| cause.trigger = Trigger::Comment {
         pr: PrNumber(7),
@@ -773,6 +776,7 @@ fn service_tests_and_named_checks_follow_the_contract_of_the_commit() {
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('1'),
+        retargeted_ms: None,
     };
     let tests = cause(SERVICE, '2', What::Service, trigger.clone());
     check(
@@ -816,6 +820,7 @@ fn a_check_runs_in_its_own_runtime_or_else_in_the_contracts() {
         let trigger = Trigger::Pull {
             pr: PrNumber(7),
             base: sha('1'),
+            retargeted_ms: None,
         };
         let act = wanted(&world, &cause(repo, '2', What::Check(slug("own")), trigger));
         let runtime = act.intents.iter().find_map(|intent| match &intent.effect {

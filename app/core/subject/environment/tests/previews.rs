@@ -18,6 +18,7 @@ fn preview_world(head: char, is_tested: bool) -> World {
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('1'),
+        retargeted_ms: None,
     };
     let phase = if is_tested {
         Phase::Succeeded

@@ -3,6 +3,7 @@
 use super::*;
 use crate::effect::{Effect, EffectResult, Intent, Outcome};
 use crate::subject::Given;
+use crate::subject::ask::Permission;
 use crate::subject::environment::{ChangeCause, Environment};
 use expect_test::expect;
 
@@ -211,6 +212,17 @@ fn a_refused_merge_is_tried_again_later_each_time() {
     );
     let days = after(&change, &last, 86_400_000, Some(refused("no")));
     assert_eq!(merge(&days), None);
+    // Whoever has mended what GitHub named says so.
+    let mut change = change;
+    change.world.may(TRAINING, "root", Permission::Write);
+    change.says("root", "/retest");
+    change.comments.last_mut().expect("it").created_ms = NOW_MS + 86_000_000;
+    let anew = after(&change, &days, 86_400_000, Some(refused("no")));
+    assert_eq!(
+        merge(&anew).map(|one| one.key.as_str()),
+        Some("merge:1:7:bbbbbbb:0:1")
+    );
+    assert_eq!(status(&anew)["gave_up"].as_bool(), Some(false));
 }
 
 #[test]

@@ -31,6 +31,31 @@ fn red() -> Change {
 }
 
 #[test]
+fn an_override_is_of_the_head_that_its_speaker_saw() {
+    for (pushed_ms, is_done) in [
+        (-3_600_000, true),
+        (-61_000, true),
+        (-60_000, false),
+        (-1_000, false),
+    ] {
+        let mut change = red();
+        change.says("root", "/override unit");
+        let hint = Hint::Pushed {
+            head: sha('b'),
+            at_ms: NOW_MS + pushed_ms,
+        };
+        let told = done(&change.again(None, vec![hint]));
+        let is = told.contains("check unit Success: Overridden by root");
+        assert_eq!(is, is_done, "{pushed_ms}: {told}");
+        assert_eq!(
+            told.contains("a push came after your word"),
+            !is_done,
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn an_administrator_overrides_what_is_red() {
     let change = red();
     check(

@@ -33,6 +33,7 @@ fn other(what: What, phase: Phase, change: impl FnOnce(&mut Run)) -> Run {
     let trigger = Trigger::Pull {
         pr: PrNumber(7),
         base: sha('a'),
+        retargeted_ms: None,
     };
     let mut other = run(cause(TRAINING, 'd', what, trigger), phase);
     change(&mut other);
