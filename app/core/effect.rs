@@ -540,6 +540,10 @@ pub struct Wake {
     pub hint: Option<Hint>,
 }
 
+fn put_on() -> bool {
+    true
+}
+
 /// What a subject is told when it is woken; kept until its next step has taken it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "hint", rename_all = "kebab-case")]
@@ -558,7 +562,7 @@ pub enum Hint {
         /// The text.
         body: String,
     },
-    /// A label was put on.
+    /// A label was put on, or taken off.
     Labeled {
         /// Its name.
         label: String,
@@ -566,6 +570,9 @@ pub enum Hint {
         by: Login,
         /// The head that was there then.
         head: CommitSha,
+        /// Whether it was put on, as an older program told of nothing else.
+        #[serde(default = "crate::effect::put_on")]
+        is_on: bool,
     },
     /// Train or check this commit.
     RunWanted(crate::subject::run::Cause),

@@ -29,8 +29,8 @@ pub enum Seen {
         pushed: Option<(CommitSha, i64)>,
         /// Its description, when it was opened just now.
         said: Option<Said>,
-        /// A label that was put on just now, by whom, and the head that was there.
-        labeled: Option<(String, Login, CommitSha)>,
+        /// A label that a person put on or took off just now.
+        labeled: Option<Labeled>,
     },
     /// A comment or review was written, edited, deleted, dismissed, or an issue opened.
     Talk {
@@ -68,6 +68,19 @@ pub enum Seen {
     Installation,
     /// Nothing that matters.
     Nothing,
+}
+
+/// What a person did to a label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labeled {
+    /// Its name.
+    pub label: String,
+    /// Who.
+    pub by: Login,
+    /// The head that was there.
+    pub head: CommitSha,
+    /// Whether it was put on, else taken off.
+    pub is_on: bool,
 }
 
 /// A text as it was first written.

@@ -7,7 +7,7 @@ use crate::github::wire::{self, Account};
 use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
-use bowsprit_core::seen::{Said, Seen};
+use bowsprit_core::seen::{Labeled, Said, Seen};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -251,12 +251,16 @@ fn pull(event: Pull) -> Option<Seen> {
         return None;
     }
     let head = CommitSha::parse(&pull.head.sha).ok()?;
-    let label = event.label.filter(|_| event.action == "labeled");
+    let label = event.label.filter(|_| is_label);
     let by = person(event.sender.as_ref());
+    let is_on = event.action == "labeled";
     Some(Seen::Pull {
-        labeled: label
-            .zip(by)
-            .map(|(label, by)| (label.name, by, head.clone())),
+        labeled: label.zip(by).map(|(label, by)| Labeled {
+            label: label.name,
+            by,
+            head: head.clone(),
+            is_on,
+        }),
         repo: repo(&event.repository)?,
         number: PrNumber(pull.number),
         pushed: pushed_at.map(|at| (head, at.as_millisecond())),

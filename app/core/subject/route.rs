@@ -46,10 +46,12 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             let pushed = pushed
                 .clone()
                 .map(|(head, at_ms)| Hint::Pushed { head, at_ms });
-            let labeled =
-                labeled
-                    .clone()
-                    .map(|(label, by, head)| Hint::Labeled { label, by, head });
+            let labeled = labeled.clone().map(|one| Hint::Labeled {
+                label: one.label,
+                by: one.by,
+                head: one.head,
+                is_on: one.is_on,
+            });
             let hints = pushed.into_iter().chain(original(said)).chain(labeled);
             told(repo, *number, hints)
         }

@@ -5,7 +5,7 @@ use super::testing::*;
 use crate::contract::{self, Contract};
 use crate::effect::Hint;
 use crate::name::{CommentId, PrNumber, Repo};
-use crate::seen::{Said, Seen};
+use crate::seen::{Labeled, Said, Seen};
 use crate::subject::run::{Phase, Run, Trigger, What};
 use expect_test::{Expect, expect};
 
@@ -191,7 +191,12 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: None,
             said: None,
-            labeled: Some(("lgtm".to_owned(), login("ada"), sha('2'))),
+            labeled: Some(Labeled {
+                label: "lgtm".to_owned(),
+                by: login("ada"),
+                head: sha('2'),
+                is_on: true,
+            }),
         },
         &known,
         expect!["wake pull/2/7: lgtm put on 2222222 by ada"],

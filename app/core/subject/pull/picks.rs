@@ -99,7 +99,9 @@ pub(super) fn go_on(
 fn by_label(act: &mut Act<Pull>, view: &PullView, is_new: bool, given: &Given<Pull>) {
     let is_put = |label: &str| {
         let mut hints = given.hints.iter();
-        hints.any(|hint| matches!(hint, Hint::Labeled { label: put, .. } if put == label))
+        hints.any(
+            |hint| matches!(hint, Hint::Labeled { label: put, is_on: true, .. } if put == label),
+        )
     };
     for label in &view.labels {
         let name = label.strip_prefix(LABEL);

@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, TRUSTED_HEAD, unready};
 use super::step::Seen;
-use super::{Kind, ORIGINALS_MAX, Pull, landing, owned, queued, talk};
+use super::{Kind, ORIGINALS_MAX, Pull, by_hand, landing, owned, queued, talk};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
 use crate::queue::TRIES_MAX;
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 pub(super) const MANAGED: [&str; 7] = [
     "lgtm",
     "approved",
-    "do-not-merge/hold",
+    by_hand::HOLD,
     "needs-ok-to-test",
     "do-not-merge/work-in-progress",
     "needs-rebase",
@@ -165,7 +165,7 @@ fn labels(act: &Act<Pull>, seen: &Seen, rules: &[Rule]) -> Intent {
     };
     put(is_met("lgtm"), "lgtm");
     put(is_met("approved"), "approved");
-    put(seen.words.hold.is_some(), "do-not-merge/hold");
+    put(seen.words.hold.is_some(), by_hand::HOLD);
     put(waits_for_trust(rules), "needs-ok-to-test");
     put(unready(seen).is_some(), "do-not-merge/work-in-progress");
     put(seen.change.is_mergeable == Some(false), "needs-rebase");

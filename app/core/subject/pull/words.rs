@@ -1,9 +1,9 @@
 //! Standing words: lgtm, approval, hold and trust, recomputed from the comments and reviews themselves.
 
-use super::Pull;
 use super::dated::{Covers, Named, covers, named};
 use super::noes::{self, No};
 use super::talk::Talk;
+use super::{Pull, by_hand};
 use crate::command::{Command, Say, hear};
 use crate::habits::{Habits, Switch};
 use crate::name::{CommentId, CommitSha, Digest, Login};
@@ -107,6 +107,14 @@ pub(super) fn words(
         .map(from_memory)
         .collect();
     said.extend(gone);
+    said.extend(by_hand::said(pull, habits).map(|(label, say)| Said {
+        at_ms: label.at_ms,
+        id: CommentId::Description(pull.number.0),
+        by: label.by.clone(),
+        is_comment: false,
+        head: None,
+        say,
+    }));
     said.sort_by_key(|one| (one.at_ms, one.id));
     let mut words = Words::default();
     for one in said {

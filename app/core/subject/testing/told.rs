@@ -56,7 +56,15 @@ fn hint_word(hint: &Hint) -> String {
     match hint {
         Hint::Pushed { head, at_ms } => format!("pushed {} {}", head.short(), at_ms - NOW_MS),
         Hint::Said { id, body } => format!("said in {id}: {body}"),
-        Hint::Labeled { label, by, head } => format!("{label} put on {} by {by}", head.short()),
+        Hint::Labeled {
+            label,
+            by,
+            head,
+            is_on,
+        } => {
+            let what = if *is_on { "put on" } else { "taken off" };
+            format!("{label} {what} {} by {by}", head.short())
+        }
         Hint::RunWanted(cause) => cause.run_id(),
         Hint::CancelRun { by } => format!("cancel by {by}"),
         Hint::RunUnneeded => "unneeded".to_owned(),

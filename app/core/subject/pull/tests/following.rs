@@ -224,6 +224,7 @@ fn labels_by_hand_count_or_not() {
         label: label.to_owned(),
         by: login(by),
         head: sha('b'),
+        is_on: true,
     };
     for is_on in [true, false] {
         let want = if is_on { "Met" } else { "Unmet" };
@@ -254,6 +255,63 @@ fn labels_by_hand_count_or_not() {
     let act = change.again(Some(act.state), vec![hint]);
     assert_eq!(stands(&act, "lgtm"), "Unmet", "it was for another head");
     assert_eq!(stands(&act, "approved"), "Met");
+}
+
+/// Of labels, one that holds counts whatever the habits; that one was taken off, as the habits say.
+#[test]
+fn a_label_that_holds_counts_and_taking_one_off_where_labels_do() {
+    const HOLD: &str = "do-not-merge/hold";
+    let labeled = |label: &str, by: &str, is_on| Hint::Labeled {
+        label: label.to_owned(),
+        by: login(by),
+        head: sha('b'),
+        is_on,
+    };
+    let is_held = |act: &Act<Pull>| stands(act, "not held") == "Unmet";
+    let puts = |act: &Act<Pull>| {
+        let told = told(act);
+        told.lines()
+            .any(|line| line.starts_with("labels ") && line.contains(HOLD))
+    };
+    for counts in [true, false] {
+        let mut change = with(Switch::LabelsByHand, counts);
+        change.view.labels = vec![HOLD.to_owned()];
+        assert!(!is_held(
+            &change.again(None, vec![labeled(HOLD, "other[bot]", true)])
+        ));
+        let act = change.again(None, vec![labeled(HOLD, "grace", true)]);
+        assert!(is_held(&act) && puts(&act), "{counts}");
+        let later = change.again(Some(act.state.clone()), vec![]);
+        assert!(is_held(&later), "{counts}: it is remembered");
+        // Off by hand.
+        change.view.labels.clear();
+        let off = labeled(HOLD, "grace", false);
+        let gone = change.again(Some(act.state.clone()), vec![off.clone()]);
+        assert!(!is_held(&gone), "{counts}");
+        // Off by a word, which then takes off the label.
+        change.view.labels = vec![HOLD.to_owned()];
+        change.says("walt", "/unhold");
+        change.comments.last_mut().expect("it").created_ms = NOW_MS + 1_000;
+        let lifted = change.again(Some(act.state), vec![]);
+        assert!(!is_held(&lifted) && !puts(&lifted), "{counts}");
+        // A word that holds, and its label taken off by hand.
+        let mut change = with(Switch::LabelsByHand, counts);
+        change.says("walt", "/hold");
+        let act = change.again(None, vec![off]);
+        assert_eq!(is_held(&act), !counts);
+        // An lgtm, and its label taken off by hand.
+        let mut change = with(Switch::LabelsByHand, counts);
+        change.says("rita", "/lgtm");
+        let opened = Hint::Pushed {
+            head: sha('b'),
+            at_ms: change.view.created_ms,
+        };
+        let act = change.again(None, vec![opened.clone()]);
+        assert_eq!(stands(&act, "lgtm"), "Met");
+        let act = change.again(None, vec![opened, labeled("lgtm", "root", false)]);
+        let want = if counts { "Unmet" } else { "Met" };
+        assert_eq!(stands(&act, "lgtm"), want, "{counts}");
+    }
 }
 
 #[test]

@@ -222,6 +222,7 @@ fn a_label_asks_for_the_same_when_it_is_merged_or_put_on_later() {
         label: "cherrypick/rel-1".to_owned(),
         by: login("walt"),
         head: sha('b'),
+        is_on: true,
     };
     assert_eq!(change.again(Some(old), vec![hint]).state.picks.len(), 1);
 }
