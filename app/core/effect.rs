@@ -555,6 +555,13 @@ pub enum Hint {
         /// Units: milliseconds since 1970, UTC.
         at_ms: i64,
     },
+    /// This person pushed the pull request's head, says GitHub.
+    PushedBy {
+        /// The new head.
+        head: CommitSha,
+        /// Who.
+        by: Login,
+    },
     /// A description or a review was written just now, with this text.
     Said {
         /// Which.

@@ -130,7 +130,7 @@ impl Switch {
                 "Any text may follow `/approve`; `cancel` anywhere in it takes the approval back."
             }
             Switch::LabelsByHand => {
-                "The labels `approved`, `lgtm` (until a push) and `ok-to-test` (with `sticky_ok_to_test`), put on by a person, count."
+                "The labels `approved`, `lgtm` (until a push) and `ok-to-test` (with `sticky_ok_to_test`), put on by a person, count; an `lgtm` or a `do-not-merge/hold` that a person takes off is taken back. That `do-not-merge/hold` holds needs no switch."
             }
             Switch::RequireIssue => {
                 "Approval of code also needs an issue: named in the description (`#7` or its address), or waived by an approver's `/approve no-issue`."

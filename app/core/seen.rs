@@ -27,6 +27,8 @@ pub enum Seen {
         number: PrNumber,
         /// When its head was pushed (opened, synchronize) and to what. Units: milliseconds since 1970, UTC.
         pushed: Option<(CommitSha, i64)>,
+        /// Who did that, where it was a person.
+        by: Option<Login>,
         /// Its description, when it was opened just now.
         said: Option<Said>,
         /// A label that a person put on or took off just now.

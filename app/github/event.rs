@@ -255,6 +255,7 @@ fn pull(event: Pull) -> Option<Seen> {
     let by = person(event.sender.as_ref());
     let is_on = event.action == "labeled";
     Some(Seen::Pull {
+        by: by.clone(),
         labeled: label.zip(by).map(|(label, by)| Labeled {
             label: label.name,
             by,

@@ -6,7 +6,7 @@ pub(super) const ENTRY: Entry = Entry {
     name: "/retest",
     usage: "/retest|/retest-required",
     who: TRUSTED,
-    what: "Runs again what failed on the current head, and what should have run and did not. `/retest-required` leaves out optional checks.",
+    what: "Runs again what failed on the current head, and what should have run and did not; tries a merge once more that was given up. `/retest-required` leaves out optional checks.",
     example: "/retest",
     right: Right::Trusted,
     words: &["/retest", "/retest-required"],

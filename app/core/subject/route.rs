@@ -40,9 +40,12 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             repo,
             number,
             pushed,
+            by,
             said,
             labeled,
         } => {
+            let by = pushed.clone().zip(by.clone());
+            let by = by.map(|((head, _), by)| Hint::PushedBy { head, by });
             let pushed = pushed
                 .clone()
                 .map(|(head, at_ms)| Hint::Pushed { head, at_ms });
@@ -52,7 +55,11 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
                 head: one.head,
                 is_on: one.is_on,
             });
-            let hints = pushed.into_iter().chain(original(said)).chain(labeled);
+            let hints = pushed
+                .into_iter()
+                .chain(by)
+                .chain(original(said))
+                .chain(labeled);
             told(repo, *number, hints)
         }
         Seen::Talk { repo, number, said } => told(repo, *number, original(said).into_iter()),

@@ -167,6 +167,7 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: at,
             said: said(CommentId::Description(7)),
+            by: None,
             labeled: None,
         },
         &known,
@@ -180,6 +181,7 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: None,
             said: None,
+            by: None,
             labeled: None,
         },
         &known,
@@ -191,6 +193,7 @@ fn talk_and_pull_requests_are_looked_at() {
             number,
             pushed: None,
             said: None,
+            by: None,
             labeled: Some(Labeled {
                 label: "lgtm".to_owned(),
                 by: login("ada"),

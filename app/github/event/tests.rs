@@ -59,7 +59,7 @@ fn pushes_are_of_branches() {
 fn pull_requests_tell_when_they_were_pushed() {
     let pull = |pushed: &str, said: &str| {
         format!(
-            r#"{{"Pull":{{"labeled":null,"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
+            r#"{{"Pull":{{"by":"Codertocat","labeled":null,"number":2,"pushed":{pushed},"repo":{{"id":186853002,"name":"Codertocat/Hello-World"}},"said":{said}}}}}"#
         )
     };
     let at = |ms: i64, said: &str| {

@@ -106,6 +106,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         }
         Hint::Unhold
         | Hint::Pushed { .. }
+        | Hint::PushedBy { .. }
         | Hint::Said { .. }
         | Hint::Labeled { .. }
         | Hint::RunWanted(_)

@@ -5,16 +5,18 @@ use super::four_eyes::four_eyes;
 use super::rules::{Rule, WHO_SHOWN, join, void_word};
 use super::step::Seen;
 use super::{Kind, Pull, by_hand, gone};
-use crate::habits::Switch;
+use crate::habits::{Compatibility, Switch};
 use crate::name::Login;
 use crate::subject::ask::{Ask, Permission};
 use std::collections::BTreeSet;
 
-/// Who has approved this change, the author of code included, without those who are here no more.
+/// Who has approved this change, the author of code included where nobody else made it what it is, without those who are here no more.
 pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
     let mut by = seen.words.approvers();
     let author = seen.view.author.lower();
+    let is_implied = !seen.is_of_another || seen.habits.preset == Compatibility::Prow;
     if seen.kind == Kind::Code
+        && is_implied
         && !seen.habits.has(Switch::RequireSelfApproval)
         && !seen
             .words

@@ -14,6 +14,7 @@ mod enqueued;
 mod failures;
 mod four_eyes;
 mod gone;
+mod heads;
 mod known;
 mod labels;
 mod landing;
@@ -144,6 +145,9 @@ pub struct HeadSeen {
     pub at_ms: i64,
     /// Whether it was there when the pull request was opened: no word can be older.
     pub is_first: bool,
+    /// Who pushed it, where somebody said.
+    #[serde(default)]
+    pub by: Option<Login>,
     /// The change's own id at this head, once computed.
     pub change: Option<Digest>,
 }

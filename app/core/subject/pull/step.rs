@@ -5,14 +5,14 @@ use super::rules::{self, Rule, Standing};
 use super::talk::Talk;
 use super::words::{self, Sticky, Words};
 use super::{
-    ACTED_MAX, DOING_MAX, HEADS_MAX, HeadSeen, Kind, OVERRIDES_MAX, Pull, acts, answer, blocked,
-    by_hand, enqueued, failures, gone, landing, lgtm, picks, promotion, queued, reviewers, status,
+    ACTED_MAX, DOING_MAX, HEADS_MAX, Kind, OVERRIDES_MAX, Pull, acts, answer, blocked, by_hand,
+    enqueued, failures, gone, heads, landing, lgtm, picks, promotion, queued, reviewers, status,
     talk, wanted,
 };
 use crate::contract::{CONTRACT_FILE, Contract, Service};
 use crate::effect::{CheckStatus, Hint, Wake};
 use crate::habits::{Habits, Switch};
-use crate::name::{BranchName, CommitSha, Digest, Login, PrNumber, RepoId, RepoPath};
+use crate::name::{BranchName, CommitSha, Login, PrNumber, RepoId, RepoPath};
 use crate::owners::Owners;
 use crate::subject::ask::{Ask, ChangeView, Changes, Comment, ContractAt, PullView};
 use crate::subject::run::Run;
@@ -21,12 +21,6 @@ use std::collections::BTreeSet;
 
 /// GitHub may answer with the head before a push that it told of; the pull request is looked at again after this. Units: milliseconds.
 const STALE_MS: i64 = 2_000;
-
-/// Longer than this an older head is not taken for a stale answer. Units: milliseconds.
-const STALE_MAX_MS: i64 = 120_000;
-
-/// A head told of within this after the opening is the one it was opened with. Units: milliseconds.
-const FIRST_MS: i64 = 1_000;
 
 /// Says what to do for a pull request now.
 pub fn step(given: &Given<Pull>, key: (RepoId, PrNumber), ask: &mut Ask) -> Step<Pull> {
@@ -54,6 +48,8 @@ pub(super) struct Seen {
     pub(super) habits: Habits,
     pub(super) words: Words,
     pub(super) is_trusted: bool,
+    /// Whether somebody else than its author pushed what made it the change that it is.
+    pub(super) is_of_another: bool,
     /// Speakers whose names in OWNERS count no more, in lower case.
     pub(super) gone: BTreeSet<Login>,
     /// Our runs on the head, newest of each name.
@@ -109,7 +105,8 @@ fn advance(
         outside(&mut act, (&view, &repo.default_branch), &talk, given, ask)?;
         return Some(Some(trim(act)));
     };
-    learn_heads(&mut act.state, &view, &change, given);
+    heads::learn_heads(&mut act.state, &view, &change, given);
+    heads::learn_pushers(&mut act.state, given);
     if act
         .state
         .heads
@@ -252,84 +249,6 @@ fn trim(mut act: Act<Pull>) -> Act<Pull> {
     act
 }
 
-/// Adds the head that GitHub shows now, dated by the push's own word where there is one.
-fn learn_heads(pull: &mut Pull, view: &PullView, change: &ChangeView, given: &Given<Pull>) {
-    let mut dated: Vec<(CommitSha, i64)> = Vec::new();
-    for hint in &given.hints {
-        if let Hint::Pushed { head, at_ms } = hint {
-            match dated.iter_mut().find(|(sha, _)| sha == head) {
-                Some((_, known)) => *known = (*known).min(*at_ms),
-                None => dated.push((head.clone(), *at_ms)),
-            }
-        }
-    }
-    for (head, at_ms) in dated {
-        if let [only] = &mut pull.heads[..]
-            && only.sha == head
-            && at_ms <= only.at_ms.min(view.created_ms + FIRST_MS)
-        {
-            // It was looked at before the word of its opening came: nothing was there before it.
-            (only.is_first, only.at_ms) = (true, at_ms);
-        }
-        if !pull.heads.iter().any(|seen| seen.sha == head)
-            || pull
-                .heads
-                .last()
-                .is_some_and(|last| last.sha != head && at_ms > last.at_ms)
-        {
-            let is_first = pull.heads.is_empty() && at_ms <= view.created_ms + FIRST_MS;
-            pull.heads.push(HeadSeen {
-                sha: head,
-                at_ms,
-                is_first,
-                change: None,
-            });
-        }
-    }
-    pull.heads.sort_by_key(|seen| seen.at_ms);
-    let is_stale = |last: &HeadSeen| {
-        given.now_ms - last.at_ms < STALE_MAX_MS
-            && pull.heads.iter().any(|seen| seen.sha == change.head)
-    };
-    if pull
-        .heads
-        .last()
-        .is_none_or(|last| last.sha != change.head && !is_stale(last))
-    {
-        // Nobody told when this head came: every earlier word is void for it.
-        pull.heads.push(HeadSeen {
-            sha: change.head.clone(),
-            at_ms: given.now_ms,
-            is_first: false,
-            change: None,
-        });
-    }
-}
-
-/// Dates the change of the head: with another base the same commit is another change, and words to it are void.
-fn learn_change(pull: &mut Pull, base: &BranchName, change: &Digest, now_ms: i64) {
-    if pull.base.as_ref().is_some_and(|known| known != base) {
-        pull.retargeted_ms = Some(now_ms);
-    }
-    pull.base = Some(base.clone());
-    let Some(last) = pull.heads.last_mut() else {
-        return;
-    };
-    match &last.change {
-        None => last.change = Some(change.clone()),
-        Some(known) if known == change => {}
-        Some(_) => {
-            let now = HeadSeen {
-                sha: last.sha.clone(),
-                at_ms: now_ms.max(last.at_ms),
-                is_first: false,
-                change: Some(change.clone()),
-            };
-            pull.heads.push(now);
-        }
-    }
-}
-
 fn closed(act: &mut Act<Pull>, change: &ChangeView, ask: &mut Ask) -> Option<()> {
     let repo = act.state.repo.clone();
     let name = environment::preview(act.state.number);
@@ -386,7 +305,11 @@ fn look(
     };
     let changes = ask.changes(id, &base, &change.head)?;
     let change_id = changes.id();
-    learn_change(pull, &change.base, &change_id, now_ms);
+    heads::learn_change(pull, &change.base, &change_id, now_ms);
+    let mut heads = pull.heads.iter();
+    let came = heads.find(|seen| seen.change.as_ref() == Some(&change_id));
+    let by = came.and_then(|seen| seen.by.as_ref());
+    let is_of_another = by.is_some_and(|by| !by.is(&view.author));
     // A head that left an equal change keeps its words; one whose change was never computed does not.
     let owners = ask.owners(id, &base)?;
     let (contract, is_unreadable) = match ask.contract(id, &base)? {
@@ -438,6 +361,7 @@ fn look(
         habits,
         words,
         is_trusted,
+        is_of_another,
         gone,
         runs,
     }))

@@ -26,6 +26,7 @@ mod prow_rights;
 mod queueing;
 mod remembering;
 mod retargeting;
+mod revoking;
 mod ruling;
 mod talking;
 mod trusting;

@@ -298,6 +298,7 @@ mod tests {
                 sha: sha(*digit),
                 at_ms: *at_ms,
                 is_first: *is_first,
+                by: None,
                 change: Some(Digest::of(change.as_bytes())),
             });
         Pull::new(

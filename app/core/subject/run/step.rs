@@ -44,6 +44,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
     let mut causes = given.hints.iter().filter_map(|hint| match hint {
         Hint::RunWanted(cause) => Some(cause),
         Hint::Pushed { .. }
+        | Hint::PushedBy { .. }
         | Hint::Said { .. }
         | Hint::Labeled { .. }
         | Hint::CancelRun { .. }

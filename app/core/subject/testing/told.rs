@@ -55,6 +55,7 @@ fn wake(wake: &Wake) -> String {
 fn hint_word(hint: &Hint) -> String {
     match hint {
         Hint::Pushed { head, at_ms } => format!("pushed {} {}", head.short(), at_ms - NOW_MS),
+        Hint::PushedBy { head, by } => format!("pushed {} by {by}", head.short()),
         Hint::Said { id, body } => format!("said in {id}: {body}"),
         Hint::Labeled {
             label,

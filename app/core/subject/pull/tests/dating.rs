@@ -102,6 +102,7 @@ fn digits_name_the_head_that_was_there_when_they_were_written() {
                 sha,
                 at_ms: word_ms + after_s * 1_000,
                 is_first: false,
+                by: None,
                 change: None,
             };
             let twin = CommitSha::parse(TWIN).expect("a commit");
