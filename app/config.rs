@@ -261,6 +261,11 @@ fn config(reader: &mut Reader) -> Option<Config> {
         None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
     };
     let clusters = clusters::clusters(reader, cluster.as_ref());
+    if let (Some(cluster), Some(releases), Some(others)) = (&cluster, &releases, &clusters) {
+        let others = others.values().map(|other| &other.serving.expose);
+        let exposed: Vec<_> = others.chain([&releases.serving.expose]).collect();
+        cluster::check_copied(reader, cluster, &exposed);
+    }
     let base = cluster
         .as_ref()
         .and_then(|cluster| cluster.base_image.as_deref());

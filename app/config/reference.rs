@@ -49,6 +49,8 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.agent_image" "none" "The image that holds the agent, by digest. Must be given with `kubernetes`.";
     "cluster.service_account" "bowsprit-stage" "The account of the pods of stages; it needs no rights.";
     "cluster.pull_secrets" "none" "Names of Secrets by which nodes pull the images, separated by commas.";
+    "cluster.copied_secrets" "none" "Names of Secrets, separated by commas, that the bot copies from its own namespace into those that it makes for environments; each stands in `cluster.pull_secrets` or is an `ingress_tls_secret`.";
+    "cluster.purpose" "development" "What the cluster is for: `development`, where one node is enough, or `production`, for which `bowsprit doctor` wants 12 vCPU that pods may have.";
     "cluster.node_selector.\"<label>\"" "none" "Stages run on nodes with this label and value.";
     "cluster.tolerations" "none" "Taints of nodes that stages bear, such as `gpu=yes:NoSchedule`, separated by commas.";
     "cluster.priority_class" "none" "The priority class of stages.";

@@ -1,4 +1,5 @@
 mod clusters;
+mod copied;
 mod gitops;
 mod retention;
 

@@ -46,6 +46,7 @@ fn context() -> ServingContext {
         bot_ca: None,
         expose: Expose::ClusterIp,
         pull_secrets: Vec::new(),
+        copied_secrets: Vec::new(),
         has_user_namespaces: false,
         sandbox_class: None,
     }

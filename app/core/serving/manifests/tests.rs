@@ -75,6 +75,7 @@ fn made(manifests: &Manifests, replicas_now: Option<i32>) -> Objects {
         bot_ca: None,
         expose: Expose::ClusterIp,
         pull_secrets: Vec::new(),
+        copied_secrets: Vec::new(),
         has_user_namespaces: false,
         sandbox_class: None,
     };

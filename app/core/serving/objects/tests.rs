@@ -4,7 +4,7 @@ use super::*;
 use expect_test::expect_file;
 use proptest::prelude::*;
 
-fn context() -> ServingContext {
+pub(super) fn context() -> ServingContext {
     let pinned =
         |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
     ServingContext {
@@ -18,12 +18,13 @@ fn context() -> ServingContext {
             tls_secret: Some("models-tls".to_owned()),
         },
         pull_secrets: vec!["registry".to_owned()],
+        copied_secrets: Vec::new(),
         has_user_namespaces: true,
         sandbox_class: Some("gvisor".to_owned()),
     }
 }
 
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let production = Slug::parse("production").unwrap();
     Site::new(
         (RepoId(42), "Digits-service"),
