@@ -8,6 +8,7 @@ mod cluster;
 mod clusters;
 mod gitops;
 mod images;
+mod logs;
 mod read;
 pub mod reference;
 mod retention;
@@ -21,6 +22,7 @@ pub use cluster::{Cluster, Toleration};
 pub use clusters::OtherCluster;
 pub use gitops::Gitops;
 pub use images::Images;
+pub use logs::Logs;
 use read::Reader;
 use secrecy::SecretString;
 pub use serving::Serving;
@@ -52,6 +54,8 @@ pub struct Config {
     pub clusters: BTreeMap<Slug, OtherCluster>,
     /// Images that are built and kept; `None` where no registry is configured.
     pub images: Option<Images>,
+    /// Where the lines of servers go.
+    pub logs: Logs,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
     /// How long what is over is kept.
@@ -270,6 +274,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         .as_ref()
         .and_then(|cluster| cluster.base_image.as_deref());
     let images = images::images(reader, base);
+    let logs = logs::logs(reader);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
     let retention = retention::retention(reader);
     let secrets = secrets::secrets(reader);
@@ -287,6 +292,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         cluster: cluster?,
         clusters: clusters?,
         images: images?,
+        logs: logs?,
         reconcile_every: every?,
         retention: retention?,
         secrets,

@@ -303,7 +303,7 @@ fn tolerations(reader: &mut Reader) -> Option<Vec<Toleration>> {
     Some(found)
 }
 
-fn is_label_key(text: &str) -> bool {
+pub(super) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((domain, name)) => {
             (1..=DOMAIN_CHARS_MAX).contains(&domain.len())
@@ -315,7 +315,7 @@ fn is_label_key(text: &str) -> bool {
     }
 }
 
-fn is_label_value(text: &str) -> bool {
+pub(super) fn is_label_value(text: &str) -> bool {
     let is_edge = |b: Option<u8>| b.is_none_or(|b| b.is_ascii_alphanumeric());
     text.len() <= NAME_CHARS_MAX
         && text

@@ -93,6 +93,9 @@ pub const REFERENCE: &[Key] = keys! {
     "images.insecure_registries" "none" "Registries that speak plain HTTP, separated by commas.";
     "images.platform" "linux/amd64" "What images run on.";
     "images.build_settings" "none" "A ConfigMap in `cluster.build_namespace` with what builds need in this network and images must not keep: `pip.conf`, `ca-certificates.crt`, `registries.conf`, `sources.list`, `apt.conf`.";
+    "logs.pod_labels.\"<label>\"" "none" "A label of the pods of services whose contract says `logs: true`, by which a collector in the cluster chooses what it reads.";
+    "logs.pod_annotations.\"<annotation>\"" "none" "The same as an annotation.";
+    "logs.push_url" "none" "Where environments are processes: the address that takes the lines of services whose contract says `logs: true`, by POST, as lines of JSON with `time`, `service`, `environment`, `source` and `line`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "retention.runs" "90d" "How long finished runs that nothing names are kept, and effects that are done; 14d or more. `0` or `never` keeps for ever, here and in the keys below.";
     "retention.deliveries" "30d" "How long handled deliveries are known, 30d or more; their payloads stay 7 days at most.";

@@ -422,6 +422,7 @@ fn rollout(plan: &DeployPlan, server: &ServerSpec) -> Rollout {
         image,
         is_whole: plan.image.is_some(),
         has_order: false,
+        logs: plan.logs,
         cpu_millis: server.cpu_millis,
         memory_bytes: server.memory_bytes,
         model_bytes: files.map(|file| file.bytes).fold(0, u64::saturating_add),

@@ -86,6 +86,13 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The switch `key`, or what it is where it does not stand there; `None` after a problem.
+    pub(crate) fn flag(&self, key: &str, default: bool, problems: &mut Problems) -> Option<bool> {
+        self.get(key).map_or(Some(default), |node| {
+            boolean(node, &format!("`{key}`"), problems)
+        })
+    }
+
     /// The value of `key`, if it stands there.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.entries

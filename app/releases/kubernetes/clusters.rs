@@ -57,6 +57,7 @@ impl Clusters {
                 bot_ca: settings.bot_ca.clone(),
                 expose: config.releases.serving.expose.clone(),
                 pull_secrets: settings.pull_secrets.clone(),
+                log_marks: config.logs.marks.clone(),
                 copied_secrets: settings.copied_secrets.clone(),
                 has_user_namespaces: settings.has_user_namespaces,
                 sandbox_class: settings.sandbox_class.clone(),
