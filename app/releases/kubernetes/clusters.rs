@@ -80,7 +80,7 @@ impl Clusters {
             });
             let yard = found.map(|cluster| Yard {
                 name: Some(name.clone()),
-                home: usual.home.clone(),
+                home: usual.home.of_another(),
                 cluster,
                 context: ServingContext {
                     bot_url: settings.way.bot_url.clone(),

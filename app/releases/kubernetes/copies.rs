@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where the operator's Secrets are; clones share what was brought.
+/// Where the operator's Secrets are, and what of them a cluster was brought; clones share that.
 #[derive(Clone)]
 pub(super) struct Home {
     cluster: Cluster,
@@ -24,6 +24,11 @@ impl Home {
             cluster: cluster.clone(),
             brought: Arc::default(),
         }
+    }
+
+    /// The same for another cluster, whose namespaces may have the same names.
+    pub(super) fn of_another(&self) -> Home {
+        Home::new(&self.cluster)
     }
 
     fn brought(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
@@ -59,6 +64,10 @@ impl Yard {
 
     /// Brings what has changed since it was brought, as a certificate that was renewed; what cannot be is told and left.
     pub(super) async fn renew(&self, sites: &[Site]) {
+        let is_there = |namespace: &str| sites.iter().any(|site| site.namespace == namespace);
+        let mut brought = self.home.brought();
+        brought.retain(|(namespace, _), _| is_there(namespace));
+        drop(brought);
         let wanted = |site| objects::copies(site, &self.context);
         let names: BTreeSet<&str> = sites.iter().flat_map(wanted).collect();
         for name in names {
@@ -155,7 +164,13 @@ mod tests {
         assert_eq!(fake.lines(), [format!("GET {SOURCE}")]);
         put(source("2", "kubernetes.io/dockerconfigjson"));
         yard.renew(&sites).await;
+        assert_eq!(fake.lines(), [format!("GET {SOURCE}"), copy.clone()]);
+        // What is gone is forgotten, and another cluster knows nothing of this one.
+        yard.renew(&[]).await;
+        assert!(yard.home.brought().is_empty());
+        yard.renew(&sites).await;
         assert_eq!(fake.lines(), [format!("GET {SOURCE}"), copy]);
+        assert!(yard.home.of_another().brought().is_empty());
     }
 
     #[tokio::test]
