@@ -8,6 +8,7 @@ mod cluster;
 mod clusters;
 mod gitops;
 mod images;
+mod logs;
 mod read;
 pub mod reference;
 mod retention;
@@ -21,6 +22,7 @@ pub use cluster::{Cluster, Toleration};
 pub use clusters::OtherCluster;
 pub use gitops::Gitops;
 pub use images::Images;
+pub use logs::Logs;
 use read::Reader;
 use secrecy::SecretString;
 pub use serving::Serving;
@@ -52,6 +54,8 @@ pub struct Config {
     pub clusters: BTreeMap<Slug, OtherCluster>,
     /// Images that are built and kept; `None` where no registry is configured.
     pub images: Option<Images>,
+    /// Where the lines of servers go.
+    pub logs: Logs,
     /// How often everything is looked at without being told.
     pub reconcile_every: Duration,
     /// How long what is over is kept.
@@ -261,10 +265,16 @@ fn config(reader: &mut Reader) -> Option<Config> {
         None => cluster::cluster(reader, "http://127.0.0.1:8080", is_used),
     };
     let clusters = clusters::clusters(reader, cluster.as_ref());
+    if let (Some(cluster), Some(releases), Some(others)) = (&cluster, &releases, &clusters) {
+        let others = others.values().map(|other| &other.serving.expose);
+        let exposed: Vec<_> = others.chain([&releases.serving.expose]).collect();
+        cluster::check_copied(reader, cluster, &exposed);
+    }
     let base = cluster
         .as_ref()
         .and_then(|cluster| cluster.base_image.as_deref());
     let images = images::images(reader, base);
+    let logs = logs::logs(reader);
     let every = reader.duration("reconcile.every", "5m", Duration::from_secs(1)..=DAY);
     let retention = retention::retention(reader);
     let secrets = secrets::secrets(reader);
@@ -282,6 +292,7 @@ fn config(reader: &mut Reader) -> Option<Config> {
         cluster: cluster?,
         clusters: clusters?,
         images: images?,
+        logs: logs?,
         reconcile_every: every?,
         retention: retention?,
         secrets,

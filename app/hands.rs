@@ -234,6 +234,7 @@ pub(crate) mod tests {
             cluster: config::Cluster::unused(),
             clusters: std::collections::BTreeMap::new(),
             images: None,
+            logs: config::Logs::default(),
             secrets: config::Secrets::new(),
             reconcile_every: Duration::from_secs(300),
             retention: bowsprit_core::retention::Keep {

@@ -13,6 +13,7 @@ const BOT: &str = "system:serviceaccount:bowsprit:bowsprit";
 
 /// What is granted for features that the story of the chart's installation leaves out, by group and resource; stories of
 /// `tests/cluster` use them with the same rules, all but Kueue and routes, which the bed cannot have.
+/// Reading Secrets that are copied is no part of any kept log: a place where nothing was done is not held.
 const ELSEWHERE: [(&str, &str); 8] = [
     ("", "configmaps"),
     ("autoscaling", "horizontalpodautoscalers"),
@@ -54,8 +55,11 @@ fn granted() -> BTreeSet<Deed> {
     Place::ALL.into_iter().flat_map(of_place).collect()
 }
 
-/// The kind of a namespace, by the names that the chart gives.
-fn place_of(namespace: &str) -> Option<Place> {
+/// The kind of a namespace, by the names that the chart gives; `home` is the bot's own.
+fn place_of(namespace: &str, home: &str) -> Option<Place> {
+    if namespace == home {
+        return Some(Place::Home);
+    }
     let (_, kind) = namespace.rsplit_once('-')?;
     match kind {
         "training" | "untrusted" => Some(Place::Runs),
@@ -68,6 +72,7 @@ fn place_of(namespace: &str) -> Option<Place> {
 /// What a user did in namespaces of ours, refused or not.
 fn deeds(log: &str, user: &str) -> BTreeSet<Deed> {
     let mut found = BTreeSet::new();
+    let home = user.split(':').nth(2).unwrap_or_default();
     for line in log.lines() {
         let event: Value = serde_json::from_str(line).expect("a line of an audit log");
         let text = |at: &str| {
@@ -76,7 +81,7 @@ fn deeds(log: &str, user: &str) -> BTreeSet<Deed> {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
         };
-        let Some(place) = place_of(text("/objectRef/namespace")) else {
+        let Some(place) = place_of(text("/objectRef/namespace"), home) else {
             continue;
         };
         if text("/user/username") != user {
@@ -150,6 +155,7 @@ fn what_was_done_is_read_from_the_log() {
         line(BOT, "patch", "x-build", "secrets", 200),
         line(BOT, "list", "x-environments", "secrets", 403),
         line(BOT, "list", "kube-system", "secrets", 200),
+        line(BOT, "get", "bowsprit", "secrets", 200),
         line("somebody", "list", "x-training", "secrets", 200),
         line(BOT, "create", "", "selfsubjectaccessreviews", 201),
     ];
@@ -159,6 +165,7 @@ fn what_was_done_is_read_from_the_log() {
         Deed::new(Place::Runs, "", "secrets", "patch"),
         Deed::new(Place::Builds, "", "secrets", "patch"),
         Deed::new(Place::Environments, "", "secrets", "list"),
+        Deed::new(Place::Home, "", "secrets", "get"),
     ];
     assert_eq!(deeds(&log.join("\n"), BOT), wanted.into());
 }

@@ -93,6 +93,11 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// The namespace that we are at home in: that of our pod, else that of the kubeconfig's context.
+    pub fn home(&self) -> String {
+        self.client.default_namespace().to_owned()
+    }
+
     /// Objects of a kind in a namespace.
     pub fn all<K: Kind>(&self, namespace: &str) -> Api<K> {
         Api::namespaced(self.client(), namespace)

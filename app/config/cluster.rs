@@ -4,11 +4,15 @@
 
 use super::read::Reader;
 use super::read_secret;
+use bowsprit_core::doctor::Purpose;
+use bowsprit_core::serving::objects::Expose;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Longest name of a namespace, an account, a class or a queue. Source: Kubernetes, "Object Names and IDs".
 const NAME_CHARS_MAX: usize = 63;
+/// The key of Secrets that are copied.
+const COPIED: &str = "cluster.copied_secrets";
 /// Longest part of a label's key that names its domain. Source: Kubernetes, "Labels and Selectors".
 const DOMAIN_CHARS_MAX: usize = 253;
 
@@ -37,6 +41,10 @@ pub struct Cluster {
     pub service_account: String,
     /// Secrets by which nodes pull the images.
     pub pull_secrets: Vec<String>,
+    /// Names of Secrets in the bot's namespace that are copied into namespaces which it makes.
+    pub copied_secrets: Vec<String>,
+    /// What the cluster is for.
+    pub purpose: Purpose,
     /// Nodes must carry these labels.
     pub node_selector: BTreeMap<String, String>,
     /// Taints of nodes that our pods bear.
@@ -88,6 +96,8 @@ pub(super) fn cluster(reader: &mut Reader, public_url: &str, is_used: bool) -> O
     let node_selector = node_selector(reader);
     let has_user_namespaces = flag(reader, "cluster.user_namespaces");
     let pull_secrets = reader.text_or("cluster.pull_secrets", "");
+    let purpose = purpose(reader);
+    let copied_secrets = copied_secrets(reader);
     let gpu_resource = reader.text_or("cluster.gpu_resource", "nvidia.com/gpu");
     if !is_label_key(&gpu_resource) {
         let message = format!("`{gpu_resource}` is not a resource such as `nvidia.com/gpu`");
@@ -114,6 +124,8 @@ pub(super) fn cluster(reader: &mut Reader, public_url: &str, is_used: bool) -> O
         agent_image: agent_image?,
         service_account: account?,
         pull_secrets: words(&pull_secrets),
+        copied_secrets: copied_secrets?,
+        purpose: purpose?,
         node_selector: node_selector?,
         tolerations: tolerations?,
         has_user_namespaces: has_user_namespaces?,
@@ -132,6 +144,47 @@ fn bot_ca(reader: &mut Reader) -> Option<Option<String>> {
         Err(error) => reader.complain(key, error),
     }
     None
+}
+
+fn purpose(reader: &mut Reader) -> Option<Purpose> {
+    let key = "cluster.purpose";
+    let text = reader.text_or(key, Purpose::Development.word());
+    let purpose = Purpose::parse(&text);
+    if purpose.is_none() {
+        let message = format!("`{text}` is neither `development` nor `production`");
+        reader.complain(key, message);
+    }
+    purpose
+}
+
+fn copied_secrets(reader: &mut Reader) -> Option<Vec<String>> {
+    let named = words(&reader.text_or(COPIED, ""));
+    // A Secret may be called like a host, with dots.
+    let is_secret = |name: &String| name.len() <= DOMAIN_CHARS_MAX && name.split('.').all(is_name);
+    let wrong = named.iter().find(|name| !is_secret(name)).cloned();
+    if let Some(name) = &wrong {
+        reader.complain(COPIED, format!("`{name}` is not the name of a Secret"));
+    }
+    wrong.is_none().then_some(named)
+}
+
+/// Every Secret that is copied is for something: one that pulls images, or a certificate of one of these.
+pub(super) fn check_copied(reader: &mut Reader, cluster: &Cluster, exposed: &[&Expose]) {
+    let tls = exposed.iter().filter_map(|expose| match expose {
+        Expose::Ingress { tls_secret, .. } => tls_secret.as_ref(),
+        Expose::ClusterIp | Expose::NodePort | Expose::HttpRoute { .. } => None,
+    });
+    let used: Vec<&String> = tls.chain(&cluster.pull_secrets).collect();
+    let idle = cluster
+        .copied_secrets
+        .iter()
+        .find(|name| !used.contains(name));
+    if let Some(name) = idle {
+        reader.complain(
+            COPIED,
+            format!("nothing uses `{name}`: name it in `cluster.pull_secrets` or as `ingress_tls_secret` too, or take it out"),
+        );
+    }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -250,7 +303,7 @@ fn tolerations(reader: &mut Reader) -> Option<Vec<Toleration>> {
     Some(found)
 }
 
-fn is_label_key(text: &str) -> bool {
+pub(super) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((domain, name)) => {
             (1..=DOMAIN_CHARS_MAX).contains(&domain.len())
@@ -262,7 +315,7 @@ fn is_label_key(text: &str) -> bool {
     }
 }
 
-fn is_label_value(text: &str) -> bool {
+pub(super) fn is_label_value(text: &str) -> bool {
     let is_edge = |b: Option<u8>| b.is_none_or(|b| b.is_ascii_alphanumeric());
     text.len() <= NAME_CHARS_MAX
         && text

@@ -49,6 +49,8 @@ pub const REFERENCE: &[Key] = keys! {
     "cluster.agent_image" "none" "The image that holds the agent, by digest. Must be given with `kubernetes`.";
     "cluster.service_account" "bowsprit-stage" "The account of the pods of stages; it needs no rights.";
     "cluster.pull_secrets" "none" "Names of Secrets by which nodes pull the images, separated by commas.";
+    "cluster.copied_secrets" "none" "Names of Secrets, separated by commas, that the bot copies from its own namespace into those that it makes for environments; each stands in `cluster.pull_secrets` or is an `ingress_tls_secret`.";
+    "cluster.purpose" "development" "What the cluster is for: `development`, where one node is enough, or `production`, for which `bowsprit doctor` wants 12 vCPU that pods may have.";
     "cluster.node_selector.\"<label>\"" "none" "Stages run on nodes with this label and value.";
     "cluster.tolerations" "none" "Taints of nodes that stages bear, such as `gpu=yes:NoSchedule`, separated by commas.";
     "cluster.priority_class" "none" "The priority class of stages.";
@@ -91,6 +93,9 @@ pub const REFERENCE: &[Key] = keys! {
     "images.insecure_registries" "none" "Registries that speak plain HTTP, separated by commas.";
     "images.platform" "linux/amd64" "What images run on.";
     "images.build_settings" "none" "A ConfigMap in `cluster.build_namespace` with what builds need in this network and images must not keep: `pip.conf`, `ca-certificates.crt`, `registries.conf`, `sources.list`, `apt.conf`.";
+    "logs.pod_labels.\"<label>\"" "none" "A label of the pods of services whose contract says `logs: true`, by which a collector in the cluster chooses what it reads.";
+    "logs.pod_annotations.\"<annotation>\"" "none" "The same as an annotation.";
+    "logs.push_url" "none" "Where environments are processes: the address that takes the lines of services whose contract says `logs: true`, by POST, as lines of JSON with `time`, `service`, `environment`, `source` and `line`.";
     "reconcile.every" "5m" "How often everything is looked at without being told, 1 s to 24 h. Without webhooks this is the only ear: make it short.";
     "retention.runs" "90d" "How long finished runs that nothing names are kept, and effects that are done; 14d or more. `0` or `never` keeps for ever, here and in the keys below.";
     "retention.deliveries" "30d" "How long handled deliveries are known, 30d or more; their payloads stay 7 days at most.";

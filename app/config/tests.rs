@@ -1,5 +1,7 @@
 mod clusters;
+mod copied;
 mod gitops;
+mod logs;
 mod retention;
 
 use super::*;

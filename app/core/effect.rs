@@ -430,6 +430,9 @@ pub struct DeployPlan {
     pub door: DoorSpec,
     /// Whether a bearer key is asked for.
     pub auth: bool,
+    /// Whether what its servers print goes to the operator's log service.
+    #[serde(default)]
+    pub logs: bool,
     /// Servers at once; a target that can have one only has one.
     #[serde(default)]
     pub replicas: Replicas,

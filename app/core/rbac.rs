@@ -11,16 +11,19 @@ pub enum Place {
     Builds,
     /// Where models are served.
     Environments,
+    /// The bot's own namespace: only Secrets that `cluster.copied_secrets` names, each by its name.
+    Home,
     /// All namespaces: only where each environment has one of its own, which the bot makes.
     Cluster,
 }
 
 impl Place {
     /// Every place.
-    pub const ALL: [Place; 4] = [
+    pub const ALL: [Place; 5] = [
         Place::Runs,
         Place::Builds,
         Place::Environments,
+        Place::Home,
         Place::Cluster,
     ];
 
@@ -30,6 +33,7 @@ impl Place {
             Place::Runs => "runs",
             Place::Builds => "builds",
             Place::Environments => "environments",
+            Place::Home => "home",
             Place::Cluster => "cluster",
         }
     }
@@ -78,6 +82,7 @@ pub const RULES: &[Rule] = rules! {
     [Environments, Cluster] "" "services" [create, delete, get, list, patch] "the address that stays";
     [Environments, Cluster] "" "serviceaccounts" [create, delete, list, patch] "who a server is: nobody with rights";
     [Environments, Cluster] "" "secrets" [create, patch] "the gateway's token and rules; never read back";
+    [Home] "" "secrets" [get] "what environments' own namespaces get copies of; the chart adds `resourceNames`, and grants nothing where none is named";
     [Environments, Cluster] "autoscaling" "horizontalpodautoscalers" [create, delete, list, patch] "how many servers";
     [Environments, Cluster] "policy" "poddisruptionbudgets" [create, delete, list, patch] "servers that stay while nodes are drained";
     [Environments, Cluster] "networking.k8s.io" "networkpolicies" [create, delete, list, patch] "who may call a server";
@@ -183,8 +188,17 @@ mod tests {
                 .iter()
                 .any(|verb| ["get", "list", "watch"].contains(verb))
         };
-        let secrets = RULES.iter().filter(|rule| rule.resource == "secrets");
-        assert!(secrets.clone().count() > 0 && !secrets.clone().any(reads));
+        let (at_home, secrets): (Vec<&Rule>, Vec<&Rule>) = RULES
+            .iter()
+            .filter(|rule| rule.resource == "secrets")
+            .partition(|rule| rule.places.contains(&Place::Home));
+        assert!(!secrets.is_empty() && !secrets.into_iter().any(reads));
+        // By name alone: a list or a watch would show all that is there.
+        let verbs: Vec<_> = at_home
+            .iter()
+            .map(|rule| (rule.places, rule.verbs))
+            .collect();
+        assert_eq!(verbs, [(&[Place::Home][..], &["get"][..])]);
     }
 
     #[test]

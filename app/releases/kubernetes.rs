@@ -5,6 +5,7 @@
 
 mod chart;
 mod clusters;
+mod copies;
 mod judge;
 mod ledger;
 mod logs;
@@ -222,6 +223,20 @@ impl Kubernetes {
                 self.post.strays.note(key, site, generation);
             }
         }
+        self.renew_copies().await;
+    }
+
+    /// Brings Secrets that have changed to the environments that have copies of them.
+    async fn renew_copies(&self) {
+        let mut sites = Vec::new();
+        for watched in self.post.book().values() {
+            if !watched.papers.is_ending()
+                && let Ok(Some(site)) = watched.papers.site()
+            {
+                sites.push(site);
+            }
+        }
+        self.post.clusters.renew(sites).await;
     }
 
     /// See [`super::Target::keys`].
@@ -407,6 +422,7 @@ fn rollout(plan: &DeployPlan, server: &ServerSpec) -> Rollout {
         image,
         is_whole: plan.image.is_some(),
         has_order: false,
+        logs: plan.logs,
         cpu_millis: server.cpu_millis,
         memory_bytes: server.memory_bytes,
         model_bytes: files.map(|file| file.bytes).fold(0, u64::saturating_add),

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::environment::{self, Entry, Key};
 use super::keys::{Keys, Which};
 use super::order;
+use super::push::{Marks, Pusher, Pushing};
 use crate::artifacts::Artifacts;
 use crate::files;
 use crate::hands::{self, Hands, StartError};
@@ -40,20 +41,28 @@ struct Shop {
     ports: Option<RangeInclusive<u16>>,
     artifacts: Artifacts,
     book: Mutex<BTreeMap<Key, Entry>>,
+    marks: Marks,
+    /// Ends with the target.
+    _pushing: Option<Pushing>,
 }
 
 impl Local {
-    /// Opens `environments/` of the state directory and takes up what is there.
+    /// Opens `environments/` of the state directory and takes up what is there; lines go to `push_url`, where there is one.
     pub(super) fn open(
         (state_dir, ports): (&Path, Option<RangeInclusive<u16>>),
         artifacts: Artifacts,
         program: Vec<OsString>,
+        push_url: Option<&str>,
     ) -> anyhow::Result<Local> {
         let dir = hands::directory(state_dir, "environments")?;
         let book =
             environment::load(&dir).with_context(|| format!("cannot read `{}`", dir.display()))?;
+        let marks = Marks::default();
+        let pusher = push_url.map(|url| Pusher::new(&dir, url, &marks));
         Ok(Local {
             shop: Arc::new(Shop {
+                _pushing: pusher.transpose()?.map(Pusher::begin),
+                marks,
                 cache_dir: hands::text_of(&hands::directory(state_dir, "runtimes")?)?,
                 agent: Hands::new(program)?,
                 ports,
@@ -231,6 +240,7 @@ impl Shop {
             if desk.listen()?.is_none() {
                 desk.write_listen(self.free_address()?)?;
             }
+            self.marks.settle(&desk, plan)?;
             let wanted = order::write(plan, &desk, snapshot, server)?;
             desk.write_wanted(&wanted)?;
             if let Err(error) = desk.sweep_snapshots(before.as_ref()) {

@@ -9,6 +9,7 @@ pub mod keys;
 mod kubernetes;
 mod local;
 mod order;
+mod push;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +50,10 @@ impl Target {
         match config.releases.backend {
             config::Backend::Local => {
                 let ports = config.releases.ports.clone();
-                Target::local((&config.state_dir, ports), artifacts, program)
+                let place = (config.state_dir.as_path(), ports);
+                let push_url = config.logs.push_url.as_deref();
+                let local = Local::open(place, artifacts, program, push_url)?;
+                Ok(Target::Local(local))
             }
             config::Backend::Kubernetes => {
                 let ways = ways.context("there is no way to the cluster")?;
@@ -65,7 +69,8 @@ impl Target {
         artifacts: Artifacts,
         program: Vec<OsString>,
     ) -> anyhow::Result<Target> {
-        Ok(Target::Local(Local::open(place, artifacts, program)?))
+        let local = Local::open(place, artifacts, program, None)?;
+        Ok(Target::Local(local))
     }
 
     /// Orders a release; an order that is not newer than the present one is left. The snapshot's file is taken over.

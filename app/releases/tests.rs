@@ -116,11 +116,11 @@ fn open(dir: &Path, artifacts: &Artifacts, ports: Option<std::ops::RangeInclusiv
     Target::open(&config, artifacts.clone(), program, None).unwrap()
 }
 
-fn staging() -> Slug {
+pub(super) fn staging() -> Slug {
     Slug::parse("staging").unwrap()
 }
 
-fn plan(generation: u64) -> DeployPlan {
+pub(super) fn plan(generation: u64) -> DeployPlan {
     DeployPlan {
         repo: Repo {
             id: REPO,
@@ -151,8 +151,10 @@ fn plan(generation: u64) -> DeployPlan {
             concurrency: 4,
             queue: 8,
             body_bytes_max: 1 << 20,
+            telemetry: true,
         },
         auth: true,
+        logs: false,
         replicas: Replicas::default(),
         cluster: None,
         pr: None,
@@ -454,10 +456,8 @@ async fn configured_ports_are_used_one_each() {
 async fn a_server_has_the_trust_of_its_release() {
     let house = House::new();
     for (generation, trust) in [(1, Trust::Untrusted), (2, Trust::Trusted)] {
-        let plan = DeployPlan {
-            trust,
-            ..plan(generation)
-        };
+        let mut plan = plan(generation);
+        plan.trust = trust;
         house.deploy(&plan).await.unwrap();
         assert_eq!(house.wanted().server.unwrap().trust, trust);
     }
@@ -471,10 +471,8 @@ async fn a_server_has_the_trust_of_its_release() {
 #[tokio::test]
 async fn a_release_for_a_cluster_is_not_served_on_this_machine() {
     let house = House::new();
-    let elsewhere = DeployPlan {
-        cluster: Some(Slug::parse("eu").unwrap()),
-        ..plan(1)
-    };
+    let mut elsewhere = plan(1);
+    elsewhere.cluster = Some(Slug::parse("eu").unwrap());
     let path = house.dir.path().join("elsewhere.tar");
     std::fs::write(&path, "").unwrap();
     let snapshot = Source {

@@ -189,6 +189,7 @@ fn order(dir: &Path, snapshot: Source) -> ServeSpec {
             concurrency: 16,
             queue: 64,
             body_bytes_max: 1 << 20,
+            telemetry: true,
         },
     }
 }

@@ -37,6 +37,18 @@
 {{- toYaml $config -}}
 {{- end }}
 
+{{/* The names of Secrets that environments' own namespaces get copies of, as a list. */}}
+{{- define "bowsprit.copied" -}}
+{{- $named := (default dict .Values.config.cluster).copied_secrets | default "" -}}
+{{- $names := list -}}
+{{- range $name := splitList "," $named -}}
+{{- with trim $name -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $names -}}
+{{- end }}
+
 {{/* The port that the server listens on. */}}
 {{- define "bowsprit.port" -}}
 {{- (include "bowsprit.config" . | fromYaml).listen | splitList ":" | last -}}

@@ -25,6 +25,7 @@ mod https;
 mod import;
 mod injection;
 mod judge;
+mod logs;
 mod members;
 mod migrate;
 mod models;

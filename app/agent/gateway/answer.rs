@@ -19,6 +19,8 @@ pub(crate) enum Turned {
     Stranger,
     /// Nothing of that name under `/.bowsprit/`.
     Unknown,
+    /// The service lets nothing of its requests be counted.
+    Uncounted,
     /// Known, but not with this method.
     Method,
     /// The body exceeds its limit.
@@ -56,6 +58,11 @@ impl Turned {
                 None,
             ),
             Turned::Unknown => (StatusCode::NOT_FOUND, "no such page", None),
+            Turned::Uncounted => (
+                StatusCode::NOT_FOUND,
+                "the service's contract says `telemetry: false`, so requests are not counted",
+                None,
+            ),
             Turned::Method => (StatusCode::METHOD_NOT_ALLOWED, "method not allowed", None),
             Turned::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large", None),
             Turned::SlowBody => (

@@ -22,6 +22,8 @@ pub(crate) struct Door {
     keys: Vec<Digest>,
     /// Units: bytes.
     pub(crate) body_bytes_max: usize,
+    /// Whether requests are counted, and figures of them shown.
+    pub(crate) telemetry: bool,
     /// Requests take their turn here.
     pub(crate) queue: Arc<Queue>,
 }
@@ -41,6 +43,7 @@ impl Door {
         Door {
             keys: spec.keys.clone(),
             body_bytes_max: spec.body_bytes_max,
+            telemetry: spec.telemetry,
             queue,
         }
     }
@@ -50,6 +53,8 @@ impl Door {
         Door {
             keys: Vec::new(),
             body_bytes_max: 0,
+            // Whether it may be counted is known with the first order.
+            telemetry: false,
             queue: Arc::new(Queue::new(1, 0)),
         }
     }
@@ -145,6 +150,7 @@ mod tests {
             concurrency,
             queue,
             body_bytes_max: 1,
+            telemetry: true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The gateway's own pages under `/.bowsprit/`: health, what is live, its model files, metrics.
+//! The gateway's own pages under `/.bowsprit/`: health, what is live, its model files, metrics where there are some.
 //!
 //! Everything but the pages on health asks for a key. Nothing here reaches the server.
 
@@ -58,6 +58,9 @@ async fn own_page(
     }
     if !is_read {
         return Err(Turned::Method);
+    }
+    if page == "metrics" && !door.telemetry {
+        return Err(Turned::Uncounted);
     }
     if page == "metrics" {
         let text = gateway.metrics.text(door.queue.depth());

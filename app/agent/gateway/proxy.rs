@@ -37,7 +37,8 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let began = Instant::now();
-    let at_work = gateway.metrics.begin();
+    let is_counted = gateway.door().telemetry;
+    let at_work = is_counted.then(|| gateway.metrics.begin());
     let mut response = match pages::own(&gateway, &request).await {
         Some(response) => response,
         None => forward(&gateway, peer, request, at_work)
@@ -49,7 +50,9 @@ pub(crate) async fn answer(
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    gateway.metrics.answered(response.status(), began.elapsed());
+    if is_counted {
+        gateway.metrics.answered(response.status(), began.elapsed());
+    }
     response
 }
 
@@ -57,7 +60,7 @@ async fn forward(
     gateway: &Gateway,
     peer: IpAddr,
     request: Request<Incoming>,
-    at_work: AtWork,
+    at_work: Option<AtWork>,
 ) -> Result<Response<Body>, Turned> {
     let door = gateway.door();
     let (mut head, body) = request.into_parts();
@@ -75,7 +78,7 @@ async fn forward(
             return Err(turned);
         }
     };
-    let (response, lease, hold) = deliver(gateway, &head, upload).await?;
+    let (response, lease, hold) = deliver(gateway, &door, (&head, upload)).await?;
     Ok(back(
         response,
         lease,
@@ -108,8 +111,8 @@ fn admit(gateway: &Gateway, door: &Door, head: &Parts, body: &Incoming) -> Resul
 /// Sends the request to the present server, and to the next where that one took nothing.
 async fn deliver(
     gateway: &Gateway,
-    head: &Parts,
-    upload: Upload,
+    door: &Door,
+    (head, upload): (&Parts, Upload),
 ) -> Result<(Response<Incoming>, Lease, Hold), Turned> {
     let over = upload.over();
     let mut upload = Some(upload);
@@ -134,7 +137,9 @@ async fn deliver(
             // A connection that lay idle was closed by the server: that says nothing of this request.
             Ok(Err(Lost::Stale | Lost::Unsent)) if !is_fresh => {
                 is_fresh = true;
-                gateway.metrics.retries.fetch_add(1, Ordering::Relaxed);
+                if door.telemetry {
+                    gateway.metrics.retries.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Ok(Err(_))
                 if over
@@ -185,7 +190,7 @@ fn back(response: Response<Incoming>, lease: Lease, burden: Burden) -> Response<
 struct Burden {
     hold: Hold,
     _turn: OwnedSemaphorePermit,
-    _at_work: AtWork,
+    _at_work: Option<AtWork>,
 }
 
 /// The body of an answer, passed on frame by frame as it comes.

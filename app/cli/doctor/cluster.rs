@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, Trouble, TroubleKind};
 use crate::config::{self, Backend, Config, OtherCluster};
 use crate::images::Credentials;
 use crate::images::registry::Client as Registry;
-use bowsprit_core::doctor::{self, Finding, NamespaceSeen, QuotaSeen};
+use bowsprit_core::doctor::{self, Borne, Finding, NamespaceSeen, QuotaSeen};
 use bowsprit_core::image::recipe::Kind;
 use bowsprit_core::image::reference::Place as At;
 use bowsprit_core::rbac::{self, Place, Rule, Uses};
@@ -19,7 +19,7 @@ use http::Method;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
+use k8s_openapi::api::core::v1::{Namespace, Node, ResourceQuota, Secret};
 use k8s_openapi::api::networking::v1::IngressClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
@@ -78,6 +78,50 @@ async fn further(config: &Config, other: &OtherCluster) -> Vec<Finding> {
         }
     }
     findings.extend(ingress_class(&client, expose).await);
+    findings.push(room(&client, &other.way).await);
+    findings
+}
+
+/// Whether the cluster has room for what it is for.
+async fn room(client: &Client, settings: &config::Cluster) -> Finding {
+    let borne: Vec<Borne<'_>> = settings
+        .tolerations
+        .iter()
+        .map(|one| {
+            (
+                one.key.as_str(),
+                one.value.as_deref(),
+                one.effect.as_deref(),
+            )
+        })
+        .collect();
+    let nodes = Api::<Node>::all(client.clone());
+    match nodes.list(&ListParams::default()).await {
+        Ok(found) => doctor::room(settings.purpose, &borne, Ok(&found.items)),
+        Err(error) => doctor::room(settings.purpose, &borne, Err(&unlisted(error))),
+    }
+}
+
+/// Why objects of no namespace cannot be listed.
+fn unlisted(error: kube::Error) -> String {
+    match Trouble::of(error) {
+        trouble if trouble.kind == TroubleKind::Forbidden => {
+            "this account may not list them".to_owned()
+        }
+        trouble => trouble.message,
+    }
+}
+
+/// The Secrets that are copied into environments' own namespaces, where they are copied from.
+async fn copied(cluster: &Cluster, config: &Config) -> Vec<Finding> {
+    let namespace = cluster.home();
+    let secrets = cluster.all::<Secret>(&namespace);
+    let mut findings = Vec::new();
+    for name in &config.cluster.copied_secrets {
+        let found = secrets.get_opt(name).await.map_err(words);
+        let seen = found.as_ref().map(Option::as_ref).map_err(String::as_str);
+        findings.push(doctor::copied(&namespace, name, seen));
+    }
     findings
 }
 
@@ -162,6 +206,10 @@ async fn usual(config: &Config) -> Vec<Finding> {
         let asked = asked(Place::Cluster, false, uses);
         findings.push(rights(&client, "", asked).await);
     }
+    if config.releases.backend == Backend::Kubernetes {
+        findings.extend(copied(&cluster, config).await);
+    }
+    findings.push(room(&client, &config.cluster).await);
     findings.push(classes::<StorageClass>(&client, "storage classes", None).await);
     if let Some(expose) = exposed(config) {
         findings.extend(ingress_class(&client, expose).await);
@@ -326,12 +374,7 @@ where
             });
             doctor::classes(what, Ok(&shown.collect::<Vec<_>>()), wanted)
         }
-        Err(error) => match Trouble::of(error) {
-            trouble if trouble.kind == TroubleKind::Forbidden => {
-                doctor::classes(what, Err("this account may not list them"), wanted)
-            }
-            trouble => doctor::classes(what, Err(&trouble.message), wanted),
-        },
+        Err(error) => doctor::classes(what, Err(&unlisted(error)), wanted),
     }
 }
 

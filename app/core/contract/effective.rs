@@ -132,6 +132,8 @@ fn of_service(contract: &Service) -> Told {
         .with("environments", Map(environments.collect()))
         .with("checks", list(contract.checks.iter().map(of_check)))
         .with("ignore", json!(contract.ignore))
+        .with("logs", json!(contract.logs))
+        .with("telemetry", json!(contract.telemetry))
         .with("chatops", of_chatops(&contract.chatops))
         .into()
 }

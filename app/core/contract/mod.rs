@@ -235,6 +235,10 @@ pub struct Service {
     pub checks: Vec<Check>,
     /// Path patterns that are no part of a release.
     pub ignore: Vec<String>,
+    /// Whether what its servers print goes to the operator's log service.
+    pub logs: bool,
+    /// Whether gateways count its requests.
+    pub telemetry: bool,
     /// How commands are taken.
     pub chatops: Chatops,
 }

@@ -1,6 +1,6 @@
 //! Reads the contract of a repository that serves.
 
-use super::reader::{Fields, Problems, boolean, checked, each, entries, list, whole};
+use super::reader::{Fields, Problems, checked, each, entries, list, whole};
 use super::tree::{Key, Mark, Node, Value};
 use super::{
     Environment, ModelSource, Role, Serve, Service, Window, deploy, runtime, shared, units,
@@ -26,7 +26,7 @@ const SPAN_S_MAX: u64 = 90 * 86_400;
 /// The name that the environment of pull requests has.
 const PREVIEW: &str = "preview";
 
-pub(crate) const KEYS: [&str; 9] = [
+pub(crate) const KEYS: [&str; 11] = [
     "kind",
     "models",
     "runtime",
@@ -35,6 +35,8 @@ pub(crate) const KEYS: [&str; 9] = [
     "environments",
     "checks",
     "ignore",
+    "logs",
+    "telemetry",
     "chatops",
 ];
 pub(crate) const SERVE_KEYS: [&str; 8] = [
@@ -76,6 +78,8 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
     let checks = shared::checks(&fields, problems);
     let chatops = super::chatops::chatops(&fields, problems);
     let ignore = shared::globs(&fields, "ignore", problems);
+    let logs = fields.flag("logs", false, problems);
+    let telemetry = fields.flag("telemetry", true, problems);
     Some(Service {
         models: models?,
         runtime,
@@ -85,6 +89,8 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Service> {
         checks,
         chatops,
         ignore,
+        logs: logs?,
+        telemetry: telemetry?,
     })
 }
 
@@ -254,13 +260,8 @@ fn environment(
     let fields = Fields::of(node, &what, &ENVIRONMENT_KEYS, problems)?;
     let role = role(key, &fields, earlier, problems);
     let env = shared::env(&fields, problems);
-    let flag = |key: &str, default: bool, problems: &mut Problems| {
-        fields.get(key).map_or(Some(default), |node| {
-            boolean(node, &format!("`{key}`"), problems)
-        })
-    };
-    let auth = flag("auth", true, problems);
-    let allow_self_reported = flag("allow_self_reported", false, problems);
+    let auth = fields.flag("auth", true, problems);
+    let allow_self_reported = fields.flag("allow_self_reported", false, problems);
     let count = |key: &str, default: u32, bounds, problems: &mut Problems| {
         let value = fields.get(key).map_or(Some(default), |node| {
             whole(node, &format!("`{key}`"), bounds, problems)

@@ -3,13 +3,17 @@
 //! Whoever looks hands over what was seen; nothing here looks.
 
 mod cluster;
+mod copied;
 mod machine;
+mod purpose;
 mod quota;
 
 pub use cluster::{NamespaceSeen, classes, kept, namespace, registry, rights, version};
+pub use copied::copied;
 pub use machine::{
     App, Disk, app, confinement, disk, git, installations, python, webhook, written_to,
 };
+pub use purpose::{Borne, Purpose, room};
 pub use quota::{QuotaSeen, quota};
 
 use serde::Serialize;

@@ -65,7 +65,7 @@ pub fn quota(namespace: &str, seen: Result<&[QuotaSeen], &str>) -> Finding {
 }
 
 /// A quantity of Kubernetes as a number. Source: Kubernetes, "Quantity".
-fn amount(text: &str) -> Option<f64> {
+pub(super) fn amount(text: &str) -> Option<f64> {
     let at = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

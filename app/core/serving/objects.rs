@@ -4,6 +4,7 @@
 //! label or an environment variable. Names hang on the repository's id and the environment alone, so that address and keys
 //! stay over every release. Every object carries the labels of its environment, by which alone anything is ever removed.
 
+mod copied;
 mod network;
 mod pod;
 mod route;
@@ -17,6 +18,7 @@ use crate::image::reference::Pinned;
 use crate::name::{RepoId, RepoPath, Slug};
 use crate::training::job::{MANAGED_BY, name_of, restricted};
 use crate::training::spec::Trust;
+pub use copied::{copied, copies, copyable};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
@@ -119,10 +121,23 @@ pub struct ServingContext {
     pub expose: Expose,
     /// Secrets by which nodes pull the images.
     pub pull_secrets: Vec<String>,
+    /// What marks pods whose logs are gathered.
+    pub log_marks: LogMarks,
+    /// Names of the Secrets that the bot brings into namespaces that it makes.
+    pub copied_secrets: Vec<String>,
     /// Whether pods get a user namespace.
     pub has_user_namespaces: bool,
     /// The runtime class of untrusted code, where the cluster has one.
     pub sandbox_class: Option<String>,
+}
+
+/// What tells a collector of logs which pods it should read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogMarks {
+    /// Labels of these pods.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of these pods.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A release as far as the cluster must know it.
@@ -142,6 +157,9 @@ pub struct Rollout {
     /// Whether code and models lie in that image.
     #[serde(default)]
     pub is_whole: bool,
+    /// Whether what it prints goes to the operator's log service.
+    #[serde(default)]
+    pub logs: bool,
     /// Whether its order is mounted; else the pod fetches it from the bot.
     #[serde(default)]
     pub has_order: bool,

@@ -76,6 +76,14 @@ pub struct DoorSpec {
     pub queue: usize,
     /// Request bodies beyond this get 413. Units: bytes.
     pub body_bytes_max: usize,
+    /// Whether requests are counted, and figures of them shown.
+    #[serde(default = "counted")]
+    pub telemetry: bool,
+}
+
+/// What an order means that was written before there was a switch.
+fn counted() -> bool {
+    true
 }
 
 /// Servers of an environment at once.

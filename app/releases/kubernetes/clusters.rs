@@ -2,6 +2,7 @@
 //!
 //! A cluster that cannot be used stops its own environments and no others.
 
+use super::copies::Home;
 use super::ledger::{Commit, Ledger};
 use super::papers::Papers;
 use super::yard::Yard;
@@ -47,6 +48,7 @@ impl Clusters {
         };
         let usual = Yard {
             name: None,
+            home: Home::new(&ways.cluster),
             cluster: ways.cluster,
             context: ServingContext {
                 image: image(&settings.base_image, "base_image")?,
@@ -55,6 +57,8 @@ impl Clusters {
                 bot_ca: settings.bot_ca.clone(),
                 expose: config.releases.serving.expose.clone(),
                 pull_secrets: settings.pull_secrets.clone(),
+                log_marks: config.logs.marks.clone(),
+                copied_secrets: settings.copied_secrets.clone(),
                 has_user_namespaces: settings.has_user_namespaces,
                 sandbox_class: settings.sandbox_class.clone(),
             },
@@ -76,6 +80,7 @@ impl Clusters {
             });
             let yard = found.map(|cluster| Yard {
                 name: Some(name.clone()),
+                home: usual.home.of_another(),
                 cluster,
                 context: ServingContext {
                     bot_url: settings.way.bot_url.clone(),
@@ -167,6 +172,15 @@ impl Clusters {
             }
         }
         found
+    }
+
+    /// Brings Secrets that have changed to these environments, where they have copies; what cannot be is told and left.
+    pub(super) async fn renew(&self, sites: Vec<Site>) {
+        for yard in self.all() {
+            let its = sites.iter().filter(|site| site.cluster == yard.name);
+            let its: Vec<Site> = its.cloned().collect();
+            yard.renew(&its).await;
+        }
     }
 
     /// Where a cluster has something of an environment. Errors: one cannot be asked, and none of the others has it.

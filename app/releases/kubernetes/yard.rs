@@ -1,5 +1,6 @@
 //! Objects on their way into the cluster and out of it: applied under one name, removed by our labels alone.
 
+use super::copies::Home;
 use super::ledger::Ledger;
 use crate::cluster::{Cluster, Kind, Trouble, TroubleKind, pages};
 use crate::config::Serving;
@@ -37,6 +38,8 @@ pub(super) struct Yard {
     pub(super) cluster: Cluster,
     /// What pods are made for.
     pub(super) context: ServingContext,
+    /// Where the Secrets are that environments' own namespaces get copies of.
+    pub(super) home: Home,
     /// Where environments live.
     pub(super) serving: Serving,
     /// Where releases are written that are not applied.
@@ -69,6 +72,7 @@ impl Yard {
         manifests: &Manifests,
     ) -> Result<Objects, Trouble> {
         self.make_room(site).await?;
+        self.furnish(site).await?;
         let now = self.own::<Deployment>(site).await?;
         self.own::<Service>(site).await?;
         let replicas = now.and_then(|now| now.spec?.replicas);

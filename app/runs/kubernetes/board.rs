@@ -1,7 +1,7 @@
 //! What is known of the cluster: its Jobs and pods as the watch tells them, and how far each stage of ours is.
 
 use super::order::Place;
-use bowsprit_core::training::job::phase::Queued;
+use bowsprit_core::training::job::phase::{Queued, Taken};
 use bowsprit_core::training::spec::FailureKind;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// Longest such wait.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Pods of one stage that the cluster took away and that are remembered.
+const TAKEN_MAX: usize = 50;
 
 /// What is known of a namespace.
 pub(super) struct Namespace {
@@ -65,6 +68,8 @@ pub(super) struct Post {
     pub(super) events: (Vec<Event>, Option<Instant>),
     /// How it stands in Kueue's queue.
     pub(super) queued: Option<Queued>,
+    /// Its pods that the cluster took away. A bot that starts again knows only of those that are still there.
+    pub(super) taken: Vec<Taken>,
 }
 
 /// What is to be done for a stage.
@@ -99,7 +104,19 @@ impl Post {
             ending: None,
             events: (Vec::new(), None),
             queued: None,
+            taken: Vec::new(),
         }
+    }
+
+    /// Remembers pods that the cluster took away, each once, and no more than the newest [`TAKEN_MAX`].
+    pub(super) fn remember(&mut self, taken: Vec<Taken>) {
+        for one in taken {
+            if !self.taken.iter().any(|known| known.pod == one.pod) {
+                self.taken.push(one);
+            }
+        }
+        let surplus = self.taken.len().saturating_sub(TAKEN_MAX);
+        self.taken.drain(..surplus);
     }
 
     /// Asks for something, unless something is being done.

@@ -108,11 +108,14 @@ impl Pods {
         {
             post.want(Want::Hand(uid.clone()));
         }
+        let pods = self.board.pods(&post.place, job);
+        post.remember(phase::taken(&pods));
         let scene = Scene {
-            pods: self.board.pods(&post.place, job),
+            pods,
             job: job.clone(),
             events: post.events.0.clone(),
             queued: post.queued.clone(),
+            taken: post.taken.clone(),
             now_ms: jiff::Timestamp::now().as_millisecond(),
         };
         match phase::phase(&scene) {

@@ -38,7 +38,10 @@ impl Cluster {
         let mut labels = json!({});
         let standard = match place {
             rbac::Place::Builds => "privileged",
-            rbac::Place::Runs | rbac::Place::Environments | rbac::Place::Cluster => "restricted",
+            rbac::Place::Runs
+            | rbac::Place::Environments
+            | rbac::Place::Home
+            | rbac::Place::Cluster => "restricted",
         };
         for mode in ["enforce", "audit", "warn"] {
             labels[format!("pod-security.kubernetes.io/{mode}")] = standard.into();

@@ -158,3 +158,27 @@ async fn a_second_gateway_of_a_directory_ends_at_once() {
         .unwrap();
     assert_eq!(eventually("pid", || house.live()).await.pid, pid);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_wants_no_telemetry_is_not_counted() {
+    let house = House::new();
+    let mut order = house.order(1, &Release::good("r1", 1));
+    order.door.telemetry = false;
+    house.want_live(&order).await;
+    for _ in 0..3 {
+        assert_eq!(house.get("/which").await.0, 200);
+    }
+    let (status, answer) = house.get("/.bowsprit/metrics").await;
+    assert_eq!(status, 404);
+    assert!(answer.to_string().contains("telemetry: false"), "{answer}");
+    for page in ["health", "live"] {
+        assert_eq!(house.get(&format!("/.bowsprit/{page}")).await.0, 200);
+    }
+    // What went before the switch is not known after it, and what comes then is counted.
+    order.generation = 2;
+    order.door.telemetry = true;
+    house.want_live(&order).await;
+    assert_eq!(house.metric("request_seconds_count").await, 0);
+    assert_eq!(house.get("/which").await.0, 200);
+    assert_eq!(house.metric("request_seconds_count").await, 2);
+}

@@ -181,6 +181,7 @@ impl House {
                 concurrency: 16,
                 queue: 64,
                 body_bytes_max: 1 << 20,
+                telemetry: true,
             },
         }
     }

@@ -95,3 +95,49 @@ fn a_registry_is_the_first_part_of_a_name_that_is_a_host() {
         assert_eq!(host(image), wanted, "{image}");
     }
 }
+
+#[tokio::test]
+async fn room_is_counted_where_nodes_may_be_listed() {
+    let fake = crate::cluster::fake::serve(|asked| {
+        let node = serde_json::json!({"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "11"},
+            "conditions": [{"type": "Ready", "status": "True"}]}});
+        let is_it = asked.line() == "GET /api/v1/nodes";
+        is_it.then(|| crate::cluster::fake::list(&[node]))
+    })
+    .await;
+    let mut settings = config::Cluster::unused();
+    for (purpose, wanted) in [
+        (doctor::Purpose::Development, Verdict::Ok),
+        (doctor::Purpose::Production, Verdict::Problem),
+    ] {
+        settings.purpose = purpose;
+        let found = room(&fake.cluster.client(), &settings).await;
+        assert_eq!(found.verdict, wanted, "{found:?}");
+    }
+    let blind = crate::cluster::fake::serve(|_| {
+        let words = "nodes is forbidden: User \"bot\" cannot list resource \"nodes\" in API group \"\" at the cluster scope";
+        Some(crate::cluster::fake::refused(403, "Forbidden", words))
+    })
+    .await;
+    let found = room(&blind.cluster.client(), &settings).await;
+    assert_eq!(found.verdict, Verdict::Warning, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_copied_is_read_by_its_name_in_the_bots_namespace() {
+    let fake = crate::cluster::fake::serve(|asked| {
+        let secret = serde_json::json!({"metadata": {"name": "registry"}, "type": "kubernetes.io/dockerconfigjson"});
+        match asked.line().as_str() {
+            "GET /api/v1/namespaces/default/secrets/registry" => Some((200, secret.to_string())),
+            "GET /api/v1/namespaces/default/secrets/tls" => Some(crate::cluster::fake::missing()),
+            _ => None,
+        }
+    })
+    .await;
+    let mut config = crate::hands::tests::config(std::path::Path::new("/nowhere"), 1);
+    assert_eq!(copied(&fake.cluster, &config).await, []);
+    config.cluster.copied_secrets = vec!["registry".to_owned(), "tls".to_owned()];
+    let verdicts = copied(&fake.cluster, &config).await;
+    let verdicts: Vec<Verdict> = verdicts.iter().map(|one| one.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Ok, Verdict::Problem]);
+}

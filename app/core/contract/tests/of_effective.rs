@@ -53,6 +53,8 @@ environments:
   preview: {ttl: 1d}
   production: {after: staging, cluster: eu, approvals: 2, soak: 90s, windows: ['Mon-Thu 09:00-16:00 Europe/Madrid'], queue: 3, concurrency: 2, allow_self_reported: true}
 ignore: ['docs/**']
+logs: true
+telemetry: false
 ",
     );
 }

@@ -295,3 +295,31 @@ fn what_a_cluster_gets_is_a_folder_of_manifests_or_a_chart() {
         assert!(told.contains(why), "{deploy}: {told}");
     }
 }
+
+#[test]
+fn logs_are_gathered_and_requests_counted_as_the_service_says() {
+    for (lines, logs, telemetry) in [
+        ("", false, true),
+        ("logs: true\n", true, true),
+        ("telemetry: false\n", false, false),
+        ("logs: false\ntelemetry: true\n", false, true),
+    ] {
+        match parse(&format!("{SERVICE}\n{lines}")) {
+            Ok(Contract::Service(service)) => {
+                assert_eq!(
+                    (service.logs, service.telemetry),
+                    (logs, telemetry),
+                    "{lines}"
+                );
+            }
+            other => panic!("not a service contract: {other:?}"),
+        }
+    }
+    for key in ["logs", "telemetry"] {
+        let problems = parse(&format!("{SERVICE}\n{key}: some\n")).expect_err("no word for it");
+        assert!(
+            problems[0].message.starts_with(&format!("`{key}` must be")),
+            "{problems:?}"
+        );
+    }
+}

@@ -270,3 +270,17 @@ fn check_conditions_look_at_the_changed_paths() {
     assert!(skip_if.applies(&[md.clone(), py]) && !skip_if.applies(&[md]));
     assert!(CheckWhen::Always.applies(&[]));
 }
+
+#[test]
+fn a_step_has_no_image_of_its_own_and_is_told_what_has() {
+    let step = "- {name: train, image: registry.example/a, run: [x]}";
+    let problems = parse(&format!(
+        "kind: training\nmodel: digits\nservice: s\nsteps:\n{step}\nevaluate: self\ngates: [{{name: threshold, with: {{metric: a, min: 1}}}}]\n"
+    ));
+    let told: Vec<String> = problems
+        .expect_err("it is refused")
+        .iter()
+        .map(|problem| problem.message.clone())
+        .collect();
+    expect!["unknown key `image` in a step, since all steps run in one image: name that by `runtime: {image: …@sha256:…}`; a check may have a `runtime` of its own (allowed: name, run, resources, timeout, env, secrets, network)"].assert_eq(&told.join("\n"));
+}

@@ -61,6 +61,7 @@ fn made(manifests: &Manifests, replicas_now: Option<i32>) -> Objects {
         image: Some(image()),
         is_whole: true,
         has_order: true,
+        logs: false,
         cpu_millis: 250,
         memory_bytes: 256 << 20,
         model_bytes: 0,
@@ -75,6 +76,8 @@ fn made(manifests: &Manifests, replicas_now: Option<i32>) -> Objects {
         bot_ca: None,
         expose: Expose::ClusterIp,
         pull_secrets: Vec::new(),
+        copied_secrets: Vec::new(),
+        log_marks: crate::serving::objects::LogMarks::default(),
         has_user_namespaces: false,
         sandbox_class: None,
     };

@@ -50,12 +50,17 @@ pub(super) fn template(
     rollout: &Rollout,
     context: &ServingContext,
 ) -> PodTemplateSpec {
-    let mut labels = site.labels();
+    let marks = rollout.logs.then(|| context.log_marks.clone());
+    let marks = marks.unwrap_or_default();
+    // Ours go before the operator's: by them pods are found and removed.
+    let mut labels = marks.labels;
+    labels.extend(site.labels());
     labels.insert(RELEASE_LABEL.to_owned(), release_label(&rollout.release));
     labels.insert(TRUST_LABEL.to_owned(), trust(rollout.trust).to_owned());
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
+            annotations: (!marks.annotations.is_empty()).then_some(marks.annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(pod(site, rollout, context)),

@@ -4,7 +4,7 @@ use super::*;
 use expect_test::expect_file;
 use proptest::prelude::*;
 
-fn context() -> ServingContext {
+pub(super) fn context() -> ServingContext {
     let pinned =
         |name: &str, digit: &str| format!("registry.example/{name}@sha256:{}", digit.repeat(64));
     ServingContext {
@@ -18,12 +18,14 @@ fn context() -> ServingContext {
             tls_secret: Some("models-tls".to_owned()),
         },
         pull_secrets: vec!["registry".to_owned()],
+        copied_secrets: Vec::new(),
+        log_marks: LogMarks::default(),
         has_user_namespaces: true,
         sandbox_class: Some("gvisor".to_owned()),
     }
 }
 
-fn site() -> Site {
+pub(super) fn site() -> Site {
     let production = Slug::parse("production").unwrap();
     Site::new(
         (RepoId(42), "Digits-service"),
@@ -42,6 +44,7 @@ fn rollout() -> Rollout {
         image: None,
         is_whole: false,
         has_order: false,
+        logs: false,
         cpu_millis: 250,
         memory_bytes: 256 << 20,
         model_bytes: 1 << 20,
@@ -304,5 +307,38 @@ proptest! {
         }
         let text = serde_json::to_string(&(&made.policy, account(&site))).unwrap();
         prop_assert!(rollout.release.len() < 12 || !text.contains(&rollout.release));
+    }
+}
+
+#[test]
+fn only_pods_of_services_that_want_it_are_marked_for_a_collector() {
+    let mark = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    let mut context = context();
+    context.log_marks = LogMarks {
+        labels: mark("logs.example.org/gather", "yes"),
+        annotations: mark("fluentbit.io/parser", "json"),
+    };
+    context
+        .log_marks
+        .labels
+        .insert(REPO_LABEL.to_owned(), "99".to_owned());
+    for logs in [true, false] {
+        let rollout = Rollout { logs, ..rollout() };
+        let made = objects(
+            &site(),
+            Some(&rollout),
+            &context,
+            None,
+            &Manifests::default(),
+        );
+        let spec = made.deployment.and_then(|made| made.spec).expect("a spec");
+        let pod = spec.template.metadata.expect("metadata");
+        let labels = pod.labels.expect("labels");
+        assert_eq!(labels.contains_key("logs.example.org/gather"), logs);
+        assert_eq!(pod.annotations.is_some(), logs);
+        // By our own labels pods are found, whatever an operator writes.
+        assert_eq!(labels[REPO_LABEL], "42");
+        let chosen = spec.selector.match_labels.expect("labels");
+        assert!(!chosen.contains_key("logs.example.org/gather"));
     }
 }

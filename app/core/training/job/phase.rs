@@ -14,6 +14,7 @@ use crate::training::spec::FailureKind;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeSet;
 
 pub use queue::{Queued, queued};
 
@@ -23,6 +24,12 @@ const PULL_WAIT_MS: i64 = 10 * 60 * 1_000;
 /// A Job that is over and whose stage nobody here knows is kept this long: its bot may be another one, which is away, and
 /// reads in it how the stage ended. Units: milliseconds.
 const STRAY_KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// A pod that has not ended so long after its grace is on a node that nobody hears of. Units: milliseconds.
+const STUCK_AFTER_MS: i64 = 60 * 1_000;
+
+/// What controllers write of each pod that they make, before its name. Source: Kubernetes, `pkg/controller`, v1.34.
+const CREATED: &str = "Created pod: ";
 
 /// So many causes at the end of a chain are told.
 const LAST_CAUSES: usize = 2;
@@ -38,8 +45,19 @@ pub struct Scene {
     pub events: Vec<Event>,
     /// How it stands in Kueue's queue, where it waits in one.
     pub queued: Option<Queued>,
+    /// Pods that the cluster took away, oldest first: what [`taken`] said of them while they were there.
+    pub taken: Vec<Taken>,
     /// Units: milliseconds since 1970, UTC.
     pub now_ms: i64,
+}
+
+/// A pod that the cluster itself ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name.
+    pub pod: String,
+    /// Why, as a clause for a person.
+    pub why: String,
 }
 
 /// How a stage stands.
@@ -73,6 +91,17 @@ pub fn phase(scene: &Scene) -> JobPhase {
         Some(pod) => of_pod(scene, pod),
         None => JobPhase::Waiting(without_pod(scene)),
     }
+}
+
+/// The pods among these that the cluster itself ends or ended; they are soon gone, and the memory of them with them.
+pub fn taken(pods: &[Pod]) -> Vec<Taken> {
+    let taken = pods.iter().filter_map(|pod| {
+        Some(Taken {
+            pod: pod.metadata.name.clone()?,
+            why: ended::disruption(pod)?,
+        })
+    });
+    taken.collect()
 }
 
 /// Whether the Job is over for good, so that no pod of it can begin any more.
@@ -153,10 +182,27 @@ fn without_pod(scene: &Scene) -> String {
             refused => format!("waits for room: {refused}"),
         };
     }
-    match ended::last_end(scene) {
-        Some(why) => format!("{why}; it is started again"),
+    let taken = scene.taken.last().map(|taken| taken.why.clone());
+    match ended::last_end(scene).or(taken) {
+        Some(why) => again(scene, &why),
         None => "waits for its pod to be made".to_owned(),
     }
+}
+
+/// That another pod follows, and which try that is.
+fn again(scene: &Scene, why: &str) -> String {
+    format!("{why}; it is started again, {}", ended::try_after(scene))
+}
+
+/// How many pods the Job is known to have had: those that are there, those that went, and those that were told of.
+fn pods_known(scene: &Scene) -> usize {
+    let here = scene.pods.iter();
+    let here = here.filter_map(|pod| pod.metadata.name.as_deref());
+    let went = scene.taken.iter().map(|taken| taken.pod.as_str());
+    let told = scene.events.iter();
+    let told = told.filter_map(|event| event.message.as_deref()?.strip_prefix(CREATED));
+    let names: BTreeSet<&str> = here.chain(went).chain(told).collect();
+    names.len()
 }
 
 /// When something was said last, and how.
@@ -188,20 +234,43 @@ fn of_pod(scene: &Scene, pod: &Pod) -> JobPhase {
         .as_ref()
         .and_then(|spec| spec.node_name.as_deref())
         .unwrap_or("?");
-    if pod.metadata.deletion_timestamp.is_some() {
+    if let Some(ending_ms) = pod.metadata.deletion_timestamp.as_ref().map(millis) {
         let why = ended::disruption(pod).unwrap_or_else(|| "its pod is being deleted".to_owned());
-        return JobPhase::Waiting(format!("{why}; it is started again"));
+        // The Job makes no twin of a pod that may still work: on a node that is silent nobody can say that it ended.
+        return JobPhase::Waiting(match scene.now_ms - ending_ms > STUCK_AFTER_MS {
+            true => format!(
+                "{why}; node `{node}` does not say that its pod has ended, and no twin starts beside it: it is started again when that node answers, is removed from the cluster or gets the taint `node.kubernetes.io/out-of-service`"
+            ),
+            false => again(scene, &why),
+        });
     }
     match status.phase.as_deref() {
-        Some("Running") if is_unheard(pod) => JobPhase::Waiting(format!(
-            "node `{node}` does not answer; when it stays silent, the cluster starts the stage elsewhere"
-        )),
+        Some("Running") if is_unheard(pod) => JobPhase::Waiting(unheard(node)),
         Some("Running") => JobPhase::Running,
-        Some("Unknown") => JobPhase::Waiting(format!("node `{node}` does not answer")),
-        _ => match unscheduled(pod) {
-            Some(why) => JobPhase::Waiting(why),
-            None => starting(scene, pod, node),
-        },
+        Some("Unknown") => JobPhase::Waiting(unheard(node)),
+        _ => after_loss(
+            scene,
+            match unscheduled(pod) {
+                Some(why) => JobPhase::Waiting(why),
+                None => starting(scene, pod, node),
+            },
+        ),
+    }
+}
+
+fn unheard(node: &str) -> String {
+    format!(
+        "node `{node}` does not answer; when it stays silent, the cluster starts the stage elsewhere"
+    )
+}
+
+/// What a pod waits for that follows one which the cluster took away.
+fn after_loss(scene: &Scene, phase: JobPhase) -> JobPhase {
+    match (phase, scene.taken.last()) {
+        (JobPhase::Waiting(what), Some(taken)) => {
+            JobPhase::Waiting(format!("{what} (try {}: {})", pods_known(scene), taken.why))
+        }
+        (phase, _) => phase,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What ended a pod, and what ended a Job.
 
 use super::super::AGENT;
-use super::{JobPhase, Scene, condition, containers, is_ended, millis};
+use super::{JobPhase, Scene, condition, containers, is_ended, millis, pods_known};
 use crate::cluster::short;
 use crate::training::spec::FailureKind;
 use k8s_openapi::api::batch::v1::JobCondition;
@@ -57,18 +57,47 @@ pub(super) fn disruption(pod: &Pod) -> Option<String> {
     if status != "True" {
         return None;
     }
+    let node = node(pod);
     let why = match reason {
         "PreemptionByScheduler" => "its pod made room for one of higher priority".to_owned(),
-        "DeletionByTaintManager" => "its node was lost or must not be used any more".to_owned(),
+        "DeletionByTaintManager" => {
+            format!("{node} went away, or a taint sends its pods off")
+        }
         "EvictionByEvictionAPI" => "its pod was evicted, as when a node is drained".to_owned(),
-        "DeletionByPodGC" => "its node is gone".to_owned(),
-        "TerminationByKubelet" => "its node was short of room or is being shut down".to_owned(),
+        "DeletionByPodGC" => format!("{node} went away"),
+        "TerminationByKubelet" => format!("{node} was short of room or is being shut down"),
         other => format!("its pod was disrupted ({other})"),
     };
     Some(match message {
         "" => why,
         message => format!("{why} ({})", short(message)),
     })
+}
+
+/// Which try follows. Those that the cluster ended are not counted against the Job, so that there is no last one of them.
+pub(super) fn try_after(scene: &Scene) -> String {
+    let status = scene.job.status.as_ref();
+    let failed = status.and_then(|status| status.failed).unwrap_or(0);
+    let spec = scene.job.spec.as_ref();
+    let limit = spec.and_then(|spec| spec.backoff_limit);
+    let is_counted = newest_ended(scene).is_some_and(|pod| disruption(pod).is_none());
+    match limit {
+        Some(limit) if is_counted && scene.taken.is_empty() => {
+            // The Job counts a pod some time after it has ended.
+            let next = failed.saturating_add(1).max(2);
+            format!("try {next} of {}", limit.saturating_add(1))
+        }
+        Some(_) | None => format!("try {}", pods_known(scene).saturating_add(1)),
+    }
+}
+
+/// The node of a pod.
+fn node(pod: &Pod) -> String {
+    let spec = pod.spec.as_ref();
+    match spec.and_then(|spec| spec.node_name.as_deref()) {
+        Some(name) => format!("the node `{}`", short(name)),
+        None => "its node".to_owned(),
+    }
 }
 
 fn newest_ended(scene: &Scene) -> Option<&Pod> {
@@ -105,11 +134,21 @@ fn cause(pod: &Pod) -> Option<(FailureKind, String)> {
             };
             return Some((kind, format!("its pod was evicted: {}", short(message))));
         }
-        Some("NodeLost" | "UnexpectedAdmissionError" | "NodeShutdown" | "Terminated") => {
+        Some(
+            reason @ ("NodeLost" | "UnexpectedAdmissionError" | "NodeShutdown" | "Terminated"),
+        ) => {
+            let what = match reason {
+                "NodeLost" => "went away",
+                "NodeShutdown" | "Terminated" => "is being shut down",
+                _ => "gave it up",
+            };
             let message = status.message.as_deref().unwrap_or_default();
             return Some((
                 FailureKind::Lost,
-                format!("its node gave it up: {}", short(message)),
+                match message {
+                    "" => format!("{} {what}", node(pod)),
+                    message => format!("{} {what}: {}", node(pod), short(message)),
+                },
             ));
         }
         Some(_) | None => {}

@@ -28,6 +28,7 @@ fn scene(text: &str) -> Scene {
             .map(|event| serde_json::from_value(event).expect("an event"))
             .collect(),
         queued: None,
+        taken: Vec::new(),
         now_ms: EARLY_MS,
     }
 }
@@ -126,12 +127,12 @@ fn a_real_scene_of_waiting_is_told_in_words() {
     check(
         &scene(include_str!("seen/evicted.json")),
         expect![[
-            r#"Waiting("its pod was evicted, as when a node is drained (Eviction API: evicting); it is started again")"#
+            r#"Waiting("its pod was evicted, as when a node is drained (Eviction API: evicting); it is started again, try 2")"#
         ]],
     );
     check(
         &scene(include_str!("seen/deleting.json")),
-        expect![[r#"Waiting("its pod is being deleted; it is started again")"#]],
+        expect![[r#"Waiting("its pod is being deleted; it is started again, try 2")"#]],
     );
     check(
         &scene(include_str!("seen/started_again.json")),
@@ -185,19 +186,19 @@ fn what_the_bed_cannot_show_is_told_too() {
         (
             "PreemptionByScheduler",
             expect![[
-                r#"Waiting("its pod made room for one of higher priority; it is started again")"#
+                r#"Waiting("its pod made room for one of higher priority; it is started again, try 2")"#
             ]],
         ),
         (
             "DeletionByTaintManager",
             expect![[
-                r#"Waiting("its node was lost or must not be used any more; it is started again")"#
+                r#"Waiting("the node `ktb` went away, or a taint sends its pods off; it is started again, try 2")"#
             ]],
         ),
         (
             "TerminationByKubelet",
             expect![[
-                r#"Waiting("its node was short of room or is being shut down; it is started again")"#
+                r#"Waiting("the node `ktb` was short of room or is being shut down; it is started again, try 2")"#
             ]],
         ),
     ] {
@@ -228,6 +229,123 @@ fn an_image_that_cannot_be_pulled_for_long_fails_the_stage() {
         &late,
         expect![[
             r#"Failed(Agent, "image `registry.example/none@sha256:0000000000000000000000000000000000000000000000000000000000000000` cannot be pulled: lookup registry.example on 192.0.2.53:53: no such host; it was tried for 10 min")"#
+        ]],
+    );
+}
+
+#[test]
+fn a_node_that_went_away_is_no_failure_of_the_training() {
+    let running = include_str!("seen/running.json");
+    let gone = |reason: &str, condition: &str, message: &str| {
+        changed(running, |seen| {
+            let status = json!({"phase": "Failed", "reason": reason, "message": message,
+                "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": condition,
+                    "message": "PodGC: node no longer exists"}]});
+            seen["pods"][0]["status"] = status;
+        })
+    };
+    // Another pod follows, and how often that happened is not held against the stage.
+    let collected = gone("", "DeletionByPodGC", "");
+    check(
+        &collected,
+        expect![[
+            r#"Waiting("the node `ktb` went away (PodGC: node no longer exists); it is started again, try 2")"#
+        ]],
+    );
+    // Where no controller said so, the Job counts it, and there is a last try.
+    let mut lost = gone(
+        "NodeLost",
+        "",
+        "Node ktb which was running pod is unresponsive",
+    );
+    let no_condition = |scene: &mut Scene| {
+        let status = scene.pods[0].status.as_mut().expect("a status");
+        status.conditions = None;
+    };
+    no_condition(&mut lost);
+    check(
+        &lost,
+        expect![[
+            r#"Waiting("the node `ktb` went away: Node ktb which was running pod is unresponsive; it is started again, try 2 of 3")"#
+        ]],
+    );
+    let counted = lost.job.status.as_mut().expect("a status");
+    counted.failed = Some(2);
+    check(
+        &lost,
+        expect![[
+            r#"Waiting("the node `ktb` went away: Node ktb which was running pod is unresponsive; it is started again, try 3 of 3")"#
+        ]],
+    );
+    let mut down = gone(
+        "Terminated",
+        "",
+        "Pod was terminated in response to imminent node shutdown.",
+    );
+    no_condition(&mut down);
+    check(
+        &down,
+        expect![[
+            r#"Waiting("the node `ktb` is being shut down: Pod was terminated in response to imminent node shutdown.; it is started again, try 2 of 3")"#
+        ]],
+    );
+    // A pod of which the API server has the word of nobody.
+    let unknown = changed(running, |seen| {
+        seen["pods"][0]["status"] = json!({"phase": "Unknown", "reason": "NodeLost"});
+    });
+    check(
+        &unknown,
+        expect![[
+            r#"Waiting("node `ktb` does not answer; when it stays silent, the cluster starts the stage elsewhere")"#
+        ]],
+    );
+}
+
+#[test]
+fn a_lost_node_is_remembered_when_its_pod_is_gone() {
+    let running = include_str!("seen/running.json");
+    let mut lost = changed(running, |seen| {
+        seen["pods"][0]["metadata"]["name"] = "first".into();
+        seen["pods"][0]["status"] = json!({"phase": "Failed", "conditions": [
+            {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": ""}]});
+    });
+    lost.events.clear();
+    let taken = taken(&lost.pods);
+    let first = Taken {
+        pod: "first".to_owned(),
+        why: "the node `ktb` went away".to_owned(),
+    };
+    assert_eq!(taken, [first]);
+    lost.taken = taken;
+    lost.pods.clear();
+    check(
+        &lost,
+        expect![[r#"Waiting("the node `ktb` went away; it is started again, try 2")"#]],
+    );
+    let mut next = scene(include_str!("seen/no_node.json"));
+    next.events.clear();
+    next.taken = lost.taken;
+    check(
+        &next,
+        expect![[
+            r#"Waiting("no node takes it: 0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling. (try 2: the node `ktb` went away)")"#
+        ]],
+    );
+    // Who works is not among those that were taken.
+    let works = scene(running);
+    assert_eq!(super::taken(&works.pods), []);
+    // One that cannot end holds the next back, and what helps is told.
+    let mut stuck = changed(running, |seen| {
+        let pod = &mut seen["pods"][0];
+        pod["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00Z".into();
+        pod["status"]["conditions"] = json!([
+            {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": ""}]);
+    });
+    stuck.now_ms = LATE_MS;
+    check(
+        &stuck,
+        expect![[
+            r#"Waiting("the node `ktb` went away, or a taint sends its pods off; node `ktb` does not say that its pod has ended, and no twin starts beside it: it is started again when that node answers, is removed from the cluster or gets the taint `node.kubernetes.io/out-of-service`")"#
         ]],
     );
 }
