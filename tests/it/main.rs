@@ -13,6 +13,7 @@ mod comments;
 mod contexts;
 mod crash;
 mod create;
+mod deletion;
 mod deliveries;
 mod doctor;
 mod door;
