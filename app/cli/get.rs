@@ -238,7 +238,7 @@ fn of_model(model: &Value, now_ms: i64) -> Vec<String> {
     let newest = &model["newest"];
     vec![
         format!("{}/{}", text(&model["repo"]), text(&model["model"])),
-        format!("v{}", text(&newest["version"])),
+        numbered(newest),
         short(&newest["digest"], 19),
         ago(&newest["created_ms"], now_ms),
         text(&newest["run"]),
@@ -309,6 +309,15 @@ fn of_event(event: &Value, now_ms: i64) -> Vec<String> {
         text(&event["who"]),
         text(&event["why"]),
     ]
+}
+
+/// `v8`, with whether it was deleted.
+pub(super) fn numbered(version: &Value) -> String {
+    let deleted = match version["deleted"].is_object() {
+        true => " (deleted)",
+        false => "",
+    };
+    format!("v{}{deleted}", text(&version["version"]))
 }
 
 /// `v8`, or each model with its version.

@@ -8,6 +8,7 @@ pub mod client;
 mod comment;
 mod contract;
 mod create;
+mod deletion;
 pub mod demo;
 mod doctor;
 mod get;

@@ -1,5 +1,6 @@
 //! The verbs that ask for something to happen: `start`, `cancel`, `update`, `delete`.
 
+use super::deletion::{self, OldVersion};
 use super::get::text;
 use super::locations::{self, OldLocation};
 use super::logs::{self, Logs};
@@ -44,11 +45,8 @@ pub(super) struct Update {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Delete {
-    /// A model: a live one is refused; of another it says what to take out of git, which keeps it
-    Model {
-        /// OWNER/REPO/MODEL of the service repository
-        model: Named,
-    },
+    /// A version of a model with its bytes, or every one; what serves or is to serve is refused
+    Model(OldVersion),
     /// A preview, or an environment that the contract no longer names
     Environment {
         /// OWNER/REPO/NAME
@@ -133,7 +131,7 @@ pub(super) async fn update(args: Update, remote: &Remote) -> anyhow::Result<()> 
 
 pub(super) async fn delete(verb: Delete, remote: &Remote) -> anyhow::Result<ExitCode> {
     let path = match verb {
-        Delete::Model { model } => model.path("models"),
+        Delete::Model(old) => return deletion::delete(old, remote).await,
         Delete::Environment { environment } => environment.path("environments"),
         Delete::Quickstartlocation(old) => return locations::delete(old, remote).await,
         Delete::Packsource(old) => return pack_sources::delete(old, remote).await,

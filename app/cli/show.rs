@@ -1,6 +1,6 @@
 //! `bowsprit show`: one thing.
 
-use super::get::{ago, short, text, versions};
+use super::get::{ago, numbered, short, text, versions};
 use super::place::{Named, Numbered, part};
 use super::table::table;
 use super::{Remote, out};
@@ -172,12 +172,13 @@ fn of_model(model: &Value) {
             .map(|place| text(&place["name"]))
             .collect();
         vec![
-            format!("v{}", text(&version["version"])),
+            numbered(version),
             short(&version["digest"], 19),
             text(&version["run"]),
             short(&version["training_commit"], 7),
             people.join(", "),
             live.join(", "),
+            deletion(&version["deleted"], now_ms),
             ago(&version["created_ms"], now_ms),
         ]
     });
@@ -191,11 +192,27 @@ fn of_model(model: &Value) {
                 "commit",
                 "approved by",
                 "live in",
+                "deleted",
                 "made"
             ],
             rows
         )
     ));
+    for kept in items(&model["kept"]) {
+        fact("not deleted", &text(&kept["why"]));
+    }
+}
+
+/// Who deleted a version, and when.
+fn deletion(deleted: &Value, now_ms: i64) -> String {
+    match deleted.is_object() {
+        true => format!(
+            "by {} {}",
+            text(&deleted["by"]),
+            ago(&deleted["at_ms"], now_ms)
+        ),
+        false => String::new(),
+    }
 }
 
 fn of_environment(environment: &Value) {

@@ -4,15 +4,16 @@
 //! Core never learns how an effect is applied; it sees the stored outcome at the next look.
 
 mod method;
+mod version;
 
 pub use method::MergeMethod;
+pub use version::{Deleted, Version};
 
 use crate::artifact::File;
 use crate::contract::Deploy;
 use crate::image::reference::Pinned;
 use crate::name::{
-    BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoPath, Slug,
-    VersionRef,
+    BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoPath, Slug, VersionRef,
 };
 use crate::serving::spec::{DoorSpec, Replicas};
 use crate::subject::SubjectKey;
@@ -181,6 +182,15 @@ pub enum Effect {
     },
     /// A GitHub deployment exists for this commit, with this latest status.
     Deployment(Box<Deployment>),
+    /// The bytes of a version that was deleted are gone, as far as nothing else names them.
+    RemoveBytes {
+        /// The service repository.
+        repo: Repo,
+        /// The model.
+        model: Slug,
+        /// The version's number.
+        version: u64,
+    },
 }
 
 /// What is changed on an issue or pull request.
@@ -602,6 +612,13 @@ pub enum Hint {
         /// The command.
         comment: CommentId,
     },
+    /// Delete a version of the model, or every one.
+    DeleteVersions {
+        /// Who said so.
+        by: Login,
+        /// Which; every one where absent.
+        version: Option<u64>,
+    },
     /// Open the promotion.
     Promote {
         /// Who said so.
@@ -660,42 +677,4 @@ pub enum Record {
         /// Why, for a person.
         why: String,
     },
-}
-
-/// A model version: a number, a digest, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Version {
-    /// The service repository.
-    pub service: RepoId,
-    /// The model.
-    pub model: Slug,
-    /// 1, 2, 3 …
-    pub version: u64,
-    /// The model's digest.
-    pub digest: Digest,
-    /// Its files.
-    pub files: Vec<File>,
-    /// The run that made it.
-    pub run: String,
-    /// The training repository.
-    pub training: RepoId,
-    /// The training commit.
-    pub training_commit: CommitSha,
-    /// Who pushed it.
-    pub pushed_by: Option<Login>,
-    /// Digest of what judged it.
-    pub judge_digest: Digest,
-    /// Commit that the judge was taken from; not known of versions from before it was written down.
-    #[serde(default)]
-    pub judge_sha: Option<CommitSha>,
-    /// What the judge measured.
-    pub metrics: BTreeMap<String, f64>,
-    /// Whether the training measured itself.
-    pub self_reported: bool,
-    /// The commit of the proposal, which the tag keeps.
-    pub commit: CommitSha,
-    /// The proposal.
-    pub pr: Option<PrNumber>,
-    /// Units: milliseconds since 1970, UTC.
-    pub created_ms: i64,
 }

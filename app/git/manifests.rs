@@ -3,7 +3,7 @@
 use super::mirror::Mirrors;
 use super::read::{MODEL_BYTES_MAX, MODELS_MAX};
 use anyhow::Context;
-use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::name::{Digest, RepoId, Slug};
 use bowsprit_core::retention::names;
 use git2::{ErrorCode, ObjectType, Oid, Repository, TreeEntry};
 use std::collections::BTreeSet;
@@ -27,15 +27,26 @@ impl Mirrors {
         Ok(found)
     }
 
-    /// What every `models/<model>/manifest.json` at a branch or tag names; as new as the last [`Mirrors::refresh`].
+    /// What every `models/<model>/manifest.json` at a branch or tag names, but for those of models with one of the digests
+    /// `except`, as hexadecimal digits; as new as the last [`Mirrors::refresh`].
     ///
     /// Errors: git cannot be read, or there is more of it than [`BYTES_MAX`]: heads of strangers are there as well.
-    pub async fn named_by_manifests(&self, repo: RepoId) -> anyhow::Result<BTreeSet<String>> {
-        self.with(repo, named).await
+    pub async fn named_by_manifests(
+        &self,
+        repo: RepoId,
+        except: BTreeSet<String>,
+    ) -> anyhow::Result<BTreeSet<String>> {
+        self.with(repo, move |git| named(git, &except)).await
     }
 }
 
-fn named(git: &Repository) -> anyhow::Result<BTreeSet<String>> {
+/// The digest of a manifest's model, as hexadecimal digits.
+#[derive(serde::Deserialize)]
+struct Model {
+    digest: Digest,
+}
+
+fn named(git: &Repository, except: &BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
     let odb = git.odb().context("cannot open the objects")?;
     let (mut named, mut bytes) = (BTreeSet::new(), 0);
     for id in manifests(git)? {
@@ -50,6 +61,10 @@ fn named(git: &Repository) -> anyhow::Result<BTreeSet<String>> {
             "its branches and tags have more than {BYTES_MAX} bytes of manifests"
         );
         let blob = git.find_blob(id).context("cannot read a manifest")?;
+        let model = serde_json::from_slice::<Model>(blob.content());
+        if model.is_ok_and(|model| except.contains(model.digest.hex())) {
+            continue;
+        }
         let text = String::from_utf8_lossy(blob.content());
         named.extend(names(&text).map(str::to_owned));
     }

@@ -5,13 +5,14 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::borrow::Cow;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct No {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
 }
 
 /// What most handlers give.
@@ -22,7 +23,7 @@ impl No {
         No {
             status,
             code,
-            message,
+            message: Cow::Borrowed(message),
         }
     }
 
@@ -63,6 +64,14 @@ impl No {
     /// It cannot be done as things stand.
     pub(super) const fn conflict(message: &'static str) -> No {
         No::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// It cannot be done as things stand, in core's words.
+    pub(super) fn needed(why: String) -> No {
+        No {
+            message: why.into(),
+            ..No::conflict("")
+        }
     }
 
     /// Too many ask for this at once.

@@ -214,7 +214,16 @@ pub(super) async fn model(desk: &Desk, service: &Repo, model: &Slug) -> Result<O
         "model": model,
         "training": training.map(|repo| repo.name),
         "versions": rows,
+        "kept": kept(desk, service, model).await?,
     })))
+}
+
+/// Versions that were to be deleted and are needed, with what needs them.
+async fn kept(desk: &Desk, service: &Repo, model: &Slug) -> Result<Value, No> {
+    let key = SubjectKey::Model(service.id, model.clone());
+    let state = desk.rooms.store.subject_state(&key).await?;
+    let kept = state.and_then(|state| state.get("kept").cloned());
+    Ok(kept.unwrap_or_else(|| json!([])))
 }
 
 fn version_row(desk: &Desk, service: &Repo, version: &Version) -> Value {
@@ -231,6 +240,7 @@ fn version_row(desk: &Desk, service: &Repo, version: &Version) -> Value {
         "commit": version.commit,
         "pr": version.pr,
         "created_ms": version.created_ms,
+        "deleted": version.deleted,
         "links": {
             "run": format!("{}/runs/{}", desk.rooms.public_url, version.run),
             "pull": version.pr.map(|pr| pull_url(desk, service, pr)),

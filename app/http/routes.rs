@@ -165,9 +165,15 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     gone(
         "/models/{owner}/{repo}/{model}",
-        Gives::One("Accepted"),
-        "Says how a model is deleted; a live one is refused.",
+        Gives::Accepted("Accepted"),
+        "Deletes every version of a model, with the bytes; refused while one of them is needed.",
         || delete(models::remove),
+    ),
+    gone(
+        "/models/{owner}/{repo}/{model}/versions/{version}",
+        Gives::Accepted("Accepted"),
+        "Deletes a version of a model, with its bytes; refused while something serves it or is to.",
+        || delete(models::remove_version),
     ),
     with(
         &[LIMIT],

@@ -3,6 +3,7 @@
 mod access;
 mod bench;
 mod logs;
+mod models;
 mod pages;
 mod samples;
 mod table;

@@ -5,6 +5,7 @@
 //! This room must never decide anything: it keeps order, counts attempts and answers questions.
 
 mod accounts;
+mod deletions;
 mod inbox;
 mod lists;
 mod outbox;

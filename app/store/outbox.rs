@@ -285,6 +285,7 @@ pub fn kind_of(effect: &Effect) -> &'static str {
         Effect::CancelStage { .. } => "cancel-stage",
         Effect::Deploy(_) => "deploy",
         Effect::Remove { .. } => "remove",
+        Effect::RemoveBytes { .. } => "remove-bytes",
         Effect::Deployment(_) => "deployment",
     }
 }

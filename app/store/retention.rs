@@ -172,14 +172,14 @@ impl Store {
             .context("cannot read runs")
     }
 
-    /// Calls `read` with every text that may name a run or bytes: versions, environments and models,
-    /// open pull requests, runs at work, and effects that may yet happen.
-    pub async fn each_naming_text(&self, mut read: impl FnMut(&str)) -> anyhow::Result<()> {
-        for sql in NAMING {
+    /// Calls `read` with every text that may name a run or bytes: versions, environments and models, open pull requests,
+    /// runs at work, and effects that may yet happen; and with whether it is one of the last two.
+    pub async fn each_naming_text(&self, mut read: impl FnMut(&str, bool)) -> anyhow::Result<()> {
+        for (sql, is_at_work) in NAMING {
             let mut rows = sqlx::query_as::<_, (String,)>(sql).fetch(self.reads());
             let next = || "cannot read what names runs and artifacts";
             while let Some((text,)) = rows.try_next().await.with_context(next)? {
-                read(&text);
+                read(&text, is_at_work);
             }
         }
         Ok(())
@@ -290,14 +290,25 @@ const RUNS: &str = "SELECT id, repo, sha, branch, model, is_active = 1, is_propo
         CASE WHEN created_ms < $1 OR branch IS NULL THEN json_extract(doc, '$.cause') END
     FROM run";
 
-/// Texts that name what must stay, as far as what they stand in goes on.
-const NAMING: [&str; 5] = [
-    "SELECT doc FROM model_version",
-    "SELECT doc FROM environment WHERE is_gone = 0",
-    "SELECT state FROM subject
-    WHERE state IS NOT NULL AND (key LIKE 'model/%' OR key LIKE 'pull/%' AND is_open = 1)",
-    "SELECT doc FROM run WHERE is_active = 1",
-    "SELECT body FROM effect WHERE state IN ('intended', 'dead')",
+/// Texts that name what must stay, as far as what they stand in goes on, and whether that is work under way.
+/// A version that was deleted keeps its run and not its files.
+const NAMING: [(&str, bool); 5] = [
+    (
+        "SELECT CASE WHEN json_extract(doc, '$.deleted') IS NULL THEN doc ELSE json_extract(doc, '$.run') END
+        FROM model_version",
+        false,
+    ),
+    ("SELECT doc FROM environment WHERE is_gone = 0", false),
+    (
+        "SELECT state FROM subject
+        WHERE state IS NOT NULL AND (key LIKE 'model/%' OR key LIKE 'pull/%' AND is_open = 1)",
+        false,
+    ),
+    ("SELECT doc FROM run WHERE is_active = 1", true),
+    (
+        "SELECT body FROM effect WHERE state IN ('intended', 'dead')",
+        true,
+    ),
 ];
 
 /// `redelivered:<guid>` holds three words, the last of which says when.

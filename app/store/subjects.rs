@@ -3,6 +3,7 @@
 //! A wake raises `wanted_seq`; a step that commits sets `seen_seq` to what was wanted when it began, so no wake is lost.
 //! Each claim raises the epoch, and a commit must still hold it: a step that slept too long changes nothing.
 
+use super::deletions::is_overtaken;
 use super::outbox::{intend, outcomes_of, withdraw};
 use super::records::write_record;
 use super::writer::{Queue, Shape};
@@ -90,7 +91,8 @@ impl Store {
         Ok(work.await?)
     }
 
-    /// Stores what a step did, all or nothing. `false`: another claim was made since, and nothing was stored.
+    /// Stores what a step did, all or nothing. `false`: another claim was made since, or a version was deleted or came
+    /// to be served that the step saw otherwise; nothing was stored, and the subject is looked at again.
     pub async fn commit_step(&self, claim: &Claim, commit: Commit) -> anyhow::Result<bool> {
         let shape = Shape {
             is_single: false,
@@ -137,17 +139,7 @@ impl Store {
     pub async fn release(&self, claim: &Claim) -> anyhow::Result<()> {
         let (key, epoch) = (claim.key.to_string(), claim.epoch);
         let work = self.write(RINGS_SUBJECTS, move |conn| {
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE subject SET leased_until_ms = 0, attempts = attempts - 1
-                    WHERE key = $1 AND epoch = $2 AND leased_until_ms > 0",
-                )
-                .bind(key)
-                .bind(epoch)
-                .execute(conn)
-                .await
-                .context("cannot release subject")
-            })
+            Box::pin(async move { give_back(conn, &key, epoch).await })
         });
         work.await?;
         Ok(())
@@ -376,9 +368,26 @@ async fn claim(conn: &mut SqliteConnection, now_ms: i64) -> anyhow::Result<Optio
     }))
 }
 
+async fn give_back(conn: &mut SqliteConnection, key: &str, epoch: i64) -> anyhow::Result<()> {
+    sqlx::query(
+        "UPDATE subject SET leased_until_ms = 0, attempts = attempts - 1
+        WHERE key = $1 AND epoch = $2 AND leased_until_ms > 0",
+    )
+    .bind(key)
+    .bind(epoch)
+    .execute(conn)
+    .await
+    .context("cannot release subject")?;
+    Ok(())
+}
+
 async fn step(conn: &mut SqliteConnection, turn: Turn, commit: Commit) -> anyhow::Result<bool> {
     let key = turn.key.to_string();
     let is_open = commit.state.get("is_open") == Some(&Value::Bool(true));
+    if is_overtaken(conn, &commit.records).await? {
+        give_back(conn, &key, turn.epoch).await?;
+        return Ok(false);
+    }
     let done = sqlx::query(COMMIT)
         .bind(&key)
         .bind(turn.epoch)

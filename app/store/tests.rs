@@ -1,5 +1,6 @@
 //! What the store promises, each from both sides.
 
+mod deletions;
 mod inbox;
 mod lists;
 mod outbox;

@@ -108,6 +108,9 @@ impl Looking<'_> {
                 let next = state.as_ref().and_then(|state| state["next"].as_str());
                 Answer::Text(next.map(str::to_owned))
             }
+            Query::StoredVersions(id, model) => {
+                Answer::Versions(self.rooms.store.versions(*id, model).await?)
+            }
             Query::Live(id, name) => Answer::Live(self.rooms.releases.live(*id, name)),
             Query::Environment(id, name) => {
                 Answer::Environment(self.rooms.store.environment(*id, name).await?)

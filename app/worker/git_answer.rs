@@ -151,6 +151,7 @@ impl Looking<'_> {
             | Query::Run(_)
             | Query::PassedRun(..)
             | Query::Next(..)
+            | Query::StoredVersions(..)
             | Query::Live(..)
             | Query::Environment(..)
             | Query::Environments(_)
@@ -207,6 +208,7 @@ fn of_tag(service: RepoId, manifest: Manifest, commit: CommitSha, created_ms: i6
         commit,
         pr: None,
         created_ms,
+        deleted: None,
     }
 }
 

@@ -137,6 +137,14 @@ async fn perform(rooms: &Rooms, claim: &EffectClaim) -> Result<EffectResult, Tro
             rooms.releases.remove(repo.id, environment).await?;
             Ok(EffectResult::Nothing)
         }
+        Effect::RemoveBytes {
+            repo,
+            model,
+            version,
+        } => {
+            super::retention::remove_bytes(rooms, (repo.id, model), *version).await?;
+            Ok(EffectResult::Nothing)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Rooms, Trouble, now_ms, tick};
 use crate::artifacts::Stored;
 use crate::store::{Old, Rows};
 use anyhow::Context as _;
+use bowsprit_core::name::{RepoId, Slug};
 use bowsprit_core::retention::{
     self, Before, Runs, Swept, Words, artifact_may_go, can_vouch, delivery_may_go, effect_may_go,
     names,
@@ -65,6 +66,41 @@ pub async fn preview(rooms: &Rooms) -> anyhow::Result<Option<Swept>> {
     Ok(Some(swept))
 }
 
+/// Removes the bytes of a version that was deleted, as far as nothing else names them and nobody stored them again since.
+///
+/// Errors: something that may name them cannot be read now, or a run may have been given them.
+pub(super) async fn remove_bytes(
+    rooms: &Rooms,
+    (service, model): (RepoId, &Slug),
+    number: u64,
+) -> Result<(), Trouble> {
+    let versions = rooms.store.versions(service, model).await?;
+    let Some(version) = versions.into_iter().find(|v| v.version == number) else {
+        return Ok(());
+    };
+    let Some(deleted) = &version.deleted else {
+        return Ok(());
+    };
+    if let Some(run) = rooms.store.run_with_bytes(&version).await? {
+        let why = format!("run {run} began before {model} v{number} was deleted and may use it");
+        return Err(Trouble::Waiting(why));
+    }
+    let Ok(_alone) = rooms.sweeping.try_lock() else {
+        let why = "somebody else looks for what may go";
+        return Err(Trouble::Waiting(why.to_owned()));
+    };
+    let sweep = Sweep::new(rooms, true, CancellationToken::new());
+    let words = sweep.words().await?;
+    let runs = sweep.runs(&words).await?;
+    let named = sweep.all_names(&words, &runs).await?;
+    for file in &version.files {
+        if !named.contains(file.sha256.hex()) {
+            rooms.artifacts.remove(&file.sha256, deleted.at_ms).await?;
+        }
+    }
+    Ok(())
+}
+
 struct Sweep<'a> {
     rooms: &'a Rooms,
     before: Before,
@@ -111,7 +147,7 @@ impl Sweep<'_> {
         let words = self.words().await?;
         let runs = self.runs(&words).await?;
         swept.runs = self.forget_runs(&runs).await?;
-        (swept.artifacts, swept.artifact_bytes) = self.artifacts(words, &runs).await?;
+        (swept.artifacts, swept.artifact_bytes) = self.artifacts(&words, &runs).await?;
         Ok(())
     }
 
@@ -144,9 +180,15 @@ impl Sweep<'_> {
     async fn words(&self) -> anyhow::Result<Words> {
         let store = &self.rooms.store;
         let mut words = Words::default();
-        store
-            .each_naming_text(|text| words.names.extend(names(text).map(str::to_owned)))
-            .await?;
+        let (all, at_work) = (&mut words.names, &mut words.at_work);
+        let read = |text: &str, is_at_work: bool| {
+            all.extend(names(text).map(str::to_owned));
+            if is_at_work {
+                at_work.extend(names(text).map(str::to_owned));
+            }
+        };
+        store.each_naming_text(read).await?;
+        words.deleted = retention::only_deleted(&store.versions_made().await?);
         words.open = store.all_open().await?;
         let repositories = store.repositories().await?.into_iter();
         words.default_branches = repositories
@@ -181,7 +223,7 @@ impl Sweep<'_> {
     }
 
     /// Files and bytes that went.
-    async fn artifacts(&self, words: Words, runs: &Runs) -> Result<(u64, u64), Trouble> {
+    async fn artifacts(&self, words: &Words, runs: &Runs) -> Result<(u64, u64), Trouble> {
         let artifacts = &self.rooms.artifacts;
         if !can_vouch(self.rooms.store.born_ms(), &self.before) {
             return Ok((0, 0));
@@ -193,11 +235,11 @@ impl Sweep<'_> {
             all.into_iter().filter(goes).collect()
         };
         // Whoever asks repositories for nothing keeps others waiting.
-        let candidates = old(&words.names, artifacts.list().await?);
+        let candidates = old(&words.of_bytes(), artifacts.list().await?);
         if candidates.is_empty() {
             return Ok((0, 0));
         }
-        let named = self.all_names(words.names, runs).await?;
+        let named = self.all_names(words, runs).await?;
         let (mut files, mut bytes) = (0, 0);
         for one in old(&named, candidates) {
             if self.stop.is_cancelled() {
@@ -233,12 +275,9 @@ impl Sweep<'_> {
     }
 
     /// Every digest that anything names: with what the store says, results of stages, manifests in git, runs of use.
-    async fn all_names(
-        &self,
-        mut named: BTreeSet<String>,
-        runs: &Runs,
-    ) -> Result<BTreeSet<String>, Trouble> {
+    async fn all_names(&self, words: &Words, runs: &Runs) -> Result<BTreeSet<String>, Trouble> {
         let rooms = self.rooms;
+        let mut named = words.of_bytes();
         if self.is_removing {
             self.refresh().await?;
         }
@@ -251,7 +290,8 @@ impl Sweep<'_> {
             named.extend(names(&text).map(str::to_owned));
         }
         for repo in rooms.mirrors.mirrored().await? {
-            named.extend(rooms.mirrors.named_by_manifests(repo).await?);
+            let deleted = words.deleted.clone();
+            named.extend(rooms.mirrors.named_by_manifests(repo, deleted).await?);
         }
         let mut after = String::new();
         loop {

@@ -176,7 +176,7 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         Query::Text(..) | Query::Next(..) => Answer::Text(None),
         Query::Runs(..) | Query::BranchRuns(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
-        Query::Versions(..) => Answer::Versions(Vec::new()),
+        Query::Versions(..) | Query::StoredVersions(..) => Answer::Versions(Vec::new()),
         Query::Live(..) => Answer::Live(None),
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),

@@ -14,6 +14,7 @@ mod comments;
 mod contexts;
 mod crash;
 mod create;
+mod deletion;
 mod deliveries;
 mod doctor;
 mod door;

@@ -6,8 +6,10 @@
 mod runs;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use runs::{Runs, Seen, Words, runs, trigger_pulls};
+pub use versions::{Made, only_deleted};
 
 use crate::subject::OUTCOMES_MAX;
 use serde::{Deserialize, Serialize};

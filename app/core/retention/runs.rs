@@ -35,12 +35,30 @@ pub struct Seen {
 /// What may name a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
-    /// Every id and digest that versions, environments, models and open pull requests name.
+    /// Every id and digest that versions, environments, models and open pull requests name, and all of `at_work`.
     pub names: BTreeSet<String>,
+    /// What runs at work and effects that may yet happen name.
+    pub at_work: BTreeSet<String>,
+    /// What stands for deleted versions alone: of these no bytes are needed, whatever names them but work under way.
+    pub deleted: BTreeSet<String>,
     /// Pull requests and issues that are open.
     pub open: BTreeSet<(RepoId, PrNumber)>,
     /// The default branch of each repository that is ours.
     pub default_branches: BTreeMap<RepoId, BranchName>,
+}
+
+impl Words {
+    /// Whether a name keeps the bytes that it stands for.
+    fn keeps_bytes(&self, name: &str) -> bool {
+        !self.deleted.contains(name) || self.at_work.contains(name)
+    }
+
+    /// The names that keep bytes.
+    pub fn of_bytes(&self) -> BTreeSet<String> {
+        let names = self.names.iter();
+        let kept = names.filter(|name| self.keeps_bytes(name));
+        kept.cloned().collect()
+    }
 }
 
 /// What becomes of runs.
@@ -76,7 +94,10 @@ pub fn runs(all: &[Seen], words: &Words, before: &Before) -> Runs {
     let commit = |run: &Seen| (run.repo, run.sha.clone());
     let kept: BTreeSet<_> = all.iter().filter(stays).map(commit).collect();
     let gone = all.iter().filter(|run| !kept.contains(&commit(run)));
-    let used = |run: &&Seen| is_needed(run) || run.ended_ms >= before.artifacts;
+    let used = |run: &&Seen| {
+        let is_of_use = is_needed(run) || run.ended_ms >= before.artifacts;
+        is_of_use && (run.is_active || words.keeps_bytes(&run.id))
+    };
     Runs {
         go: gone.map(|run| run.id.clone()).collect(),
         over: all

@@ -1,5 +1,5 @@
 use super::*;
-use crate::name::{BranchName, CommitSha, PrNumber, RepoId, Slug};
+use crate::name::{BranchName, CommitSha, Digest, PrNumber, RepoId, Slug};
 use crate::subject::run::BRANCH_RUNS_MAX;
 
 const NOW: i64 = 1_800_000_000_000;
@@ -197,6 +197,39 @@ fn what_is_at_work_or_named_stays_with_its_bytes() {
         ..run(1, 400)
     };
     assert_eq!(first(&[undone], &words()), (false, false));
+}
+
+#[test]
+fn what_stands_for_deleted_versions_alone_keeps_no_bytes() {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let made = |bytes: &str, number, is_deleted| Made {
+        digest: digest(bytes),
+        run: run(number, 0).id,
+        is_deleted,
+    };
+    let all = [
+        made("one", 1, true),
+        made("two", 2, false),
+        made("two", 3, true),
+    ];
+    let deleted = only_deleted(&all);
+    let hex = |text: &str| digest(text).hex().to_owned();
+    let want = [hex("one"), run(1, 0).id, run(3, 0).id];
+    assert_eq!(deleted, want.into());
+
+    let mut words = words();
+    words.names = [hex("one"), hex("two"), run(1, 0).id, run(2, 0).id].into();
+    assert_eq!(first(&[run(1, 400)], &words), (false, true));
+    words.deleted = deleted;
+    assert_eq!(words.of_bytes(), [hex("two"), run(2, 0).id].into());
+    // Its row stays, and so does what is younger than its bytes need be.
+    assert_eq!(first(&[run(1, 400)], &words), (false, false));
+    assert_eq!(first(&[run(1, 1)], &words), (false, false));
+    assert_eq!(first(&[run(2, 400)], &words), (false, true));
+    // Work under way may have been given them.
+    words.at_work = [run(1, 0).id].into();
+    assert_eq!(first(&[run(1, 400)], &words), (false, true));
+    assert!(words.of_bytes().contains(&run(1, 0).id));
 }
 
 #[test]

@@ -120,6 +120,8 @@ pub enum Query {
     Next(RepoId, Slug),
     /// Every version of a model, from the tags.
     Versions(RepoId, Slug),
+    /// The versions of a model that are written down here, which tells those that were deleted.
+    StoredVersions(RepoId, Slug),
     /// What the gateway of an environment says.
     Live(RepoId, Slug),
     /// An environment's own state.
@@ -602,6 +604,8 @@ impl Ask {
         next(service: RepoId, model: &Slug) -> Option<String> = Query::Next(service, model.clone()), Text;
         /// Answers [`Query::Versions`].
         versions(service: RepoId, model: &Slug) -> Vec<Version> = Query::Versions(service, model.clone()), Versions;
+        /// Answers [`Query::StoredVersions`].
+        stored_versions(service: RepoId, model: &Slug) -> Vec<Version> = Query::StoredVersions(service, model.clone()), Versions;
         /// Answers [`Query::Live`].
         live(service: RepoId, name: &Slug) -> Option<Live> = Query::Live(service, name.clone()), Live;
         /// Answers [`Query::Environment`].

@@ -243,7 +243,7 @@ fn nothing(query: &Query) -> Answer {
         | Query::QueueRuns(..)
         | Query::RunsOfInputs(..) => Answer::Runs(Vec::new()),
         Query::Run(_) | Query::PassedRun(..) => Answer::Run(None),
-        Query::Versions(..) => Answer::Versions(Vec::new()),
+        Query::Versions(..) | Query::StoredVersions(..) => Answer::Versions(Vec::new()),
         Query::Live(..) => Answer::Live(None),
         Query::Environment(..) => Answer::Environment(None),
         Query::Environments(_) => Answer::Environments(Vec::new()),
@@ -492,6 +492,7 @@ pub(crate) fn version(number: u64, bytes: &str) -> Version {
         commit: sha('c'),
         pr: Some(PrNumber(number)),
         created_ms: 0,
+        deleted: None,
     }
 }
 

@@ -32,6 +32,28 @@ async fn what_manifests_of_every_branch_and_tag_name_is_read() {
     fixture.mirrors.refresh(&fixture.repo, token).await.unwrap();
     let mirrored = fixture.mirrors.mirrored().await.unwrap();
     assert_eq!(mirrored, [fixture.repo.id]);
-    let named = fixture.mirrors.named_by_manifests(fixture.repo.id).await;
-    assert_eq!(named.unwrap(), BTreeSet::from([one, two]));
+    let named = fixture
+        .mirrors
+        .named_by_manifests(fixture.repo.id, BTreeSet::new());
+    assert_eq!(named.await.unwrap(), BTreeSet::from([one, two]));
+}
+
+#[tokio::test]
+async fn manifests_of_a_model_that_is_left_out_name_nothing() {
+    let [digest, file, other] = ["1", "2", "3"].map(|digit| digit.repeat(64));
+    let manifest =
+        |digest: &str| format!("{{\"digest\": \"sha256:{digest}\", \"files\": [\"{file}\"]}}");
+    let (fixture, _) = Fixture::with(&[
+        ("models/digits/manifest.json", &manifest(&digest)),
+        ("models/cats/manifest.json", &manifest(&other)),
+    ])
+    .await;
+    let named = async |except: &str| {
+        let except = BTreeSet::from([except.to_owned()]);
+        let named = fixture.mirrors.named_by_manifests(fixture.repo.id, except);
+        named.await.unwrap()
+    };
+    let all = BTreeSet::from([digest.clone(), file.clone(), other.clone()]);
+    assert_eq!(named("none").await, all);
+    assert_eq!(named(&digest).await, BTreeSet::from([file, other]));
 }

@@ -120,7 +120,10 @@ async fn dispatch(
         Effect::StartStage(_)
         | Effect::CancelStage { .. }
         | Effect::Deploy(_)
-        | Effect::Remove { .. } => Err(ApiError::Broken("not an effect of GitHub's".to_owned())),
+        | Effect::Remove { .. }
+        | Effect::RemoveBytes { .. } => {
+            Err(ApiError::Broken("not an effect of GitHub's".to_owned()))
+        }
     }
 }
 

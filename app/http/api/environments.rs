@@ -48,8 +48,13 @@ pub(crate) async fn show(State(desk): State<Arc<Desk>>, Path(place): Place) -> A
 pub(crate) async fn update(State(desk): State<Arc<Desk>>, Path(place): Place) -> Answer {
     let (view, environment) = find(&desk, &place).await?;
     wake(&desk, &view.repo, &environment.name, None).await?;
+    let mut told = "the environment will be looked at, and what git wants deployed".to_owned();
+    // What cannot be deployed is not, however often somebody asks.
+    if let Some(why) = &environment.reason {
+        told.push_str(&format!("; at its last look: {why}"));
+    }
     Ok(accepted(
-        json!({"environment": environment.name, "accepted": "the environment will be looked at, and what git wants deployed"}),
+        json!({"environment": environment.name, "accepted": told, "reason": environment.reason}),
     ))
 }
 

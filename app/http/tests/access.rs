@@ -352,19 +352,9 @@ async fn a_token_is_shown_once_and_works() {
 }
 
 #[tokio::test]
-async fn what_is_live_or_named_is_not_deleted() {
+async fn a_preview_is_removed_by_its_environment() {
     let bench = Bench::sample().await;
     let admin = Some(Scope::Admin);
-    let got = bench
-        .ask(
-            "DELETE",
-            "/api/v1/models/ada/digits-service/digits",
-            admin,
-            "",
-        )
-        .await;
-    assert_eq!(got.status, StatusCode::CONFLICT);
-    assert!(got.text.contains("is live"), "{}", got.text);
     let got = bench
         .ask(
             "DELETE",

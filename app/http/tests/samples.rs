@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use crate::worker::now_ms;
 use bowsprit_core::artifact::File;
-use bowsprit_core::effect::{ModelFiles, Record, Version};
+use bowsprit_core::effect::{Deleted, ModelFiles, Record, Version};
 use bowsprit_core::name::{
     BranchName, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath, Slug,
 };
@@ -255,6 +255,10 @@ fn version(number: u64, now: i64) -> Version {
         commit: sha('e'),
         pr: Some(PrNumber(number)),
         created_ms: now - (5 - i64::try_from(number).unwrap()) * 26 * 60 * MIN,
+        deleted: (number == 1).then(|| Deleted {
+            by: login("rita"),
+            at_ms: now - MIN,
+        }),
     }
 }
 

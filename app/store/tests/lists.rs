@@ -235,6 +235,7 @@ async fn versions_environments_and_events_are_kept() {
         commit: sha('b'),
         pr: None,
         created_ms: 1,
+        deleted: None,
     };
     let environment = |name: &str, is_gone| Environment {
         repo: repo(),

@@ -220,7 +220,7 @@ async fn texts_that_name_things_are_those_that_go_on() {
     record(&store, "r-active", Phase::Running, NOW).await;
     let mut texts = String::new();
     store
-        .each_naming_text(|text| texts.push_str(text))
+        .each_naming_text(|text, _| texts.push_str(text))
         .await
         .unwrap();
     assert!(texts.contains("\"open\"") && texts.contains("r-active"));

@@ -90,6 +90,7 @@ impl Alone {
             | Query::RunsOfInputs(..)
             | Query::IsAncestor(..)
             | Query::Next(..)
+            | Query::StoredVersions(..)
             | Query::Live(..)
             | Query::Environment(..)
             | Query::Pause => anyhow::bail!("a run of a folder does not ask {query:?}"),

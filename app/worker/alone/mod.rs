@@ -247,7 +247,8 @@ impl Alone {
             | Effect::Enqueue { .. }
             | Effect::Deployment(_)
             | Effect::Deploy(_)
-            | Effect::Remove { .. } => Ok(None),
+            | Effect::Remove { .. }
+            | Effect::RemoveBytes { .. } => Ok(None),
         }
     }
 

@@ -123,5 +123,6 @@ fn version(manifest: Manifest, metrics: BTreeMap<String, f64>, commit: &CommitSh
         commit: commit.clone(),
         pr: None,
         created_ms: 0,
+        deleted: None,
     }
 }

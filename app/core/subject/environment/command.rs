@@ -7,6 +7,7 @@ use crate::contract::Role;
 use crate::effect::{Hint, Wake};
 use crate::name::{CommentId, Login, PrNumber, VersionRef};
 use crate::subject::ask::Ask;
+use crate::subject::model::deletion;
 use crate::subject::{Act, Given, SubjectKey, answer, react};
 
 /// Carries out `/promote`, `/rollback` and `/unhold`, each once per comment.
@@ -113,6 +114,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }
+        | Hint::DeleteVersions { .. }
         | Hint::Gone
         | Hint::Removed
         | Hint::Shown { .. } => return None,
@@ -174,6 +176,10 @@ fn rollback(
             return Some(());
         }
     };
+    if let Some(why) = deletion::any_gone(act.state.repo.id, &release.models, ask)? {
+        refuse(act, order, &why);
+        return Some(());
+    }
     let why = format!("rolled back by {}", order.by);
     act.state.hold = Some(Hold {
         by: order.by.clone(),
@@ -259,6 +265,21 @@ fn target<'a>(state: &'a Environment, version: Option<&VersionRef>) -> Option<&'
     }
 }
 
+/// The release of this version that is verified there, the newest where none is named. Errors: why there is none.
+fn verified(previous: &Environment, version: Option<&VersionRef>) -> Result<Release, String> {
+    let newest = previous.verified.last().map(|v| &v.release);
+    if let Some(why) = newest.and_then(|newest| unclear(version, newest)) {
+        return Err(why);
+    }
+    let mut all = previous.verified.iter().rev().map(|v| &v.release);
+    let found = match version {
+        None => newest,
+        Some(version) => all.find(|release| release.has(version)),
+    };
+    let none = || format!("no such release is verified in {}", previous.name);
+    found.cloned().ok_or_else(none)
+}
+
 fn by_command(
     act: &mut Act<Environment>,
     place: &Place,
@@ -281,25 +302,12 @@ fn by_command(
         );
         return Some(());
     };
-    let newest = previous.verified.last().map(|v| &v.release);
-    if let Some(why) = newest.and_then(|newest| unclear(order.version, newest)) {
-        refuse(act, order, &why);
-        return Some(());
-    }
-    let release = match order.version {
-        None => newest.cloned(),
-        Some(version) => {
-            let mut verified = previous.verified.iter().rev().map(|v| &v.release);
-            verified.find(|release| release.has(version)).cloned()
+    let release = match verified(&previous, order.version) {
+        Ok(release) => release,
+        Err(why) => {
+            refuse(act, order, &why);
+            return Some(());
         }
-    };
-    let Some(release) = release else {
-        refuse(
-            act,
-            order,
-            &format!("no such release is verified in {before}"),
-        );
-        return Some(());
     };
     if act
         .state
@@ -312,6 +320,10 @@ fn by_command(
             order,
             &format!("{name} serves {} already", release.shown()),
         );
+        return Some(());
+    }
+    if let Some(why) = deletion::any_gone(act.state.repo.id, &release.models, ask)? {
+        refuse(act, order, &why);
         return Some(());
     }
     let about = About {

@@ -6,6 +6,7 @@ use crate::effect::{DeployPlan, ModelFiles};
 use crate::name::{CommitSha, Digest, Repo, RepoId, Slug};
 use crate::serving::spec::{DoorSpec, Replicas};
 use crate::subject::ask::{Ask, ContractAt, ModelAt};
+use crate::subject::model::deletion;
 use crate::subject::run::plan;
 use crate::training::spec::{Sample, SampleSet, Trust};
 use std::collections::BTreeMap;
@@ -29,6 +30,25 @@ pub(super) fn of_commit(
     commit: &CommitSha,
     ask: &mut Ask,
 ) -> Option<Result<Ready, String>> {
+    let ready = at_commit(repo, commit, ask)?;
+    with_bytes(repo, ready, ask)
+}
+
+/// A release whose bytes nobody deleted. Errors: a version of it was, or it could not run before.
+fn with_bytes(
+    repo: RepoId,
+    ready: Result<Ready, String>,
+    ask: &mut Ask,
+) -> Option<Result<Ready, String>> {
+    let Ok(ready) = ready else {
+        return Some(ready);
+    };
+    let why = deletion::any_gone(repo, &ready.release.models, ask)?;
+    Some(why.map_or(Ok(ready), Err))
+}
+
+/// The release of a commit, whether or not its models can still be had.
+fn at_commit(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<Ready, String>> {
     let service = match service_at(repo, commit, ask)? {
         Ok(service) => service,
         Err(why) => return Some(Err(why)),
@@ -107,12 +127,12 @@ pub(super) fn of_pinned(
             pinned.commit.short()
         )));
     }
-    let mut ready = match of_commit(repo, &pinned.commit, ask)? {
+    let mut ready = match at_commit(repo, &pinned.commit, ask)? {
         Ok(ready) => ready,
         Err(why) => return Some(Err(why)),
     };
     if ready.release.models == pinned.models {
-        return Some(Ok(ready));
+        return with_bytes(repo, Ok(ready), ask);
     }
     // Other models than the commit's own manifests name: each must be a version that a tag keeps.
     let (mut files, mut sample_sets) = (Vec::new(), Vec::new());
@@ -143,7 +163,7 @@ pub(super) fn of_pinned(
     ready.sample_sets = sample_sets;
     ready.release.models = pinned.models.clone();
     ready.release.id = id(&ask.service_tree(repo, &pinned.commit)?, &pinned.models);
-    Some(Ok(ready))
+    with_bytes(repo, Ok(ready), ask)
 }
 
 fn service_at(repo: RepoId, commit: &CommitSha, ask: &mut Ask) -> Option<Result<Service, String>> {

@@ -1,5 +1,6 @@
 //! An environment, one look: what is deployed, what is live, what is opened next.
 
+mod deleted;
 mod flapping;
 mod previews;
 mod several;

@@ -1,5 +1,6 @@
 //! A model of a service: which version comes next, and its proposal.
 
+pub mod deletion;
 mod next;
 mod proposed;
 mod supersede;
@@ -37,6 +38,9 @@ pub struct Model {
     pub taken: u64,
     /// Commands already carried out, newest last, at most 100.
     pub acted: Vec<CommentId>,
+    /// Versions that were to be deleted and are needed, as it stood when somebody asked last.
+    #[serde(default)]
+    pub kept: Vec<deletion::Kept>,
 }
 
 /// A proposal of ours.
@@ -54,6 +58,24 @@ pub struct Proposal {
     pub pr: Option<PrNumber>,
     /// The head we made.
     pub head: Option<CommitSha>,
+}
+
+impl Model {
+    /// A model of which nothing is known yet.
+    fn new(repo: Repo, name: Slug) -> Model {
+        Model {
+            repo,
+            name,
+            training: None,
+            proposal: None,
+            failed: None,
+            next: None,
+            dealt_with: None,
+            taken: 0,
+            acted: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
 }
 
 /// Our branch for a model's proposals.
@@ -78,21 +100,13 @@ fn advance(
     let Some(view) = ask.repository(id)? else {
         return Some(None);
     };
-    let mut model = given.state.clone().unwrap_or_else(|| Model {
-        repo: view.repo.clone(),
-        name: name.clone(),
-        training: None,
-        proposal: None,
-        failed: None,
-        next: None,
-        dealt_with: None,
-        taken: 0,
-        acted: Vec::new(),
-    });
+    let new = || Model::new(view.repo.clone(), name.clone());
+    let mut model = given.state.clone().unwrap_or_else(new);
     model.repo = view.repo.clone();
     let mut act = Act::keep(model.clone());
     proposed::learn_again(&mut act, given, ask)?;
     proposed::learn(&mut act, given, ask)?;
+    deletion::take(&mut act, given, &view, ask)?;
     let Some(head) = ask.head(id, &view.default_branch)? else {
         return Some(Some(act));
     };
@@ -129,7 +143,7 @@ fn advance(
         supersede::answer_all(&mut act, &supersede, NOTHING_WAITS);
         return Some(Some(act));
     };
-    let versions = ask.versions(id, name)?;
+    let versions = deletion::as_left(ask.versions(id, name)?, &act.records);
     let open = ask.open_pull(id, &branch(name))?;
     next::take(
         &mut act,

@@ -85,8 +85,18 @@ fn no_news(
     let Some(newest) = versions.iter().max_by_key(|version| version.version) else {
         return Some(None);
     };
-    if newest.digest == *made || newest.run == run.id {
-        let why = format!("identical model: the same bytes as v{}", newest.version);
+    // Whose bytes were deleted may be trained anew; the run that made them is not proposed once more.
+    let kept = versions.iter().filter(|version| version.deleted.is_none());
+    let kept = kept.max_by_key(|version| version.version);
+    if let Some(kept) = kept.filter(|kept| kept.digest == *made) {
+        let why = format!("identical model: the same bytes as v{}", kept.version);
+        return Some(Some(why));
+    }
+    if newest.run == run.id {
+        let why = match &newest.deleted {
+            Some(deleted) => format!("v{} was {}", newest.version, deleted.shown()),
+            None => format!("identical model: the same bytes as v{}", newest.version),
+        };
         return Some(Some(why));
     }
     if newest.training != run.repo.id || newest.training_commit == run.sha {

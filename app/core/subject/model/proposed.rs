@@ -179,5 +179,6 @@ fn version_of(
         commit: commit.clone(),
         pr: None,
         created_ms: now_ms,
+        deleted: None,
     }
 }

@@ -1,5 +1,6 @@
 //! A model, one look: numbers, proposals, what is frozen and what is superseded.
 
+mod deleting;
 mod leaving;
 mod outcomes;
 
@@ -60,6 +61,7 @@ fn empty() -> Model {
         dealt_with: None,
         taken: 0,
         acted: Vec::new(),
+        kept: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::contract::Contract;
 use crate::name::{RepoId, RepoPath, Slug};
 use crate::subject::ask::{Ask, ContractAt};
 use crate::subject::environment::ModelRef;
+use crate::subject::model::deletion;
 
 /// What works instead.
 const INSTEAD: &str =
@@ -57,6 +58,9 @@ pub(super) fn unknown(
 ) -> Option<Option<String>> {
     let number = named.version;
     let versions = ask.versions(repo, model)?;
+    if let Some(why) = deletion::gone(&versions, (number, &named.digest)) {
+        return Some(Some(why));
+    }
     let Some(version) = versions.into_iter().find(|v| v.version == number) else {
         return Some(Some(format!("no training here made {model} v{number}")));
     };

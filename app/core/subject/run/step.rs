@@ -7,6 +7,7 @@ use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, idle, same}
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
 use crate::subject::ask::{Ask, ContractAt, PullView};
+use crate::subject::model::deletion;
 use crate::subject::{Act, Given, Step, SubjectKey};
 use crate::training::spec::FailureKind;
 
@@ -50,6 +51,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }
+        | Hint::DeleteVersions { .. }
         | Hint::Promote { .. }
         | Hint::Rollback { .. }
         | Hint::Unhold
@@ -207,6 +209,18 @@ fn service(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<Found> {
             wrong.0, wrong.1
         );
         return Some(failed(run, FailureKind::Corrupt, "models", message));
+    }
+    // A stage that has begun has its bytes.
+    let named = models.iter().filter(|_| run.stages.is_empty());
+    let named = named.filter_map(|m| Some((&m.model, m.manifest.as_ref().ok()?)));
+    for (model, manifest) in named {
+        let versions = ask.stored_versions(run.repo.id, model)?;
+        if let Some(why) = deletion::gone(&versions, (manifest.version, &manifest.digest)) {
+            let message = format!(
+                "`models/{model}/manifest.json`: {why}; a branch that is only behind is brought up to date"
+            );
+            return Some(failed(run, FailureKind::Corrupt, "models", message));
+        }
     }
     let plan = plan::service(run, &contract, &models);
     match stage(run, "service", plan, given, ask)? {

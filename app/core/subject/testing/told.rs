@@ -70,6 +70,10 @@ fn hint_word(hint: &Hint) -> String {
         Hint::CancelRun { by } => format!("cancel by {by}"),
         Hint::RunUnneeded => "unneeded".to_owned(),
         Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {comment}"),
+        Hint::DeleteVersions { by, version } => {
+            let which = version.map_or_else(|| "every one".to_owned(), |number| number.to_string());
+            format!("delete {which} by {by}")
+        }
         Hint::Promote { by, version, .. } => format!("promote {} by {by}", shown(version)),
         Hint::Rollback {
             by,
@@ -230,6 +234,7 @@ fn intent(intent: &Intent) -> String {
             )
         }
         Effect::Remove { environment, .. } => format!("remove {environment}"),
+        Effect::RemoveBytes { model, version, .. } => format!("remove bytes of {model} v{version}"),
         Effect::Deployment(deployment) => format!(
             "deployment {} {:?}: {}",
             deployment.environment, deployment.state, deployment.description

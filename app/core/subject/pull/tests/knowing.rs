@@ -48,6 +48,27 @@ fn a_manifest_by_hand_names_what_a_training_made() {
 }
 
 #[test]
+fn a_manifest_by_hand_does_not_name_what_was_deleted() {
+    let mut change = by_hand(6, "six");
+    let deleted = Some(crate::effect::Deleted {
+        by: login("ada"),
+        at_ms: NOW_MS,
+    });
+    change.proposes(vec![
+        crate::effect::Version {
+            deleted,
+            ..version(6, "six")
+        },
+        version(7, "seven"),
+    ]);
+    let why =
+        "digits v6 was deleted by ada on 2026-01-05 10:00 UTC; use another version, or train again";
+    refused(&change, why);
+    change.manifest(7, "seven");
+    assert_eq!(change.rule(RULE), "");
+}
+
+#[test]
 fn what_cannot_be_read_is_not_known() {
     let mut change = by_hand(7, "seven");
     let query = Query::Models(SERVICE, sha('2'));
