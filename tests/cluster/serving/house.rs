@@ -115,9 +115,14 @@ impl House {
 
     /// The same where each environment has a namespace of its own.
     pub(crate) async fn open_apart(story: &str) -> Option<House> {
+        House::open_apart_with(story, "").await
+    }
+
+    /// The same with more lines in `[cluster]`.
+    pub(crate) async fn open_apart_with(story: &str, more: &str) -> Option<House> {
         let own = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
         let mut house = House::look(story, &format!("{own}-adder-service-staging")).await?;
-        house.place = format!("releases_prefix = \"{own}\"");
+        house.place = format!("releases_prefix = \"{own}\"\n{more}");
         house.begin().await;
         Some(house)
     }
@@ -444,6 +449,14 @@ impl House {
             task: Some(task),
             ..load
         }
+    }
+
+    /// Objects of the namespace that the bot is at home in.
+    pub(super) fn home<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::default_namespaced(self.client.clone())
     }
 
     pub(super) fn all<K>(&self) -> Api<K>
