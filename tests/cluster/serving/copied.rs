@@ -31,7 +31,7 @@ async fn a_namespace_of_ours_has_the_secret_that_pulls_its_images() {
         "{why}"
     );
 
-    let home: Api<Secret> = house.home();
+    let home: Api<Secret> = Api::default_namespaced(house.client.clone());
     let source: Secret = serde_json::from_value(json!({
         "metadata": {"name": name}, "type": "kubernetes.io/dockerconfigjson",
         "stringData": {".dockerconfigjson": auths("first")}}))

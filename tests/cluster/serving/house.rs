@@ -80,7 +80,7 @@ pub(crate) struct House {
     namespace: String,
     /// How the configuration says so.
     place: String,
-    client: kube::Client,
+    pub(super) client: kube::Client,
     http: Http,
     bot: Option<Running>,
 }
@@ -449,14 +449,6 @@ impl House {
             task: Some(task),
             ..load
         }
-    }
-
-    /// Objects of the namespace that the bot is at home in.
-    pub(super) fn home<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        Api::default_namespaced(self.client.clone())
     }
 
     pub(super) fn all<K>(&self) -> Api<K>
