@@ -423,13 +423,6 @@ pub fn order_file(release: &str) -> String {
 ///
 /// It goes with the account, whose `uid` the cluster told: the bot may write Secrets and neither read nor list them.
 pub fn door(site: &Site, door: &Door, context: &ServingContext, account_uid: &str) -> Secret {
-    let owner = OwnerReference {
-        api_version: "v1".to_owned(),
-        kind: "ServiceAccount".to_owned(),
-        name: site.name.clone(),
-        uid: account_uid.to_owned(),
-        ..OwnerReference::default()
-    };
     let mut files: BTreeMap<String, ByteString> = [
         (TOKEN_FILE, door.token.as_bytes()),
         (DOOR_FILE, &door.rules),
@@ -442,12 +435,23 @@ pub fn door(site: &Site, door: &Door, context: &ServingContext, account_uid: &st
     files.extend(orders.map(|(release, order)| (order_file(release), ByteString(order.clone()))));
     Secret {
         metadata: ObjectMeta {
-            owner_references: Some(vec![owner]),
+            owner_references: Some(vec![owner_account(site, account_uid)]),
             ..site.metadata()
         },
         data: Some(files),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()
+    }
+}
+
+/// What goes when an environment's account does, whose `uid` the cluster told.
+fn owner_account(site: &Site, account_uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "ServiceAccount".to_owned(),
+        name: site.name.clone(),
+        uid: account_uid.to_owned(),
+        ..OwnerReference::default()
     }
 }
 

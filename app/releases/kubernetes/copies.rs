@@ -3,9 +3,9 @@
 //! They are read by name there and nowhere else; what is brought is decided in core.
 
 use super::yard::Yard;
-use crate::cluster::{Cluster, Trouble, TroubleKind};
+use crate::cluster::{Cluster, Trouble, TroubleKind, pages};
 use bowsprit_core::serving::objects::{self, Site};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +31,13 @@ impl Home {
         Home::new(&self.cluster)
     }
 
+    /// Forgets what namespaces had that are there no more.
+    fn forget_all_but(&self, sites: &[Site]) {
+        let is_there = |namespace: &str| sites.iter().any(|site| site.namespace == namespace);
+        let mut brought = self.brought();
+        brought.retain(|(namespace, _), _| is_there(namespace));
+    }
+
     fn brought(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
         self.brought.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,20 +61,17 @@ impl Home {
 impl Yard {
     /// Brings the Secrets that an environment needs into its own namespace. Errors: what the API server said; `Missing` where
     /// one is not there, `Invalid` where it is none that is copied.
-    pub(super) async fn furnish(&self, site: &Site) -> Result<(), Trouble> {
+    pub(super) async fn furnish(&self, site: &Site, account_uid: &str) -> Result<(), Trouble> {
         for name in objects::copies(site, &self.context) {
             let source = self.home.read(name).await?;
-            self.bring(site, (name, &source)).await?;
+            self.bring(site, &source, account_uid).await?;
         }
         Ok(())
     }
 
     /// Brings what has changed since it was brought, as a certificate that was renewed; what cannot be is told and left.
     pub(super) async fn renew(&self, sites: &[Site]) {
-        let is_there = |namespace: &str| sites.iter().any(|site| site.namespace == namespace);
-        let mut brought = self.home.brought();
-        brought.retain(|(namespace, _), _| is_there(namespace));
-        drop(brought);
+        self.home.forget_all_but(sites);
         let wanted = |site| objects::copies(site, &self.context);
         let names: BTreeSet<&str> = sites.iter().flat_map(wanted).collect();
         for name in names {
@@ -79,12 +83,7 @@ impl Yard {
                 }
             };
             for site in sites.iter().filter(|site| wanted(site).contains(&name)) {
-                let key = (site.namespace.clone(), name.to_owned());
-                let version = source.metadata.resource_version.as_ref();
-                let is_there = self.home.brought().get(&key) == version;
-                if !(is_there && version.is_some())
-                    && let Err(trouble) = self.bring(site, (name, &source)).await
-                {
+                if let Err(trouble) = self.renew_one(site, (name, &source)).await {
                     let namespace = &site.namespace;
                     tracing::warn!("Secret `{name}` is not brought to `{namespace}`: {trouble}");
                 }
@@ -92,14 +91,30 @@ impl Yard {
         }
     }
 
-    async fn bring(&self, site: &Site, (name, source): (&str, &Secret)) -> Result<(), Trouble> {
-        let copy = objects::copied(site, source).map_err(|why| Trouble {
+    async fn renew_one(&self, site: &Site, (name, source): (&str, &Secret)) -> Result<(), Trouble> {
+        let key = (site.namespace.clone(), name.to_owned());
+        let version = source.metadata.resource_version.as_ref();
+        if version.is_some() && self.home.brought().get(&key) == version {
+            return Ok(());
+        }
+        // Looked for and not made: an environment that is ending must not come back.
+        let accounts = self.cluster.all::<ServiceAccount>(&site.namespace);
+        let accounts = pages(&accounts, &site.selector()).await?;
+        match accounts.into_iter().find_map(|one| one.metadata.uid) {
+            Some(uid) => self.bring(site, source, &uid).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn bring(&self, site: &Site, source: &Secret, account_uid: &str) -> Result<(), Trouble> {
+        let name = source.metadata.name.clone().unwrap_or_default();
+        let copy = objects::copied(site, source, account_uid).map_err(|why| Trouble {
             kind: TroubleKind::Invalid,
             message: format!("Secret `{name}`, which `cluster.copied_secrets` names, {why}"),
         })?;
         self.cluster.apply(&site.namespace, &copy).await?;
         if let Some(version) = &source.metadata.resource_version {
-            let key = (site.namespace.clone(), name.to_owned());
+            let key = (site.namespace.clone(), name);
             self.home.brought().insert(key, version.clone());
         }
         Ok(())
@@ -150,8 +165,12 @@ mod tests {
             "PATCH /api/v1/namespaces/{}/secrets/registry",
             site.namespace
         );
+        let account = format!("/api/v1/namespaces/{}/serviceaccounts", site.namespace);
+        let its = json!({"metadata": {"name": site.name, "uid": "u", "labels": site.labels()}});
+        let path = format!("{account}/{}", site.name);
+        shelf.objects.lock().unwrap().insert(path.clone(), its);
         put(source("1", "kubernetes.io/dockerconfigjson"));
-        yard.furnish(&site).await.unwrap();
+        yard.furnish(&site, "u").await.unwrap();
         let asked = fake.asked();
         assert_eq!(asked.len(), 2);
         assert_eq!(
@@ -164,20 +183,30 @@ mod tests {
         assert_eq!(fake.lines(), [format!("GET {SOURCE}")]);
         put(source("2", "kubernetes.io/dockerconfigjson"));
         yard.renew(&sites).await;
-        assert_eq!(fake.lines(), [format!("GET {SOURCE}"), copy.clone()]);
+        let renewed = [format!("GET {SOURCE}"), format!("GET {account}"), copy];
+        assert_eq!(fake.lines(), renewed);
         // What is gone is forgotten, and another cluster knows nothing of this one.
         yard.renew(&[]).await;
         assert!(yard.home.brought().is_empty());
         yard.renew(&sites).await;
-        assert_eq!(fake.lines(), [format!("GET {SOURCE}"), copy]);
+        assert_eq!(fake.lines(), renewed);
         assert!(yard.home.of_another().brought().is_empty());
+        // One that is ending is given nothing more.
+        shelf.objects.lock().unwrap().remove(&path);
+        put(source("3", "kubernetes.io/dockerconfigjson"));
+        yard.renew(&sites).await;
+        let asked = fake.lines();
+        assert!(
+            !asked.iter().any(|line| line.starts_with("PATCH")),
+            "{asked:?}"
+        );
     }
 
     #[tokio::test]
     async fn what_cannot_be_brought_stops_the_release_with_its_reason() {
         let shelf = Shelf::default();
         let (fake, yard) = copying(&shelf).await;
-        let missing = yard.furnish(&site(None)).await.unwrap_err();
+        let missing = yard.furnish(&site(None), "u").await.unwrap_err();
         assert_eq!(missing.kind, TroubleKind::Missing);
         assert!(
             missing.message.contains("in namespace `default`"),
@@ -189,13 +218,13 @@ mod tests {
             .lock()
             .unwrap()
             .insert(SOURCE.to_owned(), opaque);
-        let refused = yard.furnish(&site(None)).await.unwrap_err();
+        let refused = yard.furnish(&site(None), "u").await.unwrap_err();
         assert_eq!(refused.kind, TroubleKind::Invalid);
         assert!(refused.message.contains("is of type `Opaque`"), "{refused}");
         // Neither stops the sweep, and no namespace of others is furnished.
         yard.renew(&[site(None)]).await;
         fake.asked();
-        yard.furnish(&site(Some("shared"))).await.unwrap();
+        yard.furnish(&site(Some("shared")), "u").await.unwrap();
         yard.renew(&[site(Some("shared"))]).await;
         assert_eq!(fake.lines(), Vec::<String>::new());
     }

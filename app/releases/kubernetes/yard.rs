@@ -72,7 +72,6 @@ impl Yard {
         manifests: &Manifests,
     ) -> Result<Objects, Trouble> {
         self.make_room(site).await?;
-        self.furnish(site).await?;
         let now = self.own::<Deployment>(site).await?;
         self.own::<Service>(site).await?;
         let replicas = now.and_then(|now| now.spec?.replicas);
@@ -204,6 +203,7 @@ impl Yard {
             .apply(namespace, &objects::account(site))
             .await?;
         let uid = account.metadata.uid.unwrap_or_default();
+        self.furnish(site, &uid).await?;
         let made = objects::door(site, door, &self.context, &uid);
         self.cluster.apply(namespace, &made).await.map(drop)
     }

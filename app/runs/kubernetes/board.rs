@@ -196,3 +196,26 @@ impl Board {
         pods.iter().map(|pod| Pod::clone(pod)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_that_were_taken_are_remembered_once_and_the_newest_stay() {
+        let mut post = Post::at(Place {
+            namespace: "n".to_owned(),
+            name: "job".to_owned(),
+        });
+        let pod = |number: usize| Taken {
+            pod: format!("p{number}"),
+            why: "the node `a` went away".to_owned(),
+        };
+        post.remember(vec![pod(0), pod(1)]);
+        post.remember(vec![pod(1), pod(2)]);
+        assert_eq!(post.taken, [pod(0), pod(1), pod(2)]);
+        post.remember((3..TAKEN_MAX + 2).map(pod).collect());
+        assert_eq!(post.taken.len(), TAKEN_MAX);
+        assert_eq!(post.taken.first(), Some(&pod(2)));
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) struct House {
     namespace: String,
     /// How the configuration says so.
     place: String,
-    client: kube::Client,
+    pub(super) client: kube::Client,
     http: Http,
     bot: Option<Running>,
 }
@@ -115,9 +115,14 @@ impl House {
 
     /// The same where each environment has a namespace of its own.
     pub(crate) async fn open_apart(story: &str) -> Option<House> {
+        House::open_apart_with(story, "").await
+    }
+
+    /// The same with more lines in `[cluster]`.
+    pub(crate) async fn open_apart_with(story: &str, more: &str) -> Option<House> {
         let own = format!("serve-{:x}", uuid::Uuid::new_v4().as_fields().0);
         let mut house = House::look(story, &format!("{own}-adder-service-staging")).await?;
-        house.place = format!("releases_prefix = \"{own}\"");
+        house.place = format!("releases_prefix = \"{own}\"\n{more}");
         house.begin().await;
         Some(house)
     }

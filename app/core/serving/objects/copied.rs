@@ -3,7 +3,7 @@
 //! A namespace that the bot makes has none, and pods and ingresses look for Secrets in their own alone. Only what the
 //! configuration names, and what is of a kind made for this, leaves the bot's namespace.
 
-use super::{Expose, ServingContext, Site};
+use super::{Expose, ServingContext, Site, owner_account};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -40,14 +40,16 @@ pub fn copyable(source: &Secret) -> Result<(), String> {
 
 /// The Secret as an environment's namespace gets it: name, type and data, and nothing else of the first.
 ///
-/// Errors: as [`copyable`].
-pub fn copied(site: &Site, source: &Secret) -> Result<Secret, String> {
+/// It goes with the account, whose `uid` the cluster told: a namespace may stay, since others live in it. Errors: as
+/// [`copyable`].
+pub fn copied(site: &Site, source: &Secret, account_uid: &str) -> Result<Secret, String> {
     copyable(source)?;
     Ok(Secret {
         metadata: ObjectMeta {
             name: source.metadata.name.clone(),
             namespace: Some(site.namespace.clone()),
             labels: Some(site.labels()),
+            owner_references: Some(vec![owner_account(site, account_uid)]),
             ..ObjectMeta::default()
         },
         type_: source.type_.clone(),
@@ -101,9 +103,11 @@ mod tests {
 
     #[test]
     fn a_copy_is_the_same_secret_with_the_labels_of_its_environment() {
-        let copy = copied(&site(), &secret(Some("kubernetes.io/dockerconfigjson")));
+        let source = secret(Some("kubernetes.io/dockerconfigjson"));
+        let copy = copied(&site(), &source, "uid");
         let copy = serde_json::to_value(copy.expect("a copy")).expect("JSON");
-        let want = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "registry", "namespace": site().namespace, "labels": site().labels()},
+        let want = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "registry", "namespace": site().namespace, "labels": site().labels(),
+                "ownerReferences": [{"apiVersion": "v1", "kind": "ServiceAccount", "name": site().name, "uid": "uid"}]},
             "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "e30="}});
         assert_eq!(copy, want);
     }
@@ -119,7 +123,7 @@ mod tests {
             (Some("Opaque"), false),
             (None, false),
         ] {
-            let found = copied(&site(), &secret(kind));
+            let found = copied(&site(), &secret(kind), "uid");
             assert_eq!(found.is_ok(), may, "{kind:?}");
             if let Err(words) = found {
                 assert!(words.contains("kubectl create secret tls"), "{words}");
