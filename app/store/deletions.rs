@@ -4,10 +4,10 @@
 //! Both kinds of writing are held against the rows in the transaction that writes them, so that the second one sees the first.
 
 use super::records::parse_all;
-use super::{Store, sql_id};
+use super::{Store, rust_id, sql_id};
 use anyhow::Context;
 use bowsprit_core::effect::{Record, Version};
-use bowsprit_core::name::{Digest, Slug};
+use bowsprit_core::name::{Digest, RepoId, Slug};
 use bowsprit_core::retention::Made;
 use bowsprit_core::subject::environment::Environment;
 use bowsprit_core::subject::model::deletion::{holders, needed};
@@ -34,18 +34,21 @@ impl Store {
 
     /// Every version, as far as the keeping of bytes hangs on it.
     pub async fn versions_made(&self) -> anyhow::Result<Vec<Made>> {
-        let rows: Vec<(String, String, bool)> = sqlx::query_as(
-            "SELECT digest, json_extract(doc, '$.run'), json_extract(doc, '$.deleted') IS NOT NULL
+        let rows: Vec<(String, String, i64, i64, bool)> = sqlx::query_as(
+            "SELECT digest, json_extract(doc, '$.run'), service, json_extract(doc, '$.training'),
+                json_extract(doc, '$.deleted') IS NOT NULL
             FROM model_version",
         )
         .fetch_all(self.reads())
         .await
         .context("cannot list versions")?;
-        let made = |(digest, run, is_deleted): (String, String, bool)| {
+        let made = |(digest, run, service, training, is_deleted): (String, _, _, _, _)| {
             let digest = Digest::parse(&digest)?;
             Ok(Made {
                 digest,
                 run,
+                service: RepoId(rust_id(service)),
+                training: RepoId(rust_id(training)),
                 is_deleted,
             })
         };

@@ -151,9 +151,15 @@ impl Store {
     }
 
     /// Every run, as far as its keeping hangs on it; what stands in its document is read of those made before this alone.
-    pub async fn runs_seen(&self, before_ms: i64) -> anyhow::Result<Vec<Seen>> {
+    /// An effect that was given up before `dead_before_ms` keeps no run.
+    pub async fn runs_seen(
+        &self,
+        before_ms: i64,
+        dead_before_ms: i64,
+    ) -> anyhow::Result<Vec<Seen>> {
         let mut rows = sqlx::query_as::<_, RunCells>(RUNS)
             .bind(before_ms)
+            .bind(dead_before_ms)
             .fetch(self.reads());
         let mut runs = Vec::new();
         while let Some(row) = rows.try_next().await.context("cannot list runs")? {
@@ -230,14 +236,22 @@ impl Store {
         Ok(work.await?)
     }
 
-    /// Deletes a finished run with its effects and what its subject knows; `false` where it is none that may go now.
-    pub async fn forget_run(&self, id: &str) -> anyhow::Result<bool> {
+    /// Deletes the runs of a commit, all of them or none, with their effects and what their subjects know. Says how many went:
+    /// none where one of them is at work, shall look, has an effect that waits or was given up since `dead_before_ms`,
+    /// or is not among these.
+    pub async fn forget_runs(
+        &self,
+        ids: &BTreeSet<String>,
+        dead_before_ms: i64,
+    ) -> anyhow::Result<u64> {
         let shape = Shape {
             is_single: false,
             rings: &[],
         };
-        let id = id.to_owned();
-        let work = self.write(shape, move |conn| Box::pin(forget_run(conn, id)));
+        let ids = ids.clone();
+        let work = self.write(shape, move |conn| {
+            Box::pin(forget_runs(conn, ids, dead_before_ms))
+        });
         Ok(work.await?)
     }
 
@@ -284,7 +298,8 @@ const OLD_EFFECTS: &str = "SELECT e.id, e.updated_ms, e.state,
 
 /// Younger documents are not opened: nothing hangs on what stands there.
 const RUNS: &str = "SELECT id, repo, sha, branch, model, is_active = 1, is_proposable = 1,
-        EXISTS (SELECT 1 FROM effect WHERE subject = 'run/' || run.id AND state IN ('intended', 'dead')),
+        EXISTS (SELECT 1 FROM effect WHERE subject = 'run/' || run.id
+            AND (state = 'intended' OR state = 'dead' AND updated_ms >= $2)),
         created_ms,
         CASE WHEN created_ms < $1 THEN json_extract(doc, '$.finished_ms') END,
         CASE WHEN created_ms < $1 OR branch IS NULL THEN json_extract(doc, '$.cause') END
@@ -348,30 +363,47 @@ fn seen(row: RunCells) -> anyhow::Result<Seen> {
     })
 }
 
-async fn forget_run(conn: &mut SqliteConnection, id: String) -> anyhow::Result<bool> {
-    let key = format!("run/{id}");
-    // Whoever looks at it now, or shall look, may know more than was listed.
-    let (is_busy,): (bool,) = sqlx::query_as(
-        "SELECT EXISTS (SELECT 1 FROM run WHERE id = $1 AND is_active = 1)
-            OR EXISTS (SELECT 1 FROM subject WHERE key = $2 AND (wanted_seq > seen_seq OR leased_until_ms > 0))
-            OR EXISTS (SELECT 1 FROM effect WHERE subject = $2 AND state IN ('intended', 'dead'))",
-    )
-    .bind(&id)
-    .bind(&key)
-    .fetch_one(&mut *conn)
-    .await
-    .context("cannot look at an old run")?;
+async fn forget_runs(
+    conn: &mut SqliteConnection,
+    ids: BTreeSet<String>,
+    dead_before_ms: i64,
+) -> anyhow::Result<u64> {
+    let keys: Vec<String> = ids.iter().map(|id| format!("run/{id}")).collect();
+    let (ids, keys) = (serde_json::to_string(&ids)?, serde_json::to_string(&keys)?);
+    // Whoever looks at one now, or shall look, may know more than was listed.
+    let (is_busy,): (bool,) = sqlx::query_as(BUSY)
+        .bind(&ids)
+        .bind(&keys)
+        .bind(dead_before_ms)
+        .fetch_one(&mut *conn)
+        .await
+        .context("cannot look at old runs")?;
     if is_busy {
-        return Ok(false);
+        return Ok(0);
     }
     for sql in [
-        "DELETE FROM hint WHERE subject = $1",
-        "DELETE FROM subject WHERE key = $1",
-        "DELETE FROM effect WHERE subject = $1",
-        "DELETE FROM run WHERE id = substr($1, 5)",
+        "DELETE FROM hint WHERE subject IN (SELECT value FROM json_each($1))",
+        "DELETE FROM subject WHERE key IN (SELECT value FROM json_each($1))",
+        "DELETE FROM effect WHERE subject IN (SELECT value FROM json_each($1))",
     ] {
-        let done = sqlx::query(sql).bind(&key).execute(&mut *conn).await;
-        done.with_context(|| format!("cannot delete `{key}`"))?;
+        let done = sqlx::query(sql).bind(&keys).execute(&mut *conn).await;
+        done.context("cannot delete what old runs left")?;
     }
-    Ok(true)
+    let done = sqlx::query("DELETE FROM run WHERE id IN (SELECT value FROM json_each($1))")
+        .bind(&ids)
+        .execute(conn)
+        .await;
+    Ok(done.context("cannot delete old runs")?.rows_affected())
 }
+
+/// Whether one of these runs goes on, or is not all that there is of its commit.
+const BUSY: &str = "SELECT
+    EXISTS (SELECT 1 FROM run WHERE id IN (SELECT value FROM json_each($1)) AND is_active = 1)
+    OR EXISTS (
+        SELECT 1 FROM run AS one JOIN run AS other ON other.repo = one.repo AND other.sha = one.sha
+        WHERE one.id IN (SELECT value FROM json_each($1))
+            AND other.id NOT IN (SELECT value FROM json_each($1)))
+    OR EXISTS (SELECT 1 FROM subject WHERE key IN (SELECT value FROM json_each($2))
+        AND (wanted_seq > seen_seq OR leased_until_ms > 0))
+    OR EXISTS (SELECT 1 FROM effect WHERE subject IN (SELECT value FROM json_each($2))
+        AND (state = 'intended' OR state = 'dead' AND updated_ms >= $3))";

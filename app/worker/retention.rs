@@ -1,16 +1,16 @@
-//! The sweep: what is over, old and named by nothing goes, at the start and once a day.
+//! The sweep: what is over, old and named by nothing goes, once a day.
 //!
-//! It keeps no note of its own: each sweep looks at what is there, so that one that was cut short is gone on with.
+//! Of what it took it keeps no note: each sweep looks at what is there, so that one that was cut short is gone on with.
 //! Rows go in small transactions, and bytes only where everything that may name them could be read.
 
 use super::{Rooms, Trouble, now_ms, tick};
 use crate::artifacts::Stored;
 use crate::store::{Old, Rows};
 use anyhow::Context as _;
-use bowsprit_core::name::{RepoId, Slug};
+use bowsprit_core::name::{Repo, RepoId, Slug};
 use bowsprit_core::retention::{
-    self, Before, Runs, Swept, Words, artifact_may_go, can_vouch, delivery_may_go, effect_may_go,
-    names,
+    self, AGAIN_MS, Before, EVERY_MS, Made, Runs, Sweeps, Swept, Turn, Unseen, Words,
+    artifact_may_go, can_vouch, delivery_may_go, effect_may_go, names,
 };
 use bowsprit_core::subject::run::Run;
 use futures_util::future::try_join_all;
@@ -19,38 +19,99 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How soon again, where something could not be asked.
-const AGAIN: Duration = Duration::from_secs(60 * 60);
-/// Runs deleted at once.
-const RUNS_AT_ONCE: usize = 20;
+/// Commits of which the runs are deleted at once.
+const COMMITS_AT_ONCE: usize = 20;
 /// Notes of deliveries that were asked for again are kept this long: GitHub gives none that is older. Units: milliseconds.
 const ASKED_MS: i64 = 30 * retention::DAY_MS;
+/// Under which name the store knows of the last sweep.
+pub const SWEEPS: &str = "sweeps";
 
 /// Sweeps until the bot stops.
 pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
+    let mut is_complete = true;
     loop {
-        let sweep = Sweep::new(&rooms, true, stop.clone());
-        let (swept, outcome) = {
-            let _alone = rooms.sweeping.lock().await;
-            sweep.all().await
-        };
-        if !swept.is_nothing() {
-            tracing::info!("forgotten, since old and of no use: {}", swept.shown());
-        }
-        let wait = match outcome {
-            Ok(()) => EVERY,
-            Err(trouble) => {
-                tracing::warn!("the sweep of what is old will be tried again: {trouble}");
-                AGAIN
+        let wait_ms = match take_turn(&rooms).await {
+            Ok(Turn::In(wait_ms)) if is_complete => wait_ms,
+            Ok(Turn::Doubted(beyond_ms)) => {
+                is_complete = true;
+                tracing::warn!(
+                    "the clock is {} days beyond the last sweep: nothing is removed until another look in an hour agrees",
+                    beyond_ms / retention::DAY_MS
+                );
+                AGAIN_MS
+            }
+            Ok(Turn::Now | Turn::In(_)) => {
+                is_complete = sweep(&rooms, &stop).await;
+                if is_complete { EVERY_MS } else { AGAIN_MS }
+            }
+            Err(error) => {
+                tracing::warn!("cannot tell when the last sweep was: {error:#}");
+                AGAIN_MS
             }
         };
+        let wait = Duration::from_millis(wait_ms.unsigned_abs());
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Whose turn it is; a clock that is doubted now is remembered.
+async fn take_turn(rooms: &Rooms) -> anyhow::Result<Turn> {
+    let sweeps = sweeps(rooms).await?;
+    let now_ms = now_ms();
+    let turn = retention::turn(&sweeps, rooms.store.born_ms(), now_ms);
+    if let Turn::Doubted(_) = turn {
+        let doubted_ms = Some(now_ms);
+        let sweeps = Sweeps {
+            doubted_ms,
+            ..sweeps
+        };
+        note(rooms, &sweeps).await?;
+    }
+    Ok(turn)
+}
+
+async fn sweeps(rooms: &Rooms) -> anyhow::Result<Sweeps> {
+    let text = rooms.store.kv(SWEEPS).await?;
+    let sweeps = text.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(sweeps
+        .context("cannot read when the last sweep was")?
+        .unwrap_or_default())
+}
+
+async fn note(rooms: &Rooms, sweeps: &Sweeps) -> anyhow::Result<()> {
+    let text = serde_json::to_string(sweeps)?;
+    rooms.store.put_kv(SWEEPS, &text).await
+}
+
+/// Sweeps once, and notes that it did; whether everything could be looked at.
+async fn sweep(rooms: &Rooms, stop: &CancellationToken) -> bool {
+    let sweep = Sweep::new(rooms, true, stop.clone());
+    let (swept, outcome) = {
+        let _alone = rooms.sweeping.lock().await;
+        sweep.all().await
+    };
+    if !swept.is_nothing() {
+        tracing::info!("forgotten, since old and of no use: {}", swept.shown());
+    }
+    let noted = match outcome {
+        // One that was cut short is gone on with at the next start.
+        Ok(is_complete) if stop.is_cancelled() => return is_complete,
+        Ok(is_complete) => {
+            let done = Sweeps {
+                done_ms: Some(now_ms()),
+                doubted_ms: None,
+            };
+            note(rooms, &done).await.map(|()| is_complete)
+        }
+        Err(trouble) => Err(anyhow::anyhow!(trouble)),
+    };
+    noted.unwrap_or_else(|error| {
+        tracing::warn!("the sweep of what is old will be tried again: {error:#}");
+        false
+    })
 }
 
 /// What a sweep would take now, as far as repositories are known already; nothing while somebody else looks.
@@ -93,12 +154,35 @@ pub(super) async fn remove_bytes(
     let words = sweep.words().await?;
     let runs = sweep.runs(&words).await?;
     let named = sweep.all_names(&words, &runs).await?;
+    let mut is_complete = true;
     for file in &version.files {
-        if !named.contains(file.sha256.hex()) {
+        let hex = file.sha256.hex();
+        if named.may_go(hex) {
             rooms.artifacts.remove(&file.sha256, deleted.at_ms).await?;
         }
+        is_complete &= named.may_go(hex) || named.names.contains(hex);
     }
-    Ok(())
+    let why = "a repository that may name its bytes cannot be read now";
+    is_complete
+        .then_some(())
+        .ok_or_else(|| Trouble::Other(anyhow::anyhow!(why)))
+}
+
+/// What names bytes, as far as it could be read.
+struct Named {
+    /// Every digest that anything names.
+    names: BTreeSet<String>,
+    /// Whether something could not be read.
+    is_partial: bool,
+    /// Then: what was made where nothing that could not be read names it.
+    elsewhere: BTreeSet<String>,
+}
+
+impl Named {
+    /// Whether nothing names these bytes, nor may name them.
+    fn may_go(&self, hex: &str) -> bool {
+        !self.names.contains(hex) && (!self.is_partial || self.elsewhere.contains(hex))
+    }
 }
 
 struct Sweep<'a> {
@@ -119,14 +203,14 @@ impl Sweep<'_> {
         }
     }
 
-    /// What went, also where not everything could be looked at.
-    async fn all(&self) -> (Swept, Result<(), Trouble>) {
+    /// What went, also where not everything could be looked at, and whether it could.
+    async fn all(&self) -> (Swept, Result<bool, Trouble>) {
         let mut swept = Swept::default();
         let outcome = self.each(&mut swept).await;
         (swept, outcome)
     }
 
-    async fn each(&self, swept: &mut Swept) -> Result<(), Trouble> {
+    async fn each(&self, swept: &mut Swept) -> Result<bool, Trouble> {
         let (store, before) = (&self.rooms.store, self.before);
         let oldest = before.deliveries.max(before.dead_letters);
         let list = |after| store.old_deliveries(oldest, after);
@@ -146,9 +230,10 @@ impl Sweep<'_> {
         }
         let words = self.words().await?;
         let runs = self.runs(&words).await?;
+        // Bytes first: who made them stands in the runs.
+        let is_complete = self.artifacts((&words, &runs), swept).await;
         swept.runs = self.forget_runs(&runs).await?;
-        (swept.artifacts, swept.artifact_bytes) = self.artifacts(&words, &runs).await?;
-        Ok(())
+        is_complete
     }
 
     /// Walks through what is old, oldest first, and deletes what may go.
@@ -199,88 +284,119 @@ impl Sweep<'_> {
 
     async fn runs(&self, words: &Words) -> anyhow::Result<Runs> {
         let oldest = self.before.runs.max(self.before.artifacts);
-        let all = self.rooms.store.runs_seen(oldest).await?;
+        let dead = self.before.dead_letters;
+        let all = self.rooms.store.runs_seen(oldest, dead).await?;
         Ok(retention::runs(&all, words, &self.before))
     }
 
     async fn forget_runs(&self, runs: &Runs) -> anyhow::Result<u64> {
         if !self.is_removing {
-            return Ok(u64::try_from(runs.go.len()).unwrap_or(u64::MAX));
+            let count: usize = runs.go.iter().map(BTreeSet::len).sum();
+            return Ok(u64::try_from(count).unwrap_or(u64::MAX));
         }
-        let (ids, mut count): (Vec<&String>, u64) = (runs.go.iter().collect(), 0);
-        for some in ids.chunks(RUNS_AT_ONCE) {
+        let (store, mut count) = (&self.rooms.store, 0);
+        for commits in runs.go.chunks(COMMITS_AT_ONCE) {
             if self.stop.is_cancelled() {
                 break;
             }
-            let went = some.iter().map(|id| self.rooms.store.forget_run(id));
-            count += try_join_all(went)
-                .await?
-                .into_iter()
-                .map(u64::from)
-                .sum::<u64>();
+            let dead = self.before.dead_letters;
+            let went = commits.iter().map(|ids| store.forget_runs(ids, dead));
+            count += try_join_all(went).await?.into_iter().sum::<u64>();
         }
         Ok(count)
     }
 
-    /// Files and bytes that went.
-    async fn artifacts(&self, words: &Words, runs: &Runs) -> Result<(u64, u64), Trouble> {
+    /// Removes bytes; says whether everything that may name some could be read.
+    async fn artifacts(
+        &self,
+        (words, runs): (&Words, &Runs),
+        swept: &mut Swept,
+    ) -> Result<bool, Trouble> {
         let artifacts = &self.rooms.artifacts;
         if !can_vouch(self.rooms.store.born_ms(), &self.before) {
-            return Ok((0, 0));
+            return Ok(true);
         }
-        let old = |names: &BTreeSet<String>, all: Vec<Stored>| -> Vec<Stored> {
-            let goes = |one: &Stored| {
-                artifact_may_go(one.digest.hex(), one.stored_ms, names, &self.before)
-            };
-            all.into_iter().filter(goes).collect()
-        };
+        let names = words.of_bytes();
+        let is_old =
+            |one: &Stored| artifact_may_go(one.digest.hex(), one.stored_ms, &names, &self.before);
         // Whoever asks repositories for nothing keeps others waiting.
-        let candidates = old(&words.of_bytes(), artifacts.list().await?);
+        let mut candidates = artifacts.list().await?;
+        candidates.retain(is_old);
         if candidates.is_empty() {
-            return Ok((0, 0));
+            return Ok(true);
         }
         let named = self.all_names(words, runs).await?;
-        let (mut files, mut bytes) = (0, 0);
-        for one in old(&named, candidates) {
+        candidates.retain(|one| named.may_go(one.digest.hex()));
+        for one in candidates {
             if self.stop.is_cancelled() {
                 break;
             }
             if !self.is_removing || artifacts.remove(&one.digest, self.before.artifacts).await? {
-                files += 1;
-                bytes += one.bytes;
+                swept.artifacts += 1;
+                swept.artifact_bytes += one.bytes;
             }
         }
-        Ok((files, bytes))
+        Ok(!named.is_partial)
     }
 
-    /// Brings every mirror up to date. Errors: one cannot be, or GitHub does not say which there are.
-    async fn refresh(&self) -> Result<(), Trouble> {
+    /// Brings every mirror up to date, and says of which that failed. Errors: GitHub does not say which there are.
+    async fn refresh(&self) -> Result<Vec<Repo>, Trouble> {
         let rooms = self.rooms;
         tick::repositories(rooms).await?;
         let installations = rooms.store.installations().await?.into_iter();
         // Of one that is suspended nothing new can be had, and nothing new was made there.
         let suspended = installations.filter(|one| one.is_suspended);
         let suspended: BTreeSet<u64> = suspended.map(|one| one.id).collect();
+        let mut unseen = Vec::new();
         for (view, installation) in rooms.store.repositories().await? {
             if suspended.contains(&installation) {
                 continue;
             }
             let place = rooms.place(&view.repo).await?;
             let token = async || Ok(place.fetch_token().await?);
-            let refreshed = rooms.mirrors.refresh(&view.repo, token).await;
-            let about = || format!("cannot see what `{}` names", view.repo.name);
-            refreshed.with_context(about)?;
+            if let Err(error) = rooms.mirrors.refresh(&view.repo, token).await {
+                held_back(&view.repo, &error);
+                unseen.push(view.repo);
+            }
         }
-        Ok(())
+        Ok(unseen)
+    }
+
+    /// What the manifests of every mirror name, but for those of deleted versions; those that cannot be read are added.
+    async fn named_in_git(
+        &self,
+        words: &Words,
+        unseen: &mut Vec<Repo>,
+    ) -> Result<BTreeSet<String>, Trouble> {
+        let rooms = self.rooms;
+        let mut named = BTreeSet::new();
+        for id in rooms.mirrors.mirrored().await? {
+            let deleted = words.deleted.clone();
+            let error = match rooms.mirrors.named_by_manifests(id, deleted).await {
+                Ok(names) => {
+                    named.extend(names);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // What no installation shows has no name by which anybody could tell what was made for it.
+            let Some((view, _)) = rooms.store.repository(id).await? else {
+                return Err(error.into());
+            };
+            held_back(&view.repo, &error);
+            unseen.push(view.repo);
+        }
+        Ok(named)
     }
 
     /// Every digest that anything names: with what the store says, results of stages, manifests in git, runs of use.
-    async fn all_names(&self, words: &Words, runs: &Runs) -> Result<BTreeSet<String>, Trouble> {
+    async fn all_names(&self, words: &Words, runs: &Runs) -> Result<Named, Trouble> {
         let rooms = self.rooms;
+        let mut unseen = match self.is_removing {
+            true => self.refresh().await?,
+            false => Vec::new(),
+        };
         let mut named = words.of_bytes();
-        if self.is_removing {
-            self.refresh().await?;
-        }
         // What a stage made is looked at by its run, which may not have done so yet.
         let goes_on = |stage: &str| {
             let run = stage.split_once('-').map(|(run, _)| run);
@@ -289,10 +405,10 @@ impl Sweep<'_> {
         for text in rooms.runs.results(goes_on).await? {
             named.extend(names(&text).map(str::to_owned));
         }
-        for repo in rooms.mirrors.mirrored().await? {
-            let deleted = words.deleted.clone();
-            named.extend(rooms.mirrors.named_by_manifests(repo, deleted).await?);
-        }
+        named.extend(self.named_in_git(words, &mut unseen).await?);
+        let made: Vec<Made> = rooms.store.versions_made().await?;
+        let unseen = Unseen::new(unseen, &made);
+        let (mut elsewhere, mut near) = (BTreeSet::new(), BTreeSet::new());
         let mut after = String::new();
         loop {
             let page = rooms.store.run_documents(&after).await?;
@@ -304,9 +420,24 @@ impl Sweep<'_> {
                 let made = run.made.as_ref().map(|made| made.digest.hex());
                 if runs.used.contains(id) || made.is_some_and(|hex| named.contains(hex)) {
                     named.extend(names(text).map(str::to_owned));
+                } else if unseen.may_name(&run) {
+                    near.extend(names(text).map(str::to_owned));
+                } else if !unseen.is_empty() {
+                    elsewhere.extend(names(text).map(str::to_owned));
                 }
             }
         }
-        Ok(named)
+        elsewhere.retain(|name| !near.contains(name));
+        Ok(Named {
+            names: named,
+            is_partial: !unseen.is_empty(),
+            elsewhere,
+        })
     }
+}
+
+/// Tells of which repository the bytes stay.
+fn held_back(repo: &Repo, error: &anyhow::Error) {
+    let name = &repo.name;
+    tracing::warn!(repo.name = %name, "cannot see what `{name}` names, so the bytes that it may name stay: {error:#}");
 }

@@ -3,11 +3,12 @@
 use crate::both::{land, serves, train};
 use crate::harness::{World, run_test};
 use bowsprit::config::Config;
+use bowsprit::worker::now_ms;
 use bowsprit::worker::retention;
 use bowsprit_core::name::{CommitSha, Digest, Slug};
-use bowsprit_core::retention::Keep;
+use bowsprit_core::retention::{EVERY_MS, Keep};
 use bowsprit_core::subject::run::Run;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const REPO: &str = "tiny-service";
@@ -22,6 +23,41 @@ fn briefly(config: &mut Config) {
         events: Some(1),
         artifacts_unused: Some(1),
     };
+}
+
+/// Bytes that nothing names are old in a moment, and all else stays.
+fn bytes_briefly(config: &mut Config) {
+    config.retention = Keep {
+        runs: None,
+        deliveries: None,
+        dead_letters: None,
+        events: None,
+        artifacts_unused: Some(1),
+    };
+}
+
+/// The last sweep was a day ago.
+async fn a_day_later(t: &World) {
+    let day_ago = now_ms() - EVERY_MS;
+    let sweeps = json!({"done_ms": day_ago, "doubted_ms": null}).to_string();
+    let kept = t.bot().rooms.store.put_kv(retention::SWEEPS, &sweeps).await;
+    kept.expect("a note");
+}
+
+/// Waits until a sweep has ended.
+async fn swept(t: &World) {
+    t.until("the end of the sweep", async |t| {
+        let sweeps = t
+            .bot()
+            .rooms
+            .store
+            .kv(retention::SWEEPS)
+            .await
+            .expect("a note");
+        let sweeps: Value = serde_json::from_str(&sweeps?).expect("JSON");
+        (sweeps["done_ms"].as_i64()? > now_ms() - EVERY_MS / 2).then_some(())
+    })
+    .await;
 }
 
 async fn runs_at(t: &World, sha: &str) -> Vec<Run> {
@@ -90,6 +126,8 @@ async fn old_things_go_and_what_is_named_stays_so_that_a_rollback_works() {
             .into_iter()
             .map(|run| run.id)
             .collect();
+        swept(t).await;
+        a_day_later(t).await;
         let address = t.halt().await;
         // Two weeks later the folders of its stages are gone.
         let folder = t.dir.path().join("bot/runs");
@@ -145,6 +183,40 @@ async fn old_things_go_and_what_is_named_stays_so_that_a_rollback_works() {
         assert!(are_stored(t, &versions).await);
         let now = t.proposals("bowsprit/tiny").await.len();
         assert_eq!(now, proposals, "nothing is proposed twice");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_cannot_be_read_holds_back_what_it_may_name_and_no_more() {
+    run_test(async |t| {
+        train(t, "").await;
+        land(t, "v1").await;
+        let body = json!({"name": "other"});
+        t.api("ada", "POST", "/user/repos", Some(body)).await;
+        t.push_new(("ada", "other"), &[("README.md", "x")]).await;
+        let (_, mut candidate) = refused(t).await;
+        let versions = t.bot().rooms.store.list_versions(None, 10).await;
+        for file in versions
+            .expect("a list")
+            .iter()
+            .flat_map(|version| &version.files)
+        {
+            candidate.remove(&file.sha256);
+        }
+        assert!(!candidate.is_empty() && are_stored(t, &candidate).await);
+        swept(t).await;
+        t.tune = bytes_briefly;
+        for (unread, stays) in [(REPO, true), ("other", false)] {
+            let path = format!("/ada/{unread}.git/");
+            let rule = json!({"kind": "status", "code": 500, "match": {"path_contains": path}});
+            t.fault(rule).await;
+            a_day_later(t).await;
+            t.restart().await;
+            swept(t).await;
+            assert_eq!(are_stored(t, &candidate).await, stays, "{unread}");
+            t.heal().await;
+        }
     })
     .await;
 }

@@ -6,9 +6,13 @@
 mod runs;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod unseen;
 mod versions;
 
 pub use runs::{Runs, Seen, Words, runs, trigger_pulls};
+pub use turns::{AGAIN_MS, EVERY_MS, Sweeps, Turn, turn};
+pub use unseen::Unseen;
 pub use versions::{Made, only_deleted};
 
 use crate::subject::OUTCOMES_MAX;

@@ -24,7 +24,7 @@ pub struct Seen {
     pub is_active: bool,
     /// Whether it may become a version.
     pub is_proposable: bool,
-    /// Whether an effect of it waits, or was given up and nobody has looked yet.
+    /// Whether an effect of it waits, or was given up and is kept still for somebody to look at.
     pub has_letters: bool,
     /// Units: milliseconds since 1970, UTC.
     pub created_ms: i64,
@@ -64,8 +64,8 @@ impl Words {
 /// What becomes of runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
-    /// These may go.
-    pub go: BTreeSet<String>,
+    /// These may go: those of one commit together.
+    pub go: Vec<BTreeSet<String>>,
     /// What these made is of use.
     pub used: BTreeSet<String>,
     /// Of these nothing more is to come.
@@ -93,13 +93,16 @@ pub fn runs(all: &[Seen], words: &Words, before: &Before) -> Runs {
     };
     let commit = |run: &Seen| (run.repo, run.sha.clone());
     let kept: BTreeSet<_> = all.iter().filter(stays).map(commit).collect();
-    let gone = all.iter().filter(|run| !kept.contains(&commit(run)));
+    let mut gone: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for run in all.iter().filter(|run| !kept.contains(&commit(run))) {
+        gone.entry(commit(run)).or_default().insert(run.id.clone());
+    }
     let used = |run: &&Seen| {
         let is_of_use = is_needed(run) || run.ended_ms >= before.artifacts;
         is_of_use && (run.is_active || words.keeps_bytes(&run.id))
     };
     Runs {
-        go: gone.map(|run| run.id.clone()).collect(),
+        go: gone.into_values().collect(),
         over: all
             .iter()
             .filter(|run| !run.is_active)

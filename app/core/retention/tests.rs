@@ -1,3 +1,6 @@
+mod turns;
+mod unseen;
+
 use super::*;
 use crate::name::{BranchName, CommitSha, Digest, PrNumber, RepoId, Slug};
 use crate::subject::run::BRANCH_RUNS_MAX;
@@ -43,10 +46,8 @@ fn what_is_kept_for_ever_is_before_nothing() {
         &before
     ));
     assert!(before.payloads == i64::MIN && before.events == i64::MIN);
-    assert_eq!(
-        runs(&[run(1, 9_999)], &Words::default(), &before).go,
-        [].into()
-    );
+    let found = runs(&[run(1, 9_999)], &Words::default(), &before);
+    assert!(found.go.is_empty());
     // Payloads go sooner than what says that they came, and never later.
     assert_eq!(super::tests::before().payloads, days(7));
 }
@@ -163,7 +164,7 @@ fn words() -> Words {
 fn first(all: &[Seen], words: &Words) -> (bool, bool) {
     let found = runs(all, words, &before());
     (
-        found.go.contains(&all[0].id),
+        found.go.iter().any(|ids| ids.contains(&all[0].id)),
         found.used.contains(&all[0].id),
     )
 }
@@ -205,6 +206,8 @@ fn what_stands_for_deleted_versions_alone_keeps_no_bytes() {
     let made = |bytes: &str, number, is_deleted| Made {
         digest: digest(bytes),
         run: run(number, 0).id,
+        service: RepoId(2),
+        training: RepoId(1),
         is_deleted,
     };
     let all = [
@@ -240,6 +243,9 @@ fn runs_of_one_commit_go_together() {
     };
     assert_eq!(first(&[run(1, 400), again(5)], &words()), (false, false));
     assert_eq!(first(&[run(1, 400), again(95)], &words()), (true, false));
+    let go = runs(&[run(1, 400), run(3, 400), again(95)], &words(), &before()).go;
+    let both = [run(1, 0).id, run(2, 0).id].into();
+    assert_eq!(go, [both, [run(3, 0).id].into()]);
     let elsewhere = Seen {
         repo: RepoId(2),
         ..again(5)

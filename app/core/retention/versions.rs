@@ -1,6 +1,6 @@
 //! Versions that were deleted: they need no bytes, and neither does what stands for them alone.
 
-use crate::name::Digest;
+use crate::name::{Digest, RepoId};
 use std::collections::BTreeSet;
 
 /// A version, as far as the keeping of bytes hangs on it.
@@ -10,6 +10,10 @@ pub struct Made {
     pub digest: Digest,
     /// The run that made it.
     pub run: String,
+    /// For which service.
+    pub service: RepoId,
+    /// By which training repository.
+    pub training: RepoId,
     /// Whether somebody deleted it.
     pub is_deleted: bool,
 }

@@ -144,37 +144,98 @@ async fn old_effects_are_told_with_whose_they_are() {
     assert_eq!(keys, ["waiting"]);
 }
 
+/// As many of these runs as went.
+async fn forget(store: &Store, ids: &[&str], dead_before_ms: i64) -> u64 {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    store.forget_runs(&ids, dead_before_ms).await.unwrap()
+}
+
+/// A run on a commit of its own.
+async fn alone(store: &Store, id: &str, phase: Phase, digit: char) {
+    let mut found = run(id, phase, NOW);
+    found.sha = CommitSha::parse(&digit.to_string().repeat(40)).unwrap();
+    found.finished_ms = Some(NOW + 5);
+    let commit = Commit {
+        records: vec![Record::Run(Box::new(found))],
+        ..nothing()
+    };
+    step(store, &subject_of(id), commit).await;
+}
+
 #[tokio::test]
 async fn a_finished_run_goes_with_all_that_is_its() {
     let (store, _dir) = store().await;
-    for id in ["r1", "r2"] {
-        record(&store, id, Phase::Failed, NOW).await;
+    for (id, digit) in [("r1", '1'), ("r2", '2')] {
+        alone(&store, id, Phase::Failed, digit).await;
         intend(&store, &subject_of(id), json!({}), &[id]).await;
     }
-    record(&store, "r3", Phase::Running, NOW).await;
-    let seen = store.runs_seen(NOW + 1).await.unwrap();
+    alone(&store, "r3", Phase::Running, '3').await;
+    let seen = store.runs_seen(NOW + 1, NOW).await.unwrap();
     assert!(seen[0].has_letters && seen[1].has_letters && !seen[2].has_letters);
-    assert!(!store.forget_run("r1").await.unwrap(), "an effect waits");
+    assert_eq!(forget(&store, &["r1"], NOW).await, 0, "an effect waits");
     end(&store, EffectState::Done).await;
-    let seen = store.runs_seen(NOW + 1).await.unwrap();
+    let seen = store.runs_seen(NOW + 1, NOW).await.unwrap();
     assert!(!seen[0].has_letters && !seen[0].is_active && seen[2].is_active);
     assert_eq!(seen[0].ended_ms, NOW + 5);
     // What stands in a document that is too young to go is not read.
-    assert_eq!(store.runs_seen(NOW).await.unwrap()[0].ended_ms, NOW);
+    assert_eq!(store.runs_seen(NOW, NOW).await.unwrap()[0].ended_ms, NOW);
     let told = Wake {
         subject: subject_of("r2"),
         hint: Some(Hint::RunUnneeded),
     };
     store.wake(vec![told]).await.unwrap();
-    assert!(store.forget_run("r1").await.unwrap());
-    assert!(!store.forget_run("r2").await.unwrap(), "it shall look");
-    assert!(!store.forget_run("r3").await.unwrap(), "it is not over");
+    assert_eq!(forget(&store, &["r1"], NOW).await, 1);
+    assert_eq!(forget(&store, &["r2"], NOW).await, 0, "it shall look");
+    assert_eq!(forget(&store, &["r3"], NOW).await, 0, "it is not over");
     assert!(store.run("r1").await.unwrap().is_none());
     let state = store.subject_state(&subject_of("r1")).await.unwrap();
     assert_eq!(state, None);
     let left = store.effects(None, 10).await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].key, "r2");
+}
+
+#[tokio::test]
+async fn runs_of_one_commit_go_in_one_transaction_or_none_does() {
+    let (store, _dir) = store().await;
+    for id in ["r1", "r2", "r3"] {
+        alone(&store, id, Phase::Failed, '1').await;
+    }
+    alone(&store, "r4", Phase::Failed, '2').await;
+    let left = async || store.runs_seen(0, NOW).await.unwrap().len();
+    assert_eq!(
+        forget(&store, &["r1", "r2"], NOW).await,
+        0,
+        "a third one came"
+    );
+    let told = Wake {
+        subject: subject_of("r3"),
+        hint: None,
+    };
+    store.wake(vec![told]).await.unwrap();
+    let all = ["r1", "r2", "r3"];
+    assert_eq!(forget(&store, &all, NOW).await, 0, "one of them shall look");
+    assert_eq!(left().await, 4);
+    let claim = store.claim_subject(NOW).await.unwrap().unwrap();
+    assert!(store.commit_step(&claim, nothing()).await.unwrap());
+    assert_eq!(forget(&store, &all, NOW).await, 3);
+    assert_eq!(left().await, 1);
+}
+
+#[tokio::test]
+async fn an_effect_that_was_given_up_keeps_its_run_for_its_time() {
+    let (store, _dir) = store().await;
+    alone(&store, "r1", Phase::Failed, '1').await;
+    intend(&store, &subject_of("r1"), json!({}), &["dead"]).await;
+    end(&store, EffectState::Dead).await;
+    let given_up_ms = store.effects(None, 10).await.unwrap()[0].updated_ms;
+    for (dead_before_ms, is_kept) in [(given_up_ms, true), (given_up_ms + 1, false)] {
+        let seen = store.runs_seen(NOW + 1, dead_before_ms).await.unwrap();
+        assert_eq!(seen[0].has_letters, is_kept);
+        let went = forget(&store, &["r1"], dead_before_ms).await;
+        assert_eq!(went, u64::from(!is_kept));
+    }
+    assert!(store.effects(None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
