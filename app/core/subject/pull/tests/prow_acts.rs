@@ -43,13 +43,6 @@ fn test_and_retest() {
             "/retest\n/test lint",
             "wake lint",
         ),
-        ("not by a stranger", "mallory", "/test lint", "not wake"),
-        (
-            "who is told",
-            "mallory",
-            "/test lint",
-            "is for people who may write",
-        ),
         ("lower case only", "walt", "/TEST lint", "not wake lint"),
         ("an unknown name", "walt", "/test nope", "note tests"),
         ("no name", "walt", "/test", "note tests"),
@@ -325,14 +318,6 @@ const TRUST: &[(&str, RepoId, &str, Said, &str, &str)] = &[
         ],
         "no",
         "-",
-    ),
-    (
-        "an lgtm is none",
-        FORK,
-        "mallory",
-        &[("rita", "/lgtm")],
-        "no",
-        "no",
     ),
 ];
 
