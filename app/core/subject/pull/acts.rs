@@ -85,7 +85,9 @@ pub(super) fn on_change(
     ask: &mut Ask,
 ) -> Option<Waiting> {
     let mut waiting = Waiting::new();
-    for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
+    for (comment, mut heard) in fresh(act, (&seen.comments, &seen.habits), given) {
+        // What the same comment starts is not skipped, wherever it stands in it.
+        heard.sort_by_key(|one| matches!(one.command, Ok(Command::OnChange(OnChange::Skip))));
         let mut done = Vec::new();
         for one in &heard {
             let refused = match is_for_all(seen, one) {

@@ -22,6 +22,7 @@ mod pooling;
 mod promoting;
 mod prow;
 mod prow_acts;
+mod prow_comments;
 mod prow_people;
 mod prow_rights;
 mod queueing;
