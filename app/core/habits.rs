@@ -142,7 +142,7 @@ impl Switch {
                 "`/lgtm` is an approval of whoever gave it, too; `/lgtm cancel` takes it back."
             }
             Switch::AssignOnLgtm => {
-                "Whoever may write here and says `/lgtm` or `/lgtm cancel` on somebody else's pull request is assigned to it, unless `skip_collaborators` is on."
+                "Whoever may write here (with Prow's habits also who may triage) and says `/lgtm` or `/lgtm cancel` on somebody else's pull request is assigned to it, unless `skip_collaborators` is on."
             }
             Switch::SkipCollaborators => {
                 "`/lgtm` counts from reviewers and approvers in OWNERS of a changed file only, not from everybody who may write here; for code, names in OWNERS count whether they are collaborators or not."

@@ -8,6 +8,7 @@ use crate::git::mirror::{Mirrors, oid, sha};
 use crate::git::tree::{Entry, TextAt, blob_text, commit, text_at, tree_at, walk};
 use anyhow::Context as _;
 use bowsprit_core::name::{CommitSha, Digest, RepoId, RepoPath, Slug};
+use bowsprit_core::owners::{CODE_BYTES_MAX, CODE_OWNERS};
 use bowsprit_core::subject::ask::{Changes, CommitView};
 use git2::{Commit, DiffDelta, DiffOptions, ErrorCode, Oid, Repository};
 use std::collections::BTreeMap;
@@ -46,8 +47,8 @@ pub struct OwnersTexts {
     pub files: Vec<(String, String)>,
     /// `OWNERS_ALIASES` of the root.
     pub aliases: Option<String>,
-    /// GitHub's `CODEOWNERS`, where there is no OWNERS file.
-    pub code: Option<String>,
+    /// GitHub's `CODEOWNERS`, where there is no OWNERS file: its path, and its text or why there is none.
+    pub code: Option<(&'static str, Result<String, String>)>,
     /// Whether there are more files than are read: nothing may be entitled then.
     pub is_cut: bool,
 }
@@ -303,18 +304,18 @@ fn owners(git: &Repository, at: &CommitSha) -> anyhow::Result<OwnersTexts> {
         TextAt::Text(text) => Some(text),
     };
     if texts.files.is_empty() && !texts.is_cut {
-        for name in CODEOWNERS {
-            if let TextAt::Text(text) = text_at(git, &tree, &path(name)?, TEXT_BYTES_MAX)? {
-                texts.code = Some(text);
-                break;
-            }
+        for name in CODE_OWNERS {
+            let found = match text_at(git, &tree, &path(name)?, CODE_BYTES_MAX)? {
+                TextAt::Missing => continue,
+                TextAt::Unusable(why) => Err(why),
+                TextAt::Text(text) => Ok(text),
+            };
+            texts.code = Some((name, found));
+            break;
         }
     }
     Ok(texts)
 }
-
-/// Where GitHub looks for it, in its order.
-const CODEOWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 
 /// The text of an entry that is a file, not a link.
 fn plain_text(git: &Repository, entry: &Entry) -> anyhow::Result<TextAt> {

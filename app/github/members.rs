@@ -4,8 +4,28 @@ use crate::github::error::ApiError;
 use crate::github::place::Place;
 use crate::github::wire::{self, encoded};
 use bowsprit_core::name::{Login, Team};
+use bowsprit_core::subject::ask::Permission;
 
 impl Place {
+    /// What a person may do here; nothing, where GitHub does not know the person. Errors: as of any call.
+    pub async fn permission(&self, login: &Login) -> Result<Permission, ApiError> {
+        let path = format!("/collaborators/{}/permission", encoded(login.as_str()));
+        let found: Option<wire::Collaborator> = self.get(&path).await?;
+        let Some(found) = found else {
+            return Ok(Permission::None);
+        };
+        // The old word for who may triage is "read"; the role alone tells them from everybody.
+        Ok(
+            match (found.permission.as_str(), found.role_name.as_str()) {
+                ("admin", _) => Permission::Admin,
+                ("write" | "maintain", _) => Permission::Write,
+                ("triage", _) | ("read", "triage") => Permission::Triage,
+                ("read", _) => Permission::Read,
+                (_, _) => Permission::None,
+            },
+        )
+    }
+
     /// Whether a person has a place in this repository: its own, by the organisation or by a team of it. What a person
     /// may do does not say so, for everybody may read a public one. Errors: as of any call.
     pub async fn is_collaborator(&self, login: &Login) -> Result<bool, ApiError> {

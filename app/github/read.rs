@@ -13,8 +13,8 @@ use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
 use bowsprit_core::subject::ask::{
-    ChangeView, Comment, Context, ContextState, Permission, PullView, RepoView, RequiredContext,
-    Review, ReviewState,
+    ChangeView, Comment, Context, ContextState, PullView, RepoView, RequiredContext, Review,
+    ReviewState,
 };
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,20 +213,6 @@ impl Place {
         let path = format!("/pulls/{number}/reviews?per_page=100");
         let found: Vec<wire::Review> = self.list(&path, None).await?;
         Ok(found.into_iter().filter_map(review).collect())
-    }
-
-    /// What a person may do here; nothing, where GitHub does not know the person. Errors: as of any call.
-    pub async fn permission(&self, login: &Login) -> Result<Permission, ApiError> {
-        let path = format!("/collaborators/{}/permission", encoded(login.as_str()));
-        let found: Option<wire::Collaborator> = self.get(&path).await?;
-        Ok(
-            match found.as_ref().map(|found| found.permission.as_str()) {
-                Some("admin") => Permission::Admin,
-                Some("write" | "maintain") => Permission::Write,
-                Some("read" | "triage") => Permission::Read,
-                Some(_) | None => Permission::None,
-            },
-        )
     }
 
     /// Labels that the repository has. Errors: as of any call.

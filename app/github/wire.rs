@@ -218,6 +218,9 @@ pub(crate) struct Review {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Collaborator {
     pub(crate) permission: String,
+    /// Not every server tells it.
+    #[serde(default)]
+    pub(crate) role_name: String,
 }
 
 #[derive(Debug, Deserialize)]

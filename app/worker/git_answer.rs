@@ -216,8 +216,10 @@ fn owners(texts: &OwnersTexts) -> Owners {
     if texts.is_cut {
         return Owners::beyond(OWNERS_MAX);
     }
-    if let Some(text) = &texts.code {
-        return Owners::of_code(text);
+    match &texts.code {
+        None => {}
+        Some((path, Ok(text))) => return Owners::of_code(path, text),
+        Some((path, Err(why))) => return Owners::of_unreadable_code(path, why),
     }
     let files: Vec<OwnersFile<'_>> = texts
         .files

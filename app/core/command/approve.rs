@@ -1,6 +1,6 @@
 //! `/approve`: the owners of the changed files agree.
 
-use super::{Command, Entry, Right, Say, alone, commit};
+use super::{Command, Entry, Loose, Right, Say, alone, commit};
 use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -13,7 +13,11 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/approve", "/remove-approve"],
     any_case: true,
     is_guessed: true,
-    loose: Some((Switch::ApproveWithWords, read_with_words)),
+    loose: Some(Loose {
+        switch: Switch::ApproveWithWords,
+        usage: "/approve [<commit>|no-issue|cancel|<text>]",
+        read: read_with_words,
+    }),
     read,
 };
 

@@ -5,7 +5,7 @@ use super::{Command, Entry, OnThread, Right, alone};
 pub(super) const CLOSE: Entry = Entry {
     name: "/close",
     usage: "/close [not-planned]",
-    who: "The author and people who may write in the repository; anybody while it is labelled `lifecycle/stale` or `lifecycle/rotten`.",
+    who: "The author and people who may write in the repository (with Prow's habits also who may triage); anybody while it is labelled `lifecycle/stale` or `lifecycle/rotten`.",
     what: "Closes the issue or pull request; `not-planned` is for issues.",
     example: "/close not-planned",
     right: Right::Anybody,
@@ -19,7 +19,7 @@ pub(super) const CLOSE: Entry = Entry {
 pub(super) const REOPEN: Entry = Entry {
     name: "/reopen",
     usage: "/reopen",
-    who: "The author and people who may write in the repository.",
+    who: "The author and people who may write in the repository (with Prow's habits also who may triage).",
     what: "Opens a closed issue or pull request again.",
     example: "/reopen",
     right: Right::Anybody,

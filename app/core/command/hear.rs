@@ -201,7 +201,7 @@ fn understand(line: &str, habits: &Habits) -> Option<(&'static Entry, Result<Com
         .copied()
         .find(|entry| entry.words.contains(&lower.as_str()));
     let Some(entry) = entry else {
-        return near_miss(&lower).map(|(entry, wrong)| (entry, Err(wrong)));
+        return near_miss(&lower, habits).map(|(entry, wrong)| (entry, Err(wrong)));
     };
     if !entry.any_case && word != lower {
         let reason = format!(
@@ -209,20 +209,17 @@ fn understand(line: &str, habits: &Habits) -> Option<(&'static Entry, Result<Com
             quoted(word)
         );
         let meant = entry.words.iter().find(|known| **known == lower).copied();
-        return Some((entry, Err(misheard(entry, reason, meant))));
+        return Some((entry, Err(misheard((entry, habits), reason, meant))));
     }
-    let read = match entry.loose {
-        Some((switch, loose)) if habits.has(switch) => loose,
-        Some(_) | None => entry.read,
-    };
+    let read = entry.loose(habits).map_or(entry.read, |loose| loose.read);
     let command = read(&lower, rest.trim());
     Some((
         entry,
-        command.map_err(|reason| misheard(entry, reason, None)),
+        command.map_err(|reason| misheard((entry, habits), reason, None)),
     ))
 }
 
-fn near_miss(word: &str) -> Option<(&'static Entry, Misheard)> {
+fn near_miss(word: &str, habits: &Habits) -> Option<(&'static Entry, Misheard)> {
     let is_path = word.get(1..).is_some_and(|rest| rest.contains('/'));
     let letters = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
     if is_path || SILENT.contains(&letters) {
@@ -253,13 +250,17 @@ fn near_miss(word: &str) -> Option<(&'static Entry, Misheard)> {
         "`{}` is not a command, did you mean `{suggestion}`?",
         quoted(word)
     );
-    Some((entry, misheard(entry, reason, Some(suggestion))))
+    Some((entry, misheard((entry, habits), reason, Some(suggestion))))
 }
 
-fn misheard(entry: &Entry, reason: String, suggestion: Option<&'static str>) -> Misheard {
+fn misheard(
+    (entry, habits): (&Entry, &Habits),
+    reason: String,
+    suggestion: Option<&'static str>,
+) -> Misheard {
     Misheard {
         reason,
-        usage: entry.usage,
+        usage: entry.usage_with(habits),
         suggestion,
     }
 }

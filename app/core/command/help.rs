@@ -1,6 +1,6 @@
 //! `/help`, and the page of all commands.
 
-use super::{Command, Entry, OnThread, Right, TABLE, alone, hear};
+use super::{Command, Entry, Loose, OnThread, Right, TABLE, alone, hear, override_};
 use crate::habits::{Compatibility, Habits, Switch};
 use std::fmt::Write as _;
 
@@ -31,6 +31,25 @@ pub fn help(habits: &Habits) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// How it is read in a repository of these habits, where not as everywhere.
+    pub(super) fn loose(&self, habits: &Habits) -> Option<&Loose> {
+        let loose = self.loose.as_ref();
+        loose.filter(|loose| habits.has(loose.switch))
+    }
+
+    /// Its grammar in a repository of these habits.
+    pub fn usage_with(&self, habits: &Habits) -> &'static str {
+        self.loose(habits).map_or(self.usage, |loose| loose.usage)
+    }
+
+    /// Who may say it in a repository of these habits.
+    pub fn who_with(&self, habits: &Habits) -> String {
+        match self.name == override_::ENTRY.name {
+            true => override_::who(habits),
+            false => self.who.to_owned(),
+        }
+    }
+
     /// Whether it works on issues as well as on pull requests, as its example does.
     pub fn is_anywhere(&self) -> bool {
         let heard = hear(self.example, &Habits::default());
@@ -79,7 +98,8 @@ pub fn help_markdown() -> String {
 /// What stands after it.
 const LISTS: &str = "\n\
      Whose code runs by itself, unless `only_org_members` says otherwise: with our habits that on branches of the repository, and that of authors who may write in it; with Prow's also that of members of the organisation and of every other collaborator.\n\
-     That of Apps in `trusted_apps` runs with both.\n\n\
+     That of Apps in `trusted_apps` runs with both.\n\
+     With Prow's habits that of others runs once, on the head to which somebody who could have said `/ok-to-test` gives an lgtm, unless `ignore_ok_to_test` is on.\n\n\
      Beside the switches stand lists and settings, in the same places:\n\n\
      | key | what it says |\n|---|---|\n\
      | `labels` | What `/label` may put on. |\n\

@@ -45,6 +45,9 @@ use std::collections::BTreeMap;
 /// Whom [`Right::Trusted`] means, for people.
 const TRUSTED: &str = "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators.";
 
+/// The same of what starts checks.
+const TESTERS: &str = "Trusted people: who may write in the repository; with Prow's habits members of the organisation and all collaborators, and anybody where the code is trusted.";
+
 /// What somebody wants done; which of the three decides where and when it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -311,8 +314,19 @@ pub struct Entry {
     /// Whether a slip of it is answered; not of words that other bots and people use.
     is_guessed: bool,
     /// Read in another way where a repository has the switch on.
-    loose: Option<(Switch, Read)>,
+    loose: Option<Loose>,
     /// How it is read.
+    read: Read,
+}
+
+/// Another way to read a command.
+#[derive(Debug, Clone)]
+struct Loose {
+    /// Where this is on.
+    switch: Switch,
+    /// Its grammar then.
+    usage: &'static str,
+    /// How it is read then.
     read: Read,
 }
 

@@ -1,11 +1,11 @@
 //! `/ok-to-test`: foreign code may run, this once.
 
-use super::{Command, Entry, Right, Say, TRUSTED, commit};
+use super::{Command, Entry, Loose, Right, Say, TRUSTED, commit};
 use crate::habits::Switch;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/ok-to-test",
-    usage: "/ok-to-test <commit>|cancel",
+    usage: "/ok-to-test <commit>",
     who: TRUSTED,
     what: "Lets the code of somebody who is not trusted run, for one head only: the commit that was among the heads when the comment was written, by seven digits or more. With `sticky_ok_to_test`, one of Prow's habits, no commit is needed, later pushes run as well, and `/ok-to-test cancel` takes it back.",
     example: "/ok-to-test 4f2a91c08d3e",
@@ -13,7 +13,11 @@ pub(super) const ENTRY: Entry = Entry {
     words: &["/ok-to-test"],
     any_case: false,
     is_guessed: true,
-    loose: Some((Switch::StickyOkToTest, read_sticky)),
+    loose: Some(Loose {
+        switch: Switch::StickyOkToTest,
+        usage: "/ok-to-test [<commit>|cancel]",
+        read: read_sticky,
+    }),
     read,
 };
 

@@ -1,11 +1,11 @@
 //! `/retest`: run again what failed.
 
-use super::{Command, Entry, OnChange, Right, TRUSTED};
+use super::{Command, Entry, OnChange, Right, TESTERS};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "/retest",
     usage: "/retest|/retest-required",
-    who: TRUSTED,
+    who: TESTERS,
     what: "Runs again what failed on the current head, and what should have run and did not; tries a merge once more that was given up. `/retest-required` leaves out optional checks.",
     example: "/retest",
     right: Right::Trusted,

@@ -1,6 +1,6 @@
 //! `/test`: run checks by name.
 
-use super::{Command, Entry, OnChange, Right, TRUSTED, alone, quoted};
+use super::{Command, Entry, OnChange, Right, TESTERS, alone, quoted};
 
 /// Most names in one command.
 const NAMES_MAX: usize = 20;
@@ -10,7 +10,7 @@ const NAME_BYTES_MAX: usize = 100;
 pub(super) const ENTRY: Entry = Entry {
     name: "/test",
     usage: "/test <name>... | all | ? | /test-manual-required",
-    who: TRUSTED,
+    who: TESTERS,
     what: "Runs checks of the contract by name, or the built-in `train` and `bowsprit/service`, on the current head; `all` runs those that the change calls for; a named one runs whatever the change is. `/test-manual-required` runs those with `always_run: false` that are not optional. `/test ?` lists the checks of this pull request. On a head whose code is not trusted, a word of somebody who may say `/ok-to-test` runs what it names, once and on the head that was there when it was written.",
     example: "/test unit",
     right: Right::Trusted,

@@ -15,25 +15,8 @@ const LABEL_CHARS_MAX: usize = 50;
 const PEOPLE_MAX: usize = 100;
 const PRIORITIES_MAX: usize = 20;
 
-pub(crate) const KEYS: [&str; 31] = [
-    "compatibility",
-    "raw_text",
-    "review_acts_as_lgtm",
-    "review_acts_as_approve",
-    "sticky_approve",
-    "sticky_ok_to_test",
-    "fixed_order",
-    "approve_with_words",
-    "labels_by_hand",
-    "require_issue",
-    "require_self_approval",
-    "lgtm_acts_as_approve",
-    "skip_collaborators",
-    "required_reviewers_block",
-    "ignore_ok_to_test",
-    "wip_titles",
-    "only_org_members",
-    "override_by_top_level_owners",
+/// Keys beside the preset and the switches.
+const SETTINGS: [&str; 13] = [
     "labels",
     "restricted_labels",
     "not_ours",
@@ -48,6 +31,13 @@ pub(crate) const KEYS: [&str; 31] = [
     "github_blocked",
     "contexts",
 ];
+
+/// Every key that may stand under `chatops`.
+pub(crate) fn keys() -> Vec<&'static str> {
+    let switches = Switch::ALL.into_iter().map(Switch::key);
+    let first = std::iter::once("compatibility");
+    first.chain(switches).chain(SETTINGS).collect()
+}
 
 pub(crate) const ASK_KEYS: [&str; 5] = [
     "count",
@@ -175,7 +165,7 @@ pub(crate) fn chatops(fields: &Fields<'_>, problems: &mut Problems) -> Chatops {
 
 fn of_node(node: &Node, problems: &mut Problems) -> Chatops {
     let mut chatops = Chatops::default();
-    let Some(fields) = Fields::of(node, "`chatops`", &KEYS, problems) else {
+    let Some(fields) = Fields::of(node, "`chatops`", &keys(), problems) else {
         return chatops;
     };
     let preset = |text: &str| match text {

@@ -46,6 +46,13 @@ What stays different:
 - How a pull request is merged is `merge_method`, of a repository or of a contract; the texts of merges are the server's.
 - Tide tests a change on its base as that is now, and again when it moved. Here a change merges by the checks of its own head, unless `merge_tests` says how many tests of what is ready, merged as it would land, are under way at once; `merge_tests: 1` is nearest to Tide.
 - With Prow's habits whatever somebody else reports on a commit must be green, as for Tide; `contexts` says otherwise, and `context_options` becomes that. What GitHub's rules of the branch require is required whatever it says. A pattern of `optional-regex-contexts`, and what is said of one branch, are not carried over.
+- What is ready merges by priority, then by how long it has been ready, then by number. Tide merges the lowest number first.
+- `/lgtm`, `/lgtm cancel`, `/close` and `/reopen` count from who may triage or write. Prow takes them from every collaborator; one who may only read is not told from everybody in a public repository, so name such people in OWNERS for their `/lgtm`.
+- An lgtm starts the checks of a pull request that is not trusted, once for that head, as in Prow; but not with `ignore_ok_to_test`, nor by the label alone, and with `only_org_members` only if a member gives it.
+- `/approve` in a description counts, as every word there does. Prow does not count it.
+- `/override`, `/override-sticky` and `/override-cancel` of one comment are done from line to line. Prow takes the cancels first, then the sticky ones, then the others.
+- A trusted draft gets no comment of its own: the status comment says that nothing runs by itself, and that `/test all` does.
+- `/hold` on a closed pull request puts no label on; it holds once the pull request is open again.
 - Other bots are never heard: a command of theirs does nothing, wherever it stands, and a label that they put on lets nothing count. What they report on a commit counts as anybody's does. What they push or merge themselves is for GitHub to allow; `trusted_apps` has their code run, and no more.
 
 ## Plugins

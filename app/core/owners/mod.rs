@@ -12,7 +12,7 @@ mod file;
 mod tests;
 
 use crate::name::{Login, RepoPath};
-pub use codeowners::{CodeOwner, CodeOwners};
+pub use codeowners::{BYTES_MAX as CODE_BYTES_MAX, CodeOwner, CodeOwners};
 use file::{People, Rules};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,9 +46,13 @@ impl OwnersFile<'_> {
     }
 }
 
+/// Where GitHub looks for its own file, in its order.
+pub const CODE_OWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+
 /// Whether a file is one that says who owns what.
 pub fn is_owners(path: &RepoPath) -> bool {
-    path.as_str() == ALIASES || path.as_str().rsplit('/').next() == Some("OWNERS")
+    let is_root = path.as_str() == ALIASES || CODE_OWNERS.contains(&path.as_str());
+    is_root || path.as_str().rsplit('/').next() == Some("OWNERS")
 }
 
 /// Something wrong in an OWNERS file; the rest of the file counts as far as it can be read.
@@ -174,12 +178,35 @@ impl Owners {
         &self.problems
     }
 
-    /// Those of GitHub's `CODEOWNERS`, in a repository without an OWNERS file.
-    pub fn of_code(text: &str) -> Owners {
-        Owners {
-            code: CodeOwners::parse(text),
-            ..Owners::default()
+    /// Those of GitHub's `CODEOWNERS` at this path, in a repository without an OWNERS file; where the file cannot be known
+    /// whole nobody can approve, for it may name others.
+    pub fn of_code(path: &str, text: &str) -> Owners {
+        match CodeOwners::parse(text) {
+            Ok(code) => Owners {
+                code,
+                ..Owners::default()
+            },
+            Err((line, why)) => Owners::without_code(path, line, &why),
         }
+    }
+
+    /// Those of a repository whose `CODEOWNERS` is there and cannot be read: nobody can approve, for it may name somebody.
+    pub fn of_unreadable_code(path: &str, why: &str) -> Owners {
+        Owners::without_code(path, 1, why)
+    }
+
+    fn without_code(path: &str, line: u32, why: &str) -> Owners {
+        let message = format!(
+            "{why}, so nobody can approve; a file (no link) of UTF-8 with at most {} MiB and {} patterns is read, and OWNERS files go before it; merge the repair at GitHub",
+            codeowners::BYTES_MAX >> 20,
+            codeowners::LINES_MAX,
+        );
+        let path = path.to_owned();
+        Owners::closed(OwnersProblem {
+            path,
+            line,
+            message,
+        })
     }
 
     /// Whether anybody is named by `CODEOWNERS`.

@@ -168,10 +168,16 @@ fn a_broken_file_opens_nothing_to_everybody() {
 
 #[test]
 fn a_file_of_owners_is_known_by_its_name() {
-    for name in ["OWNERS", "a/OWNERS", "OWNERS_ALIASES"] {
+    let own = ["OWNERS", "a/OWNERS", "OWNERS_ALIASES"];
+    for name in own.into_iter().chain(CODE_OWNERS) {
         assert!(is_owners(&path(name)), "{name}");
     }
-    for name in ["a/OWNERS_ALIASES", "OWNERS.md", "a/CODEOWNERS"] {
+    for name in [
+        "a/OWNERS_ALIASES",
+        "OWNERS.md",
+        "a/CODEOWNERS",
+        ".github/OWNERS_ALIASES",
+    ] {
         assert!(!is_owners(&path(name)), "{name}");
     }
 }

@@ -323,8 +323,10 @@ pub enum ReviewState {
 pub enum Permission {
     /// Nothing.
     None,
-    /// Read (triage included).
+    /// Read.
     Read,
+    /// Read, and sort issues and pull requests: who may is a collaborator.
+    Triage,
     /// Write (maintain included).
     Write,
     /// All.
@@ -472,11 +474,11 @@ impl Ask {
         std::mem::take(&mut self.missing)
     }
 
-    /// Whether a person is a collaborator of a repository, asked as seldom as can be: who may write is one, and in a
+    /// Whether a person is a collaborator of a repository, asked as seldom as can be: who may triage or write is one, and in a
     /// public repository everybody may read.
     pub fn is_here(&mut self, id: RepoId, login: &Login) -> Option<bool> {
         match self.permission(id, login)? {
-            Permission::Write | Permission::Admin => Some(true),
+            Permission::Triage | Permission::Write | Permission::Admin => Some(true),
             Permission::Read => self.collaborator(id, login),
             Permission::None => Some(false),
         }

@@ -139,7 +139,7 @@ impl World {
 
     /// `CODEOWNERS` at a commit, and no OWNERS file.
     pub(crate) fn code_owners(&mut self, id: RepoId, at: char, text: &str) -> &mut World {
-        let owners = Owners::of_code(text);
+        let owners = Owners::of_code("CODEOWNERS", text);
         self.tell(Query::Owners(id, sha(at)), Answer::Owners(owners))
     }
 

@@ -375,31 +375,3 @@ async fn a_merged_change_is_picked_or_told_why_not() {
         assert!(reason.contains(why), "{reason}");
     }
 }
-
-#[tokio::test]
-async fn code_owners_are_read_where_there_is_no_owners_file() {
-    let (fixture, _) = Fixture::with(&[("a", "1")]).await;
-    for (files, want) in [
-        (&[("a", "1")][..], None),
-        (
-            &[("CODEOWNERS", "root"), (".github/CODEOWNERS", "first")],
-            Some("first"),
-        ),
-        (
-            &[("CODEOWNERS", "root"), ("docs/CODEOWNERS", "last")],
-            Some("root"),
-        ),
-        (&[("docs/CODEOWNERS", "last")], Some("last")),
-        (&[("CODEOWNERS", "->a")], None),
-        (
-            &[("CODEOWNERS", "root"), ("deep/OWNERS", "approvers: [a]")],
-            None,
-        ),
-    ] {
-        let at = fixture.commit(files, &[]);
-        fixture.reference("refs/heads/main", &at);
-        fixture.ensure(&[&at]).await.unwrap();
-        let texts = fixture.mirrors.owners_files(fixture.repo.id, &at).await;
-        assert_eq!(texts.unwrap().code.as_deref(), want, "{files:?}");
-    }
-}

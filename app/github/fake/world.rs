@@ -249,6 +249,8 @@ impl World {
         let assignable = self.assignable.clone();
         let may = |login: &String| assignable.contains(login);
         change(&mut logins, method, &body["assignees"], &may);
+        // GitHub leaves out whom it has no room for, without a word.
+        logins.truncate(10);
         self.issue["assignees"] = accounts(&logins);
         (201, self.issue.clone())
     }

@@ -6,7 +6,7 @@ use crate::github::error::{ApiError, Scope};
 use crate::github::fake::{Fake, Fault, id};
 use bowsprit_core::effect::EffectResult;
 use bowsprit_core::name::{BranchName, Login, PrNumber, Team};
-use bowsprit_core::subject::ask::{Context, ContextState, Permission};
+use bowsprit_core::subject::ask::{Context, ContextState};
 use serde_json::json;
 use std::time::Duration;
 
@@ -246,24 +246,6 @@ async fn list_that_goes_on_too_long_is_an_error() {
     assert_eq!(
         error,
         ApiError::Broken("an address leads away from the API".to_owned())
-    );
-}
-
-#[tokio::test]
-async fn person_unknown_to_github_may_do_nothing() {
-    let fake = Fake::start().await;
-    fake.fail(
-        "GET /repos/o/r/collaborators",
-        Fault::Instead(404, vec![], json!({})),
-    );
-    let who = Login::parse("dependabot[bot]").unwrap();
-    assert_eq!(fake.place().permission(&who).await, Ok(Permission::None));
-    assert!(
-        fake.world()
-            .calls
-            .last()
-            .unwrap()
-            .ends_with("/collaborators/dependabot%5Bbot%5D/permission")
     );
 }
 

@@ -104,6 +104,27 @@ async fn whom_github_does_not_take_is_told() {
 }
 
 #[tokio::test]
+async fn whom_github_has_no_room_for_is_told() {
+    let names: Vec<String> = (10..22).map(|at| format!("p{at}")).collect();
+    for (count, left) in [(10, None), (11, Some("p20")), (12, Some("p20, p21"))] {
+        let fake = fake().await;
+        fake.world().assignable = names.clone();
+        let names: Vec<&str> = names.iter().take(count).map(String::as_str).collect();
+        let (add, remove) = (logins(&names), logins(&[]));
+        let (_, result) = twice(&fake, Edit::Assignees { add, remove }).await;
+        let want =
+            left.map(|left| format!("it cannot be assigned to {left}: there are at most ten"));
+        match (result, want) {
+            (EffectResult::Nothing, None) => {}
+            (EffectResult::Refused { reason }, Some(want)) => {
+                assert!(reason.starts_with(&want), "{reason}");
+            }
+            (result, want) => panic!("{count}: {result:?}, not {want:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn reviews_are_asked_for_once_and_no_longer() {
     let fake = fake().await;
     let edit = |add| Edit::Reviewers {

@@ -3,6 +3,7 @@
 mod client;
 mod edit;
 mod propose;
+mod rights;
 mod talk;
 
 use crate::github::error::ApiError;

@@ -103,3 +103,37 @@ fn without_all_aliases_nobody_owns_anything() {
         assert!(none.is_empty() && !none.is_beyond(), "{rule}");
     }
 }
+
+/// GitHub's file that is not known whole could name other people than what is known of it; one that is read is no OWNERS.
+#[test]
+fn without_all_code_owners_nobody_owns_anything() {
+    let lines = |count: usize| "* @ada\n".repeat(count);
+    let most = codeowners::LINES_MAX;
+    for (rule, owners, problem) in [
+        ("as many", Owners::of_code("CODEOWNERS", &lines(most)), None),
+        (
+            "one more",
+            Owners::of_code("docs/CODEOWNERS", &lines(most + 1)),
+            Some("docs/CODEOWNERS:10001: it has more than 10000 patterns"),
+        ),
+        (
+            "a link",
+            Owners::of_unreadable_code("CODEOWNERS", "`CODEOWNERS` is a link"),
+            Some("CODEOWNERS:1: `CODEOWNERS` is a link"),
+        ),
+    ] {
+        let is_read = problem.is_none();
+        assert_eq!(owners.is_beyond(), !is_read, "{rule}");
+        assert_eq!(owners.is_empty(), is_read, "{rule}");
+        assert_eq!(owners.code_owner(&path("x")).is_some(), is_read, "{rule}");
+        check_approvers(&owners, "x", &[]);
+        let told = owners.problems().iter().map(|one| {
+            let why = one.message.split(", so nobody can approve; ").next();
+            format!("{}:{}: {}", one.path, one.line, why.unwrap_or_default())
+        });
+        let told: Vec<String> = told.collect();
+        assert_eq!(told.first().map(String::as_str), problem, "{rule}");
+        let pending = owners.pending(&paths(&["x"]), &logins(&["ada"]));
+        assert_eq!(pending.len(), 1, "{rule}");
+    }
+}

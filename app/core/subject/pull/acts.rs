@@ -85,10 +85,16 @@ pub(super) fn on_change(
     ask: &mut Ask,
 ) -> Option<Waiting> {
     let mut waiting = Waiting::new();
-    for (comment, heard) in fresh(act, (&seen.comments, &seen.habits), given) {
+    for (comment, mut heard) in fresh(act, (&seen.comments, &seen.habits), given) {
+        // What the same comment starts is not skipped, wherever it stands in it.
+        heard.sort_by_key(|one| matches!(one.command, Ok(Command::OnChange(OnChange::Skip))));
         let mut done = Vec::new();
         for one in &heard {
-            done.push(match refusal(act, comment, (one, &seen.habits), ask)? {
+            let refused = match is_for_all(seen, one) {
+                true => None,
+                false => refusal(act, comment, (one, &seen.habits), ask)?,
+            };
+            done.push(match refused {
                 Some(refused) => refused,
                 None => carry_out(act, seen, comment, one, ask)?,
             });
@@ -143,6 +149,30 @@ pub(super) fn outside(
     Some(())
 }
 
+/// Whether anybody may have it run: with Prow's habits what is trusted is tested by everybody's word.
+fn is_for_all(seen: &Seen, heard: &Heard) -> bool {
+    let Ok(Command::OnChange(what)) = &heard.command else {
+        return false;
+    };
+    let is_test = match what {
+        OnChange::Retest { .. }
+        | OnChange::Tests { .. }
+        | OnChange::Test { .. }
+        | OnChange::TestByHand => true,
+        OnChange::Train { .. }
+        | OnChange::Cancel
+        | OnChange::Supersede
+        | OnChange::Cc { .. }
+        | OnChange::AutoCc
+        | OnChange::Override { .. }
+        | OnChange::Skip
+        | OnChange::Refresh
+        | OnChange::Why
+        | OnChange::Compare { .. } => false,
+    };
+    is_test && seen.is_trusted && seen.habits.preset == Compatibility::Prow
+}
+
 /// Why a line is not carried out, whatever it is about: it is unclear, or its speaker has no right to it.
 fn refusal(
     act: &Act<Pull>,
@@ -182,7 +212,8 @@ fn misheard(wrong: &crate::command::Misheard) -> String {
 fn help_text(thread: &Thread<'_>) -> Text {
     let mut here = help(thread.habits);
     here.retain(|entry| thread.view.change.is_some() || entry.is_anywhere());
-    let rows = here.into_iter().map(|entry| json!({"usage": entry.usage, "who": entry.who, "what": entry.what, "example": entry.example}));
+    let habits = thread.habits;
+    let rows = here.into_iter().map(|entry| json!({"usage": entry.usage_with(habits), "who": entry.who_with(habits), "what": entry.what, "example": entry.example}));
     Text::new(
         "comments/help",
         json!({"commands": rows.collect::<Vec<_>>()}),

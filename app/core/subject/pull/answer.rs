@@ -8,7 +8,7 @@ use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::telling::why;
 use super::words::Word;
-use super::{Kind, Pull};
+use super::{Kind, Pull, collaborators};
 use crate::command::{Command, Heard, Say};
 use crate::effect::{Intent, Record};
 use crate::subject::ask::{Ask, Comment};
@@ -38,7 +38,8 @@ pub(super) fn answer_words(
                 Ok(Command::Say(Say::LgtmCancel)) => {
                     let is_author = comment.author.is(&seen.view.author);
                     if !is_author && !may_lgtm(&act.state, seen, &comment.author, ask)? {
-                        refused.push("`/lgtm cancel` counts from the author, people who may write here, or whom OWNERS names for a changed file".to_owned());
+                        let who = collaborators::people(&seen.habits);
+                        refused.push(format!("`/lgtm cancel` counts from the author, {who} here, or whom OWNERS names for a changed file"));
                     }
                 }
                 Ok(Command::Say(Say::ApproveCancel)) => {}
@@ -143,7 +144,10 @@ fn why_not(
         let rule = rules.iter().find(|rule| rule.name == "lgtm")?;
         let counts =
             rule.state == Standing::Met && rule.who.iter().any(|who| who.is(&comment.author));
-        return (!counts).then(|| "`/lgtm` counts from people who may write here, or whom OWNERS names for a changed file".to_owned());
+        let who = collaborators::people(&seen.habits);
+        return (!counts).then(|| {
+            format!("`/lgtm` counts from {who} here, or whom OWNERS names for a changed file")
+        });
     }
     let mut entitled = seen
         .paths()

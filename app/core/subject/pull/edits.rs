@@ -1,12 +1,12 @@
 //! Acts that change the issue or pull request itself at GitHub, and what is answered once GitHub has done them.
 
-use super::Pull;
 use super::acts::Done;
+use super::{Pull, collaborators};
 use crate::command::wanted::{GOOD_FIRST_ISSUE, HELP_WANTED};
 use crate::effect::{Edit, Effect, EffectResult, EffectState, Intent, Outcome, Priority, Text};
 use crate::habits::Habits;
 use crate::name::{CommentId, Login};
-use crate::subject::ask::{Ask, Comment, Permission, PullView};
+use crate::subject::ask::{Ask, Comment, PullView};
 use crate::subject::{Act, Given, react};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -170,7 +170,7 @@ pub(super) fn milestone(
     )))
 }
 
-/// Whether somebody may close and open it again: its author, and who may write here.
+/// Whether somebody may close and open it again: its author, and collaborators.
 fn is_theirs(
     act: &Act<Pull>,
     thread: &Thread<'_>,
@@ -178,7 +178,8 @@ fn is_theirs(
     ask: &mut Ask,
 ) -> Option<bool> {
     let is_author = comment.author.is(&thread.view.author);
-    Some(is_author || ask.permission(act.state.repo.id, &comment.author)? >= Permission::Write)
+    let here = (act.state.repo.id, thread.habits);
+    Some(is_author || collaborators::is_one(&comment.author, here, ask)?)
 }
 
 pub(super) fn close(
@@ -194,7 +195,10 @@ pub(super) fn close(
     Some(if !thread.view.is_open {
         Done::No("it is closed already".to_owned())
     } else if !is_forsaken && !is_theirs(act, thread, comment, ask)? {
-        Done::No("`/close` is for the author and people who may write in this repository; anybody may close what is labelled `lifecycle/stale` or `lifecycle/rotten`".to_owned())
+        Done::No(format!(
+            "`/close` is for the author and {} in this repository; anybody may close what is labelled `lifecycle/stale` or `lifecycle/rotten`",
+            collaborators::people(thread.habits)
+        ))
     } else if not_planned && thread.view.change.is_some() {
         Done::No("`/close not-planned` is for issues; `/close` closes this pull request".to_owned())
     } else {
@@ -214,9 +218,10 @@ pub(super) fn reopen(
     } else if merged.is_some() {
         Done::No("it is merged; open another pull request".to_owned())
     } else if !is_theirs(act, thread, comment, ask)? {
-        Done::No(
-            "`/reopen` is for the author and people who may write in this repository".to_owned(),
-        )
+        let who = collaborators::people(thread.habits);
+        Done::No(format!(
+            "`/reopen` is for the author and {who} in this repository"
+        ))
     } else {
         edit(act, comment, Edit::Open)
     })

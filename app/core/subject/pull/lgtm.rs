@@ -1,15 +1,15 @@
 //! The rule that a second person has read the change.
 
 use super::dated::Covers;
-use super::rules::{Rule, WHO_SHOWN, void_word};
+use super::rules::{Rule, Standing, WHO_SHOWN, void_word};
 use super::step::Seen;
 use super::words::Word;
-use super::{Pull, by_hand};
+use super::{Kind, Pull, by_hand, collaborators, wanted};
 use crate::effect::{Edit, Effect, Intent, Priority};
-use crate::habits::{Habits, Member, Switch};
+use crate::habits::{Compatibility, Habits, Member, Switch};
 use crate::name::Login;
 use crate::subject::Act;
-use crate::subject::ask::{Ask, Comment, Permission};
+use crate::subject::ask::{Ask, Comment};
 use std::collections::BTreeSet;
 
 pub(super) fn lgtm(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Rule> {
@@ -61,13 +61,37 @@ pub(super) fn takes_back(pull: &Pull, seen: &Seen, word: &Word, ask: &mut Ask) -
     Some(word.is_cancel && (by.is(&seen.view.author) || may_lgtm(pull, seen, by, ask)?))
 }
 
-/// Whether somebody's lgtm counts here, and their taking it back: who may write, or whom OWNERS names.
+/// Whether somebody's lgtm counts here, and their taking it back: a collaborator's, or of whom OWNERS names.
 pub(super) fn may_lgtm(pull: &Pull, seen: &Seen, who: &Login, ask: &mut Ask) -> Option<bool> {
     let is_named = seen.owners.may_lgtm(who, &seen.paths()) && !seen.gone.contains(&who.lower());
     if seen.habits.has(Switch::SkipCollaborators) && !seen.owners.is_empty() {
         return Some(is_named);
     }
-    Some(is_named || ask.permission(pull.repo.id, who)? >= Permission::Write)
+    Some(is_named || collaborators::is_one(who, (pull.repo.id, &seen.habits), ask)?)
+}
+
+/// Whether code of a stranger runs on this head without being trusted: Prow has it run once, when somebody who could have
+/// said `/ok-to-test` has given the lgtm instead.
+pub(super) fn lets_run(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<bool> {
+    let habits = &seen.habits;
+    let is_habit = habits.preset == Compatibility::Prow && !habits.has(Switch::IgnoreOkToTest);
+    if !is_habit || seen.kind == Kind::Promotion {
+        return Some(false);
+    }
+    // An lgtm that outlives a push says nothing of what was pushed.
+    if keeps_lgtm(pull, &seen.view.author, habits, ask)? {
+        return Some(false);
+    }
+    let rule = lgtm(pull, seen, ask)?;
+    if rule.state != Standing::Met {
+        return Some(false);
+    }
+    for who in &rule.who {
+        if wanted::may_trust(who, (pull.repo.id, habits), ask)? {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 /// Assigns a collaborator who gives or takes back an lgtm, where that is the habit; what GitHub says to it is not told.
@@ -82,8 +106,8 @@ pub(super) fn assign(
     let is_wanted =
         habits.has(Switch::AssignOnLgtm) && !habits.has(Switch::SkipCollaborators) && !is_there;
     let (repo, pr) = (act.state.repo.clone(), act.state.number);
-    if !is_wanted || who.is(&seen.view.author) || ask.permission(repo.id, who)? < Permission::Write
-    {
+    let is_theirs = who.is(&seen.view.author);
+    if !is_wanted || is_theirs || !collaborators::is_one(who, (repo.id, habits), ask)? {
         return Some(());
     }
     act.intents.push(Intent {

@@ -7,6 +7,7 @@ mod approved;
 mod blocked;
 mod by_hand;
 mod checks_told;
+mod collaborators;
 mod contexts;
 mod dated;
 mod edits;

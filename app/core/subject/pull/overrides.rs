@@ -5,14 +5,14 @@ use super::dated::was_before;
 use super::edits::at_github;
 use super::run_acts::too_late;
 use super::step::Seen;
-use super::{Kind, Pull, contexts, wanted};
+use super::{Kind, Pull, contexts, run_acts, wanted};
 use crate::command::Overriding;
 use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
 use crate::habits::{Member, Switch};
 use crate::name::{CommitSha, Login, RepoPath};
 use crate::subject::Act;
 use crate::subject::ask::{Ask, Comment, ContextState, Permission};
-use crate::subject::run::Phase;
+use crate::subject::run::{Phase, What};
 use crate::text::code_span;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -261,20 +261,20 @@ pub(super) fn skip(
     ask: &mut Ask,
 ) -> Option<Done> {
     let optional = wanted::whats(seen, ask)?.into_iter().filter(|(_, is)| *is);
-    let red: Vec<String> = optional
-        .filter(|(what, _)| {
-            let mut of = seen.runs.iter().filter(|run| run.cause.what == *what);
-            of.any(|run| matches!(run.phase, Phase::Failed | Phase::Cancelled))
-        })
-        .map(|(what, _)| what.check_name())
-        .collect();
+    let mut red: Vec<What> = optional.map(|(what, _)| what).collect();
+    red.retain(|what| {
+        let mut of = seen.runs.iter().filter(|run| run.cause.what == *what);
+        of.any(|run| matches!(run.phase, Phase::Failed | Phase::Cancelled))
+    });
     if red.is_empty() {
         return Some(Done::No("no optional check is red here".to_owned()));
     }
+    red.retain(|what| !run_acts::is_started(act, comment, what));
     let words = format!("Skipped by {}", comment.author);
     let head = seen.change.head.clone();
-    let shown = red.iter().map(|name| {
-        let check = check(act, comment, (name, &head), (CheckStatus::Neutral, &words));
+    let shown = red.iter().map(|what| {
+        let shown = (CheckStatus::Neutral, words.as_str());
+        let check = check(act, comment, (&what.check_name(), &head), shown);
         at_github(act, comment, Effect::CheckRun(Box::new(check)))
     });
     Some(Done::Several(shown.collect()))

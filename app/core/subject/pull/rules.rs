@@ -204,7 +204,9 @@ fn untrusted(seen: &Seen, ask: &mut Ask) -> Option<Rule> {
 /// Why it is not to be merged yet, by its author's own word.
 pub(super) fn unready(seen: &Seen) -> Option<&'static str> {
     if seen.change.is_draft {
-        return Some("it is a draft");
+        return Some(
+            "it is a draft: nothing runs by itself until it is ready; `/test all` runs what it calls for",
+        );
     }
     let title = seen
         .view

@@ -233,6 +233,14 @@ fn start(
     });
 }
 
+/// Whether a command of this comment has it run.
+pub(super) fn is_started(act: &Act<Pull>, comment: &Comment, what: &What) -> bool {
+    let is_by = |trigger: &Trigger| matches!(trigger, Trigger::Comment { comment: id, .. } if *id == comment.id);
+    act.wakes.iter().any(|wake| {
+        matches!(&wake.hint, Some(Hint::RunWanted(cause)) if cause.what == *what && is_by(&cause.trigger))
+    })
+}
+
 pub(super) fn train(
     act: &mut Act<Pull>,
     seen: &Seen,

@@ -22,6 +22,8 @@ mod pooling;
 mod promoting;
 mod prow;
 mod prow_acts;
+mod prow_comments;
+mod prow_people;
 mod prow_rights;
 mod queueing;
 mod remembering;
@@ -124,6 +126,20 @@ impl Change {
             comments: Vec::new(),
             runs: Vec::new(),
         }
+    }
+
+    /// The contract of the base has this under `chatops`, and can be read.
+    #[track_caller]
+    pub(super) fn chatops(&mut self, text: &str) -> &mut Change {
+        let text = format!("{TRAINING_TEXT}chatops: {text}\n");
+        self.world.contract(TRAINING, 'a', &text);
+        let read = self.world.answer(&Query::Contract(TRAINING, sha('a')));
+        let is_good = matches!(
+            read,
+            Answer::Contract(crate::subject::ask::ContractAt::Good(..))
+        );
+        assert!(is_good, "{read:?}");
+        self
     }
 
     pub(super) fn files(&mut self, files: &[(&str, char)]) -> &mut Change {

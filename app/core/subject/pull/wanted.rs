@@ -3,7 +3,7 @@
 use super::dated::Named;
 use super::step::Seen;
 use super::words::Words;
-use super::{Kind, Pull};
+use super::{Kind, Pull, lgtm};
 use crate::contract::{CheckWhen, Contract};
 use crate::effect::{Hint, Wake};
 use crate::habits::{Compatibility, Habits, Switch};
@@ -198,7 +198,10 @@ pub(super) fn conflict(seen: &Seen) -> Option<String> {
 
 /// Starts what has not run on this head yet.
 pub(super) fn runs(act: &mut Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<()> {
-    if !seen.is_trusted || seen.change.is_draft || conflict(seen).is_some() {
+    if seen.change.is_draft || conflict(seen).is_some() {
+        return Some(());
+    }
+    if !seen.is_trusted && !lgtm::lets_run(&act.state, seen, ask)? {
         return Some(());
     }
     let mut wants = whats(seen, ask)?;

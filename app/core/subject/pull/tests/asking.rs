@@ -15,17 +15,8 @@ fn with(preset: &str, lines: &str) -> Change {
 }
 
 fn configure(change: &mut Change, preset: &str, lines: &str) {
-    let lines: String = lines.lines().map(|line| format!("  {line}\n")).collect();
-    let text = format!("{TRAINING_TEXT}chatops:\n  compatibility: {preset}\n{lines}");
-    change.world.contract(TRAINING, 'a', &text);
-    let contract = change.world.answer(&Query::Contract(TRAINING, sha('a')));
-    assert!(
-        matches!(
-            contract,
-            Answer::Contract(crate::subject::ask::ContractAt::Good(..))
-        ),
-        "{contract:?}"
-    );
+    let lines: String = lines.lines().map(|line| format!("\n  {line}")).collect();
+    change.chatops(&format!("\n  compatibility: {preset}{lines}"));
 }
 
 /// How a rule stands; empty where there is no such rule.

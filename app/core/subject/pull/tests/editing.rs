@@ -71,8 +71,7 @@ pub(super) fn said(change: &Change, by: &str, body: &str) -> Act<Pull> {
 
 /// With this under `chatops` of the contract.
 fn with_chatops(change: &mut Change, lines: &str) {
-    let text = format!("{TRAINING_TEXT}chatops:\n{lines}");
-    change.world.contract(TRAINING, 'a', &text);
+    change.chatops(&format!("\n{lines}"));
 }
 
 #[test]

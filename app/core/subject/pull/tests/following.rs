@@ -10,11 +10,8 @@ use crate::subject::ask::{Permission, ReviewState};
 fn with(switch: Switch, is_on: bool) -> Change {
     let mut change = code();
     let preset = if is_on { "own" } else { "prow" };
-    let text = format!(
-        "{TRAINING_TEXT}chatops: {{compatibility: {preset}, {}: {is_on}}}\n",
-        switch.key()
-    );
-    change.world.contract(TRAINING, 'a', &text);
+    let key = switch.key();
+    change.chatops(&format!("{{compatibility: {preset}, {key}: {is_on}}}"));
     change
 }
 

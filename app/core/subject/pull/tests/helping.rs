@@ -3,13 +3,19 @@
 use super::editing::{code, issue};
 use super::*;
 
-/// The commands that `/help` names.
-fn helped(act: &Act<Pull>) -> Vec<String> {
+/// What `/help` says of each command.
+fn rows(act: &Act<Pull>) -> Vec<&serde_json::Value> {
     let texts = act.intents.iter().filter_map(|one| match &one.effect {
         crate::effect::Effect::Reply { text, .. } => text.data["commands"].as_array(),
         _ => None,
     });
-    let usages = texts.flatten().filter_map(|row| row["usage"].as_str());
+    texts.flatten().collect()
+}
+
+/// The commands that `/help` names.
+fn helped(act: &Act<Pull>) -> Vec<String> {
+    let rows = rows(act);
+    let usages = rows.iter().filter_map(|row| row["usage"].as_str());
     let names = usages.filter_map(|usage| usage.split([' ', '|']).next());
     names.map(str::to_owned).collect()
 }
@@ -40,5 +46,86 @@ fn help_names_what_works_here_and_is_ours() {
     ] {
         let has = |all: &[String]| all.iter().any(|one| one == name);
         assert_eq!((has(&on_issue), has(&on_change)), (issue, pull), "{name}");
+    }
+}
+
+/// Each row: what stands under `chatops`, a command, its grammar as `/help` shows it, and whom it is for.
+#[test]
+fn help_says_what_holds_here() {
+    for (chatops, name, usage, who) in [
+        (
+            "{}",
+            "/ok-to-test",
+            "/ok-to-test <commit>",
+            "Trusted people",
+        ),
+        (
+            "{compatibility: prow}",
+            "/ok-to-test",
+            "/ok-to-test [<commit>|cancel]",
+            "Trusted people",
+        ),
+        (
+            "{}",
+            "/approve",
+            "/approve [<commit>|no-issue|cancel]",
+            "Approvers in OWNERS",
+        ),
+        (
+            "{approve_with_words: true}",
+            "/approve",
+            "/approve [<commit>|no-issue|cancel|<text>]",
+            "Approvers",
+        ),
+        (
+            "{}",
+            "/override",
+            "/override|",
+            "Administrators of the repository.",
+        ),
+        (
+            "{override_by_top_level_owners: true}",
+            "/override",
+            "/override|",
+            "Administrators of the repository, approvers of the OWNERS file at its root.",
+        ),
+        (
+            "{overriders: [Zoe, acme/core]}",
+            "/override",
+            "/override|",
+            "Administrators of the repository, zoe, acme/core.",
+        ),
+        (
+            "{override_by_top_level_owners: true, overriders: [zoe]}",
+            "/override",
+            "/override|",
+            "Administrators of the repository, approvers of the OWNERS file at its root, zoe.",
+        ),
+    ] {
+        let mut change = code();
+        change.chatops(chatops).says("mallory", "/help");
+        let act = change.look();
+        let rows = rows(&act);
+        let shown = |row: &serde_json::Value| row["usage"].as_str().unwrap().to_owned();
+        let row = rows
+            .iter()
+            .find(|row| shown(row).split([' ', '|']).next() == Some(name));
+        let row = row.expect(name);
+        assert!(shown(row).starts_with(usage), "{chatops}: {row}");
+        if !usage.ends_with('|') {
+            assert_eq!(shown(row), usage, "{chatops}");
+        }
+        assert!(
+            row["who"].as_str().unwrap().starts_with(who),
+            "{chatops}: {row}"
+        );
+    }
+    // Who is told that it is refused is not shown what would be refused as well.
+    for (chatops, is_shown) in [("{}", false), ("{compatibility: prow}", true)] {
+        let mut change = code();
+        change.chatops(chatops).says("walt", "/ok-to-test please");
+        let told = super::editing::done(&change.look());
+        assert!(told.contains("Usage: `/ok-to-test"), "{told}");
+        assert_eq!(told.contains("|cancel"), is_shown, "{told}");
     }
 }

@@ -66,6 +66,35 @@ fn a_change_of_owners_must_be_readable_and_those_of_the_base_are_told() {
     assert_eq!(told["shown"][0]["path"], "docs/OWNERS");
 }
 
+/// The text of `CODEOWNERS`, and how the approval of its owner and of who may write stands.
+#[test]
+fn code_owners_beyond_the_limits_close_and_a_change_to_such_does_not_merge() {
+    let many = "* @ann\n".repeat(10_001);
+    for (text, by, want) in [
+        ("* @ann\n", "ann", "Met"),
+        ("* @ann\n", "walt", "Unmet"),
+        (many.as_str(), "ann", "Unmet"),
+        (many.as_str(), "walt", "Unmet"),
+        (many.as_str(), "root", "Unmet"),
+    ] {
+        let mut change = editing::code();
+        change.world.code_owners(TRAINING, 'a', text);
+        change.says(by, "/approve");
+        let rule = change.rule("approved");
+        assert!(rule.starts_with(want), "{by}: {rule}");
+        let told = status_data(&change.look())["owners"].to_string();
+        assert_eq!(told.contains("nobody can approve"), text == many, "{told}");
+    }
+    for (text, want) in [("* @ann\n", "Met"), (many.as_str(), "Unmet")] {
+        let mut change = Change::code();
+        change.files(&[("CODEOWNERS", 'b')]);
+        change.world.code_owners(TRAINING, 'a', "* @ann\n");
+        change.world.code_owners(TRAINING, 'b', text);
+        let rule = change.rule("OWNERS can be read");
+        assert!(rule.starts_with(want), "{rule}");
+    }
+}
+
 /// What the status comment is made of.
 fn status_data(act: &crate::subject::Act<Pull>) -> serde_json::Value {
     let status = act.intents.iter().find_map(|intent| match &intent.effect {

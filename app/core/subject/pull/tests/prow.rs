@@ -19,8 +19,7 @@ pub(super) fn with(preset: &str) -> Change {
 /// With this preset, and these keys beside it.
 pub(super) fn with_also(preset: &str, also: &str) -> Change {
     let mut change = code();
-    let text = format!("{TRAINING_TEXT}chatops: {{compatibility: {preset}{also}}}\n");
-    change.world.contract(TRAINING, 'a', &text);
+    change.chatops(&format!("{{compatibility: {preset}{also}}}"));
     change
 }
 

@@ -43,13 +43,6 @@ fn test_and_retest() {
             "/retest\n/test lint",
             "wake lint",
         ),
-        ("not by a stranger", "mallory", "/test lint", "not wake"),
-        (
-            "who is told",
-            "mallory",
-            "/test lint",
-            "is for people who may write",
-        ),
         ("lower case only", "walt", "/TEST lint", "not wake lint"),
         ("an unknown name", "walt", "/test nope", "note tests"),
         ("no name", "walt", "/test", "note tests"),
@@ -59,7 +52,7 @@ fn test_and_retest() {
 }
 
 /// Each row: the rule, a key beside the preset, whom the pull request is assigned to, who says what, and whether the speaker
-/// is assigned with the habits of Prow; with ours nobody is.
+/// is assigned with the habits of Prow; with ours nobody is, unless the contract says so.
 #[test]
 fn who_gives_or_takes_back_an_lgtm_is_assigned() {
     for (rule, also, on_it, (by, body), is_assigned) in [
@@ -90,13 +83,21 @@ fn who_gives_or_takes_back_an_lgtm_is_assigned() {
             ("walt", "/lgtm"),
             false,
         ),
+        (
+            "where somebody wants it",
+            ", assign_on_lgtm: true",
+            None,
+            ("walt", "/lgtm"),
+            true,
+        ),
     ] {
         for preset in ["prow", "own"] {
             let mut change = super::prow::with_also(preset, also);
             change.view.assignees = on_it.iter().map(|who| login(who)).collect();
             change.says(by, body);
             let told = done(&change.look());
-            let want = is_assigned && preset == "prow";
+            let is_habit = preset == "prow" || also.contains("assign_on_lgtm: true");
+            let want = is_assigned && is_habit;
             let edit = format!("edit assignees +{by}");
             assert_eq!(told.contains(&edit), want, "{preset}: {rule}\n{told}");
         }
@@ -317,14 +318,6 @@ const TRUST: &[(&str, RepoId, &str, Said, &str, &str)] = &[
         ],
         "no",
         "-",
-    ),
-    (
-        "an lgtm is none",
-        FORK,
-        "mallory",
-        &[("rita", "/lgtm")],
-        "no",
-        "no",
     ),
 ];
 

@@ -163,7 +163,9 @@ fn drafts_conflicts_and_cut_lists_do_not_land() {
     check(
         &change,
         "ready for review",
-        expect!["Unmet ready for review: it is a draft"],
+        expect![
+            "Unmet ready for review: it is a draft: nothing runs by itself until it is ready; `/test all` runs what it calls for"
+        ],
     );
     change.change().is_mergeable = Some(false);
     check(
