@@ -20,12 +20,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::time::Duration;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 /// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Held by every story, and whole by one that must be alone.
 static TURN: RwLock<()> = RwLock::const_new(());
+
+/// For as long as this is there, no story is played that must be alone.
+pub(crate) async fn among_others() -> RwLockReadGuard<'static, ()> {
+    TURN.read().await
+}
+
 /// The repository that releases are written to, where they are not applied.
 pub(crate) const WRITTEN_TO: &str = "ada/cluster-config";
 /// How the configuration says so.
@@ -169,7 +175,7 @@ pub(crate) async fn play(
         return;
     }
     let (_among_others, _alone) = match extent.is_alone {
-        false => (Some(TURN.read().await), None),
+        false => (Some(among_others().await), None),
         true => (None, Some(TURN.write().await)),
     };
     let mut cluster = Cluster::new().await;

@@ -1,5 +1,6 @@
 //! A namespace for builds, the room of images, and what a build reaches: the bot's door and a package index.
 
+use crate::place::among_others;
 use axum::Router;
 use axum::extract::Path as Asked;
 use axum::response::{Html, IntoResponse};
@@ -21,6 +22,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::RwLockReadGuard;
 
 /// A build, with everything that it pulls, on a machine that is busy.
 const BUILD_MAX: Duration = Duration::from_secs(600);
@@ -52,6 +54,7 @@ pub(super) struct House {
     namespace: String,
     prefix: String,
     config: String,
+    _turn: RwLockReadGuard<'static, ()>,
 }
 
 /// What this cluster's machine is called; the defaults are those of the bed.
@@ -84,6 +87,7 @@ impl House {
             eprintln!("SKIPPED: KUBECONFIG is not set; `tests/cluster/bed/up` starts a cluster");
             return None;
         }
+        let turn = among_others().await;
         let dir = tempfile::tempdir().unwrap();
         let listener = listen().await;
         let index_url = url_of(&listener);
@@ -119,6 +123,7 @@ impl House {
             namespace,
             prefix,
             config,
+            _turn: turn,
         })
     }
 

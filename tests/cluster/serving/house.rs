@@ -3,6 +3,7 @@
 //! Read from the environment: `KUBECONFIG`; `BOWSPRIT_TEST_PYTHON_IMAGE` and `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest;
 //! `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach.
 
+use crate::place::among_others;
 use bowsprit::app::{self, Running};
 use bowsprit::config::Config;
 use bowsprit::hands::StartError;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::RwLockReadGuard;
 
 /// No story waits longer than this for anything: images are pulled, pods start, the machine does other work.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
@@ -83,6 +85,7 @@ pub(crate) struct House {
     pub(super) client: kube::Client,
     http: Http,
     bot: Option<Running>,
+    _turn: RwLockReadGuard<'static, ()>,
 }
 
 fn staging() -> Slug {
@@ -141,8 +144,10 @@ impl House {
             );
             return None;
         }
+        let turn = among_others().await;
         let client = kube::Client::try_default().await.unwrap();
         Some(House {
+            _turn: turn,
             dir: tempfile::tempdir().unwrap(),
             namespace: namespace.to_owned(),
             place: String::new(),
@@ -385,28 +390,33 @@ impl House {
             .unwrap();
     }
 
-    /// What the service answers to `x`; the node learns a first pod's address up to a second after it is ready.
-    pub(crate) async fn predict(&self, url: &str, x: i64) -> Option<i64> {
+    /// The answer to `x`; the node learns a first pod's address some time after it is ready, and refuses until then.
+    async fn answered(&self, url: &str, key: Option<&SecretString>, x: i64) -> (u16, Value) {
         let began = Instant::now();
-        let answer = loop {
-            match ask(&self.http, url, Some(&self.key()), x).await {
-                Ok(answer) => break answer,
+        loop {
+            match ask(&self.http, url, key, x).await {
+                Ok(answer) => return answer,
                 Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
             }
             tokio::time::sleep(POLL).await;
-        };
+        }
+    }
+
+    /// What the service answers to `x`.
+    pub(crate) async fn predict(&self, url: &str, x: i64) -> Option<i64> {
+        let answer = self.answered(url, Some(&self.key()), x).await;
         assert_eq!(answer.0, 200, "{}", answer.1);
         answer.1["label"].as_i64()
     }
 
     pub(crate) async fn asked_without_key(&self, url: &str) -> u16 {
-        ask(&self.http, url, None, 1).await.unwrap().0
+        self.answered(url, None, 1).await.0
     }
 
     /// Waits until the key is accepted no more.
     pub(crate) async fn until_refused(&self, url: &str, key: &SecretString) {
         let began = Instant::now();
-        while ask(&self.http, url, Some(key), 1).await.unwrap().0 != 401 {
+        while self.answered(url, Some(key), 1).await.0 != 401 {
             assert!(
                 began.elapsed() < PATIENCE,
                 "the old key is accepted for ever"
