@@ -129,6 +129,9 @@ enum End {
     Both,
 }
 
+/// A part that can take more, and what it has left so far.
+type Taken<'a> = (usize, &'a str);
+
 impl Pattern {
     fn of(glob: &str) -> Pattern {
         let is_folder = glob.ends_with('/');
@@ -169,8 +172,7 @@ impl Pattern {
     /// take more does. A part that takes folders is reached at their start, so that those before it need not take more.
     fn fits<'a>(&self, path: &'a str) -> bool {
         let (mut at, mut rest) = (0, path);
-        let (mut name, mut wide): (Option<(usize, &'a str)>, Option<(usize, &'a str)>) =
-            (None, None);
+        let (mut name, mut wide): (Option<Taken<'a>>, Option<Taken<'a>>) = (None, None);
         loop {
             match self.parts.get(at) {
                 Some(Part::Name) => {
@@ -193,7 +195,7 @@ impl Pattern {
                 None if self.end.is_at(rest) => return true,
                 None => {}
             }
-            let longer = |(from, rest): (usize, &'a str)| {
+            let longer = |(from, rest): Taken<'a>| {
                 let left = rest.strip_prefix(|c| Part::Any.takes(c))?;
                 Some((from, left))
             };
@@ -201,7 +203,7 @@ impl Pattern {
                 (at, rest, name) = (from + 1, left, Some((from, left)));
                 continue;
             }
-            let wider = |(from, rest): (usize, &'a str)| {
+            let wider = |(from, rest): Taken<'a>| {
                 let left = match self.parts.get(from) {
                     Some(Part::Folders) => rest.split_once('/')?.1,
                     Some(_) | None => rest.strip_prefix(|_| true)?,

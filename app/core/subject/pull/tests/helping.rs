@@ -49,59 +49,25 @@ fn help_names_what_works_here_and_is_ours() {
     }
 }
 
-/// Each row: what stands under `chatops`, a command, its grammar as `/help` shows it, and whom it is for.
+/// Each row: what stands under `chatops`, a command, how its grammar begins in `/help`, and whom it is for.
+#[rustfmt::skip]
+const HELPED: &[(&str, &str, &str, &str)] = &[
+    ("{}", "/ok-to-test", "/ok-to-test <commit>", "Trusted people"),
+    ("{compatibility: prow}", "/ok-to-test", "/ok-to-test [<commit>|cancel]", "Trusted people"),
+    ("{}", "/approve", "/approve [<commit>|no-issue|cancel]", "Approvers in OWNERS"),
+    ("{approve_with_words: true}", "/approve", "/approve [<commit>|no-issue|cancel|<text>]", "Approvers"),
+    ("{}", "/override", "/override|", "Administrators of the repository."),
+    ("{override_by_top_level_owners: true}", "/override", "/override|",
+        "Administrators of the repository, approvers of the OWNERS file at its root."),
+    ("{overriders: [Zoe, acme/core]}", "/override", "/override|",
+        "Administrators of the repository, zoe, acme/core."),
+    ("{override_by_top_level_owners: true, overriders: [zoe]}", "/override", "/override|",
+        "Administrators of the repository, approvers of the OWNERS file at its root, zoe."),
+];
+
 #[test]
 fn help_says_what_holds_here() {
-    for (chatops, name, usage, who) in [
-        (
-            "{}",
-            "/ok-to-test",
-            "/ok-to-test <commit>",
-            "Trusted people",
-        ),
-        (
-            "{compatibility: prow}",
-            "/ok-to-test",
-            "/ok-to-test [<commit>|cancel]",
-            "Trusted people",
-        ),
-        (
-            "{}",
-            "/approve",
-            "/approve [<commit>|no-issue|cancel]",
-            "Approvers in OWNERS",
-        ),
-        (
-            "{approve_with_words: true}",
-            "/approve",
-            "/approve [<commit>|no-issue|cancel|<text>]",
-            "Approvers",
-        ),
-        (
-            "{}",
-            "/override",
-            "/override|",
-            "Administrators of the repository.",
-        ),
-        (
-            "{override_by_top_level_owners: true}",
-            "/override",
-            "/override|",
-            "Administrators of the repository, approvers of the OWNERS file at its root.",
-        ),
-        (
-            "{overriders: [Zoe, acme/core]}",
-            "/override",
-            "/override|",
-            "Administrators of the repository, zoe, acme/core.",
-        ),
-        (
-            "{override_by_top_level_owners: true, overriders: [zoe]}",
-            "/override",
-            "/override|",
-            "Administrators of the repository, approvers of the OWNERS file at its root, zoe.",
-        ),
-    ] {
+    for (chatops, name, usage, who) in HELPED {
         let mut change = code();
         change.chatops(chatops).says("mallory", "/help");
         let act = change.look();
@@ -109,18 +75,22 @@ fn help_says_what_holds_here() {
         let shown = |row: &serde_json::Value| row["usage"].as_str().unwrap().to_owned();
         let row = rows
             .iter()
-            .find(|row| shown(row).split([' ', '|']).next() == Some(name));
+            .find(|row| shown(row).split([' ', '|']).next() == Some(*name));
         let row = row.expect(name);
-        assert!(shown(row).starts_with(usage), "{chatops}: {row}");
+        assert!(shown(row).starts_with(*usage), "{chatops}: {row}");
         if !usage.ends_with('|') {
-            assert_eq!(shown(row), usage, "{chatops}");
+            assert_eq!(shown(row), *usage, "{chatops}");
         }
         assert!(
-            row["who"].as_str().unwrap().starts_with(who),
+            row["who"].as_str().unwrap().starts_with(*who),
             "{chatops}: {row}"
         );
     }
-    // Who is told that it is refused is not shown what would be refused as well.
+}
+
+/// Who is told that a command is refused is not shown what would be refused as well.
+#[test]
+fn usage_names_what_is_taken_here() {
     for (chatops, is_shown) in [("{}", false), ("{compatibility: prow}", true)] {
         let mut change = code();
         change.chatops(chatops).says("walt", "/ok-to-test please");

@@ -122,69 +122,29 @@ fn more_people_are_assigned_than_there_is_room_for() {
     }
 }
 
-/// Each row: the rule, whose draft it is, who says what, what is done, and whether trust is missing beside.
+const FORK: RepoId = RepoId(77);
+
+/// Each row: the rule, whose draft it is, who says what, what is done, and whether it is trusted.
+#[rustfmt::skip]
+const DRAFTS: &[(&str, RepoId, &str, Said, &str, bool)] = &[
+    ("a trusted draft", TRAINING, "ada", &[], "not wake", true),
+    ("test all", TRAINING, "ada", &[("walt", "/test all")], "wake train", true),
+    ("one by name", TRAINING, "ada", &[("walt", "/test lint")], "wake lint", true),
+    ("a stranger's draft", FORK, "mallory", &[], "not wake", false),
+    ("test all of it", FORK, "mallory", &[("walt", "/test all")], "wake train", false),
+    ("by a stranger", FORK, "mallory", &[("mallory", "/test all")], "not wake", false),
+];
+
 #[test]
 fn drafts_run_nothing_by_themselves() {
-    const FORK: RepoId = RepoId(77);
-    for (rule, head_repo, author, said, want, is_trusted) in [
-        (
-            "a trusted draft",
-            TRAINING,
-            "ada",
-            &[][..],
-            "not wake",
-            true,
-        ),
-        (
-            "test all",
-            TRAINING,
-            "ada",
-            &[("walt", "/test all")],
-            "wake train",
-            true,
-        ),
-        (
-            "one by name",
-            TRAINING,
-            "ada",
-            &[("walt", "/test lint")],
-            "wake lint",
-            true,
-        ),
-        (
-            "a stranger's draft",
-            FORK,
-            "mallory",
-            &[],
-            "not wake",
-            false,
-        ),
-        (
-            "test all of it",
-            FORK,
-            "mallory",
-            &[("walt", "/test all")],
-            "wake train",
-            false,
-        ),
-        (
-            "by a stranger",
-            FORK,
-            "mallory",
-            &[("mallory", "/test all")],
-            "not wake",
-            false,
-        ),
-    ]
-        as [(&str, RepoId, &str, Said, &str, bool); 6]
-    {
+    for (rule, head_repo, author, said, want, is_trusted) in DRAFTS {
         for preset in PRESETS {
             let mut change = with(preset);
             change.view.author = login(author);
-            change.change().head_repo = Some(head_repo);
+            change.change().head_repo = Some(*head_repo);
             change.change().is_draft = true;
             change.runs.clear();
-            for (by, body) in said {
+            for (by, body) in *said {
                 change.says(by, body);
             }
             let act = change.look();
@@ -200,7 +160,7 @@ fn drafts_run_nothing_by_themselves() {
                 "{preset}: {rule}\n{told}"
             );
             let trust = stands(&act, "trusted head");
-            assert_eq!(trust == "-", is_trusted, "{preset}: {rule}");
+            assert_eq!(trust == "-", *is_trusted, "{preset}: {rule}");
             change.change().is_draft = false;
             assert_eq!(change.rule("ready for review"), "", "{preset}: {rule}");
         }

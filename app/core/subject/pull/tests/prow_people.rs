@@ -189,6 +189,10 @@ fn an_lgtm_runs_code_of_a_stranger_once() {
             assert!(!told.contains("wake"), "{preset}: {rule}: a draft\n{told}");
         }
     }
+}
+
+#[test]
+fn what_an_lgtm_started_does_not_start_again() {
     let mut change = foreign("prow", "");
     change.says("rita", "/lgtm");
     let act = change.look();
