@@ -596,6 +596,13 @@ pub enum Hint {
     },
     /// Train or check this commit.
     RunWanted(crate::subject::run::Cause),
+    /// Somebody wants a run again that nobody remembers.
+    RunForgotten {
+        /// Its id, which its check has.
+        id: String,
+        /// What is known of it.
+        cause: crate::subject::run::Cause,
+    },
     /// End this run.
     CancelRun {
         /// Who said so.

@@ -49,8 +49,8 @@ pub enum Seen {
         repo: Repo,
         /// On which commit.
         sha: CommitSha,
-        /// Our run's id; `None` for all.
-        run: Option<String>,
+        /// Our run's id and the name of its check; `None` for all.
+        run: Option<(String, String)>,
         /// Who.
         by: Login,
     },

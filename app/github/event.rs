@@ -174,6 +174,7 @@ struct CheckRun {
 #[derive(Deserialize)]
 struct CheckRunFields {
     head_sha: String,
+    name: String,
     external_id: Option<String>,
 }
 
@@ -352,10 +353,11 @@ fn check_run(event: CheckRun) -> Option<Seen> {
         "created" | "completed" => return Some(Seen::Context { repo, sha }),
         _ => return None,
     }
+    let id = event.check_run.external_id.filter(|id| !id.is_empty())?;
     Some(Seen::Rerun {
         repo,
         sha,
-        run: Some(event.check_run.external_id.filter(|id| !id.is_empty())?),
+        run: Some((id, event.check_run.name)),
         by: person(event.sender.as_ref())?,
     })
 }

@@ -140,7 +140,14 @@ async fn known(rooms: &Rooms, repo: &Repo, seen: &Seen) -> Result<Known, Trouble
             known.contract =
                 contract_of(rooms, repo, &view.default_branch, branch, head.as_ref()).await?;
         }
-        Seen::Rerun { sha, .. } => known.runs = rooms.store.runs_at(repo.id, sha).await?,
+        Seen::Rerun { sha, run, .. } => {
+            known.runs = rooms.store.runs_at(repo.id, sha).await?;
+            let mut run = run.iter();
+            if run.any(|(id, _)| route::is_forgotten(id, &known)) {
+                let place = rooms.place(repo).await?;
+                known.head = place.head(&view.default_branch).await?;
+            }
+        }
         Seen::Context { sha, .. } => {
             known.open_pulls = rooms.store.pulls_at(repo.id, sha).await?;
         }

@@ -146,6 +146,7 @@ async fn residents(rooms: &Rooms, view: &RepoView) -> Result<Vec<Wake>, Trouble>
             .filter(|e| !e.is_gone)
             .map(|e| e.name)
             .collect(),
+        head: Some(head.clone()),
         runs: Vec::new(),
         active_runs: rooms
             .store

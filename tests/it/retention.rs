@@ -162,6 +162,13 @@ async fn old_things_go_and_what_is_named_stays_so_that_a_rollback_works() {
             let live = t.environment(name).await.live.expect("it serves");
             assert_eq!(live.shown(), "v2");
         }
+        let check = t.check(TRAINING, &sha, "train").await.expect("a check");
+        let button = format!("/repos/ada/{TRAINING}/check-runs/{}/rerequest", check["id"]);
+        t.api("ada", "POST", &button, None).await;
+        t.settle().await;
+        let check = t.check(TRAINING, &sha, "train").await.expect("a check");
+        let told = check["output"]["title"].to_string();
+        assert!(told.contains("was removed, since it is old"), "{check}");
         let proposals = t.proposals("bowsprit/tiny").await.len();
 
         let path = format!("/repos/ada/{REPO}/issues");

@@ -157,7 +157,7 @@ impl Pattern {
             parts.push(part);
             rest = rest.get(bytes..).unwrap_or_default();
         }
-        let is_files_only = is_rooted && body.ends_with("/*");
+        let is_files_only = is_rooted && (body == "*" || body.ends_with("/*"));
         Pattern {
             parts: parts.into(),
             end: match (is_folder, is_files_only) {
@@ -268,6 +268,7 @@ mod tests {
             ("/scripts/", "scripts/a", "scripts.py"),
             ("**/logs", "deep/build/logs/a", "logs.txt"),
             ("/a/**/z", "a/b/c/z", "b/z"),
+            ("/*", "a", "a/b"),
             ("/a/**/z", "a/z", "az"),
             ("/a/**", "a/b/c", "a"),
             ("**", "a/b", ""),
@@ -334,7 +335,10 @@ mod tests {
             }
             out += if is_last { "" } else { "/" };
         }
-        out += match (glob.ends_with('/'), is_rooted && body.ends_with("/*")) {
+        out += match (
+            glob.ends_with('/'),
+            is_rooted && (body == "*" || body.ends_with("/*")),
+        ) {
             (true, _) => "/",
             (false, true) => "$",
             (false, false) => "(?:/|$)",

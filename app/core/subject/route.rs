@@ -3,6 +3,7 @@
 use crate::contract::{Contract, Role};
 use crate::effect::{Hint, Wake};
 use crate::name::{BranchName, CommitSha, Login, PrNumber, Repo, Slug};
+use crate::retention::names;
 use crate::seen::{Said, Seen};
 use crate::subject::SubjectKey;
 use crate::subject::run::{Cause, Run, Trigger, What};
@@ -21,6 +22,8 @@ pub struct Known {
     pub open_pulls: Vec<PrNumber>,
     /// Environments of the repository that we know of.
     pub environments: Vec<Slug>,
+    /// The head of the default branch, where somebody asked for it: for the tick, and where a run is wanted that nobody remembers.
+    pub head: Option<CommitSha>,
     /// Runs on the commit that was seen.
     pub runs: Vec<Run>,
     /// Unfinished runs of the branch that was seen.
@@ -64,15 +67,29 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
         }
         Seen::Talk { repo, number, said } => told(repo, *number, original(said).into_iter()),
         Seen::Rerun {
+            repo,
+            sha,
+            run: Some((id, name)),
+            by,
+        } if is_forgotten(id, known) => {
+            let forgotten = Forgotten {
+                repo,
+                sha,
+                id,
+                name,
+            };
+            forgotten.wake(by, known, nonce).into_iter().collect()
+        }
+        Seen::Rerun {
             repo: _,
             sha: _,
             run,
             by,
         } => {
-            let chosen = known
-                .runs
-                .iter()
-                .filter(|r| r.phase.is_final() && run.as_ref().is_none_or(|id| *id == r.id));
+            let is_meant =
+                |r: &&Run| run.as_ref().is_none_or(|(id, _)| *id == r.id) && !r.is_forgotten();
+            let chosen = known.runs.iter().filter(|r| r.phase.is_final());
+            let chosen = chosen.filter(is_meant);
             let mut newest: BTreeMap<String, &Run> = BTreeMap::new();
             for run in chosen {
                 newest.insert(run.cause.what.check_name(), run);
@@ -88,6 +105,56 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             .map(|pr| look(SubjectKey::Pull(repo.id, *pr)))
             .collect(),
         Seen::Installation | Seen::Nothing => Vec::new(),
+    }
+}
+
+/// Whether nobody remembers the run of this id; ids of other checks are none of runs.
+pub fn is_forgotten(id: &str, known: &Known) -> bool {
+    let mut runs = known.runs.iter();
+    let is_run = id.starts_with('r') && names(id).any(|name| name == id);
+    is_run && !runs.any(|run| run.id == id && !run.is_forgotten())
+}
+
+/// A check whose run nobody remembers.
+struct Forgotten<'a> {
+    repo: &'a Repo,
+    sha: &'a CommitSha,
+    id: &'a str,
+    name: &'a str,
+}
+
+impl Forgotten<'_> {
+    /// The run begins anew where its commit is the head of the default branch, and is told of in its check otherwise.
+    /// Those of open pull requests are remembered.
+    fn wake(&self, by: &Login, known: &Known, nonce: &str) -> Option<Wake> {
+        let what = What::of_check(self.name)?;
+        let branch = known.default_branch.clone();
+        let branch = branch.filter(|_| known.head.as_ref() == Some(self.sha));
+        let is_wanted = branch.is_some();
+        let cause = Cause {
+            repo: self.repo.clone(),
+            sha: self.sha.clone(),
+            what,
+            trigger: Trigger::Again {
+                branch,
+                pr: None,
+                nonce: nonce.to_owned(),
+            },
+            trust: Trust::Trusted,
+            params: BTreeMap::new(),
+            by: Some(by.clone()),
+        };
+        if is_wanted {
+            return Some(Wake {
+                subject: SubjectKey::Run(cause.run_id()),
+                hint: Some(Hint::RunWanted(cause)),
+            });
+        }
+        let id = self.id.to_owned();
+        Some(Wake {
+            subject: SubjectKey::Run(id.clone()),
+            hint: Some(Hint::RunForgotten { id, cause }),
+        })
     }
 }
 

@@ -258,7 +258,7 @@ fn a_rerun_is_of_the_newest_of_each_that_is_over() {
     let rerun = |id: Option<&str>| Seen::Rerun {
         repo: repo(TRAINING),
         sha: sha('b'),
-        run: id.map(str::to_owned),
+        run: id.map(|id| (id.to_owned(), "unit".to_owned())),
         by: login("grace"),
     };
     check(
@@ -283,4 +283,44 @@ fn a_rerun_is_of_the_newest_of_each_that_is_over() {
         found[0].subject, other[0].subject,
         "each press of the button is a run of its own"
     );
+}
+
+#[test]
+fn a_run_that_nobody_remembers_begins_anew_or_is_told_of() {
+    let id = "r0123456789ab";
+    let rerun = |id: &str, name: &str| Seen::Rerun {
+        repo: repo(TRAINING),
+        sha: sha('b'),
+        run: Some((id.to_owned(), name.to_owned())),
+        by: login("grace"),
+    };
+    let at = |head: char| Known {
+        default_branch: Some(branch("main")),
+        head: Some(sha(head)),
+        ..Known::default()
+    };
+    let wanted = at('b');
+    check(
+        &rerun(id, "train"),
+        &wanted,
+        expect!["wake train at bbbbbbb"],
+    );
+    check(&rerun(id, "unit"), &wanted, expect!["wake unit at bbbbbbb"]);
+    let told = expect!["wake run/r0123456789ab: forgotten train"];
+    check(&rerun(id, "train"), &at('c'), told);
+    // Other checks of ours are no runs, and other names nobody runs.
+    check(&rerun("promotion:1", "train"), &wanted, expect![[""]]);
+    check(&rerun(id, "A name"), &wanted, expect![[""]]);
+    // One that is at work is remembered.
+    let trigger = Trigger::Push {
+        branch: branch("main"),
+    };
+    let known = Known {
+        runs: vec![Run {
+            id: id.to_owned(),
+            ..run(cause(TRAINING, 'b', What::Train, trigger), Phase::Running)
+        }],
+        ..at('c')
+    };
+    check(&rerun(id, "train"), &known, expect![[""]]);
 }

@@ -165,7 +165,7 @@ fn what_a_bot_writes_or_labels_is_nothing_to_look_at() {
 #[test]
 fn checks_are_run_again_or_looked_at() {
     let ours = [("/check_run/external_id", json!("r1"))];
-    let rerun = r#"{"Rerun":{"by":"octocat","repo":{"id":526,"name":"github/hello-world"},"run":"r1","sha":"d6fde92930d4715a2b49857d24b940956b26d2d3"}}"#;
+    let rerun = r#"{"Rerun":{"by":"octocat","repo":{"id":526,"name":"github/hello-world"},"run":["r1","randscape"],"sha":"d6fde92930d4715a2b49857d24b940956b26d2d3"}}"#;
     check(
         "check_run",
         recorded!("check_run-rerequested"),
@@ -204,7 +204,7 @@ fn button_of_ours_runs_again_and_another_does_not() {
         seen("check_run", body.to_string().as_bytes()).unwrap()
     };
     assert!(
-        matches!(&press(RERUN_BUTTON)[..], [Seen::Rerun { run: Some(run), .. }] if run == "r1")
+        matches!(&press(RERUN_BUTTON)[..], [Seen::Rerun { run: Some((run, _)), .. }] if run == "r1")
     );
     assert_eq!(press("merge"), [Seen::Nothing]);
 }

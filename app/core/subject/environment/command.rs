@@ -111,6 +111,7 @@ fn order(hint: &Hint) -> Option<Order<'_>> {
         | Hint::Said { .. }
         | Hint::Labeled { .. }
         | Hint::RunWanted(_)
+        | Hint::RunForgotten { .. }
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }

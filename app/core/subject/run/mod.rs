@@ -2,6 +2,7 @@
 
 pub mod check;
 mod evaluate;
+mod forgotten;
 mod idle;
 pub mod old;
 mod parity;
@@ -362,6 +363,15 @@ impl Trigger {
 }
 
 impl What {
+    /// What has a check run of this name; `None` where nothing can.
+    pub fn of_check(name: &str) -> Option<What> {
+        Some(match name {
+            "train" => What::Train,
+            "bowsprit/service" => What::Service,
+            other => What::Check(Slug::parse(other).ok()?),
+        })
+    }
+
     /// Name of its check run.
     pub fn check_name(&self) -> String {
         match self {

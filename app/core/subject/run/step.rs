@@ -3,7 +3,7 @@
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
 use super::train::{service_repo, train};
-use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, idle, same};
+use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, forgotten, idle, same};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
 use crate::subject::ask::{Ask, ContractAt, PullView};
@@ -22,6 +22,9 @@ const FOLLOW_MS: i64 = 2_000;
 
 /// Says what to do for a run now.
 pub fn step(given: &Given<Run>, ask: &mut Ask) -> Step<Run> {
+    if let Some(act) = forgotten::told(given) {
+        return Step::Act(Box::new(act));
+    }
     let Some(run) = begin(given) else {
         return Step::Nothing;
     };
@@ -48,6 +51,7 @@ fn begin(given: &Given<Run>) -> Option<Run> {
         | Hint::PushedBy { .. }
         | Hint::Said { .. }
         | Hint::Labeled { .. }
+        | Hint::RunForgotten { .. }
         | Hint::CancelRun { .. }
         | Hint::RunUnneeded
         | Hint::Supersede { .. }

@@ -67,6 +67,7 @@ fn hint_word(hint: &Hint) -> String {
             format!("{label} {what} {} by {by}", head.short())
         }
         Hint::RunWanted(cause) => cause.run_id(),
+        Hint::RunForgotten { cause, .. } => format!("forgotten {}", cause.what.check_name()),
         Hint::CancelRun { by } => format!("cancel by {by}"),
         Hint::RunUnneeded => "unneeded".to_owned(),
         Hint::Supersede { by, comment, .. } => format!("supersede by {by} in {comment}"),
