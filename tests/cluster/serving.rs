@@ -1,6 +1,7 @@
 //! Environments on the real cluster: served, switched under load, held against samples, taken back, removed.
 
 mod aside;
+mod asking;
 mod copied;
 mod house;
 mod look;

@@ -3,6 +3,7 @@
 //! Read from the environment: `KUBECONFIG`; `BOWSPRIT_TEST_PYTHON_IMAGE` and `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest;
 //! `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach.
 
+use super::asking::ask;
 use crate::place::among_others;
 use bowsprit::app::{self, Running};
 use bowsprit::config::Config;
@@ -13,8 +14,7 @@ use bowsprit_core::effect::{DeployPlan, ModelFiles, ServePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo, RepoId, RepoName, RepoPath, Slug};
 use bowsprit_core::serving::spec::{DoorSpec, Live, Replicas, RolloutPhase};
 use bowsprit_core::training::spec::{Sample, SampleSet, Source, Trust};
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,8 +25,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service, Ser
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use secrecy::SecretString;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(super) const NAME: &str = "bowsprit-adder-service-staging-7";
 /// The script of the served process.
 const SERVICE: &str = include_str!("../../../app/agent/gateway/it/service.py");
 
-type Http = Client<HttpConnector, Full<Bytes>>;
+pub(super) type Http = Client<HttpConnector, Full<Bytes>>;
 
 /// What one release differs in from another.
 pub(crate) struct Release {
@@ -83,7 +83,7 @@ pub(crate) struct House {
     /// How the configuration says so.
     place: String,
     pub(super) client: kube::Client,
-    http: Http,
+    pub(super) http: Http,
     bot: Option<Running>,
     _turn: RwLockReadGuard<'static, ()>,
 }
@@ -390,41 +390,6 @@ impl House {
             .unwrap();
     }
 
-    /// The answer to `x`; the node learns a first pod's address some time after it is ready, and refuses until then.
-    async fn answered(&self, url: &str, key: Option<&SecretString>, x: i64) -> (u16, Value) {
-        let began = Instant::now();
-        loop {
-            match ask(&self.http, url, key, x).await {
-                Ok(answer) => return answer,
-                Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// What the service answers to `x`.
-    pub(crate) async fn predict(&self, url: &str, x: i64) -> Option<i64> {
-        let answer = self.answered(url, Some(&self.key()), x).await;
-        assert_eq!(answer.0, 200, "{}", answer.1);
-        answer.1["label"].as_i64()
-    }
-
-    pub(crate) async fn asked_without_key(&self, url: &str) -> u16 {
-        self.answered(url, None, 1).await.0
-    }
-
-    /// Waits until the key is accepted no more.
-    pub(crate) async fn until_refused(&self, url: &str, key: &SecretString) {
-        let began = Instant::now();
-        while self.answered(url, Some(key), 1).await.0 != 401 {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "the old key is accepted for ever"
-            );
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
     /// Asks again and again until told to end.
     pub(crate) fn load(&self, url: &str) -> Load {
         let load = Load {
@@ -625,26 +590,4 @@ impl Load {
         let failed = self.task.take().unwrap().await.unwrap();
         (self.answered.load(Ordering::Relaxed), failed)
     }
-}
-
-async fn ask(
-    http: &Http,
-    url: &str,
-    key: Option<&SecretString>,
-    x: i64,
-) -> Result<(u16, Value), String> {
-    let mut request = Request::post(format!("{url}/v1/predict"));
-    if let Some(key) = key {
-        request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
-    }
-    let body = Full::new(Bytes::from(json!({ "x": x }).to_string()));
-    let answer = http.request(request.body(body).unwrap()).await;
-    let answer = answer.map_err(|error| format!("{error:?}"))?;
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await;
-    let bytes = body.map_err(|error| format!("{error:?}"))?.to_bytes();
-    Ok((
-        status,
-        serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-    ))
 }
