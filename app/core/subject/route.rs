@@ -85,20 +85,7 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
             sha: _,
             run,
             by,
-        } => {
-            let is_meant =
-                |r: &&Run| run.as_ref().is_none_or(|(id, _)| *id == r.id) && !r.is_forgotten();
-            let chosen = known.runs.iter().filter(|r| r.phase.is_final());
-            let chosen = chosen.filter(is_meant);
-            let mut newest: BTreeMap<String, &Run> = BTreeMap::new();
-            for run in chosen {
-                newest.insert(run.cause.what.check_name(), run);
-            }
-            newest
-                .into_values()
-                .map(|run| again(run, by, nonce))
-                .collect()
-        }
+        } => run_again(run.as_ref().map(|(id, _)| id), known, by, nonce),
         Seen::Context { repo, .. } | Seen::Issue { repo } => known
             .open_pulls
             .iter()
@@ -156,6 +143,20 @@ impl Forgotten<'_> {
             hint: Some(Hint::RunForgotten { id, cause }),
         })
     }
+}
+
+/// The newest run of each name that is over, or the one whose button was pressed.
+fn run_again(id: Option<&String>, known: &Known, by: &Login, nonce: &str) -> Vec<Wake> {
+    let is_meant = |r: &&Run| id.is_none_or(|id| *id == r.id) && !r.is_forgotten();
+    let chosen = known.runs.iter().filter(|r| r.phase.is_final());
+    let mut newest: BTreeMap<String, &Run> = BTreeMap::new();
+    for run in chosen.filter(is_meant) {
+        newest.insert(run.cause.what.check_name(), run);
+    }
+    newest
+        .into_values()
+        .map(|run| again(run, by, nonce))
+        .collect()
 }
 
 /// The pull request looks, knowing these.

@@ -88,8 +88,8 @@ pub(super) fn covers(
 fn head_seen<'a>(heads: &'a [HeadSeen], sha: &CommitSha, at_ms: i64) -> Option<&'a HeadSeen> {
     let mut all = heads.iter().filter(|seen| seen.sha == *sha);
     let first = all.next()?;
-    let later = all.filter(|seen| second(seen.at_ms) < second(at_ms));
-    Some(later.last().unwrap_or(first))
+    let later = all.rfind(|seen| second(seen.at_ms) < second(at_ms));
+    Some(later.unwrap_or(first))
 }
 
 /// Whether this head is the one that somebody had before them who wrote at this time, or on a line of it.

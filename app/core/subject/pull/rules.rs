@@ -93,23 +93,7 @@ pub(super) fn evaluate(
     ask: &mut Ask,
 ) -> Option<Vec<Rule>> {
     let mut rules = Vec::new();
-    if seen.changes.is_cut {
-        rules.push(Rule::new(
-            "change can be read",
-            false,
-            "it changes more files than can be checked, or a path that cannot be named",
-        ));
-    }
-    if seen.is_broken {
-        rules.push(Rule::new(
-            "contract can be read",
-            false,
-            format!(
-                "`bowsprit.yaml` of `{}` cannot be read, so nobody knows what this change needs; mend it first, in a pull request of its own",
-                seen.change.base
-            ),
-        ));
-    }
+    rules.extend(unreadable(seen));
     match seen.kind {
         Kind::Mixed => rules.push(Rule::new(
             "one thing at a time",
@@ -169,6 +153,29 @@ pub(super) fn evaluate(
     }
     rules.extend(paused(&rules, ask)?);
     Some(rules)
+}
+
+/// What of the change, or of its base, cannot be read: nobody knows what it needs then.
+fn unreadable(seen: &Seen) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if seen.changes.is_cut {
+        rules.push(Rule::new(
+            "change can be read",
+            false,
+            "it changes more files than can be checked, or a path that cannot be named",
+        ));
+    }
+    if seen.is_broken {
+        rules.push(Rule::new(
+            "contract can be read",
+            false,
+            format!(
+                "`bowsprit.yaml` of `{}` cannot be read, so nobody knows what this change needs; mend it first, in a pull request of its own",
+                seen.change.base
+            ),
+        ));
+    }
+    rules
 }
 
 /// The rule that somebody has looked at the code of a stranger.

@@ -17,9 +17,19 @@ fn red(preset: &str, checks: &[&str]) -> Change {
     change
 }
 
+/// A row of [`SKIPS`].
+type Skip = (
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+    bool,
+    &'static str,
+);
+
 /// Each row: the rule, what is red, who says what, whether `lint` is shown as skipped, and what else is done or not.
 #[rustfmt::skip]
-const SKIPS: &[(&str, &[&str], &str, &str, bool, &str)] = &[
+const SKIPS: &[Skip] = &[
     ("what is red", &["lint"], "walt", "/skip", true, "not wake"),
     ("not what it starts", &["lint"], "walt", "/skip\n/test lint", false, "wake lint"),
     ("in whatever order", &["lint"], "walt", "/test lint\n/skip", false, "wake lint"),

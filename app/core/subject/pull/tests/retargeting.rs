@@ -104,12 +104,9 @@ fn what_ran_for_another_branch_runs_once_more() {
             _ => None,
         })
         .collect();
-    let mut ids: Vec<String> = wanted
-        .iter()
-        .map(|cause| cause.run_id().to_string())
-        .collect();
+    let mut ids: Vec<String> = wanted.iter().map(|cause| cause.run_id()).collect();
     assert!(!ids.is_empty());
-    ids.retain(|id| change.runs.iter().any(|run| run.id.to_string() == *id));
+    ids.retain(|id| change.runs.iter().any(|run| run.id == *id));
     assert_eq!(ids, Vec::<String>::new(), "these are over");
     let train = wanted.iter().find(|cause| cause.what == What::Train);
     let mut run = run((*train.expect("a training")).clone(), Phase::Succeeded);
