@@ -42,7 +42,7 @@ async fn serves(t: &World, name: &str, version: &str) {
 }
 
 async fn count(t: &World, path: &str) -> usize {
-    let path = format!("/repos/ada/{REPO}/{path}per_page=100");
+    let path = format!("/repos/ada/{REPO}/{path}");
     let list: Value = t.api("ada", "GET", &path, None).await;
     list.as_array().expect("a list").len()
 }
@@ -50,9 +50,9 @@ async fn count(t: &World, path: &str) -> usize {
 /// What stands at GitHub: issues and pull requests, tags, deployments of production, comments on one issue.
 async fn record(t: &World, issue: u64) -> [usize; 4] {
     [
-        count(t, "issues?state=all&").await,
-        count(t, "git/matching-refs/tags/tiny/?").await,
-        count(t, "deployments?environment=production&").await,
+        count(t, "issues?state=all&per_page=100").await,
+        count(t, "git/matching-refs/tags/tiny/").await,
+        count(t, "deployments?environment=production&per_page=100").await,
         t.bot_says(REPO, issue).await.len(),
     ]
 }

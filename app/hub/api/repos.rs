@@ -65,7 +65,7 @@ fn of_account(ctx: &mut Ctx<'_>, owner: u64) -> Reply {
         .filter(|repo| repo.owner == owner && actor.role(ctx.state, repo) != Role::None)
         .collect();
     ctx.paged(found, |repo| {
-        ctx.view().own_repo(repo, actor.role(ctx.state, repo))
+        ctx.view().listed_repo(repo, actor.role(ctx.state, repo))
     })
 }
 

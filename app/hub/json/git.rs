@@ -116,9 +116,10 @@ impl View<'_> {
     pub(crate) fn git_ref(&self, repo: &Repo, name: &str, sha: &str, kind: &str) -> Value {
         let api = self.repo_api(repo);
         let folder = if kind == "tag" { "tags" } else { "commits" };
+        let path: Vec<String> = name.split('/').map(percent_encode).collect();
         json!({
             "ref": name, "node_id": node_id(&format!("Ref:{name}"), repo.id),
-            "url": format!("{api}/git/{name}"),
+            "url": format!("{api}/git/{}", path.join("/")),
             "object": {"type": kind, "sha": sha, "url": format!("{api}/git/{folder}/{sha}")},
         })
     }

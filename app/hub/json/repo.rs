@@ -111,17 +111,25 @@ impl View<'_> {
         body
     }
 
+    /// A repository among those of its owner.
+    pub(crate) fn listed_repo(&self, repo: &Repo, role: Role) -> Value {
+        let mut body = self.repo(repo);
+        extend(
+            &mut body,
+            json!({"delete_branch_on_merge": repo.delete_branch_on_merge, "permissions": permissions(role)}),
+        );
+        body
+    }
+
     /// A repository in a list of the caller's: with settings and the caller's permissions.
     pub(crate) fn own_repo(&self, repo: &Repo, role: Role) -> Value {
-        let mut body = self.repo(repo);
+        let mut body = self.listed_repo(repo, role);
         extend(
             &mut body,
             json!({
                 "allow_merge_commit": true, "allow_squash_merge": true,
                 "allow_rebase_merge": true, "allow_auto_merge": false,
                 "allow_update_branch": true,
-                "delete_branch_on_merge": repo.delete_branch_on_merge,
-                "permissions": permissions(role),
             }),
         );
         body
