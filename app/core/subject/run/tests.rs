@@ -1,5 +1,6 @@
 //! A run, one look: what starts it, what judges it, what ends it.
 
+mod deleted;
 mod forgetting;
 mod idling;
 mod judging;
