@@ -30,6 +30,14 @@ pub(super) fn approvers(seen: &Seen) -> BTreeSet<Login> {
     by
 }
 
+/// Why nobody can approve, where the files that say who may cannot be known whole.
+fn closed(seen: &Seen) -> Option<String> {
+    let problem = seen.owners.problems().first();
+    let problem = problem.filter(|_| seen.owners.is_beyond())?;
+    let (path, line) = (&problem.path, problem.line);
+    Some(format!("`{path}` line {line}: {}", problem.message))
+}
+
 pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Rule>> {
     let by = approvers(seen);
     if seen.kind == Kind::Code && by_hand::counts(pull, &seen.habits, by_hand::APPROVED) {
@@ -42,6 +50,9 @@ pub(super) fn approved(pull: &Pull, seen: &Seen, ask: &mut Ask) -> Option<Vec<Ru
     let paths = seen.paths();
     if paths.is_empty() {
         return Some(vec![Rule::new("approved", false, "it changes no file")]);
+    }
+    if let Some(why) = closed(seen) {
+        return Some(vec![Rule::new("approved", false, why)]);
     }
     let pending = seen.owners.pending(&paths, &by);
     if pending.is_empty() {

@@ -66,6 +66,20 @@ fn a_change_of_owners_must_be_readable_and_those_of_the_base_are_told() {
     assert_eq!(told["shown"][0]["path"], "docs/OWNERS");
 }
 
+#[test]
+fn where_nobody_can_approve_the_rule_says_why() {
+    let mut change = Change::code();
+    change.says("root", "/approve");
+    assert!(change.rule("approved").starts_with("Met"));
+    let beyond = Answer::Owners(crate::owners::Owners::beyond(5));
+    change.world.tell(Query::Owners(TRAINING, sha('a')), beyond);
+    let rule = change.rule("approved");
+    assert!(
+        rule.starts_with("Unmet approved: `OWNERS` line 1: there are more"),
+        "{rule}"
+    );
+}
+
 /// The text of `CODEOWNERS`, and how the approval of its owner and of who may write stands.
 #[test]
 fn code_owners_beyond_the_limits_close_and_a_change_to_such_does_not_merge() {
