@@ -28,6 +28,7 @@ mod group;
 pub mod hands;
 pub mod http;
 pub mod images;
+mod outward;
 pub mod releases;
 pub mod runs;
 pub mod store;

@@ -2,18 +2,13 @@
 //!
 //! The token is never an argument and never printed.
 
+use crate::outward;
 use anyhow::{Context as _, anyhow, bail};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A call may take this long, a live log aside.
@@ -28,7 +23,7 @@ const FOLLOW_TRIES: u32 = 10;
 /// A caller of one server.
 #[derive(Clone)]
 pub struct Client {
-    http: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: outward::Client<Full<Bytes>>,
     base: String,
     token: Option<SecretString>,
 }
@@ -58,11 +53,13 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             bail!("`{base}` is not an address such as http://127.0.0.1:8080");
         }
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls(url.scheme() == "https")?);
-        let http = Legacy::builder(TokioExecutor::new())
-            .build(https.https_or_http().enable_http1().build());
+        // The system's certificates are read only where they are needed.
+        let trust = match url.scheme() {
+            "https" => outward::Trust::System,
+            _ => outward::Trust::Nobody,
+        };
         Ok(Client {
-            http,
+            http: outward::client(trust)?,
             base: base.trim_end_matches('/').to_owned(),
             token,
         })
@@ -291,22 +288,6 @@ fn root(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-/// The system's certificates are read only where they are needed.
-fn tls(is_https: bool) -> anyhow::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(match is_https {
-        true => config
-            .with_native_roots()
-            .context("cannot read the system's certificates")?
-            .with_no_client_auth(),
-        false => config
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth(),
-    })
 }
 
 /// Server-sent events, cut out of the bytes as they come.

@@ -4,19 +4,14 @@
 //! Source: OCI Distribution 1.1, "Pulling manifests"; Distribution, "Token Authentication Specification", v2.8.
 
 use super::credentials::{Challenge, Credentials};
+use crate::outward;
 use anyhow::{Context as _, anyhow, bail};
 use bowsprit_core::image::reference::{Pinned, Place, Tagged};
 use bowsprit_core::name::Digest;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
 use serde::Deserialize;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// One question to a registry may take this long, its token included.
@@ -36,7 +31,7 @@ const KINDS: [&str; 4] = [
 /// A client; clones share its connections.
 #[derive(Clone)]
 pub struct Client {
-    http: Legacy<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    http: outward::Client<Empty<Bytes>>,
     credentials: Credentials,
     insecure: Vec<String>,
 }
@@ -56,19 +51,8 @@ struct Manifest {
 impl Client {
     /// A client that speaks plain HTTP with the registries of `insecure` alone. Errors: the system's certificates cannot be read.
     pub fn new(credentials: Credentials, insecure: Vec<String>) -> anyhow::Result<Client> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_native_roots()
-            .context("cannot read the system's certificates")?
-            .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Client {
-            http: Legacy::builder(TokioExecutor::new()).build(https),
+            http: outward::client(outward::Trust::System)?,
             credentials,
             insecure,
         })

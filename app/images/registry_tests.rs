@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::Request as Asked;
 use axum::response::{IntoResponse as _, Response as Given};
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 const MANIFEST: &str = r#"{"schemaVersion": 2, "layers": []}"#;
 

@@ -6,17 +6,13 @@
 use super::desk::Desk;
 use super::environment::environment_dirs;
 use crate::files::{self, Readers};
+use crate::outward;
 use anyhow::{Context as _, bail};
 use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::serving::lines::json_lines;
 use http::{Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as Legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -116,28 +112,17 @@ pub(super) struct Pusher {
     dir: PathBuf,
     url: String,
     marks: Marks,
-    http: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: outward::Client<Full<Bytes>>,
 }
 
 impl Pusher {
     /// Of the environments below `dir`. Errors: the system's certificates cannot be read.
     pub(super) fn new(dir: &Path, url: &str, marks: &Marks) -> anyhow::Result<Pusher> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_native_roots()
-            .context("cannot read the system's certificates")?
-            .with_no_client_auth();
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .build();
         Ok(Pusher {
             dir: dir.to_owned(),
             url: url.to_owned(),
             marks: marks.clone(),
-            http: Legacy::builder(TokioExecutor::new()).build(https),
+            http: outward::client(outward::Trust::System)?,
         })
     }
 

@@ -44,6 +44,17 @@ pub(super) fn edit(act: &mut Act<Pull>, comment: &Comment, edit: Edit) -> Done {
     at_github(act, comment, effect)
 }
 
+/// Has GitHub change something of our own accord: nobody is told what comes of it.
+pub(super) fn unasked(act: &mut Act<Pull>, key: String, edit: Edit) {
+    let (repo, pr) = (act.state.repo.clone(), act.state.number);
+    act.intents.push(Intent {
+        key,
+        is_view: false,
+        priority: Priority::Answer,
+        effect: Effect::Edit { repo, pr, edit },
+    });
+}
+
 /// Has GitHub do something; the command is answered afterwards.
 pub(super) fn at_github(act: &mut Act<Pull>, comment: &Comment, effect: Effect) -> Done {
     let (repo, place) = (act.state.repo.id, act.intents.len());

@@ -2,7 +2,7 @@
 
 use super::{HeadSeen, Pull};
 use crate::effect::Hint;
-use crate::name::{BranchName, CommitSha, Digest};
+use crate::name::{BranchName, CommitSha, Digest, Login};
 use crate::subject::Given;
 use crate::subject::ask::{ChangeView, PullView};
 
@@ -109,4 +109,12 @@ pub(super) fn learn_change(pull: &mut Pull, base: &BranchName, change: &Digest, 
             pull.heads.push(now);
         }
     }
+}
+
+/// Whether somebody else than its author is known to have pushed what made it this change.
+pub(super) fn is_of_another(pull: &Pull, change: &Digest, author: &Login) -> bool {
+    let mut heads = pull.heads.iter();
+    let came = heads.find(|seen| seen.change.as_ref() == Some(change));
+    let by = came.and_then(|seen| seen.by.as_ref());
+    by.is_some_and(|by| !by.is(author))
 }

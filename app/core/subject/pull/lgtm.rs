@@ -1,11 +1,12 @@
 //! The rule that a second person has read the change.
 
 use super::dated::Covers;
+use super::edits::unasked;
 use super::rules::{Rule, Standing, WHO_SHOWN, void_word};
 use super::step::Seen;
 use super::words::Word;
 use super::{Kind, Pull, by_hand, collaborators, wanted};
-use crate::effect::{Edit, Effect, Intent, Priority};
+use crate::effect::Edit;
 use crate::habits::{Compatibility, Habits, Member, Switch};
 use crate::name::Login;
 use crate::subject::Act;
@@ -105,24 +106,14 @@ pub(super) fn assign(
     let is_there = seen.view.assignees.iter().any(|login| login.is(who));
     let is_wanted =
         habits.has(Switch::AssignOnLgtm) && !habits.has(Switch::SkipCollaborators) && !is_there;
-    let (repo, pr) = (act.state.repo.clone(), act.state.number);
+    let id = act.state.repo.id;
     let is_theirs = who.is(&seen.view.author);
-    if !is_wanted || is_theirs || !collaborators::is_one(who, (repo.id, habits), ask)? {
+    if !is_wanted || is_theirs || !collaborators::is_one(who, (id, habits), ask)? {
         return Some(());
     }
-    act.intents.push(Intent {
-        key: format!("assign:{}:{pr}:{}", repo.id, comment.id),
-        is_view: false,
-        priority: Priority::Answer,
-        effect: Effect::Edit {
-            repo,
-            pr,
-            edit: Edit::Assignees {
-                add: BTreeSet::from([who.clone()]),
-                remove: BTreeSet::new(),
-            },
-        },
-    });
+    let (add, remove) = (BTreeSet::from([who.clone()]), BTreeSet::new());
+    let key = format!("assign:{id}:{}:{}", act.state.number, comment.id);
+    unasked(act, key, Edit::Assignees { add, remove });
     Some(())
 }
 

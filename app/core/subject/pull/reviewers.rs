@@ -2,10 +2,10 @@
 
 use super::Pull;
 use super::acts::Done;
-use super::edits::{edit, people_or_speaker};
+use super::edits::{edit, people_or_speaker, unasked};
 use super::step::Seen;
 use crate::command::{Command, Heard, OnChange, hear};
-use crate::effect::{Edit, Effect, Intent, Priority};
+use crate::effect::Edit;
 use crate::habits::AskReviewers;
 use crate::name::{CommentId, Digest, Login, Slug};
 use crate::subject::ask::Comment;
@@ -55,17 +55,8 @@ pub(super) fn ask_once(act: &mut Act<Pull>, seen: &Seen, given: &Given<Pull>) {
         return;
     }
     let (add, teams) = (true, BTreeSet::new());
-    let (repo, pr) = (act.state.repo.clone(), act.state.number);
-    act.intents.push(Intent {
-        key: format!("ask:{}:{pr}", repo.id),
-        is_view: false,
-        priority: Priority::Answer,
-        effect: Effect::Edit {
-            repo,
-            pr,
-            edit: Edit::Reviewers { add, logins, teams },
-        },
-    });
+    let key = format!("ask:{}:{}", act.state.repo.id, act.state.number);
+    unasked(act, key, Edit::Reviewers { add, logins, teams });
 }
 
 /// Whether the description says whom to ask.

@@ -306,10 +306,7 @@ fn look(
     let changes = ask.changes(id, &base, &change.head)?;
     let change_id = changes.id();
     heads::learn_change(pull, &change.base, &change_id, now_ms);
-    let mut heads = pull.heads.iter();
-    let came = heads.find(|seen| seen.change.as_ref() == Some(&change_id));
-    let by = came.and_then(|seen| seen.by.as_ref());
-    let is_of_another = by.is_some_and(|by| !by.is(&view.author));
+    let is_of_another = heads::is_of_another(pull, &change_id, &view.author);
     // A head that left an equal change keeps its words; one whose change was never computed does not.
     let owners = ask.owners(id, &base)?;
     let (contract, is_unreadable) = match ask.contract(id, &base)? {
