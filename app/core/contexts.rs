@@ -1,10 +1,12 @@
 //! Which contexts must be green that others report on a change, beside those that GitHub's rules of the branch require.
 
 use crate::habits::Compatibility;
+use crate::subject::pull::MERGE_CHECK;
 use std::collections::BTreeSet;
 
-/// What Tide says of itself on a commit; it is no word about the change.
-const TIDE: &str = "tide";
+/// What a merge queue says of a change as a whole, Tide's and that of another of our kind: it waits for all others, so
+/// none of the others waits for it.
+const SUMS: [&str; 2] = ["tide", MERGE_CHECK];
 
 /// What a contract, or the server's file, says of contexts; each key has a default of its preset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl Contexts {
         if names(&self.required) || names(&self.if_present) {
             return true;
         }
-        !names(&self.optional) && name != TIDE && self.unknown(preset) == Unknown::Require
+        !names(&self.optional) && !SUMS.contains(&name) && self.unknown(preset) == Unknown::Require
     }
 
     fn unknown(&self, preset: Compatibility) -> Unknown {

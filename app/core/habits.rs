@@ -56,11 +56,13 @@ pub enum Switch {
     OnlyOrgMembers,
     /// Approvers of the root's OWNERS override, as administrators do.
     OverrideByTopLevelOwners,
+    /// A check run sums up all rules on each change.
+    MergeCheck,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Switch; 18] = [
+    pub const ALL: [Switch; 19] = [
         Switch::RawText,
         Switch::ReviewActsAsLgtm,
         Switch::ReviewActsAsApprove,
@@ -79,6 +81,7 @@ impl Switch {
         Switch::WipTitles,
         Switch::OnlyOrgMembers,
         Switch::OverrideByTopLevelOwners,
+        Switch::MergeCheck,
     ];
 
     /// Its key in the contract.
@@ -102,6 +105,7 @@ impl Switch {
             Switch::WipTitles => "wip_titles",
             Switch::OnlyOrgMembers => "only_org_members",
             Switch::OverrideByTopLevelOwners => "override_by_top_level_owners",
+            Switch::MergeCheck => "merge_check",
         }
     }
 
@@ -159,6 +163,9 @@ impl Switch {
             Switch::OverrideByTopLevelOwners => {
                 "`/override` is also for approvers whom the OWNERS file at the root names."
             }
+            Switch::MergeCheck => {
+                "The check run `bowsprit/merge` sums up all rules on every pull request; else it is shown only where the rules of the branch require it."
+            }
             Switch::OnlyOrgMembers => {
                 "Code runs by itself, and `/ok-to-test` counts, for members of the organisation only; collaborators from outside are not trusted, on branches of the repository neither. With our habits a member must also be one who may write here for `/ok-to-test`."
             }
@@ -171,7 +178,7 @@ impl Switch {
             (Switch::ReviewActsAsLgtm, Compatibility::Own) => true,
             (Switch::ReviewActsAsLgtm, Compatibility::Prow) => false,
             (
-                Switch::ReviewActsAsApprove | Switch::WipTitles,
+                Switch::ReviewActsAsApprove | Switch::WipTitles | Switch::MergeCheck,
                 Compatibility::Own | Compatibility::Prow,
             ) => true,
             // Plugins and options that a team chooses, there as here.
@@ -442,8 +449,8 @@ mod tests {
 
     #[test]
     fn the_contract_goes_before_the_server_and_a_switch_before_its_preset() {
-        let own = "review_acts_as_lgtm review_acts_as_approve wip_titles";
-        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand assign_on_lgtm wip_titles";
+        let own = "review_acts_as_lgtm review_acts_as_approve wip_titles merge_check";
+        let prow = "raw_text review_acts_as_approve sticky_approve sticky_ok_to_test fixed_order approve_with_words labels_by_hand assign_on_lgtm wip_titles merge_check";
         assert_eq!(on(&Habits::of(Compatibility::Own)), own);
         assert_eq!(on(&Habits::of(Compatibility::Prow)), prow);
         let mut chatops = Chatops {
@@ -455,7 +462,7 @@ mod tests {
         chatops.switches.insert(Switch::StickyOkToTest, true);
         assert_eq!(
             on(&Habits::of(Compatibility::Prow).with(&chatops)),
-            "review_acts_as_approve sticky_ok_to_test wip_titles"
+            "review_acts_as_approve sticky_ok_to_test wip_titles merge_check"
         );
     }
 }

@@ -23,9 +23,6 @@ const IDS_MAX: usize = 10_000;
 /// A comment that was written longer ago may have been edited since. Units: milliseconds.
 const FRESH_MS: i64 = 60_000;
 
-/// GitHub computes whether a change can be merged when somebody asks, and is not asked again sooner. Units: milliseconds.
-const COMPUTING_MS: i64 = 1_500;
-
 /// Which conversation.
 pub(crate) type Key = (RepoId, PrNumber);
 
@@ -51,8 +48,6 @@ struct Thread {
     /// How often something was heard of it: what was read before that is not kept.
     heard: u64,
     pull: Option<PullView>,
-    /// When the pull request was learnt. Units: milliseconds since 1970, UTC.
-    kept_ms: i64,
     comments: Option<Vec<Comment>>,
     /// The head that a delivery told of; GitHub may still answer with the one before.
     head: Option<CommitSha>,
@@ -92,7 +87,7 @@ impl Memory {
                 thread.pull = view
                     .zip(labels)
                     .map(|(view, labels)| PullView { labels, ..*view });
-                (thread.head, thread.kept_ms) = (Some(head), now_ms);
+                thread.head = Some(head);
             }
             What::Assignees(people) => thread.assign(people),
             What::Comment(_) | What::Branch(_) | What::Other => thread.doubt(),
@@ -125,15 +120,13 @@ impl Memory {
         }
     }
 
-    /// The pull request, where it is not doubtful.
-    pub(crate) fn pull(&self, key: Key, now_ms: i64) -> Option<PullView> {
+    /// The pull request, where it is not doubtful; whether it can be merged may not be computed yet, which nobody tells.
+    pub(crate) fn pull(&self, key: Key) -> Option<PullView> {
         let kept = self.kept();
         let thread = kept.threads.get(&key)?;
         let view = thread.pull.as_ref()?;
         let change = view.change.as_ref()?;
-        let is_known = view.is_open
-            && (change.is_mergeable.is_some() || now_ms - thread.kept_ms < COMPUTING_MS)
-            && thread.head.as_ref().is_none_or(|head| *head == change.head);
+        let is_known = view.is_open && thread.head.as_ref().is_none_or(|head| *head == change.head);
         is_known.then(|| view.clone())
     }
 
@@ -143,10 +136,9 @@ impl Memory {
     }
 
     /// Keeps what a read that began then brought.
-    pub(crate) fn keep_pull(&self, key: Key, began: Moment, view: Option<&PullView>, now_ms: i64) {
+    pub(crate) fn keep_pull(&self, key: Key, began: Moment, view: Option<&PullView>) {
         let mut kept = self.kept();
         let thread = kept.thread(key);
-        thread.kept_ms = now_ms;
         thread.pull = view.filter(|_| thread.heard == began.heard).cloned();
         if let Some(view) = &mut thread.pull
             && thread.labels.0 != began.labelled
@@ -363,9 +355,9 @@ mod tests {
     fn warm() -> Memory {
         let memory = Memory::default();
         let at = memory.moment(KEY);
-        memory.keep_pull(KEY, at, Some(&view('a', Some(true))), 0);
+        memory.keep_pull(KEY, at, Some(&view('a', Some(true))));
         memory.keep_comments(KEY, at, &[comment(1, 0)]);
-        assert!(memory.pull(KEY, 2_000).is_some() && memory.comments(KEY).is_some());
+        assert!(memory.pull(KEY).is_some() && memory.comments(KEY).is_some());
         memory
     }
 
@@ -374,7 +366,7 @@ mod tests {
         let memory = warm();
         memory.hear(heard(what), FRESH_MS + 1_000);
         let comments = memory.comments(KEY).map(|all| all.len());
-        (memory.pull(KEY, 2_000).is_some(), comments)
+        (memory.pull(KEY).is_some(), comments)
     }
 
     #[test]
@@ -390,10 +382,7 @@ mod tests {
         assert_eq!(after(What::Branch(branch("else"))), (true, Some(1)));
         let memory = warm();
         memory.doubt_all();
-        assert_eq!(
-            (memory.pull(KEY, 2_000), memory.comments(KEY)),
-            (None, None)
-        );
+        assert_eq!((memory.pull(KEY), memory.comments(KEY)), (None, None));
     }
 
     #[test]
@@ -410,36 +399,36 @@ mod tests {
         let memory = warm();
         let before = memory.moment(KEY);
         memory.keep_labels(KEY, vec!["lgtm".to_owned()]);
-        let labels = |memory: &Memory| memory.pull(KEY, 2_000).map(|view| view.labels);
+        let labels = |memory: &Memory| memory.pull(KEY).map(|view| view.labels);
         assert_eq!(labels(&memory), Some(vec!["lgtm".to_owned()]));
-        memory.keep_pull(KEY, before, Some(&view('a', Some(true))), 0);
+        memory.keep_pull(KEY, before, Some(&view('a', Some(true))));
         assert_eq!(labels(&memory), Some(vec!["lgtm".to_owned()]));
         let after = memory.moment(KEY);
-        memory.keep_pull(KEY, after, Some(&view('a', Some(true))), 0);
+        memory.keep_pull(KEY, after, Some(&view('a', Some(true))));
         assert_eq!(labels(&memory), Some(Vec::new()));
     }
 
     #[test]
-    fn a_push_is_taken_as_told_until_github_has_computed() {
+    fn a_push_is_taken_as_told() {
         let memory = warm();
         let told = Box::new(view('b', None));
         memory.hear(heard(What::Head(sha('b'), Some(told))), 10_000);
-        let at = |ms| memory.pull(KEY, ms).is_some();
-        assert_eq!((at(10_000), at(11_499), at(11_500)), (true, true, false));
+        let kept = memory.pull(KEY).and_then(|view| view.change);
+        assert_eq!(kept.map(|change| change.head), Some(sha('b')));
     }
 
     #[test]
-    fn a_head_before_the_one_told_of_and_a_merge_not_computed_are_asked_again() {
+    fn a_head_before_the_one_told_of_is_asked_again() {
         let memory = warm();
         memory.hear(heard(What::Head(sha('b'), None)), 0);
         let reads = [
             ('a', Some(true), false),
-            ('b', None, false),
+            ('b', None, true),
             ('b', Some(false), true),
         ];
         for (head, is_mergeable, is_kept) in reads {
-            memory.keep_pull(KEY, memory.moment(KEY), Some(&view(head, is_mergeable)), 0);
-            assert_eq!(memory.pull(KEY, 2_000).is_some(), is_kept, "{head}");
+            memory.keep_pull(KEY, memory.moment(KEY), Some(&view(head, is_mergeable)));
+            assert_eq!(memory.pull(KEY).is_some(), is_kept, "{head}");
         }
     }
 }

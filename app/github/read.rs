@@ -131,17 +131,13 @@ impl Place {
         let (memory, key) = (self.github().memory(), (self.repo().id, number));
         let began = memory.moment(key);
         let view = self.read_pull(number).await?;
-        memory.keep_pull(key, began, view.as_ref(), now_ms());
+        memory.keep_pull(key, began, view.as_ref());
         Ok(view)
     }
 
     /// A pull request as it was read last, where nothing says that it changed since. Errors: as of any call.
     pub async fn kept_pull(&self, number: PrNumber) -> Result<Option<PullView>, ApiError> {
-        match self
-            .github()
-            .memory()
-            .pull((self.repo().id, number), now_ms())
-        {
+        match self.github().memory().pull((self.repo().id, number)) {
             Some(view) => Ok(Some(view)),
             None => self.pull(number).await,
         }
@@ -352,10 +348,6 @@ impl Place {
             Err(error) => Err(error),
         }
     }
-}
-
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 fn whole(is_cut: bool, what: &str) -> Result<(), ApiError> {

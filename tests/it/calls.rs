@@ -126,8 +126,8 @@ async fn a_command_costs_few_calls() {
         at_most(3, &hold);
         at_most(5, &lgtm);
         at_most(5, &approve);
-        // Two labels off, the status comment, the new check run. The pull request is read twice: GitHub computes whether
-        // it can be merged when it is first asked.
+        // Two labels off, the status comment, the new check run and the one that sums up all rules. The delivery told of
+        // the head, and whether GitHub can merge it is asked once it matters.
         let made = push
             .iter()
             .position(|call| call.contains("POST") && call.contains("/check-runs"));

@@ -63,3 +63,32 @@ async fn a_context_that_is_required_of_an_app_is_awaited_from_that_app() {
     })
     .await;
 }
+
+/// Nobody gets past the rules by the button, and the bot needs no right to pass a rule by.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_requires_the_sum_of_all_rules_merges_by_them_alone() {
+    const SUM: &str = "bowsprit/merge";
+    run_test(async |t| {
+        t.require(REPO, json!({"context": SUM})).await;
+        let pr = t
+            .change(REPO, "linus", "doc", &[("README.md", "more\n")])
+            .await;
+        t.say(REPO, "grace", pr, "/lgtm").await;
+        t.settle().await;
+        let head = t.pr(REPO, pr).await["head"]["sha"].clone();
+        let head = head.as_str().expect("a head");
+        let sum = t.check(REPO, head, SUM).await.expect("a check run");
+        assert_eq!(sum["status"], "in_progress", "{sum}");
+        let path = format!("/repos/ada/{REPO}/pulls/{pr}/merge");
+        let (status, words) = t.call("PUT", &path, "ada-token", Some(json!({}))).await;
+        assert_eq!(status, 405, "{words}");
+
+        t.say(REPO, "ada", pr, "/approve").await;
+        t.until_merged(REPO, pr).await;
+        let sum = t.check(REPO, head, SUM).await.expect("a check run");
+        assert_eq!(sum["conclusion"], "success", "{sum}");
+        let status = t.status(REPO, pr).await;
+        assert!(!status.contains("/override"), "{status}");
+    })
+    .await;
+}

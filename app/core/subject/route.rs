@@ -95,11 +95,15 @@ pub fn wakes(seen: &Seen, known: &Known, nonce: &str) -> Vec<Wake> {
     }
 }
 
+/// Whether a check of this id is of a run; others say how something stands, and nothing of them can run again.
+pub fn is_run(id: &str) -> bool {
+    id.starts_with('r') && names(id).any(|name| name == id)
+}
+
 /// Whether nobody remembers the run of this id; ids of other checks are none of runs.
 pub fn is_forgotten(id: &str, known: &Known) -> bool {
     let mut runs = known.runs.iter();
-    let is_run = id.starts_with('r') && names(id).any(|name| name == id);
-    is_run && !runs.any(|run| run.id == id && !run.is_forgotten())
+    is_run(id) && !runs.any(|run| run.id == id && !run.is_forgotten())
 }
 
 /// A check whose run nobody remembers.

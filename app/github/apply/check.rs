@@ -10,6 +10,7 @@ use crate::github::place::Place;
 use crate::github::wire::{self, encoded};
 use bowsprit_core::effect::{CheckRun, CheckStatus, EffectResult};
 use bowsprit_core::name::Digest;
+use bowsprit_core::subject::route;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -129,8 +130,10 @@ fn wanted(check: &CheckRun, summary: &str, public_url: &str) -> Value {
     }
     if let Some(conclusion) = conclusion {
         body["conclusion"] = json!(conclusion);
-        let again = json!({"label": "Re-run", "description": "Runs this once more.", "identifier": RERUN_BUTTON});
-        body["actions"] = json!([again]);
+        if route::is_run(&check.external_id) {
+            let again = json!({"label": "Re-run", "description": "Runs this once more.", "identifier": RERUN_BUTTON});
+            body["actions"] = json!([again]);
+        }
         if let Some(at) = time(check.completed_ms) {
             body["completed_at"] = at;
         }

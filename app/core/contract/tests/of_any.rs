@@ -246,7 +246,7 @@ fn commands_follow_what_the_contract_says() {
         ),
         expect![[r#"
             2:26 `compatibility`: `tide` is neither `own` nor `prow`
-            2:32 unknown key `raw_txt` in `chatops`, did you mean `raw_text`? (allowed: compatibility, raw_text, review_acts_as_lgtm, review_acts_as_approve, sticky_approve, sticky_ok_to_test, fixed_order, approve_with_words, labels_by_hand, require_issue, require_self_approval, lgtm_acts_as_approve, assign_on_lgtm, skip_collaborators, required_reviewers_block, ignore_ok_to_test, wip_titles, only_org_members, override_by_top_level_owners, labels, restricted_labels, not_ours, sticky_lgtm, overriders, trusted_apps, ask_reviewers, merge_method, priority_labels, blocker_label, merge_tests, github_blocked, contexts)
+            2:32 unknown key `raw_txt` in `chatops`, did you mean `raw_text`? (allowed: compatibility, raw_text, review_acts_as_lgtm, review_acts_as_approve, sticky_approve, sticky_ok_to_test, fixed_order, approve_with_words, labels_by_hand, require_issue, require_self_approval, lgtm_acts_as_approve, assign_on_lgtm, skip_collaborators, required_reviewers_block, ignore_ok_to_test, wip_titles, only_org_members, override_by_top_level_owners, merge_check, labels, restricted_labels, not_ours, sticky_lgtm, overriders, trusted_apps, ask_reviewers, merge_method, priority_labels, blocker_label, merge_tests, github_blocked, contexts)
             2:63 `sticky_approve` must be true or false
             2:75 a label: must have 1 to 50 characters, none of them a control character
             2:107 a person: `b c` is not a login: 1 to 64 letters, digits, `-` and `_`, perhaps followed by `[bot]`

@@ -3,7 +3,7 @@
 use super::rules::{Rule, Standing};
 use super::step::Seen;
 use super::{Kind, Pull};
-use super::{overrides, wanted};
+use super::{overrides, verdict, wanted};
 use crate::subject::ask::{Ask, Context, ContextState, RequiredContext};
 use crate::text::code_span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +150,10 @@ fn of_required(
         None => format!("required `{name}`"),
     };
     let state = required.state(contexts);
+    if name == verdict::NAME {
+        let by_another = app.filter(|_| state.is_none());
+        return verdict::rule(state, by_another.map(|app| of_others(name, app, contexts)));
+    }
     match overrides::standing(pull, seen, name) {
         Some(Ok(who)) => {
             let mut detail = format!("overridden by {who}");

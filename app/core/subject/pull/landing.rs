@@ -220,10 +220,12 @@ pub(super) fn land(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<bool> {
-    if rules.iter().any(|rule| rule.state == Standing::Waiting)
-        && seen.change.is_mergeable.is_none()
-    {
-        act.look_by(given.now_ms + COMPUTING_MS);
+    let is_computing = |rule: &&Rule| rule.name == NO_CONFLICT && rule.state == Standing::Waiting;
+    if rules.iter().any(|rule| is_computing(&rule)) {
+        let before = act.state.rules.iter().find(is_computing);
+        // The longer it takes, the more seldom it is asked for.
+        let since_ms = before.map_or(0, |rule| given.now_ms - rule.since_ms);
+        act.look_by(given.now_ms + COMPUTING_MS.max(since_ms));
     }
     let head = seen.change.head.clone();
     if act.state.judged_head.as_ref() != Some(&head) {

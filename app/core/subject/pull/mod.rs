@@ -38,6 +38,7 @@ mod stored;
 mod talk;
 mod telling;
 mod tested;
+mod verdict;
 mod wanted;
 mod words;
 
@@ -55,6 +56,7 @@ pub use pooled::PutOut;
 pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
+pub use verdict::{NAME as MERGE_CHECK, Verdict};
 
 use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo};
 use serde::{Deserialize, Serialize};
@@ -128,6 +130,9 @@ pub struct Pull {
     pub judged_head: Option<CommitSha>,
     /// What landed.
     pub landed: Option<CommitSha>,
+    /// What the check of all rules said last, where it is shown.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
     /// Every rule, as last evaluated; none once it is closed.
     pub rules: Vec<rules::Rule>,
     /// Who had agreed when it landed.
@@ -205,6 +210,7 @@ impl Pull {
             judged_tree: None,
             judged_head: None,
             landed: None,
+            verdict: None,
             rules: Vec::new(),
             approved_by: Vec::new(),
             title: String::new(),

@@ -5,7 +5,7 @@ use super::dated::was_before;
 use super::edits::at_github;
 use super::run_acts::too_late;
 use super::step::Seen;
-use super::{Kind, Pull, contexts, run_acts, wanted};
+use super::{Kind, Pull, contexts, run_acts, verdict, wanted};
 use crate::command::Overriding;
 use crate::effect::{CheckRun, CheckStatus, Effect, Record, Status, Text};
 use crate::habits::{Member, Switch};
@@ -203,6 +203,8 @@ fn red(act: &Act<Pull>, seen: &Seen, ask: &mut Ask) -> Option<BTreeMap<String, b
             red.insert(one.name.clone(), one.is_run);
         }
     }
+    // It is the sum of all rules: what keeps it from being green is overridden itself.
+    red.remove(verdict::NAME);
     Some(red)
 }
 

@@ -12,7 +12,7 @@ use crate::effect::CheckStatus;
 use crate::habits::Switch;
 use crate::name::Login;
 use crate::subject::Given;
-use crate::subject::ask::Ask;
+use crate::subject::ask::{Ask, ChangeView, PullView};
 use crate::subject::environment::validate;
 use crate::subject::run::{Phase, check};
 use crate::text::code_span;
@@ -131,10 +131,7 @@ pub(super) fn evaluate(
             false,
             format!("it conflicts with `{}`; merge or rebase", seen.change.base),
         )),
-        None => rules.push(Rule {
-            state: Standing::Waiting,
-            ..Rule::new(NO_CONFLICT, false, "GitHub is still computing")
-        }),
+        None => {}
     }
     let untrusted = match seen.is_trusted {
         true => None,
@@ -152,7 +149,52 @@ pub(super) fn evaluate(
         rules.extend(queued::rules(pull, seen, ask)?);
     }
     rules.extend(paused(&rules, ask)?);
+    rules.extend(computing(pull, seen, &rules, given, ask)?);
     Some(rules)
+}
+
+/// GitHub's word is waited for so long; some never say, and the merge itself answers. Units: milliseconds.
+const SILENT_MS: i64 = 60_000;
+
+/// Whether GitHub's word was waited for at the last look, and is not here yet.
+pub(super) fn is_computing(pull: &Pull, view: &PullView) -> bool {
+    let is_unsaid = |change: &ChangeView| change.is_mergeable.is_none();
+    let is_waited_for = |rule: &Rule| rule.name == NO_CONFLICT && rule.state == Standing::Waiting;
+    view.change.as_ref().is_some_and(is_unsaid) && pull.rules.iter().any(is_waited_for)
+}
+
+/// What holds while GitHub has not said whether the change can be merged.
+///
+/// A merge of ours shows whether it can, so GitHub is asked again only once nothing else is waited for, or where it
+/// would say that there is a conflict.
+fn computing(
+    pull: &Pull,
+    seen: &Seen,
+    rules: &[Rule],
+    given: &Given<Pull>,
+    ask: &mut Ask,
+) -> Option<Option<Rule>> {
+    if seen.change.is_mergeable.is_some() {
+        return Some(None);
+    }
+    let merged = ask.merge_tree(pull.repo.id, &seen.base, &seen.change.head)?;
+    if merged.is_some() && overall(rules) != CheckStatus::Success {
+        return Some(None);
+    }
+    let before = pull.rules.iter().find(|rule| rule.name == NO_CONFLICT);
+    let is_silent = before.is_some_and(|rule| match rule.state {
+        Standing::Met => true,
+        Standing::Waiting => given.now_ms - rule.since_ms >= SILENT_MS,
+        Standing::Unmet => false,
+    });
+    if merged.is_some() && is_silent {
+        let detail = "GitHub does not say; the two merge here, and its own merge has the last word";
+        return Some(Some(Rule::new(NO_CONFLICT, true, detail)));
+    }
+    Some(Some(Rule {
+        state: Standing::Waiting,
+        ..Rule::new(NO_CONFLICT, false, "GitHub is still computing")
+    }))
 }
 
 /// What of the change, or of its base, cannot be read: nobody knows what it needs then.

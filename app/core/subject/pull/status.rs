@@ -2,7 +2,7 @@
 
 use super::rules::{Rule, Standing, TRUSTED_HEAD, unready};
 use super::step::Seen;
-use super::{Kind, ORIGINALS_MAX, Pull, by_hand, landing, owned, queued, talk};
+use super::{Kind, ORIGINALS_MAX, Pull, by_hand, landing, owned, queued, talk, verdict};
 use crate::effect::{CheckRun, CheckStatus, Effect, Intent, Priority, Text};
 use crate::name::Slug;
 use crate::queue::TRIES_MAX;
@@ -67,6 +67,7 @@ pub(super) fn tell(
         effect,
     });
     act.intents.push(labels(act, seen, rules));
+    verdict::tell(act, seen, rules, given, ask)?;
     if matches!(seen.kind, Kind::Promotion | Kind::Mixed) {
         act.intents
             .push(promotion_check(act, seen, rules, data, given));
@@ -96,6 +97,7 @@ pub(super) fn close(act: &mut Act<Pull>, change: &ChangeView, given: &Given<Pull
         "rules": act.state.rules,
         "page": format!("{}/pulls/{}/{}", given.public_url, act.state.repo.name, act.state.number),
     });
+    verdict::close(act, landed.as_ref(), given);
     let effect = Effect::StatusComment {
         repo: act.state.repo.clone(),
         pr: act.state.number,

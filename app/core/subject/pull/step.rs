@@ -90,8 +90,11 @@ fn advance(
     pull.is_open = view.is_open;
     let mut act = Act::keep(pull);
     let talk = talk::talk(&mut act.state, &view, given, ask)?;
-    let view = match talk::is_about_the_head(&act.state, &talk) {
-        // Whoever says this is told about the head that is there now, whatever delivery was lost.
+    let is_news_wanted =
+        talk::is_about_the_head(&act.state, &talk) || rules::is_computing(&act.state, &view);
+    let view = match is_news_wanted {
+        // Whoever speaks of the head is told about the one that is there now, whatever delivery was lost; and no delivery
+        // tells what GitHub has computed.
         true => ask.pull(id, number)?,
         false => Some(view),
     };

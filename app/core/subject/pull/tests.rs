@@ -2,6 +2,7 @@
 
 mod acting;
 mod asking;
+mod computing;
 mod contexts;
 mod dating;
 mod editing;
@@ -30,6 +31,7 @@ mod remembering;
 mod retargeting;
 mod revoking;
 mod ruling;
+mod summing;
 mod talking;
 mod trusting;
 mod withdrawing;

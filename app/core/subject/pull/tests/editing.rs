@@ -45,7 +45,9 @@ pub(super) fn issue() -> (World, Change) {
 /// What is done beside the views, as one text.
 pub(super) fn done(act: &Act<Pull>) -> String {
     let is_view = |line: &&str| {
-        line.starts_with("status ") || line.starts_with("labels ") || line.starts_with("event ")
+        ["status ", "labels ", "event ", "check bowsprit/merge "]
+            .iter()
+            .any(|view| line.starts_with(view))
     };
     let told = told(act);
     let lines: Vec<&str> = told.lines().filter(|line| !is_view(line)).collect();

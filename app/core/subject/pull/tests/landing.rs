@@ -417,9 +417,9 @@ fn the_status_has_what_its_template_reads() {
             .filter(|l| l.starts_with("labels"))
             .collect::<String>(),
     );
-    let act = Change::code().look();
-    expect![[r#"
-        status lgtm, approved
-        labels "#]]
-    .assert_eq(&told(&act));
+    let told = told(&Change::code().look());
+    assert!(
+        told.starts_with("status lgtm, approved\nlabels \n"),
+        "{told}"
+    );
 }

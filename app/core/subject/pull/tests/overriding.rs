@@ -283,8 +283,8 @@ fn why_tells_what_is_missing_and_refresh_shows_it_again() {
         .filter(|one| one.key.starts_with("act:"))
         .map(|one| if one.is_view { "view" } else { "once" })
         .collect();
-    // Status comment, labels, and the checks of three runs.
-    assert_eq!(again, ["once"; 5]);
+    // Status comment, labels, the sum of all rules, and the checks of three runs.
+    assert_eq!(again, ["once"; 6]);
 }
 
 #[test]

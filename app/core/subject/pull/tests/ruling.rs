@@ -173,12 +173,6 @@ fn drafts_conflicts_and_cut_lists_do_not_land() {
         "no conflict",
         expect!["Unmet no conflict: it conflicts with `main`; merge or rebase"],
     );
-    change.change().is_mergeable = None;
-    check(
-        &change,
-        "no conflict",
-        expect!["Waiting no conflict: GitHub is still computing"],
-    );
     let mut list = Changes {
         merge_base: sha('a'),
         files: BTreeMap::new(),
