@@ -4,6 +4,9 @@ use bowsprit_core::cluster::{Refused, short};
 use kube::core::Status;
 use std::fmt;
 
+/// What the API server says of a namespace that is being deleted. Source: Kubernetes, admission plugin NamespaceLifecycle.
+const TERMINATED: &str = "because it is being terminated";
+
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -97,9 +100,12 @@ fn of_status(status: &Status) -> Trouble {
             message: "the cluster does not know us: the token or certificate of `cluster.kubeconfig` is not valid (any more)".to_owned(),
         },
         (403, _) => {
+            // A namespace on its way out takes nothing more, and may be made anew once it is gone.
+            if status.message.contains(TERMINATED) {
+                return plain(TroubleKind::Conflict);
+            }
             let refused = Refused::of(&status.message);
             let kind = match &refused {
-                // A namespace that is being deleted takes nothing more, and is made anew by a person.
                 Refused::Quota { .. } => TroubleKind::Quota,
                 Refused::Right { .. } => TroubleKind::Forbidden,
                 Refused::Rule(_) => TroubleKind::Invalid,
@@ -157,6 +163,8 @@ mod tests {
         check(403, "Forbidden", right, Forbidden, false);
         check(403, "Forbidden", quota, Quota, true);
         check(403, "Forbidden", "violates PodSecurity", Invalid, false);
+        let ending = "serviceaccounts \"a\" is forbidden: unable to create new content in namespace n because it is being terminated";
+        check(403, "Forbidden", ending, Conflict, true);
         check(401, "Unauthorized", "Unauthorized", Forbidden, false);
         check(
             404,

@@ -12,6 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::{ListParams, PostParams};
 use std::collections::BTreeMap;
 
+/// Digits of its token's digest in the name of a Secret.
+const SECRET_DIGITS: usize = 12;
+
 /// Pods of one Job that are looked at.
 const PODS_MAX: u32 = 20;
 
@@ -28,6 +31,12 @@ pub(super) struct Confided {
     pub(super) token: String,
     /// The registry's credential, where there is one.
     pub(super) auth: Option<String>,
+}
+
+/// The name of the Secret of a Job that is about to begin.
+fn secret_name(key: &Digest, confided: &Confided) -> String {
+    let token = Digest::of(confided.token.as_bytes());
+    format!("{}-{}", job::job_name(key), &token.hex()[..SECRET_DIGITS])
 }
 
 impl Builder {
@@ -57,6 +66,7 @@ impl Builder {
         confided: Confided,
     ) -> anyhow::Result<bool> {
         let context = BuildContext {
+            secret: secret_name(&order.key, &confided),
             has_auth: confided.auth.is_some(),
             ..self.context.clone()
         };
@@ -97,19 +107,19 @@ impl Builder {
 
     /// The pod waits until its Secret is there; the Secret goes with the Job.
     async fn confide(&self, job: &Job, confided: Confided) -> anyhow::Result<()> {
-        let name = job.metadata.name.clone().unwrap_or_default();
+        let name = job::secret_of(job).context("the Job of a build waits for no Secret")?;
         let mut texts: BTreeMap<String, String> = [(TOKEN_KEY.to_owned(), confided.token)].into();
         texts.extend(confided.auth.map(|auth| (AUTH_KEY.to_owned(), auth)));
         let owner = OwnerReference {
             api_version: "batch/v1".to_owned(),
             kind: "Job".to_owned(),
-            name: name.clone(),
+            name: job.metadata.name.clone().unwrap_or_default(),
             uid: job.metadata.uid.clone().unwrap_or_default(),
             ..OwnerReference::default()
         };
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some(name.clone()),
+                name: Some(name.to_owned()),
                 labels: Some([(MANAGED_BY.to_owned(), "bowsprit".to_owned())].into()),
                 owner_references: Some(vec![owner]),
                 ..ObjectMeta::default()
@@ -118,7 +128,7 @@ impl Builder {
             string_data: Some(texts),
             ..Secret::default()
         };
-        // Created and never read: one that is there already is as good, and reading Secrets is no right of ours.
+        // Created and never read, which is no right of ours: one that is there already was made for this very Job.
         let how = PostParams::default();
         let secrets = self.cluster.all::<Secret>(self.namespace());
         match secrets.create(&how, &secret).await.map_err(Trouble::of) {

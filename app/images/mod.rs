@@ -37,6 +37,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+/// Keys that begin alike take turns.
+const TURNS: usize = 16;
+
 /// The room; clones share it.
 #[derive(Clone)]
 pub struct Images {
@@ -55,6 +58,8 @@ struct Shop {
     desk: Desk,
     /// Builds whose Secret this process knows to be there.
     confided: Mutex<BTreeSet<Digest>>,
+    /// One for each digit that a key may begin with.
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
 /// How an image that is wanted stands.
@@ -137,6 +142,7 @@ impl Images {
             builder: settings.builder.clone(),
             service_account: config.cluster.service_account.clone(),
             pull_secrets: config.cluster.pull_secrets.clone(),
+            secret: String::new(),
             has_auth: false,
             insecure: settings.insecure.clone(),
             settings: settings.build_settings.clone(),
@@ -151,6 +157,7 @@ impl Images {
             registry: Client::new(credentials.clone(), settings.insecure.clone())?,
             desk: Desk::open(&config.state_dir)?,
             confided: Mutex::default(),
+            turns: Default::default(),
             bot_url: config.cluster.bot_url.clone(),
             credentials,
             untrusted_credentials,
@@ -186,6 +193,8 @@ impl Images {
     pub async fn ensure(&self, wanted: &Wanted) -> anyhow::Result<Ensured> {
         let shop = &self.shop;
         let key = wanted.recipe.key();
+        // Two that want the same image at once would each lay out its build, and the second take the first's away.
+        let _turn = shop.turn(&key).lock().await;
         match shop.builder.see(&key).await? {
             Some(Build::Active { waiting }) => {
                 shop.desk.want(&key)?;
@@ -304,11 +313,14 @@ impl Shop {
             }
             Ok(false) => self.desk.remove(key)?,
             Err(error) => {
-                self.desk.remove(key)?;
                 return match error.downcast_ref::<Trouble>() {
-                    Some(trouble) if !trouble.is_passing() => Ok(Ensured::Failed {
-                        reason: format!("the cluster does not take the build: {trouble}"),
-                    }),
+                    Some(trouble) if !trouble.is_passing() => {
+                        self.desk.remove(key)?;
+                        Ok(Ensured::Failed {
+                            reason: format!("the cluster does not take the build: {trouble}"),
+                        })
+                    }
+                    // The Job may be there, without its Secret: the next look gives it one, and its files are here.
                     Some(_) | None => Err(error),
                 };
             }
@@ -337,6 +349,12 @@ impl Shop {
             token: self.desk.new_token(key)?,
             auth: credentials.text().map(str::to_owned),
         })
+    }
+
+    /// Whoever holds it is alone with builds of this key.
+    fn turn(&self, key: &Digest) -> &tokio::sync::Mutex<()> {
+        let first = key.hex().bytes().next().unwrap_or_default();
+        &self.turns[usize::from(first) % TURNS]
     }
 
     fn set_confided(&self, key: &Digest) {

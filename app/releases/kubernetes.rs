@@ -149,7 +149,11 @@ impl Kubernetes {
                     watched.papers.write_verdict(&verdict)?;
                     Err(StartError::Refused(trouble.message))
                 }
-                Ok(trouble) => Err(StartError::Retry(trouble.into())),
+                // The order is written: whoever watches the environment goes on with it, however long the cluster is away.
+                Ok(trouble) => {
+                    tracing::warn!("the release of `{}` waits: {trouble}", plan.environment);
+                    Ok(())
+                }
                 Err(error) => Err(StartError::Retry(error)),
             },
         };

@@ -60,8 +60,10 @@ async fn a_lock_becomes_an_image_once_for_every_bot() {
     };
     let wanted = house.locked(&house.lock(), Trust::Trusted);
     let twin = house.twin().await;
-    for bot in [&house.images, &twin] {
-        let stands = bot.ensure(&wanted).await.unwrap();
+    // Two effects of one bot at once, then another bot: none takes the files of the build away.
+    let (one, other) = tokio::join!(house.images.ensure(&wanted), house.images.ensure(&wanted));
+    for stands in [one, other, twin.ensure(&wanted).await] {
+        let stands = stands.unwrap();
         assert!(matches!(stands, Ensured::Building { .. }), "{stands:?}");
     }
     assert_eq!(house.jobs().await, 1);

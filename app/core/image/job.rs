@@ -55,7 +55,9 @@ pub struct BuildContext {
     pub service_account: String,
     /// Secrets by which nodes pull the builder's image.
     pub pull_secrets: Vec<String>,
-    /// Whether the registry is given a credential, in the Secret named like the Job.
+    /// The Secret with the token: one of this Job alone, since that of a build before it may still be on its way out.
+    pub secret: String,
+    /// Whether the registry is given a credential, in the same Secret.
     pub has_auth: bool,
     /// Registries that speak plain HTTP.
     pub insecure: Vec<String>,
@@ -107,7 +109,7 @@ const PULL: &str = include_str!("job/pull.sh");
 const BUILD_SCRIPT: &str = include_str!("job/build.sh");
 const PUSH_SCRIPT: &str = include_str!("job/push.sh");
 
-/// The Job of a build. The Secret of the same name must hold the token, and the credential where there is one.
+/// The Job of a build. Its Secret must hold the token, and the credential where there is one.
 pub fn job(order: &BuildOrder, context: &BuildContext) -> Job {
     let name = job_name(&order.key);
     let labels: BTreeMap<String, String> = [
@@ -123,7 +125,7 @@ pub fn job(order: &BuildOrder, context: &BuildContext) -> Job {
             labels: Some(labels.clone()),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(order, context, &name)),
+        spec: Some(pod(order, context)),
     };
     Job {
         metadata: ObjectMeta {
@@ -147,9 +149,17 @@ pub fn job(order: &BuildOrder, context: &BuildContext) -> Job {
     }
 }
 
-/// The name of a build's Job, and of its Secret.
+/// The name of a build's Job.
 pub fn job_name(key: &Digest) -> String {
     format!("bowsprit-image-{}", &key.hex()[..NAME_DIGITS])
+}
+
+/// The Secret that the pods of a build wait for.
+pub fn secret_of(job: &Job) -> Option<&str> {
+    let pod = job.spec.as_ref()?.template.spec.as_ref()?;
+    let mut volumes = pod.volumes.iter().flatten();
+    let token = volumes.find(|volume| volume.name == TOKEN_KEY)?;
+    token.secret.as_ref()?.secret_name.as_deref()
 }
 
 /// The digest that `push` said last. It is a claim: the registry is asked for it before it is believed.
@@ -200,7 +210,7 @@ fn failure_policy() -> PodFailurePolicy {
     }
 }
 
-fn pod(order: &BuildOrder, context: &BuildContext, name: &str) -> PodSpec {
+fn pod(order: &BuildOrder, context: &BuildContext) -> PodSpec {
     let sandbox = match order.trust {
         Trust::Trusted => None,
         Trust::Untrusted => context.sandbox_class.clone(),
@@ -223,7 +233,7 @@ fn pod(order: &BuildOrder, context: &BuildContext, name: &str) -> PodSpec {
         security_context: Some(nobody(USER)),
         init_containers: Some(before.into_iter().flatten().collect()),
         containers: vec![push(order, context)],
-        volumes: Some(volumes(context, name)),
+        volumes: Some(volumes(context)),
         ..PodSpec::default()
     }
 }
@@ -331,11 +341,11 @@ fn container(name: &str, script: &str, context: &BuildContext) -> Container {
     }
 }
 
-fn volumes(context: &BuildContext, name: &str) -> Vec<Volume> {
+fn volumes(context: &BuildContext) -> Vec<Volume> {
     let secret = |volume: &str, key: &str| Volume {
         name: volume.to_owned(),
         secret: Some(SecretVolumeSource {
-            secret_name: Some(name.to_owned()),
+            secret_name: Some(context.secret.clone()),
             default_mode: Some(0o440),
             items: Some(vec![KeyToPath {
                 key: key.to_owned(),
@@ -349,7 +359,7 @@ fn volumes(context: &BuildContext, name: &str) -> Vec<Volume> {
     let mut volumes: Vec<Volume> = ["context", "base", "storage", "out", "tmp", "build-tmp"]
         .map(|name| empty(name, WORK_BYTES))
         .into();
-    volumes.push(secret("token", TOKEN_KEY));
+    volumes.push(secret(TOKEN_KEY, TOKEN_KEY));
     if context.has_auth {
         volumes.push(secret("auth", AUTH_KEY));
     }

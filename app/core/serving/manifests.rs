@@ -63,6 +63,18 @@ pub struct Manifests {
     pub config_maps: Vec<ConfigMap>,
 }
 
+impl Manifests {
+    /// What is left of them where a stranger wrote them: nothing that takes place, or the cluster's care, from others.
+    pub fn of_a_stranger(mut self) -> Manifests {
+        let spec = self.deployment.as_mut().and_then(|own| own.spec.as_mut());
+        if let Some(pod) = spec.and_then(|spec| spec.template.spec.as_mut()) {
+            (pod.priority_class_name, pod.tolerations) = (None, None);
+        }
+        (self.scaler, self.budget) = (None, None);
+        self
+    }
+}
+
 /// Reads manifests: each file with its path. Errors: what is wrong in them, and what would work, for a person.
 pub fn read(
     files: &[(String, String)],

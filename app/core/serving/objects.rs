@@ -30,6 +30,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 pub use pod::{CA_FILE, DOOR_FILE, PORT, SERVE, TOKEN_FILE};
+pub(crate) use pod::{covers_ours, is_ours};
 pub use route::HttpRoute;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

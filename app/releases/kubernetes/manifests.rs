@@ -8,7 +8,7 @@ use bowsprit_core::effect::DeployPlan;
 use bowsprit_core::name::Slug;
 use bowsprit_core::serving::manifests::{self, Manifests, Values};
 use bowsprit_core::serving::objects::{self, Rollout, ServingContext, Site, restricted_problems};
-use bowsprit_core::training::spec::Source;
+use bowsprit_core::training::spec::{Source, Trust};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -82,6 +82,10 @@ pub(super) fn read(
     let values = Values::new(site, &rollout.release, &image, &models);
     let found =
         manifests::read(files, site, &values).map_err(|problems| refused(plan, &problems))?;
+    let found = match rollout.trust {
+        Trust::Trusted => found,
+        Trust::Untrusted => found.of_a_stranger(),
+    };
     let made = objects::objects(site, Some(rollout), context, None, &found);
     let problems = made.deployment.as_ref().map(restricted_problems);
     match problems.unwrap_or_default() {

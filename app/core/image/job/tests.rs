@@ -27,6 +27,7 @@ fn context() -> BuildContext {
         builder: Pinned::parse(&builder).unwrap(),
         service_account: "bowsprit-build".to_owned(),
         pull_secrets: vec!["registry".to_owned()],
+        secret: "bowsprit-image-x-1".to_owned(),
         has_auth: true,
         insecure: vec!["registry.example:5000".to_owned()],
         settings: Some("build-settings".to_owned()),

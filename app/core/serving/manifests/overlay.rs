@@ -4,7 +4,7 @@
 //! Everything by which a release is verified, switched and taken back stays ours.
 
 use crate::pod::locked;
-use crate::serving::objects::SERVE;
+use crate::serving::objects::{SERVE, covers_ours, is_ours};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -45,6 +45,14 @@ pub(super) fn check(own: &Deployment, name: &str, image: &str) -> Result<(), Vec
     if serve.is_some_and(|serve| !is_plain(serve, image)) {
         problems.push(format!("container `{SERVE}`: it runs what the contract's `serve` says, in `${{BOWSPRIT_IMAGE}}`; only its resources and volumeMounts are taken"));
     }
+    problems.extend(mounts(&pod));
+    if pod
+        .priority_class_name
+        .as_deref()
+        .is_some_and(|class| class.starts_with("system-"))
+    {
+        problems.push("Deployment: a priorityClassName that begins with `system-` is the cluster's own; take one of yours".to_owned());
+    }
     let volumes = pod.volumes.iter().flatten();
     let strange = volumes.filter(|volume| !is_harmless(volume, name));
     problems.extend(strange.map(|volume| {
@@ -54,6 +62,24 @@ pub(super) fn check(own: &Deployment, name: &str, image: &str) -> Result<(), Vec
         true => Ok(()),
         false => Err(problems),
     }
+}
+
+/// Mounts by which a container would reach the gateway's program, its keys or its order.
+fn mounts(pod: &PodSpec) -> Vec<String> {
+    let before = pod.init_containers.iter().flatten();
+    let mut problems = Vec::new();
+    for container in before.chain(&pod.containers) {
+        for mount in container.volume_mounts.iter().flatten() {
+            let is_over = container.name == SERVE && covers_ours(&mount.mount_path);
+            if is_ours(&mount.name) || is_over {
+                problems.push(format!(
+                    "container `{}`: volume `{}` at `{}` would reach what is the gateway's; mount a volume of your own, in `{SERVE}` not at `/opt/bowsprit`, `/run/bowsprit`, `/run/secrets/bowsprit` or `/tmp`, nor above or below them",
+                    container.name, mount.name, mount.mount_path
+                ));
+            }
+        }
+    }
+    problems
 }
 
 /// What of a pod is taken.
@@ -93,12 +119,11 @@ fn is_harmless(volume: &Volume, name: &str) -> bool {
         config_map: volume.config_map.clone(),
         ..Volume::default()
     };
-    let is_ours = ["bin", "run", "door", "tmp"].contains(&volume.name.as_str());
     let is_known = volume
         .config_map
         .as_ref()
         .is_none_or(|map| is_own(&map.name));
-    !is_ours && is_known && *volume == only
+    !is_ours(&volume.name) && is_known && *volume == only
 }
 
 /// Ours over the repository's own.

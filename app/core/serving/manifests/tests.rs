@@ -241,6 +241,36 @@ fn what_a_pod_must_not_have_or_is_not_theirs_to_say_is_refused() {
             "volume `door`",
         ),
         (
+            deployment(
+                "containers: [{name: serve, volumeMounts: [{name: c, mountPath: /run/secrets/bowsprit/door.json, subPath: door.json}]}]",
+            ),
+            "volume `c` at `/run/secrets/bowsprit/door.json`",
+        ),
+        (
+            deployment(
+                "containers: [{name: serve, volumeMounts: [{name: c, mountPath: /srv/../run}]}]",
+            ),
+            "volume `c` at `/srv/../run`",
+        ),
+        (
+            deployment("containers: [{name: serve, volumeMounts: [{name: c, mountPath: /run}]}]"),
+            "volume `c` at `/run`",
+        ),
+        (
+            deployment(
+                "initContainers: [{name: first, volumeMounts: [{name: bin, mountPath: /b}]}]\n    containers: []",
+            ),
+            "container `first`: volume `bin`",
+        ),
+        (
+            deployment("containers: [{name: beside, volumeMounts: [{name: door, mountPath: /d}]}]"),
+            "container `beside`: volume `door`",
+        ),
+        (
+            deployment("priorityClassName: system-cluster-critical\n    containers: []"),
+            "`system-` is the cluster's own",
+        ),
+        (
             deployment("containers: [{name: serve, command: [sh]}]"),
             "the contract's `serve`",
         ),
@@ -320,4 +350,23 @@ fn several_models_have_values_of_their_own() {
         "of which one?"
     );
     assert!(filled("${BOWSPRIT_NAME").is_err());
+}
+
+/// A stranger's release takes no place from others: it comes after them, on plain nodes, in the contract's number.
+#[test]
+fn manifests_of_a_stranger_place_nothing_before_others() {
+    let text = deployment(
+        "priorityClassName: high\n    tolerations: [{operator: Exists}]\n    nodeSelector: {gpu: a100}\n    containers: []",
+    ) + "\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: \"${BOWSPRIT_NAME}\"}\nspec: {maxReplicas: 500, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: \"${BOWSPRIT_NAME}\"}}\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: \"${BOWSPRIT_NAME}\"}\nspec: {maxUnavailable: 0}";
+    let found = read_one(&text).unwrap();
+    let of = |found: &Manifests| {
+        let deployment = made(found, None).deployment.expect("a deployment");
+        let pod = deployment.spec.and_then(|spec| spec.template.spec);
+        let pod = pod.expect("a pod");
+        let is_placed = pod.priority_class_name.is_some() || pod.tolerations.is_some();
+        let is_kept = found.scaler.is_some() || found.budget.is_some();
+        (is_placed, is_kept, pod.node_selector.is_some())
+    };
+    assert_eq!(of(&found), (true, true, true));
+    assert_eq!(of(&found.of_a_stranger()), (false, false, true));
 }

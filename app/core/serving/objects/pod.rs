@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use std::path::{Component, Path};
 
 /// Where the gateway listens in its pod.
 pub const PORT: i32 = 8_080;
@@ -32,6 +33,13 @@ pub const SERVE: &str = "serve";
 const RUN_BYTES: u64 = 4 << 30;
 /// Where the Secret is mounted.
 const SECRETS: &str = "/run/secrets/bowsprit";
+/// Volumes of the container that serves: name, where it is mounted, and whether it is only read there.
+const MOUNTS: [(&str, &str, bool); 4] = [
+    ("bin", "/opt/bowsprit", true),
+    ("run", "/run/bowsprit", false),
+    ("door", SECRETS, true),
+    ("tmp", "/tmp", false),
+];
 /// What the gateway takes beside the server. Units: bytes.
 const GATEWAY_BYTES: u64 = 128 << 20;
 /// The same in CPU. Units: thousandths of a core.
@@ -155,16 +163,30 @@ fn serve(site: &Site, rollout: &Rollout, context: &ServingContext) -> Container 
         )),
         security_context: Some(locked()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![
-            mount("bin", "/opt/bowsprit", true),
-            mount("run", "/run/bowsprit", false),
-            mount("door", SECRETS, true),
-            mount("tmp", "/tmp", false),
-        ]),
+        volume_mounts: Some(
+            MOUNTS
+                .map(|(name, path, is_read)| mount(name, path, is_read))
+                .to_vec(),
+        ),
         // An image with code begins where that lies.
         working_dir: (!rollout.is_whole).then(|| "/run/bowsprit".to_owned()),
         ..Container::default()
     }
+}
+
+/// Whether a volume of this name is the gateway's.
+pub(crate) fn is_ours(volume: &str) -> bool {
+    MOUNTS.iter().any(|(name, ..)| *name == volume)
+}
+
+/// Whether a mount there would cover something of the gateway's, or change it.
+pub(crate) fn covers_ours(path: &str) -> bool {
+    let theirs = Path::new(path);
+    let is_plain = theirs
+        .components()
+        .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let mut ours = MOUNTS.iter().map(|(_, path, _)| Path::new(path));
+    !is_plain || ours.any(|ours| ours.starts_with(theirs) || theirs.starts_with(ours))
 }
 
 fn probe(path: &str, every_s: i32, failures: i32) -> Probe {
