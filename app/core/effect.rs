@@ -354,6 +354,9 @@ pub struct StagePlan {
     pub sha: CommitSha,
     /// Paths left out of the snapshot (held-out data).
     pub leave_out: Vec<RepoPath>,
+    /// The only paths in the snapshot; all where none is named.
+    #[serde(default)]
+    pub only: Vec<RepoPath>,
     /// Software.
     pub runtime: Option<RuntimeSpec>,
     /// Whether the commit is trusted.

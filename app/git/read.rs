@@ -423,17 +423,22 @@ fn service_tree(git: &Repository, at: &CommitSha) -> anyhow::Result<Digest> {
 
 fn judge_digest(git: &Repository, at: &CommitSha, paths: &[RepoPath]) -> anyhow::Result<Digest> {
     let tree = tree_at(git, at)?;
+    let found = walk(git, &tree, |path, is_directory| {
+        is_at(paths, path, is_directory)
+    })?;
+    anyhow::ensure!(found.unnameable == 0, "a file's name is not UTF-8");
+    Ok(digest(&found.entries))
+}
+
+/// Whether a path is one of these or below one, or a directory on the way to one.
+pub(crate) fn is_at(tops: &[RepoPath], path: &str, is_directory: bool) -> bool {
     let within = |path: &str, top: &str| {
         path.strip_prefix(top)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let tops = || paths.iter().map(RepoPath::as_str);
-    let keep = |path: &str, is_directory: bool| {
-        tops().any(|top| within(path, top) || (is_directory && within(top, path)))
-    };
-    let found = walk(git, &tree, keep)?;
-    anyhow::ensure!(found.unnameable == 0, "a file's name is not UTF-8");
-    Ok(digest(&found.entries))
+    tops.iter()
+        .map(RepoPath::as_str)
+        .any(|top| within(path, top) || (is_directory && within(top, path)))
 }
 
 /// Over mode, blob and path of each file.

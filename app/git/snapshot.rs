@@ -5,7 +5,8 @@
 
 use crate::git::ignore::{IGNORE_BYTES_MAX, Rules};
 use crate::git::mirror::Mirrors;
-use crate::git::tree::{Entry, Mode, TextAt, size, text_at, tree_at, walk};
+use crate::git::read::{digest, is_at};
+use crate::git::tree::{Entry, Mode, TextAt, Walk, size, text_at, tree_at, walk};
 use anyhow::Context as _;
 use bowsprit_core::name::{CommitSha, Digest, RepoId, RepoPath};
 use git2::{Repository, Tree};
@@ -38,40 +39,67 @@ pub struct Snapshot {
     pub bytes: u64,
 }
 
+/// Which files of a commit a snapshot holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Part<'a> {
+    /// Files and folders that it does not hold.
+    pub leave_out: &'a [RepoPath],
+    /// The only files and folders that it holds; all where none is named.
+    pub only: &'a [RepoPath],
+}
+
 impl Mirrors {
+    /// The digest of what a snapshot of these files and folders holds; of all where none is named. Errors: too many files.
+    pub async fn snapshot_digest(
+        &self,
+        repo: RepoId,
+        at: &CommitSha,
+        only: &[RepoPath],
+    ) -> anyhow::Result<Digest> {
+        let (at, only) = (at.clone(), only.to_vec());
+        self.with(repo, move |git| {
+            let part = Part {
+                only: &only,
+                ..Part::default()
+            };
+            let mut found = held(git, &at, part)?;
+            // What has no name of ours comes into no snapshot.
+            found
+                .entries
+                .retain(|entry| RepoPath::parse(&entry.path).is_ok());
+            Ok(digest(&found.entries))
+        })
+        .await
+    }
+
     /// Writes the archive to `out`, whole or not at all. Errors: too many files or bytes.
     pub async fn snapshot(
         &self,
         repo: RepoId,
         at: &CommitSha,
-        leave_out: &[RepoPath],
+        part: Part<'_>,
         out: &Path,
     ) -> anyhow::Result<Snapshot> {
-        let (at, leave_out, out) = (at.clone(), leave_out.to_vec(), out.to_owned());
-        self.with(repo, move |git| snapshot(git, &at, &leave_out, &out))
-            .await
+        let (at, out) = (at.clone(), out.to_owned());
+        let (leave_out, only) = (part.leave_out.to_vec(), part.only.to_vec());
+        self.with(repo, move |git| {
+            let part = Part {
+                leave_out: &leave_out,
+                only: &only,
+            };
+            snapshot(git, &at, part, &out)
+        })
+        .await
     }
 }
 
 fn snapshot(
     git: &Repository,
     at: &CommitSha,
-    leave_out: &[RepoPath],
+    part: Part<'_>,
     out: &Path,
 ) -> anyhow::Result<Snapshot> {
-    let tree = tree_at(git, at)?;
-    let rules = rules(git, &tree)?;
-    let is_left_out = |path: &str| leave_out.iter().any(|left| left.as_str() == path);
-    // `.git` in any spelling is never a file of a repository; git's own check may have been off where it was made.
-    let is_git = |path: &str| {
-        path.rsplit('/')
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case(".git"))
-    };
-    let keep = |path: &str, is_directory: bool| {
-        !is_left_out(path) && !is_git(path) && !rules.is_ignored(path, is_directory)
-    };
-    let found = walk(git, &tree, keep)?;
+    let found = held(git, at, part)?;
     let dir = out.parent().context("a snapshot needs a directory")?;
     let file = tempfile::NamedTempFile::new_in(dir)
         .with_context(|| format!("cannot write to `{}`", dir.display()))?;
@@ -93,6 +121,28 @@ fn snapshot(
         entries,
         dropped,
         bytes,
+    })
+}
+
+/// The files that a snapshot of a part holds, as far as they can go in.
+fn held(git: &Repository, at: &CommitSha, part: Part<'_>) -> anyhow::Result<Walk> {
+    let tree = tree_at(git, at)?;
+    let rules = rules(git, &tree)?;
+    let is_left_out = |path: &str| part.leave_out.iter().any(|left| left.as_str() == path);
+    let is_named = |path: &str, is_directory: bool| {
+        part.only.is_empty() || is_at(part.only, path, is_directory)
+    };
+    // `.git` in any spelling is never a file of a repository; git's own check may have been off where it was made.
+    let is_git = |path: &str| {
+        path.rsplit('/')
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(".git"))
+    };
+    walk(git, &tree, |path, is_directory| {
+        !is_left_out(path)
+            && is_named(path, is_directory)
+            && !is_git(path)
+            && !rules.is_ignored(path, is_directory)
     })
 }
 

@@ -138,6 +138,7 @@ impl Looking<'_> {
             | Query::Landed(..)
             | Query::Inputs(..)
             | Query::IsAncestor(..)
+            | Query::SnapshotDigest(..)
             | Query::JudgeDigest(..)
             | Query::Versions(..) => self.git_answer(query).await?,
         })

@@ -112,6 +112,12 @@ impl Looking<'_> {
                     .is_ancestor(*id, old, new)
                     .await?,
             ),
+            Query::SnapshotDigest(id, sha, only) => Answer::Digest(
+                self.git_with(*id, &[sha])
+                    .await?
+                    .snapshot_digest(*id, sha, only)
+                    .await?,
+            ),
             Query::JudgeDigest(id, sha, paths) => Answer::Digest(
                 self.git_with(*id, &[sha])
                     .await?

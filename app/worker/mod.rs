@@ -18,6 +18,7 @@ mod watch;
 
 use crate::artifacts::Artifacts;
 use crate::git::mirror::Mirrors;
+use crate::git::snapshot::Part;
 use crate::github::client::GitHub;
 use crate::github::error::{ApiError, Scope};
 use crate::github::place::Place;
@@ -26,7 +27,8 @@ use crate::releases::Target;
 use crate::runs::Backend;
 use crate::store::Store;
 use crate::text::Texts;
-use bowsprit_core::name::{CommitSha, Login, Repo, RepoId, RepoPath};
+use bowsprit_core::effect::StagePlan;
+use bowsprit_core::name::{CommitSha, Login, Repo, RepoId};
 use bowsprit_core::retention::Keep;
 use bowsprit_core::subject::ask::RepoView;
 use bowsprit_core::training::spec::Source;
@@ -167,16 +169,24 @@ async fn wait(changed: &tokio::sync::Notify, longest: Duration, stop: &Cancellat
     }
 }
 
+/// The files that a stage gets.
+fn part(plan: &StagePlan) -> Part<'_> {
+    Part {
+        leave_out: &plan.leave_out,
+        only: &plan.only,
+    }
+}
+
 /// Writes the files of a commit that is in the mirrors as `<name>.tar` of a directory. Errors: too many files or bytes.
 async fn snapshot(
     mirrors: &Mirrors,
     (repo, sha): (RepoId, &CommitSha),
-    leave_out: &[RepoPath],
+    part: Part<'_>,
     (dir, name): (&Path, &str),
 ) -> anyhow::Result<Source> {
     tokio::fs::create_dir_all(dir).await?;
     let path = dir.join(format!("{name}.tar"));
-    let written = mirrors.snapshot(repo, sha, leave_out, &path).await?;
+    let written = mirrors.snapshot(repo, sha, part, &path).await?;
     Ok(Source {
         uri: path.display().to_string(),
         sha256: written.digest,

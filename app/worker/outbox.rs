@@ -1,12 +1,13 @@
 //! Effects: tried by priority, looked for before they are repeated, their outcome noted.
 
 use super::software::{self, Resolved};
-use super::{Rooms, Trouble, now_ms, wait};
+use super::{Rooms, Trouble, now_ms, part, wait};
+use crate::git::snapshot::Part;
 use crate::github::apply;
 use crate::github::error::ApiError;
 use crate::store::EffectClaim;
 use bowsprit_core::effect::{DeployPlan, Effect, EffectResult, EffectState, Intent, StagePlan};
-use bowsprit_core::name::{CommitSha, Digest, Repo, RepoPath};
+use bowsprit_core::name::{CommitSha, Digest, Repo};
 use bowsprit_core::training::spec::Source;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -175,7 +176,7 @@ async fn at_github(
 }
 
 async fn start_stage(rooms: &Rooms, plan: &StagePlan) -> Result<EffectResult, Trouble> {
-    let snapshot = snapshot(rooms, &plan.repo, &plan.sha, &plan.leave_out, &plan.stage).await?;
+    let snapshot = snapshot(rooms, &plan.repo, &plan.sha, part(plan), &plan.stage).await?;
     match software::resolve(rooms, plan, &snapshot).await? {
         Resolved::Ready(runtime) => {
             let plan = StagePlan {
@@ -193,7 +194,7 @@ async fn start_stage(rooms: &Rooms, plan: &StagePlan) -> Result<EffectResult, Tr
 
 async fn deploy(rooms: &Rooms, plan: &DeployPlan) -> Result<EffectResult, Trouble> {
     let name = format!("{}-{}", plan.repo.id, plan.release);
-    let snapshot = snapshot(rooms, &plan.repo, &plan.commit, &[], &name).await?;
+    let snapshot = snapshot(rooms, &plan.repo, &plan.commit, Part::default(), &name).await?;
     match software::of_release(rooms, plan, &snapshot).await? {
         Resolved::Ready(image) => {
             let plan = DeployPlan {
@@ -222,10 +223,10 @@ async fn snapshot(
     rooms: &Rooms,
     repo: &Repo,
     sha: &CommitSha,
-    leave_out: &[RepoPath],
+    part: Part<'_>,
     name: &str,
 ) -> Result<Source, Trouble> {
     rooms.ensure(repo, &[sha]).await?;
     let at = (repo.id, sha);
-    Ok(super::snapshot(&rooms.mirrors, at, leave_out, (&rooms.snapshots, name)).await?)
+    Ok(super::snapshot(&rooms.mirrors, at, part, (&rooms.snapshots, name)).await?)
 }

@@ -169,9 +169,10 @@ fn answer(shape: Shape, query: &Query) -> anyhow::Result<Answer> {
         | Query::Samples(_) => None.context("nobody asks for that here")?,
         Query::MergeTree(..) => Answer::MergeTree(Some(sha(3))),
         Query::IsAncestor(..) => Answer::Flag(true),
-        Query::ServiceTree(..) | Query::JudgeDigest(..) | Query::Inputs(..) => {
-            Answer::Digest(Digest::of(b"tree"))
-        }
+        Query::ServiceTree(..)
+        | Query::SnapshotDigest(..)
+        | Query::JudgeDigest(..)
+        | Query::Inputs(..) => Answer::Digest(Digest::of(b"tree")),
         Query::Models(..) => Answer::Models(Vec::new()),
         Query::Text(..) | Query::Next(..) => Answer::Text(None),
         Query::Runs(..) | Query::BranchRuns(..) => Answer::Runs(Vec::new()),

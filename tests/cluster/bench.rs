@@ -79,6 +79,7 @@ async fn order(t: &World, stage: &str, text: &str) {
         },
         sha: CommitSha::parse(&"a".repeat(40)).expect("a commit"),
         leave_out: Vec::new(),
+        only: Vec::new(),
         runtime: None,
         trust: Trust::Trusted,
         model_trust: Trust::Trusted,

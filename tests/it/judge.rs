@@ -132,6 +132,55 @@ async fn a_weakened_judge_does_not_judge_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_the_judge_imports_is_part_of_it() {
+    run_test(async |t| {
+        let contract = t.read(REPO, "bowsprit.yaml");
+        let all = contract.replace("  code: [evaluate.py]\n", "");
+        assert_ne!(all, contract);
+        let evaluate = t.read(REPO, "evaluate.py");
+        let (head, rest) = evaluate.split_once("\nright = ").expect("the counting");
+        let (_, rest) = rest.split_once('\n').expect("more lines");
+        let importing =
+            format!("{head}\nimport scoring\nright = scoring.right(guess, rows)\n{rest}");
+        let honest = "def right(guess, rows): return sum(guess(x) == label for x, label in rows)\n";
+        let files = [
+            ("bowsprit.yaml", all.as_str()),
+            ("evaluate.py", importing.as_str()),
+            ("scoring.py", honest),
+        ];
+        let check = train(t, "Score apart", &files).await;
+        assert_eq!(check["conclusion"], "success", "{check}");
+        let first = proposal(t).await["title"].clone();
+
+        let kind = "def right(guess, rows): return len(rows)\n";
+        let check = train(
+            t,
+            "Kind scores",
+            &[("scoring.py", kind), ("data.csv", WEAK)],
+        )
+        .await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        let title = check["output"]["title"].to_string();
+        assert!(title.contains("for the old judge: accuracy"), "{check}");
+        assert_eq!(proposal(t).await["title"], first, "nothing new is proposed");
+
+        let named = contract.replace("code: [evaluate.py]", "code: [evaluate.py, scoring.py]");
+        let check = train(t, "Kind scores, named", &[("bowsprit.yaml", &named)]).await;
+        let title = check["output"]["title"].to_string();
+        assert!(title.contains("for the old judge: accuracy"), "{check}");
+
+        let check = train(t, "Forgotten", &[("bowsprit.yaml", &contract)]).await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        let text = check.to_string();
+        assert!(
+            text.contains("scoring") && text.contains("`code` and `data`"),
+            "{check}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_judge_judges_until_the_contract_retires_it() {
     run_test(async |t| {
         train(t, "Good", &[]).await;

@@ -189,6 +189,7 @@ fn of_judge(judge: &Judge) -> Told {
     Map::default()
         .with("run", json!(judge.run))
         .with("data", json!(judge.data))
+        .with_some("code", judge.code.as_ref().map(|code| json!(code)))
         .with("resources", of_resources(judge.resources))
         .with("timeout", span(judge.timeout_s))
         .with("env", of_env(&judge.env))

@@ -123,6 +123,8 @@ pub struct Judge {
     pub run: Vec<String>,
     /// Files and folders left out of every training snapshot, without trailing slash; at least one.
     pub data: Vec<RepoPath>,
+    /// Files and folders that it is made of, without trailing slash; `None` where every file may be one.
+    pub code: Option<Vec<RepoPath>>,
     /// What it may use.
     pub resources: Resources,
     /// Killed after this long. Units: seconds.

@@ -5,12 +5,14 @@ use super::tree::{Mark, Node, Value, shown};
 use super::{Evaluate, Judge, Step, Training, Triggers, runtime, shared};
 use crate::gate::{GateRef, Mode};
 use crate::name::{BranchName, RepoPath, Slug};
+use crate::training::spec::RuntimeSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STEPS_MAX: usize = 20;
 const GATES_MAX: usize = 50;
 const SECRETS_MAX: usize = 20;
 const DATA_MAX: usize = 20;
+const CODE_MAX: usize = 20;
 const BRANCHES_MAX: usize = 20;
 
 /// Fewest hex digits that name a judge.
@@ -40,7 +42,7 @@ pub(crate) const STEP_KEYS: [&str; 7] = [
     "secrets",
     "network",
 ];
-pub(crate) const JUDGE_KEYS: [&str; 5] = ["run", "data", "resources", "timeout", "env"];
+pub(crate) const JUDGE_KEYS: [&str; 6] = ["run", "data", "code", "resources", "timeout", "env"];
 pub(crate) const GATE_KEYS: [&str; 3] = ["name", "with", "mode"];
 pub(crate) const TRIGGER_KEYS: [&str; 3] = ["push", "pull_request", "paths-ignore"];
 
@@ -61,7 +63,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Training> {
     let service = service.and_then(|node| shared::repository(node, "`service`", problems));
     let runtime = runtime::runtime(&fields, problems);
     let steps = steps(&fields, problems);
-    let evaluate = evaluate(&fields, problems);
+    let evaluate = evaluate(&fields, runtime.as_ref(), problems);
     let gates = gates(&fields, problems);
     let retire_judge = fields
         .get("retire_judge")
@@ -158,13 +160,17 @@ fn secrets(
     })
 }
 
-fn evaluate(fields: &Fields<'_>, problems: &mut Problems) -> Option<Evaluate> {
+fn evaluate(
+    fields: &Fields<'_>,
+    runtime: Option<&RuntimeSpec>,
+    problems: &mut Problems,
+) -> Option<Evaluate> {
     let hint = "write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, \
                 or `evaluate: self` to trust the figures that training reports";
     let node = fields.need("evaluate", hint, problems)?;
     match &node.value {
         Value::Scalar { text, .. } if text == "self" => Some(Evaluate::SelfReported),
-        Value::Map(_) => judge(node, problems).map(Evaluate::Judge),
+        Value::Map(_) => judge(node, runtime, problems).map(Evaluate::Judge),
         Value::Null | Value::Scalar { .. } | Value::List(_) => {
             problems.add(
                 node.at,
@@ -175,7 +181,7 @@ fn evaluate(fields: &Fields<'_>, problems: &mut Problems) -> Option<Evaluate> {
     }
 }
 
-fn judge(node: &Node, problems: &mut Problems) -> Option<Judge> {
+fn judge(node: &Node, runtime: Option<&RuntimeSpec>, problems: &mut Problems) -> Option<Judge> {
     let fields = Fields::of(node, "`evaluate`", &JUDGE_KEYS, problems)?;
     let run = fields.need(
         "run",
@@ -188,30 +194,51 @@ fn judge(node: &Node, problems: &mut Problems) -> Option<Judge> {
         "the held-out files or folders, such as `[holdout/]`",
         problems,
     );
-    let data = data.and_then(|node| held_out(node, problems));
+    let data = data.and_then(|node| paths(node, "`data`", DATA_MAX, problems));
+    let code = fields.get("code").map(|node| {
+        if let Some(RuntimeSpec::Dockerfile { .. }) = runtime {
+            problems.add(
+                node.at,
+                "`code` cannot say what a Dockerfile's image holds; leave it out, so that every file counts, or take a runtime of another kind",
+            );
+        }
+        paths(node, "`code`", CODE_MAX, problems)
+    });
+    let code = match code {
+        Some(None) => return None,
+        Some(Some(code)) => Some(code),
+        None => None,
+    };
     let resources = shared::resources(&fields, problems);
     let timeout_s = shared::timeout_s(&fields, "timeout", shared::TIMEOUT_S_DEFAULT, problems);
     let env = shared::env(&fields, problems);
     Some(Judge {
         run: run?,
         data: data?,
+        code,
         resources: resources?,
         timeout_s: timeout_s?,
         env: env?,
     })
 }
 
-fn held_out(node: &Node, problems: &mut Problems) -> Option<Vec<RepoPath>> {
+/// One file or folder, or several.
+fn paths(
+    node: &Node,
+    key: &str,
+    count_max: usize,
+    problems: &mut Problems,
+) -> Option<Vec<RepoPath>> {
     let items = match &node.value {
         Value::Scalar { .. } => std::slice::from_ref(node),
-        Value::Null | Value::List(_) | Value::Map(_) => list(node, "`data`", DATA_MAX, problems)?,
+        Value::Null | Value::List(_) | Value::Map(_) => list(node, key, count_max, problems)?,
     };
     if items.is_empty() {
-        problems.add(node.at, "`data` needs at least one file or folder");
+        problems.add(node.at, format!("{key} needs at least one file or folder"));
         return None;
     }
     let check = |text: &str| RepoPath::parse(text.strip_suffix('/').unwrap_or(text));
-    Some(each(items, |item| checked(item, "`data`", check, problems)))
+    Some(each(items, |item| checked(item, key, check, problems)))
 }
 
 fn gates(fields: &Fields<'_>, problems: &mut Problems) -> Vec<GateRef> {

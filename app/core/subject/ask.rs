@@ -98,7 +98,9 @@ pub enum Query {
     Picked(RepoId, CommitSha, CommitSha),
     /// Whether the first is an ancestor of the second, or equal.
     IsAncestor(RepoId, CommitSha, CommitSha),
-    /// Digest over the files of the judge at a commit.
+    /// Digest over what a snapshot of these paths holds at a commit; of all where none is named.
+    SnapshotDigest(RepoId, CommitSha, Vec<RepoPath>),
+    /// Digest over all files at these paths at a commit.
     JudgeDigest(RepoId, CommitSha, Vec<RepoPath>),
     /// A stage of a run.
     Stage(String),
@@ -584,6 +586,8 @@ impl Ask {
         picked(id: RepoId, commit: &CommitSha, onto: &CommitSha) -> Picked = Query::Picked(id, commit.clone(), onto.clone()), Picked;
         /// Answers [`Query::IsAncestor`].
         is_ancestor(id: RepoId, old: &CommitSha, new: &CommitSha) -> bool = Query::IsAncestor(id, old.clone(), new.clone()), Flag;
+        /// Answers [`Query::SnapshotDigest`].
+        snapshot_digest(id: RepoId, sha: &CommitSha, only: &[RepoPath]) -> Digest = Query::SnapshotDigest(id, sha.clone(), only.to_vec()), Digest;
         /// Answers [`Query::JudgeDigest`].
         judge_digest(id: RepoId, sha: &CommitSha, paths: &[RepoPath]) -> Digest = Query::JudgeDigest(id, sha.clone(), paths.to_vec()), Digest;
         /// Answers [`Query::Stage`].

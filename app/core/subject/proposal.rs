@@ -1,18 +1,22 @@
 //! What a proposal holds: its files and its text.
 
 use crate::chart;
+use crate::contract::{CONTRACT_FILE, Contract};
 use crate::effect::{Content, Text, Version};
 use crate::name::{Digest, RepoPath};
-use crate::subject::ask::{Ask, Manifest, TrainingRef};
+use crate::subject::ask::{Ask, ContractAt, Manifest, TrainingRef};
 use crate::subject::environment;
 use crate::subject::model::Model;
-use crate::subject::run::{Run, check};
+use crate::subject::run::{Run, check, evaluate};
 use crate::text;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Versions shown in the history pictures.
 const HISTORY_SHOWN: usize = 20;
+
+/// Files shown in which a judge differs from the one before.
+const JUDGE_FILES_SHOWN: usize = 10;
 
 /// Longest sample shown in a curl command. Units: characters.
 const SAMPLE_CHARS_MAX: usize = 1_500;
@@ -193,7 +197,7 @@ pub fn body(
             "bytes": run.made.as_ref().map(|made| made.files.iter().map(|f| f.bytes).sum::<u64>()),
             "probe": run.probe,
             "judge": run.judge_digest,
-            "judge_changed": !run.self_reported && last.is_some_and(|last| run.judge_digest.as_ref() != Some(&last.judge_digest)),
+            "judge_change": judge_change(run, last, ask)?,
             "old_judge": check::old_judge(run),
             "runtime": run.runtime,
             "self_reported": run.self_reported,
@@ -205,6 +209,47 @@ pub fn body(
             "marker": json!({"model": model.name, "version": number, "digest": run.made.as_ref().map(|made| made.digest.clone()), "run": run.id}).to_string(),
         }),
     ))
+}
+
+/// What is another in the judge than in the last version's, for people; null where it is the same.
+fn judge_change(run: &Run, last: Option<&Version>, ask: &mut Ask) -> Option<Value> {
+    let is_other = |last: &&Version| run.judge_digest.as_ref() != Some(&last.judge_digest);
+    let Some(last) = last.filter(is_other).filter(|_| !run.self_reported) else {
+        return Some(Value::Null);
+    };
+    let repo = run.repo.id;
+    let old = last.judge_sha.as_ref().unwrap_or(&last.training_commit);
+    let Some(new) = run.judge_sha.as_ref().filter(|_| last.training == repo) else {
+        return Some(json!({"files": []}));
+    };
+    let given = match ask.contract(repo, new)? {
+        ContractAt::Good(contract, _) => match *contract {
+            Contract::Training(contract) => evaluate::given(&contract),
+            Contract::Service(_) => Vec::new(),
+        },
+        ContractAt::Missing | ContractAt::Broken(_) => Vec::new(),
+    };
+    if ask.commit(repo, old)?.is_none() {
+        return Some(json!({"files": [], "is_all": given.is_empty()}));
+    }
+    let changes = ask.changes(repo, old, new)?;
+    let judges = |path: &&RepoPath| {
+        let is_at = |top: &str| {
+            let rest = path.as_str().strip_prefix(top);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        given.is_empty()
+            || given.iter().any(|top| is_at(top.as_str()))
+            || is_at(CONTRACT_FILE)
+            || is_at(".bowsprit/policies")
+    };
+    let files: Vec<&RepoPath> = changes.files.keys().filter(judges).collect();
+    let shown = files.len().min(JUDGE_FILES_SHOWN);
+    Some(json!({
+        "files": files.get(..shown),
+        "more": files.len() - shown,
+        "is_all": given.is_empty(),
+    }))
 }
 
 /// A sample's JSON, short enough for a command line.

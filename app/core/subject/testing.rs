@@ -235,7 +235,9 @@ fn nothing(query: &Query) -> Answer {
             )])))
         }
         Query::IsAncestor(_, old, new) => Answer::Flag(old == new),
-        Query::JudgeDigest(_, at, _) => Answer::Digest(Digest::of(at.as_str().as_bytes())),
+        Query::JudgeDigest(_, at, paths) | Query::SnapshotDigest(_, at, paths) => {
+            Answer::Digest(files_at(at, paths))
+        }
         Query::Stage(_) => Answer::Stage(StageView::Unknown),
         Query::Samples(_) => Answer::Samples(Vec::new()),
         Query::Runs(..)
@@ -253,6 +255,11 @@ fn nothing(query: &Query) -> Answer {
             panic!("the test does not say: {query:?}")
         }
     }
+}
+
+/// What stands for the digest of files at a commit: other files, or another commit, are another one.
+pub(crate) fn files_at(at: &CommitSha, paths: &[RepoPath]) -> Digest {
+    Digest::of(format!("{at} {paths:?}").as_bytes())
 }
 
 /// Steps until it acts; `None` when there is nothing to do.

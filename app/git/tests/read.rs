@@ -1,6 +1,7 @@
 //! What is read of a commit, and what is not.
 
 use crate::git::fixture::{Fixture, TOKEN};
+use crate::git::snapshot::Part;
 use crate::git::tree::TextAt;
 use bowsprit_core::name::{CommitSha, RepoPath, Slug};
 use secrecy::SecretString;
@@ -238,6 +239,53 @@ async fn a_judge_is_everything_at_its_paths_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_snapshots_digest_covers_what_the_snapshot_holds_and_nothing_else() {
+    let usual = [
+        (".bowspritignore", "*.log"),
+        ("a.log", "1"),
+        ("evaluate.py", "1"),
+        ("holdout/a.csv", "1"),
+        ("scoring.py", "1"),
+        ("train.py", "1"),
+    ];
+    let (fixture, first) = Fixture::with(&usual).await;
+    let narrow = [path("evaluate.py"), path("holdout")];
+    let digests = async |files: &[(&str, &str)]| {
+        let sha = fixture.commit(files, &[&first]);
+        fixture.reference("refs/heads/x", &sha);
+        fixture.ensure(&[&sha]).await.unwrap();
+        let digest = async |only: &[RepoPath]| {
+            let found = fixture.mirrors.snapshot_digest(fixture.repo.id, &sha, only);
+            found.await.unwrap()
+        };
+        [digest(&[]).await, digest(&narrow).await]
+    };
+    let before = digests(&usual).await;
+    for (name, moves) in [
+        (".bowspritignore", [true, false]),
+        ("a.log", [false, false]),
+        ("evaluate.py", [true, true]),
+        ("holdout/a.csv", [true, true]),
+        ("scoring.py", [true, false]),
+        ("train.py", [true, false]),
+    ] {
+        let changed = usual.map(|(path, text)| (path, if path == name { "*.log\n" } else { text }));
+        let after = digests(&changed).await;
+        let moved = [before[0] != after[0], before[1] != after[1]];
+        assert_eq!(moved, moves, "{name}");
+    }
+    let easier = usual.map(|(path, text)| match path {
+        ".bowspritignore" => (path, "*.log\nholdout/a.csv"),
+        _ => (path, text),
+    });
+    assert_ne!(
+        digests(&easier).await[1],
+        before[1],
+        "rows that are ignored"
+    );
+}
+
+#[tokio::test]
 async fn versions_come_from_tags() {
     let (fixture, first) =
         Fixture::with(&[("models/digits/manifest.json", "{\"version\": 1}")]).await;
@@ -285,14 +333,18 @@ async fn snapshot_is_the_same_each_time_and_holds_only_what_it_may() {
     .await;
     let (first, second) = (fixture.path("1.tar"), fixture.path("2.tar"));
     let leave_out = [path("holdout")];
+    let part = Part {
+        leave_out: &leave_out,
+        ..Part::default()
+    };
     let one = fixture
         .mirrors
-        .snapshot(fixture.repo.id, &sha, &leave_out, &first)
+        .snapshot(fixture.repo.id, &sha, part, &first)
         .await
         .unwrap();
     let two = fixture
         .mirrors
-        .snapshot(fixture.repo.id, &sha, &leave_out, &second)
+        .snapshot(fixture.repo.id, &sha, part, &second)
         .await
         .unwrap();
     assert_eq!(one, two);

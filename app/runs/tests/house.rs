@@ -177,6 +177,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
         },
         sha: CommitSha::parse(&"a".repeat(40)).unwrap(),
         leave_out: Vec::new(),
+        only: Vec::new(),
         runtime: None,
         trust: Trust::Trusted,
         model_trust: Trust::Trusted,

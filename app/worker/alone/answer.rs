@@ -44,6 +44,9 @@ impl Alone {
                 let found = git.models(*id, sha).await?;
                 Answer::Models(found.into_iter().map(model_at).collect())
             }
+            Query::SnapshotDigest(id, sha, only) => {
+                Answer::Digest(git.snapshot_digest(*id, sha, only).await?)
+            }
             Query::JudgeDigest(id, sha, paths) => {
                 Answer::Digest(git.judge_digest(*id, sha, paths).await?)
             }
@@ -52,6 +55,8 @@ impl Alone {
                 let read = self.artifacts.read(digest, SAMPLES_BYTES_MAX).await;
                 Answer::Samples(samples(&read.unwrap_or_default()))
             }
+            // The judge of the version that the service's folder holds is at a commit that is not here: a folder judges alone.
+            Query::Versions(..) if pair.passed.is_none() => Answer::Versions(Vec::new()),
             Query::Versions(id, model) => Answer::Versions(self.versions(*id, model, pair).await?),
             Query::Environments(_) => Answer::Environments(Vec::new()),
             Query::PassedRun(..) => Answer::Run(pair.passed.clone()),

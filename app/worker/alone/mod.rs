@@ -9,7 +9,7 @@ mod serving;
 pub use proposing::Proposed;
 pub use serving::Served;
 
-use super::{now_ms, snapshot};
+use super::{now_ms, part, snapshot};
 use crate::artifacts::Artifacts;
 use crate::git::fetch::FetchLimits;
 use crate::git::mirror::{self, Mirrors};
@@ -254,7 +254,7 @@ impl Alone {
 
     async fn start(&self, plan: &StagePlan) -> anyhow::Result<Outcome> {
         let (at, to) = ((plan.repo.id, &plan.sha), (&*self.snapshots, &*plan.stage));
-        let snapshot = snapshot(&self.mirrors, at, &plan.leave_out, to).await?;
+        let snapshot = snapshot(&self.mirrors, at, part(plan), to).await?;
         let (state, result) = match self.runs.start(plan, snapshot).await {
             Ok(()) => (EffectState::Done, EffectResult::Nothing),
             Err(StartError::Refused(reason)) => {

@@ -18,7 +18,7 @@ runtime: {base: {image: registry.example/a/b@sha256:DIGEST, steps: [[apt-get, in
 steps:
   - {name: prepare, run: python prepare.py, env: {A: 'b: c'}, secrets: [KEY], network: true}
   - {name: train, run: [python, train.py], resources: {cpu: 0.5, memory: 512Mi, gpu: 1}, timeout: 1h30m}
-evaluate: {run: [python, e.py], data: [holdout/]}
+evaluate: {run: [python, e.py], data: [holdout/], code: [e.py, lib/]}
 gates: [{name: accuracy, with: {metric: accuracy, min: 0.95}, mode: warn}, no-regression]
 checks:
   - {name: a, run: [x], run_if_changed: '\\.py$'}

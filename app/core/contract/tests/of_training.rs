@@ -126,9 +126,38 @@ fn evaluation_must_be_chosen() {
         "  network: true\n",
         expect![[r#"
         13:3 `data` is missing in `evaluate`: the held-out files or folders, such as `[holdout/]`
-        14:3 unknown key `network` in `evaluate` (allowed: run, data, resources, timeout, env)"#]],
+        14:3 unknown key `network` in `evaluate` (allowed: run, data, code, resources, timeout, env)"#]],
     );
     trained("data: [holdout/]", "data: holdout", expect![["fine"]]);
+    trained(
+        "  data: [holdout/]\n",
+        "  data: [holdout/]\n  code: [scoring/, evaluate.py]\n",
+        expect![["fine"]],
+    );
+    trained(
+        "  data: [holdout/]\n",
+        "  data: [holdout/]\n  code: []\n",
+        expect!["15:9 `code` needs at least one file or folder"],
+    );
+    trained(
+        "runtime: {python: \"3.11\", requirements: requirements.lock}",
+        "runtime: {dockerfile: Dockerfile}",
+        expect![["fine"]],
+    );
+    let code = TRAINING.replace(
+        "  data: [holdout/]\n",
+        "  data: [holdout/]\n  code: evaluate.py\n",
+    );
+    let image = "runtime: {dockerfile: Dockerfile}";
+    check(
+        &code.replace(
+            "runtime: {python: \"3.11\", requirements: requirements.lock}",
+            image,
+        ),
+        expect![
+            "15:9 `code` cannot say what a Dockerfile's image holds; leave it out, so that every file counts, or take a runtime of another kind"
+        ],
+    );
     trained(
         "data: [holdout/]",
         "data: [../x, /etc/]",

@@ -8,7 +8,7 @@ use crate::effect::{ModelFiles, StagePlan, Version};
 use crate::name::{CommitSha, Digest, RepoPath};
 use crate::subject::Given;
 use crate::subject::ask::{Ask, StageView};
-use crate::training::spec::{Metric, RunResult, StepResult};
+use crate::training::spec::{FailureKind, Metric, RunResult, RuntimeSpec, StepResult};
 use std::collections::BTreeMap;
 
 /// The models' names in a stage.
@@ -38,7 +38,7 @@ impl<'a> Bench<'a> {
         let Evaluate::Judge(judge) = &contract.evaluate else {
             return Some(None);
         };
-        let files = ask.judge_digest(run.repo.id, sha, &paths(judge))?;
+        let files = files(run, sha, contract, ask)?;
         Some(Some(Bench {
             prefix,
             contract,
@@ -49,24 +49,91 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The files that judge: data, the programs named on the command line, the repository's policies.
-pub(super) fn paths(judge: &Judge) -> Vec<RepoPath> {
-    let mut paths = judge.data.clone();
-    paths.extend(
-        judge
-            .run
-            .iter()
-            .filter(|word| !word.starts_with('-'))
-            .filter_map(|word| RepoPath::parse(word).ok()),
-    );
-    paths.extend(RepoPath::parse(".bowsprit/policies").ok());
+/// What an evaluation is given of its commit, and its digest therefore covers; all where nothing is named.
+///
+/// What it imports or reads nobody knows without running it. So every file counts, unless the contract names its code: then
+/// it is given no other, and what was forgotten is missing instead of being changed unseen.
+pub(crate) fn given(contract: &Training) -> Vec<RepoPath> {
+    let Evaluate::Judge(Judge {
+        code: Some(code),
+        data,
+        run,
+        ..
+    }) = &contract.evaluate
+    else {
+        return Vec::new();
+    };
+    let mut paths: Vec<RepoPath> = code.iter().chain(data).cloned().collect();
+    paths.extend(named(run));
+    match &contract.runtime {
+        Some(RuntimeSpec::Python { requirements, .. } | RuntimeSpec::Base { requirements, .. }) => {
+            paths.extend(requirements.clone());
+        }
+        Some(RuntimeSpec::Conda { file: lock } | RuntimeSpec::Rust { lock }) => {
+            paths.push(lock.clone());
+        }
+        // A contract with `code` and a Dockerfile was refused.
+        Some(RuntimeSpec::Dockerfile { .. } | RuntimeSpec::Image { .. }) | None => {}
+    }
+    paths.sort();
+    paths.dedup();
     paths
 }
 
-/// Digest of what judges: its files, how it is started, its gates; what only trains does not count.
+/// The words of a command that may be files.
+fn named(command: &[String]) -> impl Iterator<Item = RepoPath> {
+    let words = command.iter().filter(|word| !word.starts_with('-'));
+    words.filter_map(|word| RepoPath::parse(word).ok())
+}
+
+/// Where a repository's own policies are.
+fn policies() -> Vec<RepoPath> {
+    RepoPath::parse(".bowsprit/policies").into_iter().collect()
+}
+
+/// Digest over the files that judge at a commit: those of the evaluation and the repository's policies.
+pub(super) fn files(
+    run: &Run,
+    sha: &CommitSha,
+    contract: &Training,
+    ask: &mut Ask,
+) -> Option<Digest> {
+    let policies = ask.judge_digest(run.repo.id, sha, &policies());
+    let Evaluate::Judge(_) = &contract.evaluate else {
+        return policies;
+    };
+    let given = ask.snapshot_digest(run.repo.id, sha, &given(contract));
+    Some(joined(&given?, &policies?))
+}
+
+/// One digest of the evaluation's files and the policies.
+pub(super) fn joined(given: &Digest, policies: &Digest) -> Digest {
+    Digest::of(format!("{given}\n{policies}").as_bytes())
+}
+
+/// Digest of what judges: its files, how it is started, in which software, its gates.
 pub(super) fn digest(files: &Digest, judge: &Judge, contract: &Training) -> Digest {
-    let said = serde_json::json!([judge.run, judge.data, judge.env, contract.gates]);
+    let said = serde_json::json!([
+        judge.run,
+        judge.data,
+        judge.env,
+        contract.gates,
+        contract.runtime
+    ]);
     Digest::of(format!("{files}\n{said}").as_bytes())
+}
+
+/// What the same judge was known by when its digest covered data, policies and the programs on the command line alone.
+///
+/// Versions of that time hold it, and their judges must still be found.
+pub(super) fn narrow_digest(run: &Run, bench: &Bench<'_>, ask: &mut Ask) -> Option<Digest> {
+    let (judge, contract) = (bench.judge, bench.contract);
+    let mut paths = judge.data.clone();
+    paths.extend(named(&judge.run));
+    paths.extend(policies());
+    let files = ask.judge_digest(run.repo.id, &bench.sha, &paths)?;
+    let said = serde_json::json!([judge.run, judge.data, judge.env, contract.gates]);
+    Some(Digest::of(format!("{files}\n{said}").as_bytes()))
 }
 
 /// What a judge found.
@@ -100,8 +167,8 @@ pub(super) fn measure(
         Some(version) => known(version, &bench.digest, ask)?,
         None => None,
     };
-    let candidate = run.made.clone().map(|made| named(CANDIDATE, made));
-    let live_files = live.map(|version| named(LIVE, files(version)));
+    let candidate = run.made.clone().map(|made| called(CANDIDATE, made));
+    let live_files = live.map(|version| called(LIVE, model(version)));
     let mut models: Vec<ModelFiles> = candidate.into_iter().collect();
     models.extend(live_files.clone().filter(|_| known.is_none()));
     let name = format!("{}evaluate", bench.prefix);
@@ -181,14 +248,14 @@ fn known(version: &Version, judge: &Digest, ask: &mut Ask) -> Option<Option<Know
     }))
 }
 
-fn named(name: &str, files: ModelFiles) -> ModelFiles {
+fn called(name: &str, files: ModelFiles) -> ModelFiles {
     ModelFiles {
         name: name.to_owned(),
         ..files
     }
 }
 
-fn files(version: &Version) -> ModelFiles {
+fn model(version: &Version) -> ModelFiles {
     ModelFiles {
         name: version.model.to_string(),
         version: Some(version.version),
@@ -220,11 +287,15 @@ fn ended(
     ask: &mut Ask,
 ) -> Option<Result<(RunResult, Option<String>), Found>> {
     let id = plan.stage.clone();
+    let is_narrow = !plan.only.is_empty();
     let has_candidate = plan.models.iter().any(|model| model.name == CANDIDATE);
     let found = match stage(run, name, plan, given, ask)? {
         Ok(done) => return Some(Ok((done, None))),
         Err(found) => found,
     };
+    if is_narrow {
+        hint(run);
+    }
     Some(match ask.stage(&id)? {
         StageView::Done(result)
             if is_live_alone(run)
@@ -238,6 +309,17 @@ fn ended(
         | StageView::Waiting(_)
         | StageView::Running(_) => Err(found),
     })
+}
+
+/// Says what a judge was given that misses something.
+fn hint(run: &mut Run) {
+    if let Some(failure) = run.failure.as_mut()
+        && let FailureKind::MissingFile | FailureKind::MissingPackage = failure.kind
+    {
+        failure.message.push_str(
+            "; the evaluation is given what `code` and `data` of `evaluate` name, and no other file of the repository",
+        );
+    }
 }
 
 /// Whether the step that failed is the live model's.

@@ -1,7 +1,7 @@
 //! A run: one execution of the contract's steps on a commit, and what its judge says.
 
 pub mod check;
-mod evaluate;
+pub(crate) mod evaluate;
 mod forgotten;
 mod idle;
 pub mod old;

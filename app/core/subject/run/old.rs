@@ -122,8 +122,12 @@ fn verdicts(
             return Some(Err(Halt::Cannot(why)));
         }
     };
-    let bench = Bench::of(run, "old-", &contract, &old.sha, ask)?;
-    let Some(bench) = bench.filter(|bench| bench.digest == old.digest) else {
+    let bench = match Bench::of(run, "old-", &contract, &old.sha, ask)? {
+        Some(bench) if bench.digest == old.digest => Some(bench),
+        Some(bench) if evaluate::narrow_digest(run, &bench, ask)? == old.digest => Some(bench),
+        Some(_) | None => None,
+    };
+    let Some(bench) = bench else {
         let why = format!(
             "commit `{}` does not hold the judge that judged v{}",
             old.sha.short(),

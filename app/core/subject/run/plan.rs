@@ -1,7 +1,7 @@
 //! From contract to stage plans: which files, which software, which commands.
 
 use super::Run;
-use super::evaluate::Bench;
+use super::evaluate::{self, Bench};
 use super::parity::Side;
 use crate::contract::{Contract, Resources, Serve, Service, Training};
 use crate::effect::{ModelFiles, ServePlan, StagePlan};
@@ -64,6 +64,7 @@ pub(super) fn evaluate(
         steps: models.iter().map(step).collect(),
         models,
         data: judge.data.first().cloned(),
+        only: evaluate::given(bench.contract),
         ..blank(run, name, StageKind::Evaluate)
     }
 }
@@ -194,6 +195,7 @@ fn blank(run: &Run, name: &str, kind: StageKind) -> StagePlan {
         repo: run.repo.clone(),
         sha: run.sha.clone(),
         leave_out: Vec::new(),
+        only: Vec::new(),
         runtime: None,
         trust: run.cause.trust,
         model_trust: run.cause.trust,

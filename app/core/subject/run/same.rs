@@ -3,10 +3,10 @@
 //! So nothing is trained again only because the base moved. A red check or test of a service may be a bad day's, and is
 //! tried once more where the queue asks for it; a red training is not.
 
-use super::evaluate::paths;
+use super::evaluate;
 use super::stage::Found;
 use super::{Phase, Run, What};
-use crate::contract::{Contract, Evaluate, Training};
+use crate::contract::{Contract, Training};
 use crate::name::{CommitSha, Digest, RepoPath};
 use crate::subject::ask::{Ask, ContractAt};
 use crate::training::spec::FailureKind;
@@ -150,10 +150,6 @@ fn of_training(run: &Run, contract: &Training, ask: &mut Ask) -> Option<Option<S
     let Contract::Training(judge) = *judge else {
         return Some(None);
     };
-    let judges = match &judge.evaluate {
-        Evaluate::Judge(judge) => paths(judge),
-        Evaluate::SelfReported => RepoPath::parse(".bowsprit/policies").into_iter().collect(),
-    };
-    let judges = ask.judge_digest(id, base, &judges)?;
+    let judges = evaluate::files(run, base, &judge, ask)?;
     Some(Some(format!("{files}\n{text}\n{judges}")))
 }
