@@ -181,6 +181,29 @@ async fn a_file_that_the_judge_imports_is_part_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_cannot_be_read_makes_no_model_the_first() {
+    run_test(async |t| {
+        t.pull("tiny-service", "main").await;
+        let good = t.read("tiny-service", "bowsprit.yaml");
+        let broken = good.replace("models:", "modles:");
+        let service = [("bowsprit.yaml", broken.as_str())];
+        t.push("tiny-service", "ada", "main", "Slip", &service)
+            .await;
+        let check = train(t, "Unseen", &[("note.txt", "1\n")]).await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        let told = check["output"].to_string();
+        assert!(told.contains("what is live cannot be told"), "{check}");
+
+        let service = [("bowsprit.yaml", good.as_str())];
+        t.push("tiny-service", "ada", "main", "Mend", &service)
+            .await;
+        let check = train(t, "Seen", &[("note.txt", "2\n")]).await;
+        assert_eq!(check["conclusion"], "success", "{check}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_judge_judges_until_the_contract_retires_it() {
     run_test(async |t| {
         train(t, "Good", &[]).await;

@@ -25,6 +25,14 @@ impl Alone {
             {
                 Answer::Repository(Some(view(&pair.training)?))
             }
+            // A folder that stands alone has a service of which nothing is there yet.
+            Query::RepositoryNamed(name) if pair.service.is_none() => {
+                let repo = Repo {
+                    id: SERVICE,
+                    name: name.clone(),
+                };
+                Answer::Repository(Some(view(&repo)?))
+            }
             Query::RepositoryNamed(name) => {
                 let named = pair.service.as_ref().map(|(repo, _)| &repo.name);
                 service(named == Some(name))?

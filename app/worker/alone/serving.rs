@@ -2,6 +2,7 @@
 
 use super::{Alone, Folder, SERVICE};
 use crate::artifacts::Artifacts;
+use crate::git::snapshot::Part;
 use crate::hands::StartError;
 use crate::releases::Target;
 use crate::worker::answer::{SAMPLES_BYTES_MAX, samples};
@@ -63,7 +64,7 @@ impl Alone {
         let plan = tried(served.contract, (repo, commit), models, generation);
         let plan = plan.context("the contract has no environment to serve it as")?;
         let (at, to) = ((SERVICE, &plan.commit), (&*self.snapshots, &*plan.release));
-        let snapshot = snapshot(&self.mirrors, at, &[], to).await?;
+        let snapshot = snapshot(&self.mirrors, at, Part::default(), to).await?;
         match target.deploy(&plan, snapshot).await {
             Ok(()) => {}
             Err(StartError::Refused(why)) => bail!(why),

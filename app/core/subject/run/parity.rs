@@ -1,55 +1,109 @@
 //! The service's side of a model: what is live there, and what its own runtime answers.
 
 use super::stage::{Found, stage};
-use super::train::service_repo;
 use super::{Phase, Run, plan};
 use crate::artifact::File;
 use crate::contract::{Contract, Role, Service, Training};
 use crate::effect::Version;
 use crate::name::{CommitSha, Repo, Slug};
 use crate::subject::Given;
-use crate::subject::ask::{Ask, ContractAt};
+use crate::subject::ask::{Ask, ContractAt, RepoView};
 use crate::training::spec::ProbeResult;
 
-/// The service's side of a model, as far as it can be seen.
+/// The service's side of a model.
 pub(super) struct Side {
     pub(super) repo: Repo,
     pub(super) head: CommitSha,
     pub(super) contract: Service,
 }
 
-/// The service repository, if its contract names this training repository as the model's source.
-pub(super) fn side(run: &Run, contract: &Training, ask: &mut Ask) -> Option<Option<Side>> {
-    let Some(repo) = service_repo(run, ask)? else {
-        return Some(None);
+/// The service's side of the model that a judge's contract names; `None` inside where there is none yet.
+///
+/// That nothing is live is no more believed than that something is: where it cannot be told, nobody may pass as the first.
+/// Errors inside: why it cannot be told, and what would help.
+pub(super) fn side(
+    run: &Run,
+    contract: &Training,
+    ask: &mut Ask,
+) -> Option<Result<Option<Side>, String>> {
+    let service = &contract.service;
+    let view = match run.repo.name.sibling(service) {
+        Ok(name) => ask.repository_named(&name)?,
+        Err(_) => None,
     };
-    let Some(view) = ask.repository(repo.id)? else {
-        return Some(None);
+    let Some(RepoView {
+        repo,
+        default_branch,
+    }) = view
+    else {
+        return Some(Err(format!(
+            "the service repository `{service}` is not shown to Bowsprit, so what is live cannot be told; install the App on it, or name another repository in `service`"
+        )));
     };
-    let Some(head) = ask.head(repo.id, &view.default_branch)? else {
-        return Some(None);
+    let Some(head) = ask.head(repo.id, &default_branch)? else {
+        let why = format!("`{default_branch}` of `{}` has no commit", repo.name);
+        return none_yet(&repo, contract, &why, ask);
     };
-    let ContractAt::Good(found, _) = ask.contract(repo.id, &head)? else {
-        return Some(None);
+    let at = format!("`bowsprit.yaml` of `{}` at `{}`", repo.name, head.short());
+    let found = match ask.contract(repo.id, &head)? {
+        ContractAt::Good(found, _) => found,
+        ContractAt::Missing => {
+            let why = format!("`{}` has no `bowsprit.yaml`", repo.name);
+            return none_yet(&repo, contract, &why, ask);
+        }
+        ContractAt::Broken(problems) => {
+            let first = problems.first().map_or("", |first| first.message.as_str());
+            return Some(Err(format!(
+                "{at} cannot be read, so what is live cannot be told; mend it: {first}"
+            )));
+        }
     };
     let Contract::Service(service) = *found else {
-        return Some(None);
+        let why = format!("{at} is no service's");
+        return none_yet(&repo, contract, &why, ask);
     };
-    let is_partner = service
-        .models
-        .get(&contract.model)
-        .is_some_and(|source| source.from == run.repo.name.name());
-    Some(is_partner.then_some(Side {
+    let source = service.models.get(&contract.model);
+    if source.is_none_or(|source| source.from != run.repo.name.name()) {
+        let why = format!(
+            "{at} does not name `{}` as the source of `{}`",
+            run.repo.name.name(),
+            contract.model
+        );
+        return none_yet(&repo, contract, &why, ask);
+    }
+    Some(Ok(Some(Side {
         repo,
         head,
         contract: service,
-    }))
+    })))
 }
 
-/// The version that serves in the last environment that serves one.
-pub(super) fn live_version(side: &Side, model: &Slug, ask: &mut Ask) -> Option<Option<Version>> {
+/// A service that says nothing of a model has none of it, unless one is known.
+fn none_yet(
+    repo: &Repo,
+    contract: &Training,
+    why: &str,
+    ask: &mut Ask,
+) -> Option<Result<Option<Side>, String>> {
+    let model = &contract.model;
+    let (environments, versions) = (ask.environments(repo.id), ask.versions(repo.id, model));
+    let mut live = environments?.into_iter().filter_map(|seen| seen.live);
+    let is_live = live.any(|live| live.models.contains_key(model));
+    if !is_live && versions?.is_empty() {
+        return Some(Ok(None));
+    }
+    Some(Err(format!(
+        "{why}, and yet it has versions of `{model}`, so which one is live cannot be told; mend that contract on the default branch"
+    )))
+}
+
+/// The version that serves in the last environment that serves one. Errors inside: nothing is known of that version.
+pub(super) fn live_version(
+    side: &Side,
+    model: &Slug,
+    ask: &mut Ask,
+) -> Option<Result<Option<Version>, String>> {
     let environments = ask.environments(side.repo.id)?;
-    let versions = ask.versions(side.repo.id, model)?;
     let last = side
         .contract
         .environments
@@ -63,13 +117,33 @@ pub(super) fn live_version(side: &Side, model: &Slug, ask: &mut Ask) -> Option<O
                     .find(|seen| seen.name == wanted.name)?
                     .live
                     .as_ref()?;
-                live.models.get(model).map(|reference| reference.version)
+                let reference = live.models.get(model)?;
+                Some((&wanted.name, reference.version))
             }
         });
-    Some(last.and_then(|number| {
-        versions
-            .into_iter()
-            .find(|version| version.version == number)
+    let Some((environment, number)) = last else {
+        return Some(Ok(None));
+    };
+    let found = numbered(side, model, number, ask)?;
+    Some(found.map(Some).map_err(|why| {
+        format!("{why}, or have `{environment}`, where it is live, serve another version")
+    }))
+}
+
+/// The version of a number. Errors inside: nothing is known of it.
+pub(super) fn numbered(
+    side: &Side,
+    model: &Slug,
+    number: u64,
+    ask: &mut Ask,
+) -> Option<Result<Version, String>> {
+    let versions = ask.versions(side.repo.id, model)?;
+    let found = versions.into_iter().find(|v| v.version == number);
+    Some(found.ok_or_else(|| {
+        format!(
+            "nothing is known of v{number} of `{model}`, so nothing can be compared with it; bring back the tag `{model}/v{number}` of `{}`",
+            side.repo.name
+        )
     }))
 }
 

@@ -3,15 +3,14 @@
 use super::evaluate::{self, Bench, Measured};
 use super::old::{self, Scene};
 use super::parity::{self, Side, live_version, parity};
-use super::stage::Found;
+use super::stage::{Found, failed};
 use super::{Phase, Run};
 use crate::contract::Training;
 use crate::effect::Version;
 use crate::gate::{self, Evidence, LiveEvidence};
-use crate::name::Slug;
 use crate::subject::Given;
 use crate::subject::ask::Ask;
-use crate::training::spec::{Failure, FailureKind, Metric, MetricValue, RunResult};
+use crate::training::spec::{FailureKind, Metric, MetricValue, RunResult};
 use std::collections::BTreeMap;
 
 /// Runs what judges a trained model, then the gates.
@@ -27,10 +26,15 @@ pub(super) fn judge(
     };
     let policies = match ask.policies(run.repo.id, &judge_sha)? {
         Ok(policies) => policies,
-        Err(why) => return Some(bad_policies(run, why)),
+        Err(why) => {
+            let why = format!("the policies of the base branch cannot be used: {why}");
+            return Some(failed(run, FailureKind::Agent, "policies", why));
+        }
     };
-    let side = parity::side(run, contract, ask)?;
-    let live = opponent(run, side.as_ref(), &contract.model, ask)?;
+    let (side, live) = match opponent(run, contract, ask)? {
+        Ok(found) => found,
+        Err(why) => return Some(failed(run, FailureKind::Agent, "live", why)),
+    };
     let bench = Bench::of(run, "", contract, &judge_sha, ask)?;
     let searched = match &bench {
         None => self_reported(run, trained, live.as_ref()),
@@ -85,23 +89,28 @@ pub(super) fn judge(
     Some(Found::Over(Vec::new()))
 }
 
-/// The live model; once the judge has begun, the one that it began with, whatever has gone live since.
-fn opponent(
-    run: &mut Run,
-    side: Option<&Side>,
-    model: &Slug,
-    ask: &mut Ask,
-) -> Option<Option<Version>> {
-    let Some(side) = side else {
-        return Some(None);
+/// The service's side, and the live model: once the judge has begun, the one that it began with, whatever has gone live
+/// since. Errors inside: what is live cannot be told.
+type Opponent = Result<(Option<Side>, Option<Version>), String>;
+
+fn opponent(run: &mut Run, contract: &Training, ask: &mut Ask) -> Option<Opponent> {
+    let side = match parity::side(run, contract, ask)? {
+        Ok(Some(side)) => side,
+        Ok(None) => return Some(Ok((None, None))),
+        Err(why) => return Some(Err(why)),
     };
-    if let Some((number, _)) = run.live {
-        let versions = ask.versions(side.repo.id, model)?;
-        return Some(versions.into_iter().find(|v| v.version == number));
+    let live = match run.live {
+        Some((number, _)) => parity::numbered(&side, &contract.model, number, ask)?.map(Some),
+        None => live_version(&side, &contract.model, ask)?,
+    };
+    let live = match live {
+        Ok(live) => live,
+        Err(why) => return Some(Err(why)),
+    };
+    if run.live.is_none() {
+        run.live = live.as_ref().map(|v| (v.version, BTreeMap::new()));
     }
-    let live = live_version(side, model, ask)?;
-    run.live = live.as_ref().map(|v| (v.version, BTreeMap::new()));
-    Some(live)
+    Some(Ok((Some(side), live)))
 }
 
 fn take(run: &mut Run, measured: Measured) -> Vec<String> {
@@ -125,16 +134,6 @@ fn self_reported(run: &mut Run, trained: &RunResult, live: Option<&Version>) -> 
     run.live = live.map(|version| (version.version, as_metrics(version)));
     let steps = trained.steps.iter();
     steps.flat_map(|step| step.searched.clone()).collect()
-}
-
-fn bad_policies(run: &mut Run, why: String) -> Found {
-    run.phase = Phase::Failed;
-    run.failure = Some(Failure {
-        kind: FailureKind::Agent,
-        step: "policies".to_owned(),
-        message: format!("the policies of the base branch cannot be used: {why}"),
-    });
-    Found::Over(Vec::new())
 }
 
 /// Metrics that were measured when that version was proposed; used only where a training measures itself.
