@@ -1,6 +1,7 @@
 //! What judges a change comes from the protected branch, never from the change.
 
 use crate::alike::{self, BLIND, WEAK, lax};
+use crate::both;
 use crate::harness::{World, run_test};
 use serde_json::Value;
 
@@ -174,6 +175,45 @@ async fn a_file_that_the_judge_imports_is_part_of_it() {
         let text = check.to_string();
         assert!(
             text.contains("scoring") && text.contains("`code` and `data`"),
+            "{check}"
+        );
+    })
+    .await;
+}
+
+/// Turns the labels of the held-out rows round once its own evaluation is over.
+const BEND: &str = r#"import atexit, pathlib
+rows = pathlib.Path("holdout/rows.csv")
+turned = rows.read_text().replace("small", "x").replace("large", "small").replace("x", "large")
+atexit.register(lambda: rows.write_text(turned))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_bends_the_rows_while_it_is_loaded_gains_nothing() {
+    run_test(async |t| {
+        both::train(t, "").await;
+        both::land(t, "v1").await;
+        let contract = t.read(REPO, "bowsprit.yaml");
+        let lenient = contract.replace("min: 0.9", "min: 0.3");
+        let evaluate = t.read(REPO, "evaluate.py");
+        let loading =
+            evaluate.replace("\nrows = ", "\nexec(model.get(\"on_load\", \"\"))\nrows = ");
+        assert_ne!(loading, evaluate);
+        let train_py = t.read(REPO, "train.py");
+        let hostile = train_py.replace(
+            "{\"line\": line}",
+            &format!("{{\"line\": line + 2, \"on_load\": {BEND:?}}}"),
+        );
+        assert_ne!(hostile, train_py);
+        let files = [
+            ("bowsprit.yaml", lenient.as_str()),
+            ("evaluate.py", loading.as_str()),
+            ("train.py", hostile.as_str()),
+        ];
+        let check = train(t, "Bend", &files).await;
+        assert_eq!(check["conclusion"], "failure", "{check}");
+        assert_eq!(
+            check["output"]["title"], "not good enough: no-regression",
             "{check}"
         );
     })

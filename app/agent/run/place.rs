@@ -3,6 +3,7 @@
 use crate::confine::{Confinement, Plan, Rlimits};
 use crate::files;
 use crate::runtime::Prepared;
+use crate::snapshot;
 use bowsprit_core::name::RepoPath;
 use bowsprit_core::training::spec::{Failure, FailureKind, ModelInput, RunSpec};
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ const THREADS: &[&str] = &[
 ];
 
 /// A laid-out run directory and everything that commands of the run have in common.
+#[derive(Clone)]
 pub(super) struct Place {
     /// The run directory.
     pub(super) dir: PathBuf,
@@ -97,6 +99,42 @@ impl Place {
         std::fs::create_dir(self.dir.join("tmp/home"))
     }
 
+    /// Lays out again what the step before could write to and the step of this number reads.
+    ///
+    /// A judge measures one model after another, and to load a model may run what is in it: the next one must find neither
+    /// rows nor code nor a cache that this one left. Errors: the file system's, and those of the snapshot.
+    pub(super) fn renew(&self, spec: &RunSpec, number: usize) -> Result<(), Failure> {
+        let cannot = |error: io::Error| {
+            failure(
+                FailureKind::Agent,
+                format!("cannot lay out the run directory again: {error}"),
+            )
+        };
+        for part in ["work", "tmp"] {
+            let path = self.dir.join(part);
+            std::fs::remove_dir_all(&path)
+                .and_then(|()| std::fs::create_dir(&path))
+                .map_err(cannot)?;
+        }
+        std::fs::create_dir(self.dir.join("tmp/home")).map_err(cannot)?;
+        self.open_github(number).map_err(cannot)?;
+        snapshot::unpack(&spec.snapshot, &self.work(), &spec.limits)?;
+        for part in ["work", "tmp"] {
+            files::give(&self.dir.join(part), self.uid).map_err(cannot)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the files that GitHub's runner would give the step of this number.
+    fn open_github(&self, number: usize) -> io::Result<()> {
+        let github = self.dir.join(self.github(number));
+        std::fs::create_dir_all(&github)?;
+        for name in ["output", "summary"] {
+            std::fs::write(github.join(name), "")?;
+        }
+        Ok(())
+    }
+
     /// Makes what steps will write to, and gives it to the run's user, before any of them could put a link there.
     pub(super) fn open_for(&self, spec: &RunSpec) -> Result<(), Failure> {
         let cannot = |error: io::Error| {
@@ -114,11 +152,7 @@ impl Place {
             }
             std::fs::create_dir_all(self.dir.join(self.outputs_of(&step.outputs)))
                 .map_err(cannot)?;
-            let github = self.dir.join(self.github(number));
-            std::fs::create_dir_all(&github).map_err(cannot)?;
-            for name in ["output", "summary"] {
-                std::fs::write(github.join(name), "").map_err(cannot)?;
-            }
+            self.open_github(number).map_err(cannot)?;
         }
         for part in ["work", "outputs", "tmp"] {
             files::give(&self.dir.join(part), self.uid).map_err(cannot)?;
@@ -161,7 +195,7 @@ impl Place {
             env,
             cwd: self.work(),
             readable,
-            writable: vec![self.work(), self.outputs(), self.dir.join("tmp")],
+            writable: self.writable(&self.outputs()),
             uid: self.uid,
             rlimits: Rlimits {
                 data_bytes: Some(data_bytes),
@@ -174,6 +208,11 @@ impl Place {
             bind_port: asked.bind_port,
             confinement: self.confinement.clone(),
         })
+    }
+
+    /// What a command may write to, with these outputs.
+    pub(super) fn writable(&self, outputs: &Path) -> Vec<PathBuf> {
+        vec![self.work(), outputs.to_path_buf(), self.dir.join("tmp")]
     }
 
     fn base_env(&self, prepared: Option<&Prepared>, cpu_millis: u32) -> BTreeMap<String, String> {

@@ -106,6 +106,9 @@ impl Stage {
         gathered.prepared = self.prepare().await?;
         self.place.open_for(&self.spec)?;
         for (number, step) in self.spec.steps.clone().into_iter().enumerate() {
+            if number > 0 && self.spec.kind == StageKind::Evaluate {
+                self.renew(number).await?;
+            }
             self.journal.phase(Phase::Running, Some(&step.name));
             let (result, halt) = self.step(number, &step, gathered.prepared.as_ref()).await?;
             gathered.steps.push(result);
@@ -170,6 +173,19 @@ impl Stage {
         }
     }
 
+    /// Has a model be judged in the same files as the one before it, whatever that one did to them.
+    async fn renew(&self, number: usize) -> Result<(), Halt> {
+        let (place, spec) = (self.place.clone(), self.spec.clone());
+        let renewing = tokio::task::spawn_blocking(move || place.renew(&spec, number));
+        match renewing.await {
+            Ok(renewed) => Ok(renewed?),
+            Err(error) => {
+                let message = format!("laying out again ended early: {error}");
+                Err(failure(FailureKind::Agent, message).into())
+            }
+        }
+    }
+
     async fn prepare(&mut self) -> Result<Option<Prepared>, Halt> {
         let Some(wanted) = self.spec.runtime.clone() else {
             return Ok(None);
@@ -230,6 +246,9 @@ impl Stage {
             ("GITHUB_STEP_SUMMARY", &dir.join(&github).join("summary")),
         ] {
             plan.env.insert(name.to_owned(), path.display().to_string());
+        }
+        if self.spec.kind == StageKind::Evaluate {
+            plan.writable = self.place.writable(&outputs_dir);
         }
         let secrets = self.secrets.hand_out(step, &self.place, &mut plan)?;
         let places = Places::before_step(dir, &outputs, &github);

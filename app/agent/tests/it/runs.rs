@@ -3,7 +3,9 @@
 use crate::order::{Order, PYTHON, assert_succeeded};
 use bowsprit_agent::confine;
 use bowsprit_core::name::{Digest, RepoPath};
-use bowsprit_core::training::spec::{FailureKind, MetricValue, Outcome, Phase, RuntimeSpec, Trust};
+use bowsprit_core::training::spec::{
+    FailureKind, MetricValue, Outcome, Phase, RuntimeSpec, StageKind, Trust,
+};
 
 const TRAIN: &str = r##"
 import json, os, sys
@@ -93,6 +95,68 @@ fn a_step_can_change_neither_the_result_nor_a_model() {
     let result = order.run();
     assert_succeeded(&order, &result);
     assert!(!order.log().contains("wrote"), "{}", order.log());
+}
+
+/// A judge that counts rows, remembers them in a file beside it, and runs what a model says.
+const JUDGE: &str = r#"
+import json, os, pathlib
+exec(json.loads(pathlib.Path(os.environ["MODEL_DIR"], "weights.json").read_text()))
+cache = pathlib.Path("rows.json")
+if not cache.exists():
+    cache.write_text(json.dumps(pathlib.Path("holdout/rows.csv").read_text().split()))
+rows = json.loads(cache.read_text())
+print("site", os.path.exists(os.environ["HOME"] + "/left") or os.path.exists(os.environ["TMPDIR"] + "/left"))
+pathlib.Path(os.environ["OUTPUTS_DIR"], "metrics.json").write_text(json.dumps({"rows": len(rows)}))
+"#;
+
+#[test]
+fn a_model_that_is_judged_leaves_nothing_to_the_next_one() {
+    let hostile = r#"
+import os, pathlib
+for name in ["holdout/rows.csv", "evaluate.py", "rows.json"]:
+    pathlib.Path(name).write_text("[]")
+for at in ["HOME", "TMPDIR"]:
+    pathlib.Path(os.environ[at], "left").write_text("x")
+for name in ["metrics.json", "samples.jsonl"]:
+    try:
+        pathlib.Path(os.environ["OUTPUTS_DIR"], "../live", name).write_text('{"rows": 0}')
+        print("reached", name)
+    except OSError:
+        pass
+"#;
+    let model = |code: &str| serde_json::to_vec(code).unwrap();
+    for (kind, wanted) in [(StageKind::Evaluate, "3"), (StageKind::Train, "fails")] {
+        let mut order = Order::new(&[("evaluate.py", JUDGE), ("holdout/rows.csv", "1\n2\n3\n")])
+            .model("candidate", &model(hostile))
+            .model("live", &model(""));
+        order.spec.kind = kind;
+        for name in ["candidate", "live"] {
+            order = order.step(&[PYTHON, "evaluate.py"]);
+            order.last().outputs = name.to_owned();
+            order.last().model = Some(name.to_owned());
+        }
+        let result = order.run();
+        let live = result
+            .steps
+            .get(1)
+            .and_then(|step| step.metrics.get("rows"));
+        let found = match live.map(|metric| &metric.value) {
+            Some(MetricValue::Number(rows)) => rows.to_string(),
+            Some(MetricValue::Other(_)) | None => "fails".to_owned(),
+        };
+        assert_eq!(found, wanted, "{}", order.log());
+        if kind == StageKind::Evaluate {
+            assert_succeeded(&order, &result);
+            assert!(order.log().contains("step-2 site False"), "{}", order.log());
+            let samples = result
+                .outputs
+                .iter()
+                .any(|file| file.path.as_str().ends_with("samples.jsonl"));
+            let reached = order.log().contains("reached");
+            assert_eq!(samples, reached, "{}", order.log());
+            assert!(!reached || result.unconfined.is_some(), "{}", order.log());
+        }
+    }
 }
 
 #[test]
