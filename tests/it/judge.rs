@@ -244,6 +244,27 @@ async fn a_service_that_cannot_be_read_makes_no_model_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_change_does_not_see_the_held_out_rows() {
+    run_test(async |t| {
+        let contract = t
+            .read(REPO, "bowsprit.yaml")
+            .replace("data: [holdout/]", "data: [other/]");
+        let peek =
+            "import os, sys; sys.exit(os.path.exists('holdout') or not os.path.exists('data.csv'))";
+        let contract =
+            format!("{contract}checks: [{{name: peek, run: [python, -c, \"{peek}\"]}}]\n");
+        let head = t
+            .branch(REPO, "linus", "peek", &[("bowsprit.yaml", &contract)])
+            .await;
+        t.open_pull(REPO, "linus", "peek", "Peek").await;
+        t.settle().await;
+        let check = t.check(REPO, &head, "peek").await.expect("a check");
+        assert_eq!(check["conclusion"], "success", "{check}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_judge_judges_until_the_contract_retires_it() {
     run_test(async |t| {
         train(t, "Good", &[]).await;

@@ -3,9 +3,9 @@
 use super::Run;
 use super::evaluate::{self, Bench};
 use super::parity::Side;
-use crate::contract::{Contract, Resources, Serve, Service, Training};
+use crate::contract::{Contract, Evaluate, Resources, Serve, Service, Training};
 use crate::effect::{ModelFiles, ServePlan, StagePlan};
-use crate::name::Slug;
+use crate::name::{RepoPath, Slug};
 use crate::subject::ask::{Manifest, ModelAt};
 use crate::training::spec::{Sample, SampleSet, StageKind, StepSpec, Trust};
 use std::collections::BTreeMap;
@@ -26,20 +26,29 @@ pub(super) fn train(run: &Run, contract: &Training, judge: Option<&Training>) ->
         spec.secrets = step.secrets.clone();
         spec
     });
-    let held_out = |contract: &Training| match &contract.evaluate {
-        crate::contract::Evaluate::Judge(judge) => judge.data.clone(),
-        crate::contract::Evaluate::SelfReported => Vec::new(),
-    };
-    let mut leave_out = held_out(contract);
-    leave_out.extend(judge.into_iter().flat_map(held_out));
-    leave_out.sort();
-    leave_out.dedup();
     StagePlan {
         steps: steps.collect(),
-        leave_out,
+        leave_out: held_out([Some(contract), judge]),
         runtime: contract.runtime.clone(),
         ..blank(run, "train", StageKind::Train)
     }
+}
+
+/// The data that one of these contracts holds out.
+pub(super) fn held_out<'a>(
+    contracts: impl IntoIterator<Item = Option<&'a Training>>,
+) -> Vec<RepoPath> {
+    let mut paths: Vec<RepoPath> = contracts
+        .into_iter()
+        .flatten()
+        .flat_map(|contract| match &contract.evaluate {
+            Evaluate::Judge(judge) => judge.data.clone(),
+            Evaluate::SelfReported => Vec::new(),
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// A judge's code and data over models, one step each, named as they are.
@@ -123,8 +132,13 @@ pub(super) fn service(run: &Run, contract: &Service, models: &[ModelAt]) -> Stag
     }
 }
 
-/// A named check of either contract; `None` when it names none such.
-pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<StagePlan> {
+/// A named check of either contract, without the held-out data; `None` when it names none such.
+pub(super) fn check(
+    run: &Run,
+    contract: &Contract,
+    name: &Slug,
+    leave_out: Vec<RepoPath>,
+) -> Option<StagePlan> {
     let (checks, runtime) = match contract {
         Contract::Training(training) => (&training.checks, &training.runtime),
         Contract::Service(service) => (&service.checks, &service.runtime),
@@ -138,6 +152,7 @@ pub(super) fn check(run: &Run, contract: &Contract, name: &Slug) -> Option<Stage
             &check.resources,
             check.timeout_s,
         )],
+        leave_out,
         ..blank(run, "check", StageKind::Check)
     })
 }

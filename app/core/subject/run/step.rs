@@ -2,7 +2,7 @@
 
 use super::plan;
 use super::stage::{Found, broken, failed, skipped, stage};
-use super::train::{service_repo, train};
+use super::train::{held_out, service_repo, train};
 use super::{BY_HAND, Cause, DRAFT, Phase, READY, Run, Trigger, What, forgotten, idle, same};
 use crate::contract::{Contract, Service};
 use crate::effect::{Annotation, Effect, Hint, Intent, Priority, Record, Wake};
@@ -260,7 +260,8 @@ fn check(
         ContractAt::Broken(problems) => return Some(broken(run, &problems)),
         ContractAt::Good(contract, _) => contract,
     };
-    let Some(plan) = plan::check(run, &contract, name) else {
+    let held_out = held_out(run, &contract, ask)?;
+    let Some(plan) = plan::check(run, &contract, name, held_out) else {
         return Some(skipped(
             run,
             Some("the contract no longer names this check"),

@@ -535,6 +535,39 @@ fn the_live_model_is_that_of_the_last_environment() {
 }
 
 #[test]
+fn a_check_sees_no_held_out_data() {
+    let left_out = |trigger: Trigger, own: &str| {
+        let (mut world, cause) = pulled();
+        world.head(TRAINING, "main", 'a');
+        world.contract(TRAINING, 'b', own);
+        let cause = Cause {
+            what: What::Check(slug("unit")),
+            trigger,
+            ..cause
+        };
+        judging::started(&world, &cause).leave_out
+    };
+    let pull = || Trigger::Pull {
+        pr: PrNumber(7),
+        base: sha('a'),
+        retargeted_ms: None,
+    };
+    let again = || Trigger::Again {
+        branch: Some(branch("side")),
+        pr: None,
+        nonce: "n".to_owned(),
+    };
+    let easy = TRAINING_TEXT.replace("data: [holdout/]", "data: [easy/]");
+    let judge = "evaluate: {run: [python, evaluate.py], data: [holdout/]}";
+    let own = TRAINING_TEXT.replace(judge, "evaluate: self");
+    for trigger in [&pull as &dyn Fn() -> Trigger, &again] {
+        assert_eq!(left_out(trigger(), TRAINING_TEXT), [path("holdout")]);
+        assert_eq!(left_out(trigger(), &easy), [path("easy"), path("holdout")]);
+        assert_eq!(left_out(trigger(), &own), [path("holdout")]);
+    }
+}
+
+#[test]
 fn what_cannot_be_seen_is_not_taken_for_a_first_version() {
     let ends = |live: &[(&str, u64)], change: &dyn Fn(&mut World)| {
         let (mut world, cause) = pushed();

@@ -65,15 +65,37 @@ fn judge_contract(run: &mut Run, own: &Training, ask: &mut Ask) -> Option<Option
             }
         },
     };
-    let judge = match ask.contract(run.repo.id, &base)? {
+    let judge = training_at(run, &base, ask)?;
+    run.judge_sha = judge.is_some().then_some(base);
+    Some(judge)
+}
+
+/// What a check of a commit may not see: the data that it holds out itself, and what the protected branch does.
+pub(super) fn held_out(run: &Run, own: &Contract, ask: &mut Ask) -> Option<Vec<RepoPath>> {
+    let Contract::Training(own) = own else {
+        return Some(Vec::new());
+    };
+    let base = match (run.cause.trigger.base(), ask.repository(run.repo.id)?) {
+        (Some(base), _) => Some(base.clone()),
+        (None, Some(view)) => ask.head(run.repo.id, &view.default_branch)?,
+        (None, None) => None,
+    };
+    let judge = match &base {
+        Some(base) => training_at(run, base, ask)?,
+        None => None,
+    };
+    Some(plan::held_out([Some(own), judge.as_ref()]))
+}
+
+/// The training contract at a commit of the run's repository, where there is one that can be read.
+fn training_at(run: &Run, at: &CommitSha, ask: &mut Ask) -> Option<Option<Training>> {
+    Some(match ask.contract(run.repo.id, at)? {
         ContractAt::Good(contract, _) => match *contract {
             Contract::Training(contract) => Some(contract),
             Contract::Service(_) => None,
         },
         ContractAt::Missing | ContractAt::Broken(_) => None,
-    };
-    run.judge_sha = judge.is_some().then_some(base);
-    Some(judge)
+    })
 }
 
 /// The commit of the default branch whose judge judges; `None` when it is the run's own.
