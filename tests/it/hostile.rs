@@ -55,6 +55,15 @@ async fn a_metric_that_is_missing_or_no_number_never_passes() {
             "\"accuracy\": float('nan')",
         );
         failed(&train(t, "NaN", &[("evaluate.py", &nan)]).await, "NaN");
+        let quoted = evaluate.replace(
+            "\"accuracy\": right / len(rows)",
+            "\"accuracy\": str(right / len(rows))",
+        );
+        assert_ne!(quoted, evaluate);
+        failed(
+            &train(t, "Quoted", &[("evaluate.py", &quoted)]).await,
+            "not a finite number",
+        );
         let slip = evaluate.replace("\"accuracy\": right", "\"acuracy\": right");
         failed(
             &train(t, "Slip", &[("evaluate.py", &slip)]).await,

@@ -3,7 +3,7 @@
 //!
 //! Prose may look like a metric; it becomes one only for whoever asks for its name.
 
-use super::{TEXT_CHARS_MAX, insert, values};
+use super::{TEXT_CHARS_MAX, insert, insert_leaf, values};
 use bowsprit_core::training::spec::{Metric, MetricValue};
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ impl Spoken {
         let origin = format!("stdout:{}", self.lines);
         let trimmed = line.trim();
         if trimmed.starts_with('{') && trimmed.ends_with('}') {
-            for (name, value) in values::from_json(trimmed).unwrap_or_default() {
-                insert(&mut self.metrics, name, value, &origin);
+            for (name, leaf) in values::from_json(trimmed).unwrap_or_default() {
+                insert_leaf(&mut self.metrics, name, leaf, &origin);
             }
             return None;
         }

@@ -3,7 +3,8 @@
 //!
 //! A later source wins over an earlier one: output lines, the summary, `GITHUB_OUTPUT`, files of the working directory, files of
 //! `OUTPUTS_DIR`. Only what the step itself wrote counts, so that a file of the repository is no measurement.
-//! Nothing here decides whether a value is good; what is no finite number stays visible as what it is.
+//! Nothing here decides whether a value is good; what is no finite number stays visible as what it is, a number in the
+//! quotes of JSON, YAML or TOML among it. Lines are text by nature, and say numbers without quotes.
 
 mod lines;
 mod values;
@@ -14,6 +15,7 @@ use crate::files::{self, Mark};
 use bowsprit_core::training::spec::{Metric, MetricValue};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use values::Leaf;
 
 /// Most metrics of a step.
 pub const METRICS_MAX: usize = 500;
@@ -92,9 +94,9 @@ impl Places {
             }
             let origin = shown.strip_prefix(OUTPUTS_SHOWN).unwrap_or(&shown);
             match self.read(&path).and_then(|text| parse(&path, &text)) {
-                Ok(values) => {
-                    for (name, value) in values {
-                        insert(&mut metrics, name, value, origin);
+                Ok(leaves) => {
+                    for (name, leaf) in leaves {
+                        insert_leaf(&mut metrics, name, leaf, origin);
                     }
                     searched.push(shown);
                 }
@@ -123,11 +125,25 @@ impl Places {
     }
 }
 
-fn parse(path: &str, text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+fn parse(path: &str, text: &str) -> Result<Vec<(String, Leaf)>, String> {
     match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("yaml" | "yml") => values::from_yaml(text),
         Some("toml") => values::from_toml(text),
         Some(_) | None => values::from_json(text),
+    }
+}
+
+/// Adds what a tree says of a metric. A text becomes no number, and lets none of an earlier source count: it is shown in
+/// quotes where it looks like a number or takes the place of a figure, and is no metric elsewhere.
+fn insert_leaf(metrics: &mut BTreeMap<String, Metric>, name: String, leaf: Leaf, origin: &str) {
+    let text = match leaf {
+        Leaf::Value(value) => return insert(metrics, name, value, origin),
+        Leaf::Text(text) => text,
+    };
+    if metrics.contains_key(&name) || values::parse_value(&text).is_some() {
+        let shown: String = text.chars().take(TEXT_CHARS_MAX).collect();
+        let value = MetricValue::Other(format!("\"{shown}\""));
+        insert(metrics, name, value, origin);
     }
 }
 
@@ -217,6 +233,42 @@ mod tests {
                 .any(|place| place.starts_with("OUTPUTS_DIR/metrics_b.json (cannot be read"))
         );
         assert!(searched.contains(&"metrics.json".to_owned()));
+    }
+
+    #[test]
+    fn a_text_is_no_figure_and_hides_none() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["work", "outputs", "github"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let places = Places::before_step(dir.path(), "outputs", "github");
+        let mut spoken = Spoken::default();
+        for line in ["accuracy=0.99", "f1=0.9", r#"{"auc": "0.8", "mae": 1}"#] {
+            spoken.line(line);
+        }
+        fs::write(
+            dir.path().join("outputs/metrics.json"),
+            r#"{"accuracy": "high", "loss": "0.1", "kind": "svm", "f1": 0.7, "mae": "1 % of all, which is quite a long text"}"#,
+        )
+        .unwrap();
+        let (metrics, _) = places.after_step(spoken);
+        let shown: Vec<String> = metrics
+            .iter()
+            .map(|(name, m)| match &m.value {
+                MetricValue::Number(number) => format!("{name} {number} {}", m.origin),
+                MetricValue::Other(text) => format!("{name} {text} {}", m.origin),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"accuracy "high" metrics.json"#,
+                r#"auc "0.8" stdout:3"#,
+                "f1 0.7 metrics.json",
+                r#"loss "0.1" metrics.json"#,
+                r#"mae "1 % of all, which is quite a long text" metrics.json"#,
+            ]
+        );
     }
 
     #[test]

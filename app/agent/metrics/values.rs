@@ -1,4 +1,6 @@
-//! Trees of JSON, YAML and TOML, flattened to numeric leaves joined by dots.
+//! Trees of JSON, YAML and TOML, flattened to leaves joined by dots.
+//!
+//! A text is none of the figures, though a number may stand in it: who wrote it in quotes did not measure it.
 
 use bowsprit_core::training::spec::MetricValue;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -7,15 +9,24 @@ use std::fmt;
 /// Deepest tree that is walked.
 const DEPTH_MAX: usize = 32;
 
+/// What stands at the end of a path.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Leaf {
+    /// A number, or the name of what is none.
+    Value(MetricValue),
+    /// A text.
+    Text(String),
+}
+
 /// The leaves of a JSON text, where Python's bare `NaN` and `Infinity` are taken too.
-pub(super) fn from_json(text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+pub(super) fn from_json(text: &str) -> Result<Vec<(String, Leaf)>, String> {
     serde_json::from_str::<Tree>(&quote_bare_words(text))
         .map(leaves)
         .map_err(|error| error.to_string())
 }
 
 /// The leaves of a YAML text.
-pub(super) fn from_yaml(text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+pub(super) fn from_yaml(text: &str) -> Result<Vec<(String, Leaf)>, String> {
     let options = serde_saphyr::options! {
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
     };
@@ -32,7 +43,7 @@ pub(super) fn from_yaml(text: &str) -> Result<Vec<(String, MetricValue)>, String
 }
 
 /// The leaves of a TOML text.
-pub(super) fn from_toml(text: &str) -> Result<Vec<(String, MetricValue)>, String> {
+pub(super) fn from_toml(text: &str) -> Result<Vec<(String, Leaf)>, String> {
     toml::from_str::<Tree>(text)
         .map(leaves)
         .map_err(|error| error.message().to_owned())
@@ -73,19 +84,19 @@ fn of_number(number: f64) -> MetricValue {
 }
 
 enum Tree {
-    Leaf(MetricValue),
+    Leaf(Leaf),
     Branch(Vec<(String, Tree)>),
-    /// A text, a list, a truth value: no metric.
+    /// A list, a truth value: no metric.
     Nothing,
 }
 
-fn leaves(tree: Tree) -> Vec<(String, MetricValue)> {
+fn leaves(tree: Tree) -> Vec<(String, Leaf)> {
     let mut found = Vec::new();
     flatten(tree, String::new(), 0, &mut found);
     found
 }
 
-fn flatten(tree: Tree, name: String, depth: usize, found: &mut Vec<(String, MetricValue)>) {
+fn flatten(tree: Tree, name: String, depth: usize, found: &mut Vec<(String, Leaf)>) {
     match tree {
         Tree::Leaf(value) => found.push((name, value)),
         Tree::Branch(children) if depth < DEPTH_MAX && found.len() < super::METRICS_MAX => {
@@ -118,17 +129,17 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(of_number(number)))
+        Ok(Tree::Leaf(Leaf::Value(of_number(number))))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
     fn visit_i64<E>(self, number: i64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(of_number(number as f64)))
+        Ok(Tree::Leaf(Leaf::Value(of_number(number as f64))))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
     fn visit_u64<E>(self, number: u64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(of_number(number as f64)))
+        Ok(Tree::Leaf(Leaf::Value(of_number(number as f64))))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Tree, E> {
@@ -136,12 +147,20 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
-        Ok(parse_value(text.trim()).map_or(Tree::Nothing, Tree::Leaf))
+        let text = text.trim();
+        // NaN and its like have no other form in JSON; they never pass a gate.
+        let named = parse_value(text).filter(|value| matches!(value, MetricValue::Other(_)));
+        let is_named = named.filter(|_| !text.contains(|c: char| c.is_ascii_digit()));
+        Ok(Tree::Leaf(
+            is_named.map_or_else(|| Leaf::Text(text.to_owned()), Leaf::Value),
+        ))
     }
 
     fn visit_unit<E>(self) -> Result<Tree, E> {
         // Some writers say so for NaN: it must fail a gate, not be missing from it.
-        Ok(Tree::Leaf(MetricValue::Other("null".to_owned())))
+        Ok(Tree::Leaf(Leaf::Value(MetricValue::Other(
+            "null".to_owned(),
+        ))))
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Tree, E> {
@@ -247,8 +266,40 @@ mod tests {
     #[test]
     fn toml_is_flattened() {
         let found = from_toml("[a]\nb = 1\nc = nan\nd = 2024-01-01\n").unwrap();
-        assert!(found.contains(&("a.b".to_owned(), MetricValue::Number(1.0))));
-        assert!(found.contains(&("a.c".to_owned(), MetricValue::Other("NaN".to_owned()))));
-        assert_eq!(found.len(), 2);
+        let nan = Leaf::Value(MetricValue::Other("NaN".to_owned()));
+        assert!(found.contains(&("a.b".to_owned(), Leaf::Value(MetricValue::Number(1.0)))));
+        assert!(found.contains(&("a.c".to_owned(), nan)));
+    }
+
+    #[test]
+    fn a_number_in_quotes_is_a_text() {
+        let number = |number: f64| Leaf::Value(MetricValue::Number(number));
+        let text = |text: &str| Leaf::Text(text.to_owned());
+        let nan = || Leaf::Value(MetricValue::Other("NaN".to_owned()));
+        type Read = fn(&str) -> Result<Vec<(String, Leaf)>, String>;
+        let all: [(Read, &str, Leaf); 18] = [
+            (from_json, r#"{"a": 0.99}"#, number(0.99)),
+            (from_json, r#"{"a": "0.99"}"#, text("0.99")),
+            (from_json, r#"{"a": "1e999"}"#, text("1e999")),
+            (from_json, r#"{"a": "high"}"#, text("high")),
+            (from_json, r#"{"a": NaN}"#, nan()),
+            (from_json, r#"{"a": "NaN"}"#, nan()),
+            (from_yaml, "a: 0.99", number(0.99)),
+            (from_yaml, "a: 1e-3", number(0.001)),
+            (from_yaml, "a: .5", number(0.5)),
+            (from_yaml, "a: +1", number(1.0)),
+            (from_yaml, "a: -1.5E+2", number(-150.0)),
+            (from_yaml, "a: '0.99'", text("0.99")),
+            (from_yaml, "a: \"0.99\"", text("0.99")),
+            (from_yaml, "a: .nan", nan()),
+            (from_yaml, "a: high", text("high")),
+            (from_toml, "a = 0.99", number(0.99)),
+            (from_toml, "a = '0.99'", text("0.99")),
+            (from_toml, "a = nan", nan()),
+        ];
+        for (read, written, wanted) in all {
+            let found = read(written);
+            assert_eq!(found, Ok(vec![("a".to_owned(), wanted)]), "{written}");
+        }
     }
 }
