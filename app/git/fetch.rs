@@ -20,6 +20,26 @@ const SIZE_EVERY: Duration = Duration::from_millis(500);
 /// What is kept of git's own words. Units: bytes.
 const WORDS_BYTES_MAX: u64 = 4_096;
 
+/// Faults of old tools that do no harm to whoever reads: who, when, and a mode with a zero before it. What guards against
+/// names and trees that mislead stays an error.
+///
+/// Source: git 2.39 `git-fsck`, "FSCK MESSAGES".
+const HARMLESS: [&str; 10] = [
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "zeroPaddedFilemode",
+];
+
+/// What a pack is called while it is being written, by a fetch and by a repack.
+const UNFINISHED: [&str; 2] = ["tmp_", ".tmp-"];
+
 /// The limits of one fetch.
 #[derive(Debug, Clone)]
 pub struct FetchLimits {
@@ -59,6 +79,9 @@ pub(crate) async fn fetch(fetch: &Fetch<'_>) -> anyhow::Result<()> {
     let mut command = git(fetch.git_dir);
     for (key, value) in configuration(fetch, &credentials)? {
         command.arg("-c").arg(format!("{key}={value}"));
+    }
+    for id in HARMLESS {
+        command.arg("-c").arg(format!("fetch.fsck.{id}=ignore"));
     }
     let options = [
         "--quiet",
@@ -123,6 +146,28 @@ pub(crate) async fn repack(git_dir: &Path, limits: &FetchLimits) -> anyhow::Resu
     command.args(["repack", "--cruft", UNNAMED_KEPT, "-d", "-q"]);
     let (is_good, words) = run(command, git_dir, limits).await?;
     anyhow::ensure!(is_good, "git repack failed: {words}");
+    Ok(())
+}
+
+/// Removes what killed fetches left of their packs; nobody else may fetch into this mirror meanwhile.
+pub(crate) async fn remove_unfinished(git_dir: &Path) -> anyhow::Result<()> {
+    let packs = git_dir.join("objects/pack");
+    let mut entries = match tokio::fs::read_dir(&packs).await {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot list `{}`", packs.display()));
+        }
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if UNFINISHED.iter().any(|start| name.starts_with(start)) {
+            let path = entry.path();
+            let removed = tokio::fs::remove_file(&path).await;
+            removed.with_context(|| format!("cannot remove `{}`", path.display()))?;
+        }
+    }
     Ok(())
 }
 

@@ -102,6 +102,11 @@ impl Fixture {
         CommitSha::parse(&id.to_string()).unwrap()
     }
 
+    /// An object of exactly these bytes, whatever git thinks of them; says its id.
+    pub(super) fn raw(&self, kind: git2::ObjectType, bytes: &[u8]) -> Oid {
+        self.remote.odb().unwrap().write(kind, bytes).unwrap()
+    }
+
     pub(super) fn reference(&self, name: &str, sha: &CommitSha) {
         self.remote
             .reference(name, Oid::from_str(sha.as_str()).unwrap(), true, "")

@@ -187,6 +187,7 @@ impl Mirrors {
         .await
     }
 
+    /// Fetches; the caller holds the mirror's lock.
     async fn fetch(
         &self,
         repo: &Repo,
@@ -195,6 +196,7 @@ impl Mirrors {
     ) -> anyhow::Result<()> {
         let git_dir = self.path(repo.id);
         make(&git_dir).await?;
+        fetch::remove_unfinished(&git_dir).await?;
         let url = format!(
             "{}/{}.git",
             self.settings.git_url.trim_end_matches('/'),

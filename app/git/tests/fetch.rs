@@ -4,6 +4,7 @@ use crate::git::fetch::{Fetch, FetchLimits, repack};
 use crate::git::fixture::{Fixture, TOKEN};
 use crate::git::mirror::NoCommit;
 use bowsprit_core::name::CommitSha;
+use git2::ObjectType;
 use secrecy::SecretString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -201,4 +202,62 @@ async fn what_nothing_names_any_more_is_kept_for_months_and_then_goes() {
         let found = git.find_commit(git2::Oid::from_str(sha.as_str()).unwrap());
         assert_eq!(found.is_ok(), is_kept, "{age} days");
     }
+}
+
+/// A commit on `main` of one tree entry, its author's line and the entry's mode and name as given.
+fn odd(fixture: &Fixture, author: &str, (mode, name): (&str, &str)) -> CommitSha {
+    let blob = fixture.raw(ObjectType::Blob, b"text\n");
+    let mut tree = format!("{mode} {name}\0").into_bytes();
+    tree.extend(blob.as_bytes());
+    let tree = fixture.raw(ObjectType::Tree, &tree);
+    let text = format!(
+        "tree {tree}\nauthor {author}\ncommitter a <a@example.org> 1700000000 +0000\n\nOld\n"
+    );
+    let commit = fixture.raw(ObjectType::Commit, text.as_bytes());
+    let commit = CommitSha::parse(&commit.to_string()).unwrap();
+    fixture.reference("refs/heads/main", &commit);
+    commit
+}
+
+#[tokio::test]
+async fn old_history_is_taken_and_what_misleads_is_not() {
+    const GOOD: &str = "a <a@example.org> 1700000000 +0000";
+    const FILE: (&str, &str) = ("100644", "f");
+    for (author, entry, is_taken) in [
+        (GOOD, FILE, true),
+        ("a <a@example.org> 1700000000 +051800", FILE, true),
+        ("a <a@example.org>1700000000 +0000", FILE, true),
+        ("a<a@example.org> 1700000000 +0000", FILE, true),
+        ("<a@example.org> 1700000000 +0000", FILE, true),
+        (GOOD, ("0100644", "f"), true),
+        (GOOD, ("100644", ".git"), false),
+        (GOOD, ("100644", ".."), false),
+        (GOOD, ("100644", "a/b"), false),
+        (GOOD, ("120000", ".gitmodules"), false),
+    ] {
+        let fixture = Fixture::start().await;
+        let sha = odd(&fixture, author, entry);
+        let taken = fixture.ensure(&[&sha]).await;
+        assert_eq!(taken.is_ok(), is_taken, "{author} {entry:?}: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_fetch_left_goes_before_the_next() {
+    let (fixture, first) = Fixture::with(&[("a", "1")]).await;
+    let packs = fixture.mirrors.path(fixture.repo.id).join("objects/pack");
+    std::fs::create_dir_all(&packs).unwrap();
+    for name in ["tmp_pack_Ab12Cd", "tmp_idx_Ab12Cd", ".tmp-7-pack-ab.pack"] {
+        std::fs::write(packs.join(name), "half").unwrap();
+    }
+    std::fs::write(packs.join("pack-kept.keep"), "").unwrap();
+    let second = fixture.commit(&[("a", "2")], &[&first]);
+    fixture.reference("refs/heads/main", &second);
+    fixture.ensure(&[&second]).await.unwrap();
+    let left = std::fs::read_dir(&packs).unwrap().flatten();
+    let left: Vec<String> = left
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with("pack-") || name == "pack-kept.keep")
+        .collect();
+    assert_eq!(left, ["pack-kept.keep"]);
 }
