@@ -18,11 +18,14 @@ use hyper::body::Bytes;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::OnceCell;
+
+/// More notes of what was said once are forgotten all at once: it is said again.
+const SAID_MAX: usize = 10_000;
 
 /// How to reach GitHub, and as whom.
 pub struct Settings {
@@ -53,6 +56,8 @@ struct Inner {
     budgets: Mutex<HashMap<u64, Arc<Budget>>>,
     app: OnceCell<App>,
     memory: Memory,
+    /// What was said once about a repository.
+    said: Mutex<HashSet<(RepoId, String)>>,
 }
 
 impl fmt::Debug for GitHub {
@@ -139,6 +144,7 @@ impl GitHub {
                 budgets: Mutex::default(),
                 app: OnceCell::new(),
                 memory: Memory::default(),
+                said: Mutex::default(),
             }),
         })
     }
@@ -151,6 +157,19 @@ impl GitHub {
     /// What need not be asked again.
     pub fn memory(&self) -> &Memory {
         &self.inner.memory
+    }
+
+    /// Whether this was not said about a repository before; it counts as said from now on.
+    pub(crate) fn is_first(&self, repo: RepoId, what: &str) -> bool {
+        let mut said = self
+            .inner
+            .said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if said.len() >= SAID_MAX {
+            said.clear();
+        }
+        said.insert((repo, what.to_owned()))
     }
 
     /// Our App, read once. Errors: as of any call.

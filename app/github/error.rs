@@ -133,6 +133,8 @@ fn limited(status: u16, headers: &HeaderMap, body: &[u8], now_s: i64) -> ApiErro
     }
     let refused = refused(status, body);
     let words = refused.words().to_lowercase();
+        // The server does not know how, and will not the next time.
+        501 => Some(refused(status, body)),
     if words.contains("suspended") {
         return ApiError::installation_after(PERSON_WAIT_MS);
     }
@@ -249,3 +251,9 @@ mod tests {
         );
     }
 }
+        check(
+            501,
+            &[],
+            "",
+            r#"Some(Refused { status: 501, message: "no reason given", errors: [] })"#,
+        );

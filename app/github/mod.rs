@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod auth;
+mod branch_rules;
 pub mod budget;
 pub mod cache;
 pub mod calls;

@@ -13,8 +13,7 @@ use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
 use bowsprit_core::subject::ask::{
-    ChangeView, Comment, Context, ContextState, PullView, RepoView, RequiredContext, Review,
-    ReviewState,
+    ChangeView, Comment, Context, ContextState, PullView, RepoView, Review, ReviewState,
 };
 use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,19 +216,6 @@ impl Place {
         Ok(found.into_iter().map(|label| label.name).collect())
     }
 
-    /// Whether GitHub's own queue merges into a branch. Errors: as of any call.
-    pub async fn has_merge_queue(&self, branch: &BranchName) -> Result<bool, ApiError> {
-        let rules = self.rules(branch).await?;
-        Ok(rules.iter().any(|rule| rule.kind == "merge_queue"))
-    }
-
-    /// The rules of a branch, those of rulesets.
-    async fn rules(&self, branch: &BranchName) -> Result<Vec<wire::Rule>, ApiError> {
-        let name = encoded_path(branch.as_str());
-        let path = format!("/rules/branches/{name}?per_page=100");
-        self.list(&path, None).await
-    }
-
     /// Open issues with a label, by number and title. Errors: as of any call.
     pub async fn blockers(&self, label: &str) -> Result<Vec<(PrNumber, String)>, ApiError> {
         let path = format!("/issues?state=open&labels={}&per_page=100", encoded(label));
@@ -279,38 +265,6 @@ impl Place {
             app: owner,
         };
         Ok(best.into_iter().map(show).collect())
-    }
-
-    /// The contexts that rulesets and branch protection require, and of which App. Errors: as of any call.
-    pub async fn required(&self, branch: &BranchName) -> Result<Vec<RequiredContext>, ApiError> {
-        let name = encoded_path(branch.as_str());
-        let of_rulesets = self.rules(branch).await?.into_iter();
-        let of_rulesets = of_rulesets
-            .filter(|rule| rule.kind == "required_status_checks")
-            .filter_map(|rule| rule.parameters)
-            .flat_map(|all| all.required_status_checks);
-        let found: Option<wire::Branch> = self.get(&format!("/branches/{name}")).await?;
-        let protection = found
-            .and_then(|found| found.protection)
-            .and_then(|all| all.required_status_checks)
-            .unwrap_or_default();
-        let mut all: BTreeSet<RequiredContext> = of_rulesets
-            .chain(protection.checks)
-            .map(|check| RequiredContext {
-                name: check.context,
-                app: check
-                    .integration_id
-                    .and_then(|id| u64::try_from(id).ok())
-                    .filter(|id| *id > 0),
-            })
-            .collect();
-        let names = protection.contexts.into_iter();
-        all.extend(names.map(RequiredContext::of_anybody));
-        // Protection names each context a second time without its App.
-        let pinned = all.iter().filter(|one| one.app.is_some());
-        let pinned: BTreeSet<String> = pinned.map(|one| one.name.clone()).collect();
-        all.retain(|one| one.app.is_some() || !pinned.contains(&one.name));
-        Ok(all.into_iter().collect())
     }
 
     /// Pull requests from a branch of this repository, newest first, at most a page.

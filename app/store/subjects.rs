@@ -110,25 +110,39 @@ impl Store {
         Ok(work.await?)
     }
 
-    /// Notes that a step failed; the subject stays wanted and is not tried before `not_before_ms`.
+    /// Notes that a step failed, and what is to be told of that; the subject stays wanted and is not tried before
+    /// `not_before_ms`.
     pub async fn fail_step(
         &self,
         claim: &Claim,
         error: &str,
         not_before_ms: i64,
+        told: Option<Intent>,
     ) -> anyhow::Result<()> {
         let (key, epoch, error) = (claim.key.to_string(), claim.epoch, cut(error));
-        let work = self.write(RINGS_SUBJECTS, move |conn| {
+        let at_ms = claim.claimed_ms;
+        let shape = Shape {
+            is_single: false,
+            rings: &[Queue::Subjects, Queue::Outbox],
+        };
+        let work = self.write(shape, move |conn| {
             Box::pin(async move {
-                sqlx::query(FAIL)
-                    .bind(key)
+                let noted = sqlx::query(FAIL)
+                    .bind(&key)
                     .bind(epoch)
                     .bind(error)
                     .bind(not_before_ms)
                     .bind(i64::from(STEP_ATTEMPTS_MAX))
-                    .execute(conn)
+                    .execute(&mut *conn)
                     .await
-                    .context("cannot put off subject")
+                    .context("cannot put off subject")?;
+                match told {
+                    // Whose claim was lost says nothing.
+                    Some(told) if noted.rows_affected() > 0 => {
+                        intend(conn, &key, &told, at_ms).await
+                    }
+                    Some(_) | None => Ok(()),
+                }
             })
         });
         work.await?;

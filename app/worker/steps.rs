@@ -2,8 +2,10 @@
 
 use super::looking::Looking;
 use super::{Rooms, Trouble, now_ms, wait};
+use crate::github::error::ApiError;
 use crate::store::{Claim, Commit};
-use bowsprit_core::subject::ask::Ask;
+use bowsprit_core::effect::Intent;
+use bowsprit_core::subject::ask::{Ask, Query};
 use bowsprit_core::subject::{Given, ROUNDS_MAX, Step, SubjectKey, environment, model, pull, run};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,22 +62,26 @@ pub(super) async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 
 async fn look(rooms: &Rooms, claim: Claim) {
     let key = claim.key.clone();
+    let mut ask = Ask::default();
     let outcome = match &key {
-        SubjectKey::Run(_) => drive(rooms, &claim, run::step).await,
+        SubjectKey::Run(_) => drive(rooms, &claim, &mut ask, run::step).await,
         SubjectKey::Pull(repo, number) => {
             let at = (*repo, *number);
-            drive(rooms, &claim, move |given, ask| pull::step(given, at, ask)).await
+            drive(rooms, &claim, &mut ask, move |given, ask| {
+                pull::step(given, at, ask)
+            })
+            .await
         }
         SubjectKey::Model(repo, name) => {
             let at = (*repo, name.clone());
-            drive(rooms, &claim, move |given, ask| {
+            drive(rooms, &claim, &mut ask, move |given, ask| {
                 model::step(given, (at.0, &at.1), ask)
             })
             .await
         }
         SubjectKey::Environment(repo, name) => {
             let at = (*repo, name.clone());
-            drive(rooms, &claim, move |given, ask| {
+            drive(rooms, &claim, &mut ask, move |given, ask| {
                 environment::step(given, (at.0, &at.1), ask)
             })
             .await
@@ -87,10 +93,19 @@ async fn look(rooms: &Rooms, claim: Claim) {
                 tracing::warn!(subject = %key, "the look at `{key}` came too late and was dropped");
             }
         }),
-        Err(trouble) => {
+        Err(Failed { trouble, asked }) => {
             tracing::warn!(subject = %key, "the look at `{key}` will be tried again: {trouble}");
             let at_ms = now_ms() + trouble.retry_after_ms(claim.attempts);
-            rooms.store.fail_step(&claim, &trouble.to_string(), at_ms).await
+            let told = match (&trouble, asked) {
+                (Trouble::Api(refusal @ ApiError::Refused { .. }), Some(asked)) => {
+                    word(rooms, &key, (&asked, &refusal.words()), &mut ask).await
+                }
+                (_, _) => None,
+            };
+            rooms
+                .store
+                .fail_step(&claim, &trouble.to_string(), at_ms, told)
+                .await
         }
     };
     if let Err(error) = stored {
@@ -98,11 +113,52 @@ async fn look(rooms: &Rooms, claim: Claim) {
     }
 }
 
+/// Why a look came to nothing, and the question that was not answered, where it was one.
+struct Failed {
+    trouble: Trouble,
+    asked: Option<Query>,
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Failed {
+        Failed {
+            trouble: Trouble::Other(error),
+            asked: None,
+        }
+    }
+}
+
+/// What a pull request says where GitHub refused to answer a question, as far as that can be told.
+async fn word(
+    rooms: &Rooms,
+    key: &SubjectKey,
+    refused: (&Query, &str),
+    ask: &mut Ask,
+) -> Option<Intent> {
+    let SubjectKey::Pull(repo, number) = key else {
+        return None;
+    };
+    let looking = Looking::new(rooms);
+    for _ in 0..ROUNDS_MAX {
+        match pull::unread((*repo, *number), refused, &rooms.public_url, ask) {
+            Ok(told) => return told,
+            Err(missing) => {
+                for query in missing {
+                    let answer = looking.answer(&query).await.ok()?;
+                    ask.learn(query, answer);
+                }
+            }
+        }
+    }
+    None
+}
+
 async fn drive<S>(
     rooms: &Rooms,
     claim: &Claim,
+    ask: &mut Ask,
     step: impl Fn(&Given<S>, &mut Ask) -> Step<S>,
-) -> Result<Commit, Trouble>
+) -> Result<Commit, Failed>
 where
     S: Serialize + DeserializeOwned,
 {
@@ -122,10 +178,9 @@ where
         public_url: rooms.public_url.clone(),
     };
     let hints_taken: Vec<i64> = claim.hints.iter().map(|(id, _)| *id).collect();
-    let mut ask = Ask::default();
     let looking = Looking::new(rooms);
     for _ in 0..ROUNDS_MAX {
-        match step(&given, &mut ask) {
+        match step(&given, ask) {
             Step::Nothing => {
                 let state = claim.state.clone().unwrap_or(serde_json::Value::Null);
                 return Ok(Commit {
@@ -157,12 +212,18 @@ where
                     (query, answer)
                 });
                 for (query, answer) in futures_util::future::join_all(answers).await {
-                    ask.learn(query, answer?);
+                    match answer {
+                        Ok(answer) => ask.learn(query, answer),
+                        Err(trouble) => {
+                            return Err(Failed {
+                                trouble,
+                                asked: Some(query),
+                            });
+                        }
+                    }
                 }
             }
         }
     }
-    Err(Trouble::Other(anyhow::anyhow!(
-        "it asked more than {ROUNDS_MAX} times"
-    )))
+    Err(anyhow::anyhow!("it asked more than {ROUNDS_MAX} times").into())
 }

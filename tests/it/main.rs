@@ -18,6 +18,7 @@ mod deletion;
 mod deliveries;
 mod doctor;
 mod door;
+mod foreign;
 mod forks;
 mod gitops;
 mod harness;

@@ -269,6 +269,47 @@ async fn who_has_no_place_in_the_repository_is_no_collaborator() {
     }
 }
 
+#[tokio::test]
+async fn rules_that_nobody_lets_us_read_are_none_and_a_limit_is_a_limit() {
+    let main = BranchName::parse("main").unwrap();
+    let upgrade = "Upgrade to GitHub Pro or make this repository public to enable this feature.";
+    for (status, message) in [
+        (403, upgrade),
+        (403, "Resource not accessible by integration"),
+        (405, "Method Not Allowed"),
+        (451, "Repository access blocked"),
+        (501, "Not Implemented"),
+    ] {
+        let fake = Fake::start().await;
+        for _ in 0..2 {
+            for call in ["rules/branches/main", "branches/main"] {
+                let no = Fault::Instead(status, vec![], json!({"message": message}));
+                fake.fail(&format!("GET /repos/o/r/{call}"), no);
+            }
+            assert_eq!(fake.place().required(&main).await, Ok(vec![]), "{status}");
+        }
+        let no = Fault::Instead(status, vec![], json!({"message": message}));
+        fake.fail("GET /repos/o/r/rules/branches/main", no);
+        assert_eq!(fake.place().has_merge_queue(&main).await, Ok(false));
+    }
+    for (status, headers, message) in [
+        (403, vec![("retry-after", "9")], "wait"),
+        (
+            403,
+            vec![],
+            "You have triggered an abuse detection mechanism",
+        ),
+        (429, vec![], "Too many requests"),
+        (502, vec![], "Bad gateway"),
+        (422, vec![], "Validation Failed"),
+    ] {
+        let fake = Fake::start().await;
+        let no = Fault::Instead(status, headers, json!({"message": message}));
+        fake.fail("GET /repos/o/r/rules/branches/main", no);
+        assert!(fake.place().required(&main).await.is_err(), "{message}");
+    }
+}
+
 #[test]
 fn calls_need_no_more_than_the_tokens_have() {
     use crate::github::auth::Access;

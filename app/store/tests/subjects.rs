@@ -39,7 +39,11 @@ async fn a_stale_claim_changes_nothing() {
         ..nothing()
     };
     assert!(!store.commit_step(&stale, commit).await.unwrap());
-    store.fail_step(&stale, "late", i64::MAX).await.unwrap();
+    let late = Some(act("merge/2", Priority::Merge));
+    store
+        .fail_step(&stale, "late", i64::MAX, late)
+        .await
+        .unwrap();
     store.release(&stale).await.unwrap();
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.effects_intended, counts.subjects_wanted), (0, 1));
@@ -95,13 +99,21 @@ async fn a_failing_subject_waits_then_is_called_stuck_and_recovers() {
         assert_eq!(store.counts().await.unwrap().subjects_stuck, 0);
         let claim = store.claim_subject(now).await.unwrap().unwrap();
         assert_eq!(claim.attempts, attempt);
-        store.fail_step(&claim, "broken", now + 10).await.unwrap();
+        store
+            .fail_step(&claim, "broken", now + 10, None)
+            .await
+            .unwrap();
         assert_eq!(store.claim_subject(now + 9).await.unwrap(), None);
         now += 10;
     }
     assert_eq!(store.counts().await.unwrap().subjects_stuck, 1);
     let ninth = store.claim_subject(now).await.unwrap().unwrap();
-    store.fail_step(&ninth, "broken", now + 10).await.unwrap();
+    let told = Some(act("status/1", Priority::View));
+    store
+        .fail_step(&ninth, "broken", now + 10, told)
+        .await
+        .unwrap();
+    assert_eq!(store.counts().await.unwrap().effects_intended, 1);
     let late = now + 15 * 60 * 1_000;
     assert_eq!(store.claim_subject(late - 1).await.unwrap(), None);
     let tenth = store.claim_subject(late).await.unwrap().unwrap();

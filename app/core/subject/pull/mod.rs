@@ -38,6 +38,7 @@ mod stored;
 mod talk;
 mod telling;
 mod tested;
+mod unread;
 mod verdict;
 mod wanted;
 mod words;
@@ -56,6 +57,7 @@ pub use pooled::PutOut;
 pub use queued::Ready;
 pub use step::step;
 pub use talk::{ORIGINALS_MAX, Original};
+pub use unread::unread;
 pub use verdict::{NAME as MERGE_CHECK, Verdict};
 
 use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo};

@@ -34,6 +34,7 @@ mod ruling;
 mod summing;
 mod talking;
 mod trusting;
+mod unreading;
 mod withdrawing;
 
 use super::*;
