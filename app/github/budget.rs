@@ -204,7 +204,7 @@ impl Budget {
     pub fn learn(&self, error: &ApiError, now: Instant) {
         if let ApiError::Retry {
             after_ms: Some(after_ms),
-            scope: Scope::Installation | Scope::All,
+            scope: Scope::Installation | Scope::Person | Scope::All,
         } = error
         {
             let until = now + Duration::from_millis(u64::try_from(*after_ms).unwrap_or(0));

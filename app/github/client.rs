@@ -6,7 +6,7 @@
 use crate::github::auth::{AppKey, Token, TokenKey, Tokens};
 use crate::github::budget::{Budget, Limits};
 use crate::github::cache::Cache;
-use crate::github::error::{ApiError, PERSON_WAIT_MS, classify};
+use crate::github::error::{ApiError, classify};
 use crate::github::memory::Memory;
 use crate::github::place::Place;
 use crate::github::transport::Transport;
@@ -211,7 +211,12 @@ impl GitHub {
             let bearer = self.bearer(caller).await?;
             answer = self.once(installation, &call, &bearer).await;
         }
-        answer.inspect_err(|error| budget.learn(error, Instant::now()))
+        answer.inspect_err(|error| {
+            // What one installation does not let us do is no limit of the App, in whose name its tokens are made.
+            if installation != 0 || !error.is_for_a_person() {
+                budget.learn(error, Instant::now());
+            }
+        })
     }
 
     /// Whether an installation may make that many writes now. Errors: [`ApiError::Retry`] with the time to wait.
@@ -364,5 +369,5 @@ fn no_token(installation: u64, error: ApiError) -> ApiError {
         return error;
     }
     tracing::warn!(installation.id = installation, %error, "cannot get a token of installation {installation}");
-    ApiError::installation_after(PERSON_WAIT_MS)
+    ApiError::for_a_person()
 }

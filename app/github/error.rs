@@ -12,7 +12,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 const SECONDARY_WAIT_MS: i64 = 60_000;
 
 /// Wait when an installation is suspended or lacks a permission; a person must act. Units: milliseconds.
-pub(crate) const PERSON_WAIT_MS: i64 = 300_000;
+const PERSON_WAIT_MS: i64 = 300_000;
 
 /// Why a call brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,9 @@ pub enum Scope {
     Request,
     /// All calls of this installation.
     Installation,
+    /// What an installation does not let us do, until somebody there acts: it is suspended, or has not accepted a
+    /// permission.
+    Person,
     /// Everything.
     All,
 }
@@ -72,6 +75,25 @@ impl ApiError {
             after_ms: Some(after_ms),
             scope: Scope::Installation,
         }
+    }
+
+    /// A later try, since a person must act first.
+    pub(crate) fn for_a_person() -> ApiError {
+        ApiError::Retry {
+            after_ms: Some(PERSON_WAIT_MS),
+            scope: Scope::Person,
+        }
+    }
+
+    /// Whether somebody at the installation must act first.
+    pub(crate) fn is_for_a_person(&self) -> bool {
+        matches!(
+            self,
+            ApiError::Retry {
+                scope: Scope::Person,
+                ..
+            }
+        )
     }
 
     /// The words of a refusal, for a person.
@@ -111,6 +133,8 @@ pub(crate) fn classify(
         401 => Some(ApiError::Unauthorized),
         404 | 410 => Some(ApiError::NotFound),
         403 | 429 => Some(limited(status, headers, body, now_s)),
+        // The server does not know how, and will not the next time.
+        501 => Some(refused(status, body)),
         408 | 500..=599 => Some(ApiError::Retry {
             after_ms: number(headers, "retry-after").map(|s| s.saturating_mul(1000)),
             scope: Scope::Request,
@@ -133,10 +157,8 @@ fn limited(status: u16, headers: &HeaderMap, body: &[u8], now_s: i64) -> ApiErro
     }
     let refused = refused(status, body);
     let words = refused.words().to_lowercase();
-        // The server does not know how, and will not the next time.
-        501 => Some(refused(status, body)),
     if words.contains("suspended") {
-        return ApiError::installation_after(PERSON_WAIT_MS);
+        return ApiError::for_a_person();
     }
     if status == 429 || words.contains("rate limit") || words.contains("abuse") {
         return ApiError::installation_after(SECONDARY_WAIT_MS);
@@ -229,6 +251,12 @@ mod tests {
             r#"{"message":"You have exceeded a secondary rate limit."}"#,
             &retry("Some(60000)", "Installation"),
         );
+        check(
+            403,
+            &[],
+            r#"{"message":"This installation has been suspended"}"#,
+            &retry("Some(300000)", "Person"),
+        );
         check(429, &[], "", &retry("Some(60000)", "Installation"));
         check(
             403,
@@ -242,6 +270,12 @@ mod tests {
             r#"{"message":"Validation Failed","errors":[{"resource":"Issue","field":"body","code":"invalid"}]}"#,
             r#"Some(Refused { status: 422, message: "Validation Failed", errors: ["Issue body invalid"] })"#,
         );
+        check(
+            501,
+            &[],
+            "",
+            r#"Some(Refused { status: 501, message: "no reason given", errors: [] })"#,
+        );
         check(404, &[], "", "Some(NotFound)");
         check(
             302,
@@ -251,9 +285,3 @@ mod tests {
         );
     }
 }
-        check(
-            501,
-            &[],
-            "",
-            r#"Some(Refused { status: 501, message: "no reason given", errors: [] })"#,
-        );

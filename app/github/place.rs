@@ -2,7 +2,7 @@
 
 use crate::github::auth::{Access, TokenKey};
 use crate::github::client::{Call, Caller, GitHub, Response};
-use crate::github::error::{ApiError, PERSON_WAIT_MS, Scope};
+use crate::github::error::ApiError;
 use crate::github::wire;
 use bowsprit_core::effect::Priority;
 use bowsprit_core::name::{CommitSha, Repo};
@@ -91,10 +91,7 @@ impl Place {
         match self.github.token(key).await {
             Ok(_) => {}
             // Said in the log by who makes tokens; nobody is trusted for a permission that is not there.
-            Err(ApiError::Retry {
-                after_ms: Some(PERSON_WAIT_MS),
-                scope: Scope::Installation,
-            }) => return Ok(None),
+            Err(error) if error.is_for_a_person() => return Ok(None),
             Err(error) => return Err(error),
         }
         let caller = Caller::Installation(key);

@@ -3,7 +3,7 @@
 use super::{reply, retry, sha};
 use crate::github::budget::Limits;
 use crate::github::error::{ApiError, Scope};
-use crate::github::fake::{Fake, Fault, id};
+use crate::github::fake::{Fake, Fault, id, repo};
 use bowsprit_core::effect::EffectResult;
 use bowsprit_core::name::{BranchName, Login, PrNumber, Team};
 use bowsprit_core::subject::ask::{Context, ContextState};
@@ -55,12 +55,53 @@ async fn installation_that_gives_no_token_is_not_an_absent_branch() {
         matches!(
             error,
             ApiError::Retry {
-                scope: Scope::Installation,
+                scope: Scope::Person,
                 ..
             }
         ),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_suspended_installation_keeps_no_other_from_its_calls() {
+    let fake = Fake::start().await;
+    let main = BranchName::parse("main").unwrap();
+    let no = json!({"message": "This installation has been suspended"});
+    fake.fail(
+        "POST /app/installations/6/access_tokens",
+        Fault::Instead(403, vec![], no.clone()),
+    );
+    let suspended = fake.github.at(6, repo());
+    let error = suspended.head(&main).await.unwrap_err();
+    assert_eq!(error, ApiError::for_a_person());
+    assert_eq!(fake.place().head(&main).await, Ok(Some(sha("base"))));
+    assert!(fake.github.app().await.is_ok());
+
+    // One that is suspended while its token lives is told so by any call.
+    fake.fail("GET /repos/o/r/git/ref", Fault::Instead(403, vec![], no));
+    assert_eq!(
+        fake.place().head(&main).await,
+        Err(ApiError::for_a_person())
+    );
+    assert!(fake.github.app_in_full().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_limit_of_the_app_itself_pauses_whatever_needs_a_new_token() {
+    let fake = Fake::start().await;
+    let main = BranchName::parse("main").unwrap();
+    let limit = json!({"message": "You have exceeded a secondary rate limit"});
+    fake.fail(
+        "POST /app/installations/6/access_tokens",
+        Fault::Instead(403, vec![("retry-after", "60")], limit),
+    );
+    assert!(retry(
+        &fake.github.at(6, repo()).head(&main).await.unwrap_err()
+    ));
+    let before = fake.world().calls.len();
+    assert!(retry(&fake.place().head(&main).await.unwrap_err()));
+    assert_eq!(fake.world().calls.len(), before);
 }
 
 #[tokio::test]
@@ -229,47 +270,6 @@ async fn what_a_branch_requires_names_its_app_where_it_does() {
 }
 
 #[tokio::test]
-async fn list_that_goes_on_too_long_is_an_error() {
-    let fake = Fake::with_limits(Limits {
-        pages_max: 2,
-        ..Limits::default()
-    })
-    .await;
-    for _ in 0..3 {
-        let next = "</elsewhere>; rel=\"next\"";
-        fake.fail(
-            "GET /repos/o/r/issues/3/comments",
-            Fault::Instead(200, vec![("link", next)], json!([])),
-        );
-    }
-    let error = fake.place().comments(PrNumber(3)).await.unwrap_err();
-    assert_eq!(
-        error,
-        ApiError::Broken("an address leads away from the API".to_owned())
-    );
-}
-
-#[tokio::test]
-async fn who_has_no_place_in_the_repository_is_no_collaborator() {
-    for (status, want) in [(204, Ok(true)), (404, Ok(false))] {
-        let fake = Fake::start().await;
-        fake.fail(
-            "GET /repos/o/r/collaborators",
-            Fault::Instead(status, vec![], json!({})),
-        );
-        let who = Login::parse("mia").unwrap();
-        assert_eq!(fake.place().is_collaborator(&who).await, want);
-        assert!(
-            fake.world()
-                .calls
-                .last()
-                .unwrap()
-                .ends_with("/collaborators/mia")
-        );
-    }
-}
-
-#[tokio::test]
 async fn rules_that_nobody_lets_us_read_are_none_and_a_limit_is_a_limit() {
     let main = BranchName::parse("main").unwrap();
     let upgrade = "Upgrade to GitHub Pro or make this repository public to enable this feature.";
@@ -307,6 +307,47 @@ async fn rules_that_nobody_lets_us_read_are_none_and_a_limit_is_a_limit() {
         let no = Fault::Instead(status, headers, json!({"message": message}));
         fake.fail("GET /repos/o/r/rules/branches/main", no);
         assert!(fake.place().required(&main).await.is_err(), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn list_that_goes_on_too_long_is_an_error() {
+    let fake = Fake::with_limits(Limits {
+        pages_max: 2,
+        ..Limits::default()
+    })
+    .await;
+    for _ in 0..3 {
+        let next = "</elsewhere>; rel=\"next\"";
+        fake.fail(
+            "GET /repos/o/r/issues/3/comments",
+            Fault::Instead(200, vec![("link", next)], json!([])),
+        );
+    }
+    let error = fake.place().comments(PrNumber(3)).await.unwrap_err();
+    assert_eq!(
+        error,
+        ApiError::Broken("an address leads away from the API".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn who_has_no_place_in_the_repository_is_no_collaborator() {
+    for (status, want) in [(204, Ok(true)), (404, Ok(false))] {
+        let fake = Fake::start().await;
+        fake.fail(
+            "GET /repos/o/r/collaborators",
+            Fault::Instead(status, vec![], json!({})),
+        );
+        let who = Login::parse("mia").unwrap();
+        assert_eq!(fake.place().is_collaborator(&who).await, want);
+        assert!(
+            fake.world()
+                .calls
+                .last()
+                .unwrap()
+                .ends_with("/collaborators/mia")
+        );
     }
 }
 
