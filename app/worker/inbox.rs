@@ -2,6 +2,7 @@
 
 use super::{Rooms, Trouble, now_ms, wait};
 use crate::git::tree::TextAt;
+use crate::github::error::ApiError;
 use crate::github::{event, heard};
 use crate::store::Delivery;
 use bowsprit_core::contract::{self, Contract};
@@ -95,9 +96,13 @@ async fn understand(
         let known = match known(rooms, repo, one).await {
             Err(Trouble::Unknown(_)) => {
                 // First word of a repository: ask which ones are ours before giving up.
-                super::tick::repositories(rooms).await?;
+                let unlisted = super::tick::repositories(rooms).await?;
                 match known(rooms, repo, one).await {
                     Err(Trouble::Unknown(id)) => {
+                        // It may belong to the installation that could not be listed now.
+                        if let Some(passing @ ApiError::Retry { .. }) = unlisted {
+                            return Err(passing.into());
+                        }
                         return Ok((
                             Vec::new(),
                             Some(format!("no installation shows repository {id}")),

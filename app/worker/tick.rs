@@ -56,7 +56,9 @@ async fn tick(rooms: &Rooms) -> Result<(), Trouble> {
 }
 
 /// Asks GitHub which repositories are ours, and forgets those that no installation shows any more.
-pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
+///
+/// An installation that cannot be listed keeps its repositories, and keeps no other from being listed; says why it could not.
+pub(super) async fn repositories(rooms: &Rooms) -> Result<Option<ApiError>, Trouble> {
     let installations = rooms.github.installations().await?;
     for known in rooms.store.installations().await? {
         if !installations.iter().any(|seen| seen.id == known.id) {
@@ -64,6 +66,7 @@ pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
         }
     }
     let (mut listed, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    let mut refused = None;
     for installation in installations {
         rooms
             .store
@@ -76,7 +79,19 @@ pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
         if installation.is_suspended {
             continue;
         }
-        for view in rooms.github.repositories(installation.id).await? {
+        let views = match rooms.github.repositories(installation.id).await {
+            Ok(views) => views,
+            Err(error) => {
+                let account = &installation.account;
+                tracing::warn!(
+                    installation.id = installation.id,
+                    "the repositories of `{account}` cannot be listed and stay as they were known: {error}"
+                );
+                refused.get_or_insert(error);
+                continue;
+            }
+        };
+        for view in views {
             rooms.store.put_repository(&view, installation.id).await?;
             shown.insert(view.repo.id);
         }
@@ -88,7 +103,7 @@ pub(super) async fn repositories(rooms: &Rooms) -> Result<(), Trouble> {
             rooms.store.remove_repository(view.repo.id).await?;
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Everybody who lives in a repository of ours, and the run that the default branch's head may want.

@@ -40,3 +40,41 @@ async fn a_pull_request_says_what_github_does_not_let_us_read() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_refuses_keeps_no_other_from_being_heard() {
+    run_test(async |t| {
+        let members = json!({"ada": "admin"});
+        let org = json!({"login": "guild", "members": members});
+        t.admin("POST", "/_hub/orgs", Some(org)).await;
+        let made = t
+            .admin(
+                "POST",
+                "/_hub/installations",
+                Some(json!({"account": "guild"})),
+            )
+            .await;
+        let repo = json!({"name": "tools", "auto_init": true});
+        t.api("ada", "POST", "/orgs/guild/repos", Some(repo)).await;
+        t.settle().await;
+        let before = t.bot().rooms.store.repositories().await.expect("a list");
+        assert_eq!(before.len(), 3, "{before:?}");
+
+        let id = made["id"].as_u64().expect("an id");
+        let no = json!({"message": "Organization has an IP allow list enabled"});
+        let path = format!("/app/installations/{id}/access_tokens");
+        t.fault(
+            json!({"kind": "status", "code": 403, "body": no, "match": {"path_contains": path}}),
+        )
+        .await;
+        // A start has no token yet, and its tick lists everybody.
+        let address = t.halt().await;
+        let pr = t.change(REPO, "linus", "doc", &[("doc.md", "x\n")]).await;
+        t.resume(address).await;
+        t.agree(pr).await;
+        t.until_merged(REPO, pr).await;
+        let after = t.bot().rooms.store.repositories().await.expect("a list");
+        assert_eq!(after.len(), 3, "{after:?}");
+    })
+    .await;
+}
