@@ -239,14 +239,26 @@ impl GitHub {
         path: &str,
         key: Option<&str>,
     ) -> Result<(Vec<T>, bool), ApiError> {
+        let first = path;
         let mut items = Vec::new();
         let mut path = path.to_owned();
-        for _ in 0..self.inner.limits.pages_max {
-            let answer = self.call(caller, Call::get(path)).await?;
-            items.extend(wire::list::<T>(&answer, key)?);
-            match next_link(&answer.headers) {
+        let mut before = Bytes::new();
+        for number in 1..=self.inner.limits.pages_max {
+            let answer = self.call(caller, Call::get(&path)).await?;
+            let found = wire::list::<T>(&answer, key)?;
+            let next = match next_link(&answer.headers) {
+                Some(next) => Some(self.inner.transport.within(&path, &next)?),
+                // A server that gives the same page again knows no pages: it has said everything.
+                None if answer.body == before => return Ok((items, false)),
+                None if is_full(first, &answer.headers, found.len()) => {
+                    Some(format!("{first}&page={}", number + 1))
+                }
+                None => None,
+            };
+            items.extend(found);
+            match next {
                 None => return Ok((items, false)),
-                Some(next) => path = self.inner.transport.within(&next)?,
+                Some(next) => (path, before) = (next, answer.body),
             }
         }
         Ok((items, true))
@@ -355,6 +367,15 @@ impl GitHub {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a list may go on though no link says so: as many items came as were asked for, and not a word of pages.
+fn is_full(path: &str, headers: &HeaderMap, items: usize) -> bool {
+    let asked = path.split(['?', '&']).find_map(|one| {
+        let number = one.strip_prefix("per_page=")?;
+        number.parse::<usize>().ok()
+    });
+    !headers.contains_key(http::header::LINK) && asked.is_some_and(|asked| items >= asked)
 }
 
 /// Why there is no token. An installation that is gone must not read as "the branch is not there",

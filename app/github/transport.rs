@@ -67,7 +67,7 @@ impl Transport {
                 .get(header::LOCATION)
                 .and_then(|value| value.to_str().ok());
             match location {
-                Some(location) if is_followed => path = self.within(location)?,
+                Some(location) if is_followed => path = self.within(&path, location)?,
                 Some(_) | None => return Ok(answer),
             }
         }
@@ -144,15 +144,27 @@ impl Transport {
         }
     }
 
-    /// The path of an address of the API's own. Errors: [`ApiError::Broken`] for any other, which would get our token.
-    pub(crate) fn within(&self, address: &str) -> Result<String, ApiError> {
-        match address.strip_prefix(&self.api_url) {
-            Some(path) if path.starts_with('/') => Ok(path.to_owned()),
-            Some(_) | None => Err(ApiError::Broken(
-                "an address leads away from the API".to_owned(),
-            )),
-        }
+    /// The path of an address of the API's own, as the answer to a call of `path` gives it: whole, or seen from there.
+    /// Errors: [`ApiError::Broken`] for any other, which would get our token.
+    pub(crate) fn within(&self, path: &str, address: &str) -> Result<String, ApiError> {
+        within(&self.api_url, path, address)
+            .ok_or_else(|| ApiError::Broken("an address leads away from the API".to_owned()))
     }
+}
+
+/// Scheme, host and port decide whether an address is ours, however they are written.
+fn within(api_url: &str, path: &str, address: &str) -> Option<String> {
+    let own = url::Url::parse(api_url).ok()?;
+    let from = url::Url::parse(&format!("{api_url}{path}")).ok()?;
+    let to = from.join(address).ok()?;
+    if to.origin() != own.origin() {
+        return None;
+    }
+    let below = to.path().strip_prefix(own.path().trim_end_matches('/'))?;
+    let query = to
+        .query()
+        .map_or(String::new(), |query| format!("?{query}"));
+    below.starts_with('/').then(|| format!("{below}{query}"))
 }
 
 /// An address without a slash at its end. Errors: no https, and not this machine.
@@ -214,4 +226,39 @@ fn octocrab(settings: &Settings, limits: &Limits, is_tls: bool) -> anyhow::Resul
         .with_auth(AuthState::None)
         .build();
     built.map_err(|never| match never {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_ours_by_its_origin_and_not_by_its_spelling() {
+        const API: &str = "https://ghe.example/api/v3";
+        const PATH: &str = "/repos/o/r/issues?per_page=100";
+        for (address, wanted) in [
+            ("https://ghe.example/api/v3/x?page=2", Some("/x?page=2")),
+            (
+                "https://GHE.Example:443/api/v3/x?a=b%2Fc",
+                Some("/x?a=b%2Fc"),
+            ),
+            ("/api/v3/x?page=2", Some("/x?page=2")),
+            ("?page=2", Some("/repos/o/r/issues?page=2")),
+            ("//ghe.example/api/v3/x", Some("/x")),
+            ("http://ghe.example/api/v3/x", None),
+            ("https://ghe.example:8443/api/v3/x", None),
+            ("https://ghe.example.evil.example/api/v3/x", None),
+            ("https://ghe.example@evil.example/api/v3/x", None),
+            ("//evil.example/api/v3/x", None),
+            ("https://ghe.example/api/v33/x", None),
+            ("https://ghe.example/elsewhere", None),
+            ("/api/v3/../../login", None),
+            ("", Some("/repos/o/r/issues?per_page=100")),
+        ] {
+            let found = within(API, PATH, address);
+            assert_eq!(found.as_deref(), wanted, "{address}");
+        }
+        let plain = within("http://127.0.0.1:80", "/x", "http://127.0.0.1/y?z");
+        assert_eq!(plain.as_deref(), Some("/y?z"));
+    }
 }

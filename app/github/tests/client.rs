@@ -3,7 +3,7 @@
 use super::{reply, retry, sha};
 use crate::github::budget::Limits;
 use crate::github::error::{ApiError, Scope};
-use crate::github::fake::{Fake, Fault, id, repo};
+use crate::github::fake::{Fake, Fault, id};
 use bowsprit_core::effect::EffectResult;
 use bowsprit_core::name::{BranchName, Login, PrNumber, Team};
 use bowsprit_core::subject::ask::{Context, ContextState};
@@ -61,47 +61,6 @@ async fn installation_that_gives_no_token_is_not_an_absent_branch() {
         ),
         "{error:?}"
     );
-}
-
-#[tokio::test]
-async fn a_suspended_installation_keeps_no_other_from_its_calls() {
-    let fake = Fake::start().await;
-    let main = BranchName::parse("main").unwrap();
-    let no = json!({"message": "This installation has been suspended"});
-    fake.fail(
-        "POST /app/installations/6/access_tokens",
-        Fault::Instead(403, vec![], no.clone()),
-    );
-    let suspended = fake.github.at(6, repo());
-    let error = suspended.head(&main).await.unwrap_err();
-    assert_eq!(error, ApiError::for_a_person());
-    assert_eq!(fake.place().head(&main).await, Ok(Some(sha("base"))));
-    assert!(fake.github.app().await.is_ok());
-
-    // One that is suspended while its token lives is told so by any call.
-    fake.fail("GET /repos/o/r/git/ref", Fault::Instead(403, vec![], no));
-    assert_eq!(
-        fake.place().head(&main).await,
-        Err(ApiError::for_a_person())
-    );
-    assert!(fake.github.app_in_full().await.is_ok());
-}
-
-#[tokio::test]
-async fn a_limit_of_the_app_itself_pauses_whatever_needs_a_new_token() {
-    let fake = Fake::start().await;
-    let main = BranchName::parse("main").unwrap();
-    let limit = json!({"message": "You have exceeded a secondary rate limit"});
-    fake.fail(
-        "POST /app/installations/6/access_tokens",
-        Fault::Instead(403, vec![("retry-after", "60")], limit),
-    );
-    assert!(retry(
-        &fake.github.at(6, repo()).head(&main).await.unwrap_err()
-    ));
-    let before = fake.world().calls.len();
-    assert!(retry(&fake.place().head(&main).await.unwrap_err()));
-    assert_eq!(fake.world().calls.len(), before);
 }
 
 #[tokio::test]
@@ -267,47 +226,6 @@ async fn what_a_branch_requires_names_its_app_where_it_does() {
             ("ruled", Some(6)),
         ]
     );
-}
-
-#[tokio::test]
-async fn rules_that_nobody_lets_us_read_are_none_and_a_limit_is_a_limit() {
-    let main = BranchName::parse("main").unwrap();
-    let upgrade = "Upgrade to GitHub Pro or make this repository public to enable this feature.";
-    for (status, message) in [
-        (403, upgrade),
-        (403, "Resource not accessible by integration"),
-        (405, "Method Not Allowed"),
-        (451, "Repository access blocked"),
-        (501, "Not Implemented"),
-    ] {
-        let fake = Fake::start().await;
-        for _ in 0..2 {
-            for call in ["rules/branches/main", "branches/main"] {
-                let no = Fault::Instead(status, vec![], json!({"message": message}));
-                fake.fail(&format!("GET /repos/o/r/{call}"), no);
-            }
-            assert_eq!(fake.place().required(&main).await, Ok(vec![]), "{status}");
-        }
-        let no = Fault::Instead(status, vec![], json!({"message": message}));
-        fake.fail("GET /repos/o/r/rules/branches/main", no);
-        assert_eq!(fake.place().has_merge_queue(&main).await, Ok(false));
-    }
-    for (status, headers, message) in [
-        (403, vec![("retry-after", "9")], "wait"),
-        (
-            403,
-            vec![],
-            "You have triggered an abuse detection mechanism",
-        ),
-        (429, vec![], "Too many requests"),
-        (502, vec![], "Bad gateway"),
-        (422, vec![], "Validation Failed"),
-    ] {
-        let fake = Fake::start().await;
-        let no = Fault::Instead(status, headers, json!({"message": message}));
-        fake.fail("GET /repos/o/r/rules/branches/main", no);
-        assert!(fake.place().required(&main).await.is_err(), "{message}");
-    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod client;
 mod edit;
+mod foreign;
 mod propose;
 mod rights;
 mod talk;

@@ -1,0 +1,139 @@
+//! What other servers and other plans answer than the usual: rules, suspensions, permissions, pages, new addresses.
+
+use super::{reply, retry, sha};
+use crate::github::error::ApiError;
+use crate::github::fake::{Fake, Fault, repo};
+use bowsprit_core::effect::EffectResult;
+use bowsprit_core::name::{BranchName, PrNumber};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_suspended_installation_keeps_no_other_from_its_calls() {
+    let fake = Fake::start().await;
+    let main = BranchName::parse("main").unwrap();
+    let no = json!({"message": "This installation has been suspended"});
+    fake.fail(
+        "POST /app/installations/6/access_tokens",
+        Fault::Instead(403, vec![], no.clone()),
+    );
+    let suspended = fake.github.at(6, repo());
+    let error = suspended.head(&main).await.unwrap_err();
+    assert_eq!(error, ApiError::for_a_person());
+    assert_eq!(fake.place().head(&main).await, Ok(Some(sha("base"))));
+    assert!(fake.github.app().await.is_ok());
+
+    // One that is suspended while its token lives is told so by any call.
+    fake.fail("GET /repos/o/r/git/ref", Fault::Instead(403, vec![], no));
+    assert_eq!(
+        fake.place().head(&main).await,
+        Err(ApiError::for_a_person())
+    );
+    assert!(fake.github.app_in_full().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_limit_of_the_app_itself_pauses_whatever_needs_a_new_token() {
+    let fake = Fake::start().await;
+    let main = BranchName::parse("main").unwrap();
+    let limit = json!({"message": "You have exceeded a secondary rate limit"});
+    fake.fail(
+        "POST /app/installations/6/access_tokens",
+        Fault::Instead(403, vec![("retry-after", "60")], limit),
+    );
+    assert!(retry(
+        &fake.github.at(6, repo()).head(&main).await.unwrap_err()
+    ));
+    let before = fake.world().calls.len();
+    assert!(retry(&fake.place().head(&main).await.unwrap_err()));
+    assert_eq!(fake.world().calls.len(), before);
+}
+
+#[tokio::test]
+async fn rules_that_nobody_lets_us_read_are_none_and_a_limit_is_a_limit() {
+    let main = BranchName::parse("main").unwrap();
+    let upgrade = "Upgrade to GitHub Pro or make this repository public to enable this feature.";
+    for (status, message) in [
+        (403, upgrade),
+        (403, "Resource not accessible by integration"),
+        (405, "Method Not Allowed"),
+        (451, "Repository access blocked"),
+        (501, "Not Implemented"),
+    ] {
+        let fake = Fake::start().await;
+        for _ in 0..2 {
+            for call in ["rules/branches/main", "branches/main"] {
+                let no = Fault::Instead(status, vec![], json!({"message": message}));
+                fake.fail(&format!("GET /repos/o/r/{call}"), no);
+            }
+            assert_eq!(fake.place().required(&main).await, Ok(vec![]), "{status}");
+        }
+        let no = Fault::Instead(status, vec![], json!({"message": message}));
+        fake.fail("GET /repos/o/r/rules/branches/main", no);
+        assert_eq!(fake.place().has_merge_queue(&main).await, Ok(false));
+    }
+    for (status, headers, message) in [
+        (403, vec![("retry-after", "9")], "wait"),
+        (
+            403,
+            vec![],
+            "You have triggered an abuse detection mechanism",
+        ),
+        (429, vec![], "Too many requests"),
+        (502, vec![], "Bad gateway"),
+        (422, vec![], "Validation Failed"),
+    ] {
+        let fake = Fake::start().await;
+        let no = Fault::Instead(status, headers, json!({"message": message}));
+        fake.fail("GET /repos/o/r/rules/branches/main", no);
+        assert!(fake.place().required(&main).await.is_err(), "{message}");
+    }
+}
+
+/// A page of comments from this number on.
+fn page(first: u64, count: u64) -> serde_json::Value {
+    let at = "2026-11-01T00:00:00Z";
+    (first..first + count)
+        .map(|id| json!({"id": id, "user": null, "body": "x", "created_at": at, "updated_at": at}))
+        .collect()
+}
+
+#[tokio::test]
+async fn pages_are_asked_for_by_any_spelling_of_the_address_and_by_none() {
+    const COMMENTS: &str = "GET /repos/o/r/issues/3/comments";
+    for link in [
+        "</api/v3/repos/o/r/issues/3/comments?page=2>; rel=\"next\"",
+        "<?page=2>; rel=\"next\"",
+    ] {
+        let fake = Fake::start().await;
+        for answer in [
+            Fault::Instead(200, vec![("link", link)], page(1, 2)),
+            Fault::Instead(200, vec![], page(3, 1)),
+        ] {
+            fake.fail(COMMENTS, answer);
+        }
+        let found = fake.place().comments(PrNumber(3)).await.unwrap();
+        assert_eq!((found.len(), fake.count(COMMENTS)), (3, 2), "{link}");
+    }
+    // Who says nothing of pages is asked for the next while pages are full, and is believed when it says that it was the last.
+    let last = "</api/v3/x?page=1>; rel=\"first\"";
+    for (pages, wanted) in [
+        (
+            vec![(vec![], page(1, 100)), (vec![], page(101, 5))],
+            (105, 2),
+        ),
+        (vec![(vec![], page(1, 100)), (vec![], json!([]))], (100, 2)),
+        (
+            vec![(vec![], page(1, 100)), (vec![], page(1, 100))],
+            (100, 2),
+        ),
+        (vec![(vec![("link", last)], page(1, 100))], (100, 1)),
+        (vec![(vec![], page(1, 99))], (99, 1)),
+    ] {
+        let fake = Fake::start().await;
+        for (headers, body) in pages {
+            fake.fail(COMMENTS, Fault::Instead(200, headers, body));
+        }
+        let found = fake.place().comments(PrNumber(3)).await.unwrap();
+        assert_eq!((found.len(), fake.count(COMMENTS)), wanted);
+    }
+}
