@@ -57,11 +57,9 @@ impl Transport {
         let mut path = call.path.clone();
         for _ in 0..=REDIRECTS_MAX {
             let answer = self.send(call, &path, bearer, etag).await?;
-            let is_followed = match answer.status {
-                307 | 308 => true,
-                301 | 302 => call.method == Method::GET,
-                _ => false,
-            };
+            // A renamed repository answers so to every method, and the same is asked of the new place.
+            // Source: "Follow redirects", "Best practices for using the REST API" (docs.github.com, 2026-11).
+            let is_followed = matches!(answer.status, 301 | 302 | 307 | 308);
             let location = answer
                 .headers
                 .get(header::LOCATION)

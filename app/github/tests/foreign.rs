@@ -137,3 +137,33 @@ async fn pages_are_asked_for_by_any_spelling_of_the_address_and_by_none() {
         assert_eq!((found.len(), fake.count(COMMENTS)), wanted);
     }
 }
+
+#[tokio::test]
+async fn a_write_follows_a_renamed_repository_and_nothing_follows_abroad() {
+    for status in [301, 302, 307, 308] {
+        let fake = Fake::start().await;
+        let moved = vec![("location", "/api/v3/repos/o/r/issues/3/comments")];
+        fake.fail(
+            "POST /repos/o/r/issues/3/comments",
+            Fault::Instead(status, moved, json!({})),
+        );
+        assert_eq!(fake.apply("k", reply("a")).await, Ok(EffectResult::Nothing));
+        assert_eq!(fake.count("POST /repos/o/r/issues/3/comments"), 2);
+        assert_eq!(fake.world().comments.len(), 1, "{status}");
+    }
+    for (status, location) in [
+        (307, "https://evil.example/api/v3/x"),
+        (301, "//evil.example/api/v3/x"),
+        (303, "/api/v3/repos/o/r/issues/3/comments"),
+    ] {
+        let fake = Fake::start().await;
+        fake.fail(
+            "POST /repos/o/r/issues/3/comments",
+            Fault::Instead(status, vec![("location", location)], json!({})),
+        );
+        let refused = fake.try_to(("k", true), reply("a")).await;
+        assert!(matches!(refused, Err(ApiError::Broken(_))), "{refused:?}");
+        assert_eq!(fake.count("POST /repos/o/r/issues/3/comments"), 1);
+        assert!(fake.world().comments.is_empty());
+    }
+}
