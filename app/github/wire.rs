@@ -8,8 +8,8 @@ use bowsprit_core::name::{BranchName, Login};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,7 @@ pub(crate) struct Installation {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Account {
     pub(crate) login: String,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
     pub(crate) kind: String,
 }
 
@@ -116,8 +116,24 @@ pub(crate) struct Signature {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(from = "LabelAs")]
 pub(crate) struct Label {
     pub(crate) name: String,
+}
+
+/// GitHub documents both: labels of an issue may be their names alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LabelAs {
+    Named { name: String },
+    Name(String),
+}
+
+impl From<LabelAs> for Label {
+    fn from(found: LabelAs) -> Label {
+        let (LabelAs::Named { name } | LabelAs::Name(name)) = found;
+        Label { name }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,9 +145,9 @@ pub(crate) struct Issue {
     pub(crate) user: Option<Account>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) labels: Vec<Label>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) assignees: Vec<Account>,
     #[serde(default)]
     pub(crate) milestone: Option<Milestone>,
@@ -148,9 +164,9 @@ pub(crate) struct Milestone {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Requested {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) users: Vec<Account>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) teams: Vec<Team>,
 }
 
@@ -219,7 +235,7 @@ pub(crate) struct Review {
 pub(crate) struct Collaborator {
     pub(crate) permission: String,
     /// Not every server tells it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) role_name: String,
 }
 
@@ -241,7 +257,7 @@ pub(crate) struct CheckRun {
     pub(crate) conclusion: Option<String>,
     pub(crate) details_url: Option<String>,
     pub(crate) app: Option<AppId>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) output: CheckOutput,
 }
 
@@ -254,7 +270,7 @@ pub(crate) struct AppId {
 pub(crate) struct CheckOutput {
     pub(crate) title: Option<String>,
     pub(crate) summary: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) annotations_count: u64,
 }
 
@@ -268,7 +284,7 @@ pub(crate) struct Rule {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RuleParameters {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) required_status_checks: Vec<RequiredCheck>,
 }
 
@@ -284,7 +300,7 @@ pub(crate) struct RequiredCheck {
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(crate) struct GraphQl<T> {
     pub(crate) data: Option<T>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) errors: Vec<GraphQlError>,
 }
 
@@ -309,9 +325,9 @@ pub(crate) struct Protection {
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct ProtectionChecks {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) contexts: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) checks: Vec<RequiredCheck>,
 }
 
@@ -335,15 +351,31 @@ pub(crate) struct MergeDone {
     pub(crate) sha: String,
 }
 
-/// The items of a page: the answer itself, or its member `key`.
+/// What is null counts as what is not there.
+pub(crate) fn or_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// The items of a page: the answer itself, or its member `key`; none where that is null.
 pub(crate) fn list<T: DeserializeOwned>(
     answer: &Response,
     key: Option<&str>,
 ) -> Result<Vec<T>, ApiError> {
-    let Some(key) = key else { return answer.json() };
+    let Some(key) = key else {
+        return Ok(answer.json::<Option<Vec<T>>>()?.unwrap_or_default());
+    };
     let mut whole: Value = answer.json()?;
-    let member = whole.get_mut(key).map(Value::take).unwrap_or_default();
-    serde_json::from_value(member)
+    let Some(member) = whole.get_mut(key).map(Value::take) else {
+        return Err(ApiError::Broken(format!(
+            "unexpected answer: there is no `{key}`"
+        )));
+    };
+    serde_json::from_value::<Option<Vec<T>>>(member)
+        .map(Option::unwrap_or_default)
         .map_err(|error| ApiError::Broken(format!("unexpected answer: {error}")))
 }
 
@@ -414,29 +446,4 @@ pub(crate) fn encoded_path(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn next_page_is_found_among_links() {
-        let links = "<https://h/x?page=1>; rel=\"prev\", <https://h/x?a=b,c&page=3>; rel=\"last\", <https://h/x?page=2>; rel=\"next\"";
-        let mut headers = HeaderMap::new();
-        headers.insert("link", http::HeaderValue::from_static(links));
-        assert_eq!(next_link(&headers).as_deref(), Some("https://h/x?page=2"));
-        assert_eq!(next_link(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn hostile_names_are_escaped() {
-        assert_eq!(encoded("a/../b?c#d%"), "a%2F..%2Fb%3Fc%23d%25");
-        assert_eq!(encoded_path("feature/ü x"), "feature/%C3%BC%20x");
-        assert_eq!(branch("main").as_str(), "main");
-        assert_eq!(branch("$(id) x").as_str(), "unnameable/idx");
-        assert_eq!(branch("\u{7}").as_str(), "unnameable/branch");
-        let odd = Account {
-            login: "a b".to_owned(),
-            kind: String::new(),
-        };
-        assert_eq!(login(Some(&odd)).as_str(), "ghost");
-    }
-}
+mod tests;
