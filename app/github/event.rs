@@ -3,14 +3,14 @@
 //! Only the fields needed are read; an event that we do not know means nothing, a body that does not fit its event is an error
 //! (the event's name is not signed, so a body sent again under another name must not pass).
 
-use crate::github::wire::{self, Account};
+use crate::github::wire::{self, Account, Label};
 use bowsprit_core::name::{
     BranchName, CommentId, CommitSha, Login, PrNumber, Repo, RepoId, RepoName,
 };
 use bowsprit_core::seen::{Labeled, Said, Seen};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// The events that the App asks for. `installation` and `installation_repositories` come unasked.
 pub const EVENTS: &[&str] = &[
@@ -79,16 +79,13 @@ struct Pull {
 }
 
 #[derive(Deserialize)]
-struct Label {
-    name: String,
-}
-
-#[derive(Deserialize)]
 struct PullFields {
     number: u64,
     head: Head,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    #[serde(default, deserialize_with = "lenient")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<Timestamp>,
     body: Option<String>,
 }
 
@@ -204,6 +201,12 @@ struct Status {
     repository: Repository,
 }
 
+/// A time that says what it means; none is better than a guess.
+fn lenient<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let found = Option::<serde_json::Value>::deserialize(from)?;
+    Ok(found.and_then(|found| found.as_str()?.parse().ok()))
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body)
         .map_err(|error| format!("the body does not fit its event: {error}"))
@@ -237,9 +240,10 @@ fn push(event: Push) -> Option<Seen> {
 fn pull(event: Pull) -> Option<Seen> {
     let pull = &event.pull_request;
     let pushed_at = match event.action.as_str() {
-        "opened" => Some(pull.created_at),
+        // A head of which nobody says when it came is dated by the look that finds it, which lets no older word count.
+        "opened" => pull.created_at,
         // A push to a closed pull request is heard when it is opened again.
-        "synchronize" | "reopened" => Some(pull.updated_at),
+        "synchronize" | "reopened" => pull.updated_at,
         _ => None,
     };
     let is_label = matches!(event.action.as_str(), "labeled" | "unlabeled");

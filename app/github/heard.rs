@@ -61,7 +61,7 @@ struct Whole {
 struct Headed {
     number: u64,
     head: wire::Sha,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::or_default")]
     assignees: Vec<Account>,
 }
 
@@ -73,8 +73,10 @@ struct Talk {
     repository: Repository,
 }
 
+/// As much as tells which thread a delivery is about.
 #[derive(Deserialize)]
-struct Issue {
+struct Thread {
+    #[serde(alias = "pull_request")]
     issue: Numbered,
     repository: Repository,
 }
@@ -96,22 +98,30 @@ pub fn heard(event: &str, body: &[u8], ours: &Login) -> Option<Heard> {
                 what: What::Branch(branch),
             })
         }
-        "pull_request" => pull(body, ours),
-        "issue_comment" => talk(serde_json::from_slice(body).ok()?),
-        "issues" => {
-            let issue: Issue = serde_json::from_slice(body).ok()?;
-            Some(Heard {
-                repo: RepoId(issue.repository.id),
-                number: Some(PrNumber(issue.issue.number)),
-                what: What::Other,
-            })
-        }
+        "pull_request" => match serde_json::from_slice(body) {
+            Ok(event) => pull(event, body, ours),
+            Err(_) => doubt(body),
+        },
+        "issue_comment" => match serde_json::from_slice(body) {
+            Ok(event) => talk(event),
+            Err(_) => doubt(body),
+        },
+        "issues" => doubt(body),
         _ => None,
     }
 }
 
-fn pull(body: &[u8], ours: &Login) -> Option<Heard> {
-    let event: Pull = serde_json::from_slice(body).ok()?;
+/// Something was said of a thread that is not taken as it is, or cannot be read whole.
+fn doubt(body: &[u8]) -> Option<Heard> {
+    let thread: Thread = serde_json::from_slice(body).ok()?;
+    Some(Heard {
+        repo: RepoId(thread.repository.id),
+        number: Some(PrNumber(thread.issue.number)),
+        what: What::Other,
+    })
+}
+
+fn pull(event: Pull, body: &[u8], ours: &Login) -> Option<Heard> {
     let is_label = matches!(event.action.as_str(), "labeled" | "unlabeled");
     if is_label && wire::is_ours(event.sender.as_ref(), ours) {
         return None;
@@ -121,10 +131,10 @@ fn pull(body: &[u8], ours: &Login) -> Option<Heard> {
         "synchronize" | "reopened" => {
             let whole: Option<Whole> = serde_json::from_slice(body).ok();
             let view = whole.and_then(|whole| read::pull_view(&whole.pull_request).ok());
-            What::Head(
-                CommitSha::parse(&event.pull_request.head.sha).ok()?,
-                view.map(Box::new),
-            )
+            match CommitSha::parse(&event.pull_request.head.sha) {
+                Ok(head) => What::Head(head, view.map(Box::new)),
+                Err(_) => What::Other,
+            }
         }
         _ => What::Other,
     };
@@ -186,6 +196,46 @@ mod tests {
         assert_eq!(said("edited", "ada", at), Some(What::Other));
         assert_eq!(said("deleted", "ada", at), Some(What::Other));
         assert_eq!(said("created", "other[bot]", at), None);
+    }
+
+    #[test]
+    fn a_thread_of_which_something_cannot_be_read_is_doubted() {
+        let repository = json!({"id": 1});
+        let comment = |fields: Value| {
+            let mut comment =
+                json!({"id": 5, "user": {"login": "ada", "type": "User"}, "body": "/hold"});
+            let fields = fields.as_object().unwrap().clone();
+            comment.as_object_mut().unwrap().extend(fields);
+            let issue = json!({"number": 7});
+            let body = json!({"action": "created", "comment": comment, "issue": issue, "repository": repository});
+            of("issue_comment", body)
+        };
+        let at = "2026-11-01T00:00:00Z";
+        for lean in [
+            json!({}),
+            json!({"created_at": at}),
+            json!({"created_at": at, "updated_at": null}),
+            json!({"created_at": 1, "updated_at": 1}),
+        ] {
+            assert_eq!(comment(lean), Some(What::Other));
+        }
+        let whole = comment(json!({"created_at": at, "updated_at": at}));
+        assert!(matches!(whole, Some(What::Comment(_))));
+
+        let pull = |pull: Value| {
+            let body =
+                json!({"action": "synchronize", "pull_request": pull, "repository": repository});
+            of("pull_request", body)
+        };
+        assert_eq!(pull(json!({"number": 7})), Some(What::Other));
+        let odd = json!({"number": 7, "head": {"sha": "no commit"}, "assignees": null});
+        assert_eq!(pull(odd), Some(What::Other));
+        let head = json!({"number": 7, "head": {"sha": "b".repeat(40)}, "assignees": null});
+        assert!(matches!(pull(head), Some(What::Head(..))));
+        assert_eq!(
+            of("issues", json!({"issue": {}, "repository": repository})),
+            None
+        );
     }
 
     #[test]

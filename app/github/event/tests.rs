@@ -84,6 +84,11 @@ fn pull_requests_tell_when_they_were_pushed() {
         &[("/action", json!("labeled"))],
         &pull("null", "null"),
     );
+    // Nobody says when: then no time is made up.
+    for when in [json!(null), json!(1_557_933_633), json!("yesterday")] {
+        let fields = [("/pull_request/updated_at", when)];
+        check("pull_request", body, &fields, &pull("null", "null"));
+    }
 }
 
 #[test]
