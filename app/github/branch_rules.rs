@@ -75,7 +75,10 @@ impl Place {
             Err(ApiError::Refused {
                 status, message, ..
             }) if NO_RULES.contains(&status) => {
-                if self.github().is_first(self.repo().id, what) {
+                if self
+                    .github()
+                    .is_first(format!("{}: {what}", self.repo().id))
+                {
                     tracing::warn!(repo.name = %self.repo().name, http.status = status, "`{}` does not let us read {what}, which count as none; GitHub still holds a merge against them: {message}", self.repo().name);
                 }
                 Ok(T::default())

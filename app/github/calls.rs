@@ -27,6 +27,7 @@ pub const CALLS: &[Called] = calls! {
     "GET" "/app/hook/deliveries" None, "read";
     "POST" "/app/hook/deliveries/{}/attempts" None, "write";
     "GET" "/app/installations" None, "read";
+    "GET" "/app/installations/{}" None, "read";
     "POST" "/app/installations/{}/access_tokens" None, "write";
     "POST" "/graphql" Some("contents"), "write";
     "GET" "/installation/repositories" Some("metadata"), "read";

@@ -3,7 +3,7 @@
 //! octocrab's retries, token cache and ETag cache stay off: the first repeats a POST, the second makes a token per clone,
 //! the third is shared by all installations. Nothing here sleeps or repeats, but for one new token after a 401.
 
-use crate::github::auth::{AppKey, Token, TokenKey, Tokens};
+use crate::github::auth::{AppKey, TokenKey, Tokens};
 use crate::github::budget::{Budget, Limits};
 use crate::github::cache::Cache;
 use crate::github::error::{ApiError, classify};
@@ -12,12 +12,12 @@ use crate::github::place::Place;
 use crate::github::transport::Transport;
 use crate::github::wire::{self, next_link};
 use bowsprit_core::effect::Priority;
-use bowsprit_core::name::{Login, Repo, RepoId};
+use bowsprit_core::name::{Login, Repo};
 use http::{HeaderMap, Method};
 use hyper::body::Bytes;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,8 +56,8 @@ struct Inner {
     budgets: Mutex<HashMap<u64, Arc<Budget>>>,
     app: OnceCell<App>,
     memory: Memory,
-    /// What was said once about a repository.
-    said: Mutex<HashSet<(RepoId, String)>>,
+    /// What was said once.
+    said: Mutex<HashSet<String>>,
 }
 
 impl fmt::Debug for GitHub {
@@ -159,8 +159,8 @@ impl GitHub {
         &self.inner.memory
     }
 
-    /// Whether this was not said about a repository before; it counts as said from now on.
-    pub(crate) fn is_first(&self, repo: RepoId, what: &str) -> bool {
+    /// Whether this was not said before; it counts as said from now on.
+    pub(crate) fn is_first(&self, what: String) -> bool {
         let mut said = self
             .inner
             .said
@@ -169,7 +169,7 @@ impl GitHub {
         if said.len() >= SAID_MAX {
             said.clear();
         }
-        said.insert((repo, what.to_owned()))
+        said.insert(what)
     }
 
     /// Our App, read once. Errors: as of any call.
@@ -270,27 +270,6 @@ impl GitHub {
         self.inner.tokens.get(key, now_ms, self.mint(key)).await
     }
 
-    async fn mint(&self, key: TokenKey) -> Result<Token, ApiError> {
-        let mut body = json!({"permissions": key.access.permissions().iter().copied().collect::<HashMap<_, _>>()});
-        if let Some(RepoId(id)) = key.repo {
-            body["repository_ids"] = json!([id]);
-        }
-        let call = Call {
-            method: Method::POST,
-            path: format!("/app/installations/{}/access_tokens", key.installation),
-            body: Some(body),
-            priority: Priority::Merge,
-        };
-        // The call of a token needs no token, yet the compiler sees a circle.
-        let answer = Box::pin(self.call(Caller::App, call)).await;
-        let answer = answer.map_err(|error| no_token(key.installation, error))?;
-        let token: wire::Token = answer.json()?;
-        Ok(Token {
-            secret: token.token,
-            expires_ms: token.expires_at.as_millisecond(),
-        })
-    }
-
     async fn bearer(&self, caller: Caller) -> Result<SecretString, ApiError> {
         match caller {
             Caller::App => self.inner.key.statement(jiff::Timestamp::now().as_second()),
@@ -376,19 +355,4 @@ fn is_full(path: &str, headers: &HeaderMap, items: usize) -> bool {
         number.parse::<usize>().ok()
     });
     !headers.contains_key(http::header::LINK) && asked.is_some_and(|asked| items >= asked)
-}
-
-/// Why there is no token. An installation that is gone must not read as "the branch is not there",
-/// and one that is suspended, or has not accepted a permission yet, may do so later; a repository that it does not show is refused.
-fn no_token(installation: u64, error: ApiError) -> ApiError {
-    let is_for_a_person = match &error {
-        ApiError::NotFound => true,
-        ApiError::Refused { status, .. } => *status != 422 || error.words().contains("permission"),
-        ApiError::Retry { .. } | ApiError::Unauthorized | ApiError::Broken(_) => false,
-    };
-    if !is_for_a_person {
-        return error;
-    }
-    tracing::warn!(installation.id = installation, %error, "cannot get a token of installation {installation}");
-    ApiError::for_a_person()
 }

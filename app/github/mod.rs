@@ -13,6 +13,7 @@ pub mod calls;
 pub mod client;
 pub mod error;
 pub mod event;
+mod granted;
 pub mod heard;
 mod members;
 pub mod memory;

@@ -27,6 +27,8 @@ pub struct Installation {
     pub account: Login,
     /// Whether its owner has suspended it.
     pub is_suspended: bool,
+    /// What it has granted, by name and level; empty where the server does not tell.
+    pub permissions: BTreeMap<String, String>,
 }
 
 /// A delivery that we did not answer well.
@@ -52,6 +54,7 @@ impl GitHub {
             id: one.id,
             account: wire::login(one.account.as_ref()),
             is_suspended: one.suspended_at.is_some(),
+            permissions: one.permissions,
         };
         Ok(found.into_iter().map(show).collect())
     }

@@ -44,6 +44,8 @@ pub(crate) struct Installation {
     pub(crate) id: u64,
     pub(crate) account: Option<Account>,
     pub(crate) suspended_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) permissions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

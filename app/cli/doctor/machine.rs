@@ -71,11 +71,9 @@ async fn github(config: &Config) -> Vec<Finding> {
         // The other answers would only say the same again.
         return vec![app];
     }
-    let mut findings = vec![
-        app,
-        installations(&github).await,
-        webhook(&github, &config.public_url).await,
-    ];
+    let mut findings = vec![app];
+    findings.extend(installations(&github, &needed).await);
+    findings.push(webhook(&github, &config.public_url).await);
     if let Some(gitops) = &config.releases.gitops {
         let repository = &gitops.repository;
         let found = has_branch(&github, repository).await;
@@ -108,14 +106,19 @@ async fn has_branch(github: &GitHub, wanted: &Repository) -> Result<Option<bool>
     Ok(None)
 }
 
-async fn installations(github: &GitHub) -> Finding {
-    match github.installations().await {
-        Ok(all) => {
-            let suspended = all.iter().filter(|one| one.is_suspended).count();
-            doctor::installations(Ok((all.len(), suspended)))
-        }
-        Err(error) => doctor::installations(Err(&error.words())),
-    }
+/// All of them in one line, and a line for each that has not granted everything.
+async fn installations(github: &GitHub, needed: &doctor::App) -> Vec<Finding> {
+    let all = match github.installations().await {
+        Ok(all) => all,
+        Err(error) => return vec![doctor::installations(Err(&error.words()))],
+    };
+    let suspended = all.iter().filter(|one| one.is_suspended).count();
+    let mut findings = vec![doctor::installations(Ok((all.len(), suspended)))];
+    let told = all.iter().filter(|one| !one.permissions.is_empty());
+    let told = told
+        .map(|one| doctor::granted(one.account.as_str(), &one.permissions, &needed.permissions));
+    findings.extend(told.filter(|one| one.verdict != doctor::Verdict::Ok));
+    findings
 }
 
 async fn webhook(github: &GitHub, public_url: &str) -> Finding {

@@ -115,14 +115,10 @@ pub fn app(found: Result<&App, &str>, wanted: &App) -> Finding {
             );
         }
     };
-    let holds = |name: &String, level: &String| {
-        let held = found.permissions.get(name).map(String::as_str);
-        held == Some(level) || held == Some("write") || held == Some("admin")
-    };
     let mut lacking: Vec<String> = wanted
         .permissions
         .iter()
-        .filter(|(name, level)| !holds(name, level))
+        .filter(|(name, level)| !holds(&found.permissions, name, level))
         .map(|(name, level)| format!("permission {name}: {level}"))
         .collect();
     let deaf = wanted.events.difference(&found.events);
@@ -161,6 +157,11 @@ pub fn installations(found: Result<(usize, usize), &str>) -> Finding {
         ),
         Ok((all, _)) => Finding::ok(ABOUT, all.to_string()),
     }
+}
+
+/// Whether permissions hold one at this level or a higher one.
+pub(super) fn holds(found: &BTreeMap<String, String>, name: &str, level: &str) -> bool {
+    matches!(found.get(name).map(String::as_str), Some(held) if held == level || held == "write" || held == "admin")
 }
 
 /// The repository that releases are written to. `found`: whether its branch is there, `None` where no installation shows it.

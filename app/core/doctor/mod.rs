@@ -4,12 +4,14 @@
 
 mod cluster;
 mod copied;
+mod granted;
 mod machine;
 mod purpose;
 mod quota;
 
 pub use cluster::{NamespaceSeen, classes, kept, namespace, registry, rights, version};
 pub use copied::copied;
+pub use granted::granted;
 pub use machine::{
     App, Disk, app, confinement, disk, git, installations, python, webhook, written_to,
 };

@@ -32,6 +32,32 @@ async fn a_suspended_installation_keeps_no_other_from_its_calls() {
 }
 
 #[tokio::test]
+async fn one_permission_that_is_not_granted_keeps_no_other_from_use() {
+    const TOKENS: &str = "POST /app/installations/5/access_tokens";
+    let fake = Fake::start().await;
+    let main = BranchName::parse("main").unwrap();
+    let no = json!({"message": "The permissions requested are not granted to this installation."});
+    fake.fail(TOKENS, Fault::Instead(422, vec![], no.clone()));
+    let granted = json!({"metadata": "read", "contents": "write", "issues": "write"});
+    let shown = json!({"id": 5, "account": null, "suspended_at": null, "permissions": granted});
+    fake.fail(
+        "GET /app/installations/5",
+        Fault::Instead(200, vec![], shown),
+    );
+    assert_eq!(fake.place().head(&main).await, Ok(Some(sha("base"))));
+    assert_eq!(fake.count(TOKENS), 2);
+    let asked = fake.world().bodies[2]["permissions"].clone();
+    let held = json!({"metadata": "read", "contents": "read", "issues": "read"});
+    assert_eq!(asked, held);
+
+    // Where nobody may be fetched for, or a repository is not shown, a part is of no use.
+    fake.fail(TOKENS, Fault::Instead(422, vec![], no));
+    let fetching = fake.place().fetch_token().await;
+    assert_eq!(fetching.err(), Some(ApiError::for_a_person()));
+    assert_eq!(fake.count(TOKENS), 3);
+}
+
+#[tokio::test]
 async fn a_limit_of_the_app_itself_pauses_whatever_needs_a_new_token() {
     let fake = Fake::start().await;
     let main = BranchName::parse("main").unwrap();
