@@ -3,6 +3,7 @@
 //! Lines become regular expressions that run in linear time, since a repository may be anybody's.
 //! Source: gitignore(5), git 2.39.
 
+use bowsprit_core::text::without_mark;
 use regex::Regex;
 
 /// Longest ignore file that is read. Units: bytes.
@@ -30,7 +31,11 @@ struct Rule {
 impl Rules {
     /// Reads rules; a line that makes no sense is as good as none, as with git.
     pub(crate) fn parse(text: &str) -> Rules {
-        let rules = text.lines().filter_map(rule).take(LINES_MAX).collect();
+        let rules = without_mark(text)
+            .lines()
+            .filter_map(rule)
+            .take(LINES_MAX)
+            .collect();
         Rules { rules }
     }
 
@@ -160,6 +165,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_git_says() {
         check("*.log", "a/b.log", true);
+        check("\u{feff}*.log", "a/b.log", true);
         check("/*.log", "a/b.log", false);
         check("/*.log", "b.log", true);
         check("build/", "build/", true);

@@ -12,6 +12,7 @@ mod values;
 pub use lines::Spoken;
 
 use crate::files::{self, Mark};
+use bowsprit_core::text::without_mark;
 use bowsprit_core::training::spec::{Metric, MetricValue};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -126,6 +127,7 @@ impl Places {
 }
 
 fn parse(path: &str, text: &str) -> Result<Vec<(String, Leaf)>, String> {
+    let text = without_mark(text);
     match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("yaml" | "yml") => values::from_yaml(text),
         Some("toml") => values::from_toml(text),
@@ -269,6 +271,19 @@ mod tests {
                 r#"mae "1 % of all, which is quite a long text" metrics.json"#,
             ]
         );
+    }
+
+    #[test]
+    fn a_mark_before_the_text_is_no_part_of_it() {
+        for (path, text) in [
+            ("metrics.json", r#"{"accuracy": 0.5}"#),
+            ("metrics.yaml", "accuracy: 0.5\n"),
+            ("metrics.toml", "accuracy = 0.5\n"),
+        ] {
+            let wanted = vec![("accuracy".to_owned(), Leaf::Value(MetricValue::Number(0.5)))];
+            let marked = format!("\u{feff}{text}");
+            assert_eq!(parse(path, &marked), Ok(wanted), "{path}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Depth, nodes and aliases are bounded: a text of some kilobytes never becomes a tree of gigabytes.
 
 use super::Problem;
+use crate::text::without_mark;
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::collections::BTreeMap;
 
@@ -81,7 +82,7 @@ pub(crate) fn read_within(text: &str, limits: Limits) -> Result<Node, Vec<Proble
         return Err(vec![problem(START, message)]);
     }
     let mut builder = Builder::new(limits);
-    for event in Parser::new_from_str(text) {
+    for event in Parser::new_from_str(without_mark(text)) {
         let step = match event {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {

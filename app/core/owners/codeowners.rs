@@ -6,6 +6,7 @@
 
 use super::lower;
 use crate::name::{Login, RepoPath};
+use crate::text::without_mark;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ impl CodeOwners {
             return Err((1, format!("it is larger than {BYTES_MAX} bytes")));
         }
         let mut lines = Vec::new();
-        for (number, text) in (1..).zip(text.lines()) {
+        for (number, text) in (1..).zip(without_mark(text).lines()) {
             let Some((glob, owner)) = line(text) else {
                 continue;
             };
@@ -291,6 +292,8 @@ mod tests {
         assert_eq!(of(text, "docs/a"), "bea others");
         assert_eq!(of(text, "docs/free/a"), "-");
         assert_eq!(of("", "a"), "-");
+        // A mark before the first line is no part of its pattern.
+        assert_eq!(of("\u{feff}*.md @ada\n", "a.md"), "ada");
     }
 
     #[test]

@@ -63,6 +63,15 @@ fn check_pending(owners: &Owners, files: &[&str], approved_by: &[&str], expected
 }
 
 #[test]
+fn a_mark_before_the_text_is_no_part_of_it() {
+    let owners = read(&[OwnersFile {
+        dir: "",
+        text: "\u{feff}approvers: [alice]\n",
+    }]);
+    check_approvers(&owners, "a", &["alice"]);
+}
+
+#[test]
 fn approvers_are_inherited_up_to_the_root() {
     let owners = read(&[ROOT, MODEL]);
     check_approvers(&owners, "README.md", &["alice", "root2"]);

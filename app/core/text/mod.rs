@@ -10,6 +10,11 @@ mod markdown;
 pub use figure::{bytes, duration, number, signed, sparkline};
 pub use markdown::{clean_line, code_span, escape, fence, link_path, paragraphs, prose};
 
+/// The text of a file without the mark that some editors put before it (U+FEFF), which belongs to no line of it.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// The text cut to `chars_max` characters, with a word on how much is missing.
 pub fn truncate(text: &str, chars_max: usize) -> String {
     let total = text.chars().count();
