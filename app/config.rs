@@ -318,8 +318,8 @@ fn open_reading(reader: &mut Reader, listen: Option<SocketAddr>) -> Option<bool>
 }
 
 fn github(reader: &mut Reader) -> Option<Github> {
-    let api_url = reader.url("github.api_url", "https://api.github.com");
-    let git_url = reader.url("github.git_url", "https://github.com");
+    let api_url = reader.safe_url("github.api_url", "https://api.github.com");
+    let git_url = reader.safe_url("github.git_url", "https://github.com");
     let web_url = reader.url(
         "github.web_url",
         git_url.as_deref().unwrap_or("https://github.com"),

@@ -209,6 +209,24 @@ impl Reader {
         parsed.map(|_| text.trim_end_matches('/').to_owned())
     }
 
+    /// An address that tokens are sent to: HTTPS, or HTTP that does not leave this machine.
+    pub(super) fn safe_url(&mut self, key: &str, default: &str) -> Option<String> {
+        let text = self.url(key, default)?;
+        let url = url::Url::parse(&text).ok()?;
+        let is_loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if url.scheme() != "https" && !is_loopback {
+            let message = "must begin with `https://`, for tokens are sent there; `http://` works to this machine only, as `http://127.0.0.1:3000`";
+            self.complain(key, message.to_owned());
+            return None;
+        }
+        Some(text)
+    }
+
     /// A time such as `30s`, `5m` or `2h`.
     pub(super) fn duration(
         &mut self,

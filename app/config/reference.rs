@@ -26,8 +26,8 @@ pub const REFERENCE: &[Key] = keys! {
     "listen" "127.0.0.1:8080" "Where the server listens.";
     "public_url" "http://<listen>" "How people and GitHub reach it; links in comments and checks begin with it.";
     "state_dir" "bowsprit-state" "Everything that the server keeps. Made at the first start, for its own user only.";
-    "github.api_url" "https://api.github.com" "The REST API.";
-    "github.git_url" "https://github.com" "git over HTTPS.";
+    "github.api_url" "https://api.github.com" "The REST API; of a GitHub Enterprise Server `https://<host>/api/v3`. `http://` works to this machine only.";
+    "github.git_url" "https://github.com" "git over HTTPS; of a GitHub Enterprise Server `https://<host>`. `http://` works to this machine only.";
     "github.web_url" "<github.git_url>" "Pages for people.";
     "github.app_id" "" "The number that GitHub shows as App ID.";
     "github.private_key_file" "" "The App's private key, a PEM file.";
@@ -145,6 +145,13 @@ pub fn reference_markdown() -> String {
          In each place the preset, `compatibility`, sets every switch, and the switches that stand beside it then set theirs.\n\
          A list or a table of a later place replaces the whole one of an earlier place.\n\
          [COMMANDS](COMMANDS.md#habits-of-prow) names the keys.\n\n\
+         For a GitHub Enterprise Server at `ghe.example.org`:\n\n\
+         ```toml\n\
+         [github]\n\
+         api_url = \"https://ghe.example.org/api/v3\"\n\
+         git_url = \"https://ghe.example.org\"\n\
+         ca_file = \"/etc/bowsprit/ghe-ca.pem\" # where its certificate is of your own authority\n\
+         ```\n\n\
          | key | default | what it is |\n\
          | --- | --- | --- |\n",
     );

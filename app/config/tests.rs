@@ -1,5 +1,6 @@
 mod clusters;
 mod copied;
+mod github;
 mod gitops;
 mod logs;
 mod retention;

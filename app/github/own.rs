@@ -5,7 +5,7 @@ use crate::github::client::{Call, Caller, GitHub};
 use crate::github::error::ApiError;
 use crate::github::event::EVENTS;
 use crate::github::wire;
-use bowsprit_core::doctor::App;
+use bowsprit_core::doctor::{App, Hook};
 
 impl GitHub {
     /// Our App with its permissions and events, asked anew each time. Errors: as of any call.
@@ -18,11 +18,15 @@ impl GitHub {
         })
     }
 
-    /// Where deliveries of our App are sent; `None` where it has no webhook. Errors: as of any call.
-    pub async fn webhook_url(&self) -> Result<Option<String>, ApiError> {
+    /// Where deliveries of our App are sent, and how; `None` where it has no webhook. Errors: as of any call.
+    pub async fn webhook(&self) -> Result<Option<Hook>, ApiError> {
         let answer = self.call(Caller::App, Call::get("/app/hook/config")).await;
         match answer {
-            Ok(answer) => Ok(answer.json::<wire::Hook>()?.url),
+            Ok(answer) => {
+                let found: wire::Hook = answer.json()?;
+                let is_form = found.content_type.as_deref() == Some("form");
+                Ok(found.url.map(|url| Hook { url, is_form }))
+            }
             Err(ApiError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }

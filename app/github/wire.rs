@@ -31,6 +31,9 @@ pub(crate) struct AppInFull {
 #[derive(Deserialize)]
 pub(crate) struct Hook {
     pub(crate) url: Option<String>,
+    /// `json` or `form`; a server that does not tell it sends JSON, as we need.
+    #[serde(default)]
+    pub(crate) content_type: Option<String>,
 }
 
 #[derive(Deserialize)]

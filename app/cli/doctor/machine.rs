@@ -122,8 +122,8 @@ async fn installations(github: &GitHub, needed: &doctor::App) -> Vec<Finding> {
 }
 
 async fn webhook(github: &GitHub, public_url: &str) -> Finding {
-    match github.webhook_url().await {
-        Ok(found) => doctor::webhook(Ok(found.as_deref()), public_url),
+    match github.webhook().await {
+        Ok(found) => doctor::webhook(Ok(found.as_ref()), public_url),
         Err(error) => doctor::webhook(Err(&error.words()), public_url),
     }
 }

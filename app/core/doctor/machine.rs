@@ -187,35 +187,51 @@ pub fn written_to(name: &str, branch: &str, found: Result<Option<bool>, &str>) -
     }
 }
 
+/// The App's webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Where deliveries are sent.
+    pub url: String,
+    /// Whether they come as forms, and not as JSON.
+    pub is_form: bool,
+}
+
 /// Where GitHub sends deliveries, against where we listen. `found`: the address, `None` for an App without a webhook.
-pub fn webhook(found: Result<Option<&str>, &str>, public_url: &str) -> Finding {
+pub fn webhook(found: Result<Option<&Hook>, &str>, public_url: &str) -> Finding {
     const ABOUT: &str = "webhook";
     let wanted = format!("{public_url}/webhook");
     let advice = format!("set the App's webhook to {wanted}");
     let found = match found {
         Err(error) => return Finding::warning(ABOUT, format!("cannot be asked: {error}"), advice),
-        Ok(None | Some("")) => {
-            return Finding::warning(
-                ABOUT,
-                "the App has none",
-                format!("{advice}; without one, make `reconcile.every` short"),
-            );
-        }
-        Ok(Some(found)) => found,
+        Ok(found) => found.filter(|found| !found.url.is_empty()),
     };
-    if found.trim_end_matches('/') != wanted {
-        return Finding::problem(ABOUT, format!("GitHub sends to {found}"), advice);
+    let Some(Hook { url, is_form }) = found else {
+        return Finding::warning(
+            ABOUT,
+            "the App has none",
+            format!("{advice}; without one, make `reconcile.every` short"),
+        );
+    };
+    if *is_form {
+        return Finding::problem(
+            ABOUT,
+            "GitHub sends forms, which are refused",
+            "set the content type of the App's webhook to application/json",
+        );
+    }
+    if url.trim_end_matches('/') != wanted {
+        return Finding::problem(ABOUT, format!("GitHub sends to {url}"), advice);
     }
     let host = wanted.split("://").nth(1).unwrap_or_default();
     let is_here = ["localhost", "127.", "[::1]", "0.0.0.0"];
     if is_here.iter().any(|start| host.starts_with(start)) {
         return Finding::warning(
             ABOUT,
-            format!("{found} leads to this machine only"),
+            format!("{url} leads to this machine only"),
             "set `public_url` to an address that GitHub reaches, or make `reconcile.every` short",
         );
     }
-    Finding::ok(ABOUT, found)
+    Finding::ok(ABOUT, url)
 }
 
 #[cfg(test)]
@@ -346,22 +362,32 @@ mod tests {
     #[test]
     fn a_webhook_must_lead_here() {
         let url = "https://bot.example.org";
+        let here = "https://bot.example.org/webhook";
         for (found, public_url, verdict) in [
-            (Ok(Some("https://bot.example.org/webhook")), url, Fine),
-            (Ok(Some("https://bot.example.org/webhook/")), url, Fine),
-            (Ok(Some("https://bot.example.org/")), url, Problem),
-            (Ok(Some("https://old.example.org/webhook")), url, Problem),
-            (Ok(Some("")), url, Warning),
-            (Ok(None), url, Warning),
-            (Err("no way"), url, Warning),
+            (here, url, Fine),
+            ("https://bot.example.org/webhook/", url, Fine),
+            ("https://bot.example.org/", url, Problem),
+            ("https://old.example.org/webhook", url, Problem),
+            ("", url, Warning),
             (
-                Ok(Some("http://127.0.0.1:8080/webhook")),
+                "http://127.0.0.1:8080/webhook",
                 "http://127.0.0.1:8080",
                 Warning,
             ),
         ] {
-            let finding = webhook(found, public_url);
+            let hook = Hook {
+                url: found.to_owned(),
+                is_form: false,
+            };
+            let finding = webhook(Ok(Some(&hook)), public_url);
             assert_eq!(finding.verdict, verdict, "{found:?}");
         }
+        let forms = Hook {
+            url: here.to_owned(),
+            is_form: true,
+        };
+        assert_eq!(webhook(Ok(Some(&forms)), url).verdict, Problem);
+        assert_eq!(webhook(Ok(None), url).verdict, Warning);
+        assert_eq!(webhook(Err("no way"), url).verdict, Warning);
     }
 }

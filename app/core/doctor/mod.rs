@@ -13,7 +13,7 @@ pub use cluster::{NamespaceSeen, classes, kept, namespace, registry, rights, ver
 pub use copied::copied;
 pub use granted::granted;
 pub use machine::{
-    App, Disk, app, confinement, disk, git, installations, python, webhook, written_to,
+    App, Disk, Hook, app, confinement, disk, git, installations, python, webhook, written_to,
 };
 pub use purpose::{Borne, Purpose, room};
 pub use quota::{QuotaSeen, quota};
