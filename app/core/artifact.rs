@@ -17,6 +17,9 @@ pub struct File {
     pub media_type: String,
 }
 
+/// Largest file of an evaluation that is read, or committed with a version. Units: bytes.
+pub const EVIDENCE_BYTES_MAX: u64 = 1 << 20;
+
 /// The digest of a set of files: sha256 over the lines `<sha256 hex> <bytes> <path>\n`, sorted by path.
 pub fn digest(files: &[File]) -> Digest {
     let mut sorted: Vec<&File> = files.iter().collect();

@@ -145,6 +145,9 @@ pub enum Effect {
         pr: PrNumber,
         /// The judged head; GitHub refuses another.
         head: CommitSha,
+        /// The branch that it was judged for; orders of an older program do not tell.
+        #[serde(default)]
+        base: Option<BranchName>,
         /// First line of the merge commit.
         title: String,
         /// The rest of it, trailers at its end.

@@ -94,6 +94,7 @@ pub(super) fn act(key: &str, priority: Priority) -> Intent {
             repo: repo(),
             pr: PrNumber(1),
             head: CommitSha::parse(&"a".repeat(40)).unwrap(),
+            base: None,
             title: "title".to_owned(),
             message: key.to_owned(),
             method: bowsprit_core::effect::MergeMethod::Merge,

@@ -6,6 +6,7 @@ use crate::git::snapshot::Part;
 use crate::github::apply;
 use crate::github::error::ApiError;
 use crate::store::EffectClaim;
+use bowsprit_core::artifact::EVIDENCE_BYTES_MAX;
 use bowsprit_core::effect::{DeployPlan, Effect, EffectResult, EffectState, Intent, StagePlan};
 use bowsprit_core::name::{CommitSha, Digest, Repo};
 use bowsprit_core::training::spec::Source;
@@ -17,9 +18,6 @@ use tokio_util::task::TaskTracker;
 
 /// Effects at work at once.
 const AT_ONCE: usize = 20;
-
-/// Largest artifact that is committed to a repository. Units: bytes.
-const CONTENT_BYTES_MAX: u64 = 1 << 20;
 
 /// The outbox is looked at again after this, whatever happens.
 const IDLE: Duration = Duration::from_secs(1);
@@ -158,7 +156,7 @@ async fn at_github(
     let artifacts = rooms.artifacts.clone();
     let content = move |digest: Digest| -> BoxFuture<'static, anyhow::Result<Vec<u8>>> {
         let artifacts = artifacts.clone();
-        Box::pin(async move { Ok(artifacts.read(&digest, CONTENT_BYTES_MAX).await?.to_vec()) })
+        Box::pin(async move { Ok(artifacts.read(&digest, EVIDENCE_BYTES_MAX).await?.to_vec()) })
     };
     let desk = apply::Desk {
         texts: &rooms.texts,

@@ -1,5 +1,6 @@
 //! What a proposal holds: its files and its text.
 
+use crate::artifact::{EVIDENCE_BYTES_MAX, File};
 use crate::chart;
 use crate::contract::{CONTRACT_FILE, Contract};
 use crate::effect::{Content, Text, Version};
@@ -80,13 +81,8 @@ pub fn files(
     );
     put("metrics.json", Content::Text(pretty(&run.numbers())));
     put("card.md", Content::Text(card(model, run, number)));
-    for file in &run.evidence {
-        let path = file.path.as_str();
-        if matches!(path, "schema.json" | "samples.jsonl")
-            || (path.starts_with("plots/") && path.ends_with(".svg"))
-        {
-            put(path, Content::Artifact(file.sha256.clone()));
-        }
+    for file in shown_evidence(run).filter(|file| file.bytes <= EVIDENCE_BYTES_MAX) {
+        put(file.path.as_str(), Content::Artifact(file.sha256.clone()));
     }
     if let Some((metric, points)) = history(run, number, versions) {
         let series = [chart::Series {
@@ -103,6 +99,15 @@ pub fn files(
         );
     }
     files
+}
+
+/// Files of the evaluation that go with a version, where they are not too large.
+fn shown_evidence(run: &Run) -> impl Iterator<Item = &File> {
+    run.evidence.iter().filter(|file| {
+        let path = file.path.as_str();
+        matches!(path, "schema.json" | "samples.jsonl")
+            || (path.starts_with("plots/") && path.ends_with(".svg"))
+    })
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
@@ -177,9 +182,11 @@ pub fn body(
         .filter(|path| path.as_str().ends_with(".svg"))
         .map(|path| path.to_string())
         .collect();
+    let too_large = shown_evidence(run).filter(|file| file.bytes > EVIDENCE_BYTES_MAX);
     Some(Text::new(
         "pr/proposal",
         json!({
+            "left_out": too_large.map(|file| &file.path).collect::<Vec<_>>(),
             "model": model.name,
             "version": number,
             "repo": model.repo.name,

@@ -99,19 +99,20 @@ async fn dispatch(
         }
         Effect::Propose(propose) => propose::propose(place, &intent.key, propose, desk).await,
         Effect::Merge {
+            repo: _,
             pr,
             head,
+            base,
             title,
             message,
             method,
-            ..
         } => {
             let words = pull::Words {
                 title,
                 message,
                 method: *method,
             };
-            pull::merge(place, *pr, head, &words).await
+            pull::merge(place, *pr, (head, base.as_ref()), &words).await
         }
         Effect::Enqueue {
             pr, head, is_in, ..

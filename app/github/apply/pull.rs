@@ -6,7 +6,7 @@ use crate::github::error::ApiError;
 use crate::github::place::{Place, sha};
 use crate::github::wire;
 use bowsprit_core::effect::{EffectResult, MergeMethod};
-use bowsprit_core::name::{CommitSha, PrNumber};
+use bowsprit_core::name::{BranchName, CommitSha, PrNumber};
 use http::Method;
 use serde_json::json;
 
@@ -17,11 +17,11 @@ pub(super) struct Words<'a> {
     pub(super) message: &'a str,
 }
 
-/// Merges this head and no other; a merge that took place is read, never repeated.
+/// Merges this head into this branch and no other; a merge that took place is read, never repeated.
 pub(super) async fn merge(
     place: &Place,
     pr: PrNumber,
-    head: &CommitSha,
+    (head, base): (&CommitSha, Option<&BranchName>),
     words: &Words<'_>,
 ) -> Result<EffectResult, ApiError> {
     let Some(pull) = place.get::<wire::Pull>(&format!("/pulls/{pr}")).await? else {
@@ -39,6 +39,9 @@ pub(super) async fn merge(
     }
     if !is_head {
         return Ok(refused("its head was pushed to"));
+    }
+    if base.is_some_and(|base| pull.base.name != base.as_str()) {
+        return Ok(refused("it goes to another branch now"));
     }
     let mut body = json!({"sha": head, "merge_method": words.method.word()});
     match words.method {

@@ -190,14 +190,19 @@ async fn merge_takes_exactly_the_judged_head_and_is_never_repeated() {
     let EffectResult::Proposed { pr, commit } = done else {
         panic!("{done:?}")
     };
-    let merge = |head: &CommitSha| Effect::Merge {
+    let merge_into = |base: &str, head: &CommitSha| Effect::Merge {
         repo: repo(),
         pr,
         head: head.clone(),
+        base: BranchName::parse(base).ok(),
         title: "t".to_owned(),
         message: "m".to_owned(),
         method: bowsprit_core::effect::MergeMethod::Merge,
     };
+    let merge = |head: &CommitSha| merge_into("main", head);
+    let retargeted = fake.apply("m", merge_into("release", &commit)).await;
+    let reason = "it goes to another branch now".to_owned();
+    assert_eq!(retargeted.unwrap(), EffectResult::Refused { reason });
     let moved = fake.apply("m", merge(&sha("other"))).await.unwrap();
     assert_eq!(
         moved,

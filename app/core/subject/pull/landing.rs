@@ -259,6 +259,7 @@ pub(super) fn land(
         repo: act.state.repo.clone(),
         pr: act.state.number,
         head: head.clone(),
+        base: Some(seen.change.base.clone()),
         title: title(act.state.number, &seen.view.title, method),
         message: message(seen, rules, ask, act)?,
         method,

@@ -2,7 +2,7 @@
 
 use super::stage::{Found, stage};
 use super::{Phase, Run, plan};
-use crate::artifact::File;
+use crate::artifact::{EVIDENCE_BYTES_MAX, File};
 use crate::contract::{Contract, Role, Service, Training};
 use crate::effect::Version;
 use crate::name::{CommitSha, Repo, Slug};
@@ -192,6 +192,12 @@ pub(super) fn parity(
             "the evaluation wrote no `samples.jsonl`, so `parity` could not be tried",
         )));
     };
+    if samples.bytes > EVIDENCE_BYTES_MAX {
+        return Some(Ok(Probed::not(&format!(
+            "`samples.jsonl` has {} bytes, at most {EVIDENCE_BYTES_MAX} are read, so `parity` could not be tried; let the evaluation write fewer samples",
+            samples.bytes
+        ))));
+    }
     let samples = ask.samples(&samples.sha256)?;
     let others = match side.contract.models.len() {
         0 | 1 => Vec::new(),

@@ -1,6 +1,8 @@
 //! What came of a proposal: opened, refused, given up and tried again.
 
 use super::*;
+use crate::artifact::{EVIDENCE_BYTES_MAX, File};
+use crate::effect::Effect;
 
 #[test]
 fn what_a_proposal_brings_back_is_taken_over() {
@@ -150,4 +152,37 @@ fn a_proposal_that_was_given_up_and_tried_again_is_known() {
     let taken = outcome(EffectState::Refused, EffectResult::Taken);
     expect!["propose Propose digits v2 on bowsprit/digits"]
         .assert_eq(&told(&after(&tried.state, taken)));
+}
+
+/// What is too large for a commit would be refused for good, with everything else of the version.
+#[test]
+fn evidence_that_is_too_large_is_left_out_and_named() {
+    let mut run = passed('a', "new");
+    let sized = |name: &str, bytes: u64| File {
+        bytes,
+        ..file(name, name)
+    };
+    run.evidence = vec![
+        sized("samples.jsonl", EVIDENCE_BYTES_MAX),
+        sized("plots/roc.svg", EVIDENCE_BYTES_MAX + 1),
+        sized("notes.txt", EVIDENCE_BYTES_MAX + 1),
+    ];
+    let act = look(&world(&run, &[]), &given(None, vec![]));
+    let Some(Effect::Propose(propose)) = act.intents.into_iter().map(|one| one.effect).next()
+    else {
+        panic!("no proposal")
+    };
+    let is_there = |name: &str| {
+        propose
+            .files
+            .contains_key(&path(&format!("models/digits/{name}")))
+    };
+    assert_eq!(
+        (is_there("samples.jsonl"), is_there("plots/roc.svg")),
+        (true, false)
+    );
+    assert_eq!(
+        propose.body.data["left_out"],
+        serde_json::json!(["plots/roc.svg"])
+    );
 }
