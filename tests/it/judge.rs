@@ -246,16 +246,17 @@ async fn a_service_that_cannot_be_read_makes_no_model_the_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_of_a_change_does_not_see_the_held_out_rows() {
     run_test(async |t| {
-        let contract = t
-            .read(REPO, "bowsprit.yaml")
-            .replace("data: [holdout/]", "data: [other/]");
         let peek =
             "import os, sys; sys.exit(os.path.exists('holdout') or not os.path.exists('data.csv'))";
-        let contract =
-            format!("{contract}checks: [{{name: peek, run: [python, -c, \"{peek}\"]}}]\n");
-        let head = t
-            .branch(REPO, "linus", "peek", &[("bowsprit.yaml", &contract)])
-            .await;
+        let contract = format!(
+            "{}checks: [{{name: peek, run: [python, -c, \"{peek}\"]}}]\n",
+            t.read(REPO, "bowsprit.yaml")
+        );
+        train(t, "Peek [skip train]", &[("bowsprit.yaml", &contract)]).await;
+        let own = contract.replace("data: [holdout/]", "data: [other/]");
+        assert_ne!(own, contract);
+        let files = [("bowsprit.yaml", own.as_str())];
+        let head = t.branch(REPO, "linus", "peek", &files).await;
         t.open_pull(REPO, "linus", "peek", "Peek").await;
         t.settle().await;
         let check = t.check(REPO, &head, "peek").await.expect("a check");

@@ -5,3 +5,4 @@ mod code_owners;
 mod fetch;
 mod manifests;
 mod read;
+mod snapshot;
