@@ -7,7 +7,7 @@ use crate::files;
 use anyhow::Context as _;
 use bowsprit_core::artifact;
 use bowsprit_core::effect::ModelFiles;
-use bowsprit_core::training::spec::{ModelInput, RuntimeSpec, Source};
+use bowsprit_core::training::spec::{ModelInput, Source};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
@@ -105,13 +105,13 @@ fn is_passed(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// Errors: `Refused`, with what `why` says of the software; the snapshot is dropped then.
-pub(crate) fn refuse(
+/// Errors: `Refused`, with the first thing that `why` says of these; the snapshot is dropped then.
+pub(crate) fn refuse<'a, T: 'a>(
     snapshot: &Source,
-    runtime: Option<&RuntimeSpec>,
-    why: fn(&RuntimeSpec) -> Option<String>,
+    wanted: impl IntoIterator<Item = &'a T>,
+    why: fn(&T) -> Option<String>,
 ) -> Result<(), StartError> {
-    match runtime.and_then(why) {
+    match wanted.into_iter().find_map(why) {
         Some(reason) => {
             drop_snapshot(snapshot);
             Err(StartError::Refused(reason))

@@ -19,6 +19,7 @@ mod files;
 mod remote;
 
 use clap::{Parser, Subcommand};
+use run::Here;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -70,6 +71,9 @@ enum Verb {
         /// What surrounds this process confines it already (a restricted pod).
         #[arg(long)]
         contained: bool,
+        /// Which part of the steps, where these run in several images: counted from 1, and the last one without it.
+        #[arg(long)]
+        part: Option<usize>,
     },
     /// Copy this program to PATH, for a container that does not have it.
     Install {
@@ -118,12 +122,14 @@ pub fn main_with_args(args: Vec<OsString>, prefix: Vec<OsString>) -> ExitCode {
             order: Some(order),
             dir,
             contained,
-        } => remote::main(&order, &dir, me, contained),
+            part,
+        } => remote::main(&order, &dir, me, Here { contained, part }),
         Verb::Run {
             order: None,
             dir,
             contained,
-        } => run::main(&dir, me, contained),
+            part,
+        } => run::main(&dir, me, Here { contained, part }),
         Verb::Install { path } => match std::fs::copy(&me.program, &path) {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => {

@@ -157,7 +157,7 @@ mod tests {
             bowsprit.yaml:2:8: `model`: `Digits` is not a name: 1 to 40 lower-case letters, digits and `-`, first a letter
               | model: Digits
               |        ^
-            bowsprit.yaml:7:5: unknown key `colour` in a step (allowed: name, run, resources, timeout, env, secrets, network)
+            bowsprit.yaml:7:5: unknown key `colour` in a step (allowed: name, run, image, resources, timeout, env, secrets, network)
               |     colour: red
               |     ^
             2 problems

@@ -22,7 +22,7 @@ use crate::hands::{self, Hands, StartError};
 use anyhow::Context as _;
 use bowsprit_core::effect::StagePlan;
 use bowsprit_core::subject::ask::StageView;
-use bowsprit_core::training::spec::{RuntimeSpec, Source};
+use bowsprit_core::training::spec::{RuntimeSpec, Source, StepSpec};
 use kubernetes::Jobs;
 pub use kubernetes::{Guest, Intake, Turned};
 use processes::Processes;
@@ -74,12 +74,13 @@ impl Backend {
 
     /// Takes a stage; one that is known already is left as it is. The snapshot's file is taken over.
     ///
-    /// Errors: `Refused` when a model's bytes are missing, the id is no name, or the software is an image that this backend cannot have;
+    /// Errors: `Refused` when a model's bytes are missing, the id is no name, or the software, or that of a step, is an image that this backend cannot have;
     /// `Retry` when it may work later.
     pub async fn start(&self, plan: &StagePlan, snapshot: Source) -> Result<(), StartError> {
         match self {
             Backend::Local(shop) => {
                 hands::refuse(&snapshot, plan.runtime.as_ref(), RuntimeSpec::local_refusal)?;
+                hands::refuse(&snapshot, &plan.steps, StepSpec::local_refusal)?;
                 shop.start(plan, snapshot).await
             }
             Backend::Kubernetes(jobs) => {

@@ -5,6 +5,7 @@ mod secrets;
 
 use super::*;
 use bowsprit_core::effect::ModelFiles;
+use bowsprit_core::image::reference::Pinned;
 use bowsprit_core::name::{Digest, RepoPath};
 use bowsprit_core::training::spec::{FailureKind, Outcome, Phase, RunSpec, RuntimeSpec};
 use house::{House, SUCCESS, listed, model, plan};
@@ -59,17 +60,26 @@ async fn a_stage_runs_and_its_outputs_are_stored_before_it_is_done() {
 #[tokio::test]
 async fn a_stage_that_wants_an_image_is_refused_with_who_takes_it() {
     let house = House::new(1);
-    let mut plan = plan("r1-train", 1);
+    let mut with_runtime = plan("r1-train", 1);
     let file = RepoPath::parse("Dockerfile").unwrap();
-    plan.runtime = Some(RuntimeSpec::Dockerfile { file });
-    let snapshot = house.snapshot("r1-train");
-    let refused = house.backend.start(&plan, snapshot.clone()).await;
-    let Err(StartError::Refused(reason)) = refused else {
-        panic!("taken: {refused:?}");
-    };
-    assert!(reason.contains("backend = \"kubernetes\""), "{reason}");
-    assert_eq!(house.backend.view("r1-train"), StageView::Unknown);
-    assert!(!Path::new(&snapshot.uri).exists());
+    with_runtime.runtime = Some(RuntimeSpec::Dockerfile { file });
+    let mut with_step = plan("r1-train", 1);
+    let image = format!("registry.example/tools@{}", Digest::of(b"tools"));
+    with_step.steps[0].image = Some(Pinned::parse(&image).unwrap());
+    for (plan, what) in [
+        (with_runtime, "`runtime.dockerfile`"),
+        (with_step, "step `train`"),
+    ] {
+        let snapshot = house.snapshot("r1-train");
+        let refused = house.backend.start(&plan, snapshot.clone()).await;
+        let Err(StartError::Refused(reason)) = refused else {
+            panic!("taken: {refused:?}");
+        };
+        assert!(reason.contains(what), "{reason}");
+        assert!(reason.contains("backend = \"kubernetes\""), "{reason}");
+        assert_eq!(house.backend.view("r1-train"), StageView::Unknown);
+        assert!(!Path::new(&snapshot.uri).exists());
+    }
 }
 
 #[tokio::test]

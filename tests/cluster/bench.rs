@@ -86,6 +86,7 @@ async fn order(t: &World, stage: &str, text: &str) {
         steps: vec![StepSpec {
             name: "bench".to_owned(),
             run: ["python3", "-c", text].map(str::to_owned).to_vec(),
+            image: None,
             env: BTreeMap::new(),
             timeout_s: 600,
             cpu_millis: 10,

@@ -73,10 +73,15 @@ impl Drop for Agent {
 }
 
 fn start_agent(t: &World, stage: &str) -> Agent {
+    // What an agent before it left stays in its own pod.
+    let _ = std::fs::remove_dir_all(t.dir.path().join("pods").join(stage));
+    start_in_pod(t, stage, &[])
+}
+
+/// In the pod that there is, if there is one.
+fn start_in_pod(t: &World, stage: &str, words: &[&str]) -> Agent {
     let order = t.dir.path().join("orders").join(stage);
     let dir = t.dir.path().join("pods").join(stage);
-    // What an agent before it left stays in its own pod.
-    let _ = std::fs::remove_dir_all(&dir);
     for dir in [&order, &dir] {
         std::fs::create_dir_all(dir).expect("a directory");
     }
@@ -89,6 +94,7 @@ fn start_agent(t: &World, stage: &str) -> Agent {
         .arg(&order)
         .arg("--dir")
         .arg(&dir)
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -180,6 +186,78 @@ async fn a_step_that_fails_is_the_agents_own_exit_status() {
         assert_eq!(check["conclusion"], "failure");
         let summary = check["output"]["summary"].as_str().expect("a summary");
         assert!(summary.contains("nothing_of_that_name"), "{summary}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_in_several_images_are_one_agent_to_the_bot() {
+    run_without_cluster(async |t| {
+        let image = format!("registry.example/tools@sha256:{}", "1".repeat(64));
+        let shape =
+            format!("steps:\n  - {{name: shape, image: \"{image}\", run: [sh, shape.sh]}}\n");
+        let contract = t
+            .read("tiny-training", "bowsprit.yaml")
+            .replace("steps:\n", &shape);
+        let train = t
+            .read("tiny-training", "train.py")
+            .replace("data.csv", "shaped.csv");
+        let files = [
+            ("bowsprit.yaml", contract.as_str()),
+            ("train.py", train.as_str()),
+            ("shape.sh", "cp data.csv shaped.csv && echo all shaped\n"),
+        ];
+        t.push("tiny-training", "linus", "main", "Shape first", &files)
+            .await;
+        let stage = next_stage(t, &[]).await;
+        let mut first = start_in_pod(t, &stage, &["--part", "1"]);
+        assert_eq!(ended(t, &mut first).await, Some(0));
+        let view = t.bot().rooms.runs.view(&stage);
+        assert!(
+            matches!(view, StageView::Waiting(_) | StageView::Running(_)),
+            "{view:?}"
+        );
+        let log = t.bot().rooms.runs.log_path(&stage);
+        let attempt =
+            || std::fs::read_to_string(log.with_file_name("attempt.json")).expect("an attempt");
+        let begun = attempt();
+        // The log came, though the next container may be long in coming.
+        let said = std::fs::read_to_string(&log).expect("a log");
+        assert!(said.contains("shape all shaped"), "{said}");
+        let mut second = start_in_pod(t, &stage, &[]);
+        assert_eq!(ended(t, &mut second).await, Some(0));
+        assert_eq!(attempt(), begun, "it is no second try");
+        let result = t.until("its end", async |t| match t.bot().rooms.runs.view(&stage) {
+            StageView::Done(result) => Some(result),
+            _ => None,
+        });
+        let names: Vec<String> = result
+            .await
+            .steps
+            .into_iter()
+            .map(|step| step.name)
+            .collect();
+        assert_eq!(names, ["shape", "train"]);
+        let said = std::fs::read_to_string(&log).expect("a log");
+        assert_eq!(said.matches("all shaped").count(), 1, "{said}");
+        assert!(said.contains("train line="), "{said}");
+        let mut known = vec![stage];
+        for _ in 0..3 {
+            let stage = next_stage(t, &known).await;
+            assert_eq!(
+                ended(t, &mut start_agent(t, &stage)).await,
+                Some(0),
+                "{stage}"
+            );
+            known.push(stage);
+        }
+        t.settle().await;
+        let proposals = t.proposals("bowsprit/tiny").await;
+        let body = proposals[0]["body"].as_str().expect("a body");
+        assert!(
+            body.contains(&format!("step `shape` ran in `{image}`")),
+            "{body}"
+        );
     })
     .await;
 }

@@ -69,7 +69,7 @@ impl Courier {
     }
 
     /// Carries what is new.
-    async fn carry(&mut self) -> Result<(), No> {
+    pub(super) async fn carry(&mut self) -> Result<(), No> {
         self.status().await?;
         self.log().await
     }

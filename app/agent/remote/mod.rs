@@ -6,6 +6,7 @@
 pub(crate) mod client;
 mod courier;
 
+use crate::run::Here;
 use crate::{SelfCommand, files, run};
 use anyhow::Context as _;
 use bowsprit_core::training::remote::{Begun, order_files};
@@ -17,9 +18,11 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// The code that was run failed, and the bot knows how. Another try would end alike.
 const USER_EXIT: u8 = 42;
@@ -31,14 +34,20 @@ const PROTOCOL_EXIT: u8 = 76;
 const TERMINATED_EXIT: u8 = 143;
 /// Largest address, token or secret. Units: bytes.
 const SMALL_BYTES_MAX: u64 = 64 << 10;
+/// The order as it was fetched; below the run directory.
+const SPEC: &str = "spec.json";
+/// The name of the attempt; below the run directory.
+const ATTEMPT: &str = "attempt";
+/// How long a part that is over waits for the bot to take its log: the next one does that too.
+const PART_WAIT: Duration = Duration::from_secs(5);
 /// Largest last word. Units: bytes.
 const RESULT_BYTES_MAX: u64 = 1 << 20;
 
 /// Executes the order that `order` leads to, in `dir`.
 ///
-/// Success means that the bot has the result of a run that succeeded.
-pub(crate) fn main(order: &Path, dir: &Path, me: SelfCommand, contained: bool) -> ExitCode {
-    match execute(order, dir, me, contained) {
+/// Success means that the bot has the result of a run that succeeded, or that a part of it is over and the next may begin.
+pub(crate) fn main(order: &Path, dir: &Path, me: SelfCommand, here: Here) -> ExitCode {
+    match execute(order, dir, me, here) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("cannot execute the order: {error:#}");
@@ -47,13 +56,13 @@ pub(crate) fn main(order: &Path, dir: &Path, me: SelfCommand, contained: bool) -
     }
 }
 
-fn execute(order: &Path, dir: &Path, me: SelfCommand, contained: bool) -> anyhow::Result<ExitCode> {
+fn execute(order: &Path, dir: &Path, me: SelfCommand, here: Here) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let bot = bot(order)?;
+    let bot = bot(order, dir)?;
     match runtime.block_on(patiently(fetch(&bot, dir)))? {
         None => return Ok(TERMINATED_EXIT.into()),
         Some(Err(no)) => return Ok(dismissed(&no)),
@@ -63,12 +72,14 @@ fn execute(order: &Path, dir: &Path, me: SelfCommand, contained: bool) -> anyhow
     let (over, is_over) = watch::channel(false);
     let courier = Courier::new(bot, dir.to_owned());
     let following = runtime.spawn(courier.follow(is_over));
-    let ended = run::main(dir, me, contained);
+    let ended = run::main(dir, me, here);
     over.send_replace(true);
-    let courier = runtime
+    let mut courier = runtime
         .block_on(following)
         .context("nobody carries what the run left")?;
     if !dir.join("result.json").exists() {
+        // The next part begins whether the bot is there or not, and carries what is still here then.
+        let _carried = runtime.block_on(async { timeout(PART_WAIT, courier.carry()).await });
         return Ok(ended);
     }
     carry_back(&runtime, courier, dir)
@@ -83,7 +94,7 @@ async fn patiently<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>
     })
 }
 
-fn bot(order: &Path) -> anyhow::Result<Bot> {
+fn bot(order: &Path, dir: &Path) -> anyhow::Result<Bot> {
     let small = |name: &str| -> anyhow::Result<Vec<u8>> {
         let file = File::open(order.join(name));
         file.and_then(|file| files::read_capped(file, SMALL_BYTES_MAX))
@@ -99,8 +110,7 @@ fn bot(order: &Path) -> anyhow::Result<Bot> {
         true => Some(small(order_files::CA)?),
         false => None,
     };
-    let host = nix::unistd::gethostname().context("this machine has no name")?;
-    let attempt = format!("{}.{:x}", host.to_string_lossy(), files::now_ms());
+    let attempt = attempt(dir).context("this attempt has no name")?;
     Bot::new(
         &line(order_files::ADDRESS)?,
         &line(order_files::TOKEN)?,
@@ -110,8 +120,24 @@ fn bot(order: &Path) -> anyhow::Result<Bot> {
     .map_err(anyhow::Error::msg)
 }
 
-/// Fetches the order and what it names, and lays it out as for a run of this machine.
+/// The name of this attempt: that of the part before it, if there was one, since all of them are one agent to the bot.
+fn attempt(dir: &Path) -> anyhow::Result<String> {
+    let path = dir.join(ATTEMPT);
+    if path.exists() {
+        let text = files::read_capped(File::open(&path)?, SMALL_BYTES_MAX)?;
+        return Ok(String::from_utf8(text)?);
+    }
+    let host = nix::unistd::gethostname().context("this machine has no name")?;
+    let attempt = format!("{}.{:x}", host.to_string_lossy(), files::now_ms());
+    files::write_atomically(&path, attempt.as_bytes(), false)?;
+    Ok(attempt)
+}
+
+/// Fetches the order and what it names, unless a part before has, and lays it out as for a run of this machine.
 async fn fetch(bot: &Bot, dir: &Path) -> Result<(), No> {
+    if dir.join(SPEC).exists() {
+        return Ok(());
+    }
     let Begun { mut spec, .. } = bot.begin().await?;
     let incoming = dir.join("incoming");
     let broken = |error: std::io::Error| No::Broken(format!("cannot lay out the order: {error}"));
@@ -131,7 +157,7 @@ async fn fetch(bot: &Bot, dir: &Path) -> Result<(), No> {
 
 fn write_spec(dir: &Path, spec: &RunSpec) -> std::io::Result<()> {
     let text = serde_json::to_vec(spec)?;
-    files::write_atomically(&dir.join("spec.json"), &text, false)
+    files::write_atomically(&dir.join(SPEC), &text, false)
 }
 
 /// Copies the named secrets to where the run takes them from, and removes them again.

@@ -5,6 +5,7 @@
 use super::mask::{Cut, Mask};
 use crate::files;
 use bowsprit_core::training::spec::{Phase, Status, TAIL_LINES};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -20,6 +21,19 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const TAIL_CHARS_MAX: usize = 500;
 /// How many last lines are kept to tell a cause; a status carries fewer.
 const KEPT_LINES: usize = 100;
+/// Stands for the length of a log that was cut. Units: bytes.
+const CUT: u64 = u64::MAX / 2;
+
+/// What was said in earlier parts of a stage, as far as the next goes on with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Said {
+    /// When the first of them began. Units: milliseconds since 1970, UTC.
+    started_ms: i64,
+    /// The last lines, each after its step.
+    lines: VecDeque<String>,
+    /// Whether the log holds no more.
+    is_cut: bool,
+}
 
 /// A journal shared by everything that has something to say.
 #[derive(Clone)]
@@ -38,23 +52,39 @@ struct Inner {
 }
 
 impl Journal {
-    /// Opens the journal of a run directory. Errors: `log.txt` cannot be opened.
-    pub(super) fn open(dir: &Path, log_bytes_max: u64) -> std::io::Result<Journal> {
+    /// Opens the journal of a run directory, after what was said before. Errors: `log.txt` cannot be opened.
+    pub(super) fn open(
+        dir: &Path,
+        log_bytes_max: u64,
+        before: Option<Said>,
+    ) -> std::io::Result<Journal> {
         let log = File::options()
             .create(true)
             .append(true)
             .open(dir.join("log.txt"))?;
         let now = files::now_ms();
+        let phase = match &before {
+            Some(_) => Phase::Running,
+            None => Phase::Fetching,
+        };
+        let before = before.unwrap_or(Said {
+            started_ms: now,
+            lines: VecDeque::new(),
+            is_cut: false,
+        });
         let mut inner = Inner {
-            log_bytes: log.metadata()?.len(),
+            log_bytes: match before.is_cut {
+                true => CUT,
+                false => log.metadata()?.len(),
+            },
             log: Some(BufWriter::new(log)),
             log_bytes_max,
             mask: Mask::default(),
-            lines: VecDeque::new(),
+            lines: before.lines,
             status: Status {
-                phase: Phase::Fetching,
+                phase,
                 step: None,
-                started_ms: now,
+                started_ms: before.started_ms,
                 updated_ms: now,
                 progress: None,
                 tail: Vec::new(),
@@ -123,6 +153,16 @@ impl Journal {
             .collect()
     }
 
+    /// What the next part of the stage goes on with.
+    pub(super) fn said(&self) -> Said {
+        let inner = self.lock();
+        Said {
+            started_ms: inner.status.started_ms,
+            lines: inner.lines.clone(),
+            is_cut: inner.log_bytes == CUT,
+        }
+    }
+
     /// The last lines of all.
     pub(super) fn tail(&self) -> Vec<String> {
         self.lock().tail()
@@ -141,7 +181,7 @@ impl Inner {
             self.log_bytes += bytes;
             self.write_log(&line);
         } else if self.log_bytes <= self.log_bytes_max {
-            self.log_bytes = u64::MAX / 2;
+            self.log_bytes = CUT;
             let cut = format!(
                 "{} {step} [the log is cut here: it may hold {} bytes]\n",
                 files::now_ms(),

@@ -1,8 +1,10 @@
 //! The `run` subcommand: one order, executed once, whoever asks again.
 //!
+//! Where steps run in images of their own, each of several processes executes a part of it (`turn.rs`).
 //! It outlives the bot that started it: its lock says that it is alive, `status.json` what it does, `result.json` how it
 //! ended. It ends early when a file `cancel` appears in its directory, or by SIGTERM, with everything that it started.
 
+mod equip;
 mod journal;
 mod mask;
 mod outputs;
@@ -10,6 +12,7 @@ mod place;
 mod secrets;
 mod stage;
 mod step;
+mod turn;
 
 use crate::{SelfCommand, confine, files, tree};
 use bowsprit_core::training::spec::{Failure, FailureKind, Outcome, Phase, RunResult, RunSpec};
@@ -23,6 +26,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use turn::{Carried, Turn};
 
 /// Largest order. Units: bytes.
 const SPEC_BYTES_MAX: u64 = 32 << 20;
@@ -31,11 +35,20 @@ const CANCEL_EVERY: Duration = Duration::from_millis(200);
 /// How long strays are hunted at the end.
 const STRAYS_WAIT: Duration = Duration::from_secs(5);
 
-/// Executes the order of a run directory; success means that there is a `result.json`, whatever it says.
+/// Which part of an order is executed, and in what surroundings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Here {
+    /// What surrounds this process confines it, so that steps count as confined.
+    pub contained: bool,
+    /// The number of the part, counted from 1; the last one where none is named.
+    pub part: Option<usize>,
+}
+
+/// Executes the order of a run directory, or a part of it.
 ///
-/// `contained` says that what surrounds this process confines it, so that steps count as confined.
-pub fn main(dir: &Path, me: SelfCommand, contained: bool) -> ExitCode {
-    match execute(dir, me, contained) {
+/// Success means that there is a `result.json`, whatever it says, or that the part is over and the next may begin.
+pub fn main(dir: &Path, me: SelfCommand, here: Here) -> ExitCode {
+    match execute(dir, me, here) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cannot execute the order in {}: {error}", dir.display());
@@ -44,7 +57,7 @@ pub fn main(dir: &Path, me: SelfCommand, contained: bool) -> ExitCode {
     }
 }
 
-fn execute(dir: &Path, me: SelfCommand, contained: bool) -> Result<(), anyhow::Error> {
+fn execute(dir: &Path, me: SelfCommand, here: Here) -> Result<(), anyhow::Error> {
     use anyhow::Context as _;
     let dir = dir
         .canonicalize()
@@ -70,9 +83,10 @@ fn execute(dir: &Path, me: SelfCommand, contained: bool) -> Result<(), anyhow::E
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = match read_spec(&dir) {
-        Ok(spec) => runtime.block_on(run(&dir, spec, me, contained))?,
-        Err(error) => unreadable(&dir, &error),
+    let result = match read_spec(&dir).and_then(|spec| order(&dir, spec, here)) {
+        Ok(Some((spec, turn))) => runtime.block_on(run(&dir, (spec, turn), me, here))?,
+        Ok(None) => return Ok(()),
+        Err(error) => Some(unreadable(&dir, &error)),
     };
     // A thread that still reads a snapshot must not delay the end.
     runtime.shutdown_background();
@@ -80,19 +94,30 @@ fn execute(dir: &Path, me: SelfCommand, contained: bool) -> Result<(), anyhow::E
     while since.elapsed() < STRAYS_WAIT && tree::kill_below(std::process::id()) > 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
+    let Some(result) = result else {
+        return Ok(());
+    };
     let text = serde_json::to_vec(&result).context("cannot write the result")?;
     files::write_atomically(&dir.join("result.json"), &text, true)
         .context("cannot write result.json")
 }
 
+/// The order with what this process has to do of it; `None` where that is done. Errors: see [`Turn::of`].
+fn order(dir: &Path, spec: RunSpec, here: Here) -> Result<Option<(RunSpec, Turn)>, String> {
+    let turn = Turn::of(&spec, here.part, Carried::read(dir)?)?;
+    Ok(turn.map(|turn| (spec, turn)))
+}
+
+/// Executes a part of the order; `None` when it has ended well and another follows.
 async fn run(
     dir: &Path,
-    spec: RunSpec,
+    (spec, turn): (RunSpec, Turn),
     me: SelfCommand,
-    contained: bool,
-) -> Result<RunResult, anyhow::Error> {
+    here: Here,
+) -> Result<Option<RunResult>, anyhow::Error> {
     use anyhow::Context as _;
-    let journal = Journal::open(dir, spec.limits.log_bytes).context("cannot open log.txt")?;
+    let said = turn.before.said.clone();
+    let journal = Journal::open(dir, spec.limits.log_bytes, said).context("cannot open log.txt")?;
     let (sender, cancelled) = watch::channel(false);
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -126,14 +151,19 @@ async fn run(
             confinement: confinement.clone(),
         },
         spec,
+        turn,
         me,
         journal: journal.clone(),
         cancelled,
         secrets: Secrets::default(),
-        unconfined: confinement.shortfall.filter(|_| !contained),
+        unconfined: confinement.shortfall.filter(|_| !here.contained),
     };
     let result = stage.execute().await;
-    journal.phase(Phase::Done, None);
+    let phase = match &result {
+        Some(_) => Phase::Done,
+        None => Phase::Running,
+    };
+    journal.phase(phase, None);
     Ok(result)
 }
 

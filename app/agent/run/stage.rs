@@ -1,13 +1,14 @@
-//! One stage from the first byte to the last: fetch, prepare, run, probe, collect.
+//! One stage from the first byte to the last, or a part of it: fetch, prepare, run, probe, collect.
 
 use super::journal::Journal;
 use super::outputs::{self, Plain};
 use super::place::{Asked, Place, failure};
 use super::secrets::Secrets;
 use super::step::{self, Cut, Watch};
+use super::turn::{Carried, Runtime, Turn};
 use crate::diagnose::{self, Evidence};
 use crate::metrics::Places;
-use crate::runtime::{self, Prepared};
+use crate::runtime::Prepared;
 use crate::{SelfCommand, confine, serve, snapshot};
 use bowsprit_core::training::spec::{
     Failure, FailureKind, Outcome, Phase, ProbeResult, RunResult, RunSpec, ServeProbe, StageKind,
@@ -23,6 +24,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// A stage at work.
 pub(super) struct Stage {
     pub(super) spec: RunSpec,
+    /// What of it is done here.
+    pub(super) turn: Turn,
     pub(super) me: SelfCommand,
     pub(super) place: Place,
     pub(super) journal: Journal,
@@ -34,7 +37,7 @@ pub(super) struct Stage {
 }
 
 /// Why a stage does not go on.
-enum Halt {
+pub(super) enum Halt {
     Failed(Failure),
     Cancelled,
 }
@@ -47,18 +50,53 @@ impl From<Failure> for Halt {
 
 /// What has come of it so far.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     steps: Vec<StepResult>,
-    prepared: Option<Prepared>,
+    /// What commands run in here.
+    pub(super) prepared: Option<Prepared>,
+    /// The stage's own software.
+    pub(super) runtime: Option<Runtime>,
     probe: Option<ProbeResult>,
 }
 
 impl Stage {
-    /// Executes the order to its end, whatever that is.
-    pub(super) async fn execute(mut self) -> RunResult {
+    /// Executes its part of the order, to the end of the stage unless another part follows; then there is no result yet.
+    pub(super) async fn execute(mut self) -> Option<RunResult> {
         let since = Instant::now();
-        let mut gathered = Gathered::default();
-        let halt = self.advance(&mut gathered).await.err();
+        let mut gathered = Gathered {
+            steps: std::mem::take(&mut self.turn.before.steps),
+            runtime: self.turn.before.runtime.take(),
+            ..Gathered::default()
+        };
+        let mut halt = self.advance(&mut gathered).await.err();
+        let worked_ms = self.turn.before.worked_ms.saturating_add(millis(since));
+        if halt.is_none() && !self.turn.is_last {
+            match self.hand_over(&gathered, worked_ms) {
+                Ok(()) => return None,
+                Err(failure) => halt = Some(failure.into()),
+            }
+        }
+        Some(self.collect(gathered, halt, since).await)
+    }
+
+    /// Leaves what the next part needs.
+    fn hand_over(&self, gathered: &Gathered, worked_ms: u64) -> Result<(), Failure> {
+        let carried = Carried {
+            steps: gathered.steps.clone(),
+            runtime: gathered.runtime.clone(),
+            worked_ms,
+            said: Some(self.journal.said()),
+        };
+        carried.write(&self.place.dir).map_err(|error| {
+            failure(
+                FailureKind::Agent,
+                format!("cannot leave the rest of the steps to the next container: {error}"),
+            )
+        })
+    }
+
+    /// What has come of the stage.
+    async fn collect(self, gathered: Gathered, halt: Option<Halt>, since: Instant) -> RunResult {
         self.journal.phase(Phase::Collecting, None);
         let (dir, count_max) = (self.place.outputs(), self.spec.limits.output_files);
         let collected =
@@ -88,12 +126,12 @@ impl Stage {
             outputs,
             probe: gathered.probe,
             runtime_cached: gathered
-                .prepared
+                .runtime
                 .as_ref()
-                .is_some_and(|prepared| prepared.cached),
-            runtime: gathered.prepared.map(|prepared| prepared.hash),
+                .is_some_and(|runtime| runtime.cached),
+            runtime: gathered.runtime.map(|runtime| runtime.hash),
             unconfined: self.unconfined,
-            duration_ms: millis(since),
+            duration_ms: self.turn.before.worked_ms.saturating_add(millis(since)),
             tail: self.journal.tail(),
         }
     }
@@ -102,10 +140,15 @@ impl Stage {
         self.secrets = Secrets::take(&self.spec, &self.place.dir)?;
         self.journal.hide(self.secrets.mask());
         self.admit()?;
-        self.fetch().await?;
-        gathered.prepared = self.prepare().await?;
-        self.place.open_for(&self.spec)?;
-        for (number, step) in self.spec.steps.clone().into_iter().enumerate() {
+        if self.turn.is_first() {
+            self.fetch().await?;
+        }
+        self.equip(gathered).await?;
+        if self.turn.is_first() {
+            self.place.open_for(&self.spec)?;
+        }
+        for number in self.turn.part.steps.clone() {
+            let step = self.spec.steps[number].clone();
             if number > 0 && self.spec.kind == StageKind::Evaluate {
                 self.renew(number).await?;
             }
@@ -116,7 +159,7 @@ impl Stage {
                 return Err(halt);
             }
         }
-        if let Some(probe) = self.spec.serve.clone() {
+        if let Some(probe) = self.spec.serve.clone().filter(|_| self.turn.is_last) {
             self.journal.phase(Phase::Probing, None);
             let mut cancelled = self.cancelled.clone();
             tokio::select! {
@@ -183,36 +226,6 @@ impl Stage {
                 let message = format!("laying out again ended early: {error}");
                 Err(failure(FailureKind::Agent, message).into())
             }
-        }
-    }
-
-    async fn prepare(&mut self) -> Result<Option<Prepared>, Halt> {
-        let Some(wanted) = self.spec.runtime.clone() else {
-            return Ok(None);
-        };
-        self.journal.phase(Phase::Preparing, None);
-        let journal = self.journal.clone();
-        let mut log = |line: &str| journal.line("prepare", line);
-        let work = self.place.work();
-        let order = runtime::Order {
-            runtime: &wanted,
-            snapshot_dir: &work,
-            cache_dir: self.spec.cache_dir.as_ref(),
-            trust: self.spec.trust,
-            me: &self.me,
-            confinement: &self.place.confinement,
-        };
-        let preparing = runtime::prepare(order, &mut log);
-        let limit = Duration::from_secs(self.spec.limits.prepare_timeout_s);
-        tokio::select! {
-            prepared = tokio::time::timeout(limit, preparing) => match prepared {
-                Ok(prepared) => Ok(Some(prepared?)),
-                Err(_) => Err(failure(
-                    FailureKind::Timeout,
-                    format!("preparing the runtime took longer than {} s", limit.as_secs()),
-                ).into()),
-            },
-            _ = self.cancelled.wait_for(|is_so| *is_so) => Err(Halt::Cancelled),
         }
     }
 

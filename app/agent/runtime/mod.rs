@@ -12,6 +12,7 @@ mod shelf;
 
 use crate::SelfCommand;
 use crate::confine::Confinement;
+use bowsprit_core::image::reference::Pinned;
 use bowsprit_core::name::{Digest, RepoPath};
 use bowsprit_core::training::requirements;
 use bowsprit_core::training::spec::{Failure, FailureKind, RuntimeSpec, Trust};
@@ -71,6 +72,11 @@ pub struct Order<'a> {
     pub me: &'a SelfCommand,
     /// What this system can shut in.
     pub confinement: &'a Confinement,
+}
+
+/// What commands get of the image that this process runs in, as it is.
+pub fn of_image(image: &Pinned) -> Prepared {
+    image::here(image)
 }
 
 /// Finds or builds the runtime. The caller sets the time limit by dropping the future, which ends what it started.

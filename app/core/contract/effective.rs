@@ -177,6 +177,7 @@ fn of_step(step: &Step) -> Told {
     Map::default()
         .with("name", json!(step.name))
         .with("run", json!(step.run))
+        .with_some("image", step.image.as_ref().map(|image| json!(image)))
         .with("resources", of_resources(step.resources))
         .with("timeout", span(step.timeout_s))
         .with("env", of_env(&step.env))

@@ -33,6 +33,7 @@ pub use deploy::{Chart, Deploy};
 
 use crate::gate::GateRef;
 use crate::habits::Chatops;
+use crate::image::reference::Pinned;
 use crate::name::{BranchName, RepoPath, Slug};
 use crate::serving::spec::Replicas;
 use crate::training::spec::RuntimeSpec;
@@ -95,6 +96,8 @@ pub struct Step {
     pub name: Slug,
     /// The argument list; never given to a shell.
     pub run: Vec<String>,
+    /// The image that it runs in as it is; `None` runs it in the contract's `runtime`.
+    pub image: Option<Pinned>,
     /// What it may use.
     pub resources: Resources,
     /// Killed after this long. Units: seconds.

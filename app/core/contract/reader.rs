@@ -9,9 +9,6 @@ use crate::command::near;
 /// Most problems that are told at once; a check run takes 50 annotations in one request.
 const PROBLEMS_MAX: usize = 50;
 
-/// What to do in place of an image for a single step: all steps of a stage share one pod, one agent and one runtime.
-const NO_STEP_IMAGE: &str = "since all steps run in one image: name that by `runtime: {image: …@sha256:…}`; a check may have a `runtime` of its own";
-
 /// What has been found wrong so far.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
@@ -72,12 +69,9 @@ impl<'a> Fields<'a> {
             .iter()
             .filter(|(key, _)| !keys.contains(&key.text.as_str()))
         {
-            let guess = match (what, key.text.as_str()) {
-                ("a step", "image") => format!(", {NO_STEP_IMAGE}"),
-                (_, word) => near::nearest(word, keys)
-                    .map(|word| format!(", did you mean `{word}`?"))
-                    .unwrap_or_default(),
-            };
+            let guess = near::nearest(&key.text, keys)
+                .map(|word| format!(", did you mean `{word}`?"))
+                .unwrap_or_default();
             let message = format!(
                 "unknown key `{}` in {what}{guess} (allowed: {})",
                 shown(&key.text),

@@ -4,7 +4,9 @@ use super::reader::{Fields, Problems, boolean, checked, each, entries, list, tex
 use super::tree::{Mark, Node, Value, shown};
 use super::{Evaluate, Judge, Step, Training, Triggers, runtime, shared};
 use crate::gate::{GateRef, Mode};
+use crate::image::reference::Pinned;
 use crate::name::{BranchName, RepoPath, Slug};
+use crate::training::parts::{PARTS_MAX, parts};
 use crate::training::spec::RuntimeSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,9 +35,10 @@ pub(crate) const KEYS: [&str; 11] = [
     "triggers",
     "chatops",
 ];
-pub(crate) const STEP_KEYS: [&str; 7] = [
+pub(crate) const STEP_KEYS: [&str; 8] = [
     "name",
     "run",
+    "image",
     "resources",
     "timeout",
     "env",
@@ -100,7 +103,17 @@ fn steps(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Step> {
         problems.add(node.at, "`steps` needs at least one step");
     }
     let mut taken = BTreeSet::new();
-    each(items, |item| step(item, &mut taken, problems))
+    let steps = each(items, |item| step(item, &mut taken, problems));
+    let count = parts(steps.iter().map(|step| step.image.as_ref())).len();
+    if count > PARTS_MAX {
+        problems.add(
+            node.at,
+            format!(
+                "`steps` change their image too often: {count} containers follow each other, the last for what comes after the steps, and at most {PARTS_MAX} may; put steps of one image next to each other"
+            ),
+        );
+    }
+    steps
 }
 
 fn step(node: &Node, taken: &mut BTreeSet<Slug>, problems: &mut Problems) -> Option<Step> {
@@ -109,6 +122,10 @@ fn step(node: &Node, taken: &mut BTreeSet<Slug>, problems: &mut Problems) -> Opt
     let name = name.and_then(|node| shared::unique_slug(node, "`name` of a step", taken, problems));
     let run = fields.need("run", "the command, such as `[python, train.py]`", problems);
     let run = run.and_then(|node| shared::command(node, "`run` of a step", problems));
+    let image = match fields.get("image") {
+        Some(node) => checked(node, "`image` of a step", Pinned::parse, problems).map(Some),
+        None => Some(None),
+    };
     let resources = shared::resources(&fields, problems);
     let timeout_s = shared::timeout_s(&fields, "timeout", shared::TIMEOUT_S_DEFAULT, problems);
     let env = shared::env(&fields, problems);
@@ -119,6 +136,7 @@ fn step(node: &Node, taken: &mut BTreeSet<Slug>, problems: &mut Problems) -> Opt
     Some(Step {
         name: name?,
         run: run?,
+        image: image?,
         resources: resources?,
         timeout_s: timeout_s?,
         env: env?,

@@ -7,6 +7,7 @@ use crate::contract::{Contract, Problem};
 use crate::effect::Version;
 use crate::gate::Policies;
 use crate::habits::{Habits, Member};
+use crate::image::reference::Pinned;
 use crate::name::{
     BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, RepoId, RepoName, RepoPath,
     Slug, Team,
@@ -406,6 +407,9 @@ pub struct Manifest {
     pub training: TrainingRef,
     /// Hash of the software it was trained in.
     pub runtime: Option<Digest>,
+    /// The images that steps of its training ran in, by their names, where these had their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, Pinned>,
 }
 
 /// A commit of a training repository.

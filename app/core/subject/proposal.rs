@@ -59,6 +59,7 @@ pub fn manifest(model: &Model, run: &Run, number: u64) -> Manifest {
             commit: run.sha.clone(),
         },
         runtime: run.runtime.clone(),
+        images: run.images.clone(),
     }
 }
 
@@ -207,6 +208,7 @@ pub fn body(
             "judge_change": judge_change(run, last, ask)?,
             "old_judge": check::old_judge(run),
             "runtime": run.runtime,
+            "images": images(run),
             "self_reported": run.self_reported,
             "unconfined": run.unconfined,
             "note": run.note,
@@ -257,6 +259,14 @@ fn judge_change(run: &Run, last: Option<&Version>, ask: &mut Ask) -> Option<Valu
         "more": files.len() - shown,
         "is_all": given.is_empty(),
     }))
+}
+
+/// The steps that ran in images of their own, each with its image.
+fn images(run: &Run) -> Vec<Value> {
+    let images = run.images.iter();
+    images
+        .map(|(step, image)| json!({"step": step, "image": image}))
+        .collect()
 }
 
 /// A sample's JSON, short enough for a command line.

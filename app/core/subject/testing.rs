@@ -521,6 +521,7 @@ pub(crate) fn model_at(name: &str, number: u64, bytes: &str) -> ModelAt {
             commit: sha('a'),
         },
         runtime: None,
+        images: BTreeMap::new(),
     };
     ModelAt {
         model: slug(name),

@@ -9,6 +9,7 @@ pub(crate) mod restricted;
 #[cfg(test)]
 mod tests;
 
+use super::parts::Part;
 use super::spec::{RunSpec, StageKind, Trust};
 use crate::name::Digest;
 use k8s_openapi::api::batch::v1::{
@@ -78,8 +79,10 @@ pub const KIND_LABEL: &str = "bowsprit.dev/kind";
 /// The label that tells trusted stages from others; network policies select by it.
 pub const TRUST_LABEL: &str = "bowsprit.dev/trust";
 
-/// The container that runs the agent.
+/// The container that runs the agent to the end of the stage.
 const AGENT: &str = "agent";
+/// Containers that run it for an earlier part of the steps, before their number.
+const EARLIER: &str = "steps-";
 /// How often a pod is tried again when the cluster, not the code, made it fail.
 const RETRIES: i32 = 2;
 /// Exit statuses that another try would not change: the agent's own and those of sysexits.h. Source: sysexits(3).
@@ -88,6 +91,8 @@ const FINAL_EXITS: std::ops::RangeInclusive<i32> = 64..=78;
 const USER_EXIT: i32 = 42;
 /// What pulling images, fetching, probing and uploading may take beside the steps. Units: seconds.
 const SLACK_S: u64 = 900;
+/// What pulling the image of one more container may take. Units: seconds.
+const PULL_SLACK_S: u64 = 600;
 /// Longest name of a Job and value of a label. Source: Kubernetes, "Object Names and IDs".
 const NAME_CHARS_MAX: usize = 63;
 /// Digits of the digest in a name that had to be cut or changed.
@@ -123,12 +128,45 @@ pub fn job(spec: &RunSpec, context: &JobContext) -> Job {
             active_deadline_seconds: Some(deadline_s.saturating_mul(i64::from(RETRIES) + 1)),
             // No twin writes the same outputs while the first is still ending.
             pod_replacement_policy: Some("Failed".to_owned()),
-            pod_failure_policy: Some(failure_policy()),
+            pod_failure_policy: Some(failure_policy(&spec.parts())),
             template,
             ..JobSpec::default()
         }),
         status: None,
     }
+}
+
+/// Which steps the containers of a stage run, in words by their names; of a stage in one container, nothing has to be told.
+pub fn steps_of_containers(spec: &RunSpec) -> BTreeMap<String, String> {
+    let parts = spec.parts();
+    let last = parts.len() - 1;
+    let named = parts.iter().enumerate().map(|(index, part)| {
+        let steps = spec.steps[part.steps.clone()].iter();
+        let names: Vec<String> = steps.map(|step| format!("`{}`", step.name)).collect();
+        let container = match index == last {
+            true => AGENT.to_owned(),
+            false => earlier(index),
+        };
+        let word = if names.len() == 1 { "step" } else { "steps" };
+        (
+            container,
+            format!("{word} {}", names.join(", ")),
+            names.len(),
+        )
+    });
+    let told = named.filter(|(_, _, count)| last > 0 && *count > 0);
+    told.map(|(container, words, _)| (container, words))
+        .collect()
+}
+
+/// The name of the container for the part of this index.
+fn earlier(index: usize) -> String {
+    format!("{EARLIER}{}", index + 1)
+}
+
+/// Whether a container of this name runs an agent, and with it steps.
+fn is_at_work(container: &str) -> bool {
+    container == AGENT || container.starts_with(EARLIER)
 }
 
 /// The name of a stage's Job: the same stage is the same Job.
@@ -224,18 +262,21 @@ pub(crate) fn trust(trust: Trust) -> &'static str {
 fn deadline_s(spec: &RunSpec) -> i64 {
     let steps = spec.steps.iter().map(|step| step.timeout_s);
     let probe = spec.serve.as_ref().map(|serve| serve.ready_timeout_s);
+    let pulls = spec.parts().into_iter().skip(1).map(|_| PULL_SLACK_S);
     let all = steps
         .chain(probe)
+        .chain(pulls)
         .chain([spec.limits.prepare_timeout_s, SLACK_S])
         .fold(0, u64::saturating_add);
     // Kubernetes takes 32 bits of a pod's deadline.
     i64::from(i32::try_from(all).unwrap_or(i32::MAX))
 }
 
-/// An evicted pod is nobody's failure; a failure of the user's code is not tried again.
+/// An evicted pod is nobody's failure; a failure of the user's code is not tried again, in whichever container it was.
 ///
-/// Source: Kubernetes, "Pod failure policy", stable since v1.31; rules are tried in order.
-fn failure_policy() -> PodFailurePolicy {
+/// Source: Kubernetes, "Pod failure policy", stable since v1.31; rules are tried in order, and one that names no container
+/// is about all of them, init containers too.
+fn failure_policy(parts: &[Part]) -> PodFailurePolicy {
     let disrupted = PodFailurePolicyRule {
         action: "Ignore".to_owned(),
         on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
@@ -247,7 +288,7 @@ fn failure_policy() -> PodFailurePolicy {
     let ended = PodFailurePolicyRule {
         action: "FailJob".to_owned(),
         on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-            container_name: Some(AGENT.to_owned()),
+            container_name: (parts.len() == 1).then(|| AGENT.to_owned()),
             operator: "In".to_owned(),
             values: [USER_EXIT].into_iter().chain(FINAL_EXITS).collect(),
         }),

@@ -2,6 +2,7 @@
 
 pub mod crates;
 pub mod job;
+pub mod parts;
 pub mod remote;
 pub mod requirements;
 pub mod spec;

@@ -200,6 +200,9 @@ pub struct StepSpec {
     pub name: String,
     /// The argument list; never given to a shell.
     pub run: Vec<String>,
+    /// The image that it runs in as it is, without the stage's software; `None` for what the stage runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Pinned>,
     /// Environment variables beside those that the agent sets.
     pub env: BTreeMap<String, String>,
     /// Killed after this long. Units: seconds.
@@ -220,6 +223,17 @@ pub struct StepSpec {
     pub model: Option<String>,
     /// Directory under the run's `outputs/` that `OUTPUTS_DIR` points to; empty for `outputs/` itself.
     pub outputs: String,
+}
+
+impl StepSpec {
+    /// Why processes of this machine cannot run the step, with what would work; `None` where they can.
+    pub fn local_refusal(&self) -> Option<String> {
+        self.image.as_ref()?;
+        Some(format!(
+            "step `{}` of the contract has an `image` of its own, and processes of this machine run in none; a server with `backend = \"kubernetes\"` takes it, and here the step works without `image`, in the contract's `runtime: {{python: \"3.11\", requirements: requirements.lock}}`",
+            self.name
+        ))
+    }
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -496,6 +510,28 @@ pub struct ProbeResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_in_an_image_of_its_own_is_not_run_here() {
+        let step = |image: &str| -> StepSpec {
+            let text = format!(
+                r#"{{"name": "shape", "run": ["x"], {image}"env": {{}}, "timeout_s": 1, "cpu_millis": 1, "memory_bytes": 1, "network": false, "model": null, "outputs": ""}}"#
+            );
+            serde_json::from_str(&text).expect("a step")
+        };
+        assert_eq!(step("").local_refusal(), None);
+        let image = format!(
+            r#""image": "registry.example/image@sha256:{}", "#,
+            "0".repeat(64)
+        );
+        let refusal = step(&image).local_refusal().expect("refused");
+        for words in ["step `shape`", "backend = \"kubernetes\"", "runtime: {"] {
+            assert!(refusal.contains(words), "{refusal}");
+        }
+        let untagged = image.replace("@sha256:", ":");
+        let other: Result<StepSpec, _> = serde_json::from_str(&format!("{{{untagged}}}"));
+        assert!(other.is_err(), "a tag is no digest");
+    }
 
     /// Where each kind of software can be had: here, in a pod, in a pod where no image can be built.
     #[test]

@@ -68,6 +68,8 @@ pub(super) struct Post {
     pub(super) events: (Vec<Event>, Option<Instant>),
     /// How it stands in Kueue's queue.
     pub(super) queued: Option<Queued>,
+    /// What its containers run, in words.
+    pub(super) steps: BTreeMap<String, String>,
     /// Its pods that the cluster took away. A bot that starts again knows only of those that are still there.
     pub(super) taken: Vec<Taken>,
 }
@@ -104,6 +106,7 @@ impl Post {
             ending: None,
             events: (Vec::new(), None),
             queued: None,
+            steps: BTreeMap::new(),
             taken: Vec::new(),
         }
     }

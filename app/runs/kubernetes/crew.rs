@@ -8,8 +8,9 @@ use super::super::desk::{Desk, Started};
 use super::board::{Board, Post, Want};
 use super::order::Orders;
 use super::work::is_spent;
+use bowsprit_core::training::job;
 use bowsprit_core::training::job::phase::{self, JobPhase, Scene};
-use bowsprit_core::training::spec::FailureKind;
+use bowsprit_core::training::spec::{FailureKind, RunSpec};
 use k8s_openapi::api::batch::v1::Job;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ impl Crew for Pods {
     fn begin(&mut self, stage: &str, desk: &Desk, _: &mut Started) {
         match desk.spec() {
             Ok(spec) => {
-                let mut post = Post::at(self.orders.place(&spec));
+                let mut post = self.post(&spec);
                 post.want(Want::Create);
                 self.board.posts().insert(stage.to_owned(), post);
                 self.board.wake.notify_one();
@@ -55,7 +56,7 @@ impl Crew for Pods {
                     "its order cannot be read any more; run it again".to_owned(),
                 );
             };
-            posts.insert(stage.to_owned(), Post::at(self.orders.place(&spec)));
+            posts.insert(stage.to_owned(), self.post(&spec));
         }
         let Some(post) = posts.get_mut(stage) else {
             return Standing::AtWork;
@@ -78,6 +79,12 @@ impl Crew for Pods {
 }
 
 impl Pods {
+    fn post(&self, spec: &RunSpec) -> Post {
+        let mut post = Post::at(self.orders.place(spec));
+        post.steps = job::steps_of_containers(spec);
+        post
+    }
+
     fn standing(&self, post: &mut Post, desk: &Desk) -> Standing {
         if !self.board.is_known(&post.place.namespace) {
             let trouble = self.board.trouble(&post.place.namespace);
@@ -115,6 +122,7 @@ impl Pods {
             job: job.clone(),
             events: post.events.0.clone(),
             queued: post.queued.clone(),
+            steps: post.steps.clone(),
             taken: post.taken.clone(),
             now_ms: jiff::Timestamp::now().as_millisecond(),
         };

@@ -184,6 +184,7 @@ pub(super) fn plan(stage: &str, repo: u64) -> StagePlan {
         steps: vec![StepSpec {
             name: "train".to_owned(),
             run: vec!["python".to_owned(), "train.py".to_owned()],
+            image: None,
             env: BTreeMap::new(),
             timeout_s: 60,
             cpu_millis: 1_000,

@@ -62,6 +62,7 @@ pub(super) fn run(id: &str, phase: Phase, created_ms: i64) -> Run {
         tail: Vec::new(),
         cancelled: None,
         runtime: None,
+        images: BTreeMap::new(),
         unconfined: None,
         note: None,
         inputs: None,

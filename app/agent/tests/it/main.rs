@@ -8,6 +8,7 @@
 mod confinement;
 mod endings;
 mod order;
+mod parts;
 mod probing;
 mod runs;
 mod rust;

@@ -79,6 +79,7 @@ impl Order {
         self.spec.steps.push(StepSpec {
             name: format!("step-{number}"),
             run: run.iter().map(|word| (*word).to_owned()).collect(),
+            image: None,
             env: BTreeMap::new(),
             timeout_s: 60,
             cpu_millis: 1_500,
@@ -141,19 +142,31 @@ impl Order {
 
     /// Starts an agent on the order.
     pub(crate) fn start(&self) -> Agent {
-        fs::write(
-            self.path("spec.json"),
-            serde_json::to_vec(&self.spec).unwrap(),
-        )
-        .unwrap();
+        self.write();
         self.start_again()
+    }
+
+    /// Starts an agent on a part of the order.
+    pub(crate) fn start_part(&self, number: usize) -> Agent {
+        self.write();
+        self.spawn(&["--part", &number.to_string()])
     }
 
     /// Starts an agent on whatever the directory holds.
     pub(crate) fn start_again(&self) -> Agent {
+        self.spawn(&[])
+    }
+
+    fn write(&self) {
+        let text = serde_json::to_vec(&self.spec).unwrap();
+        fs::write(self.path("spec.json"), text).unwrap();
+    }
+
+    fn spawn(&self, words: &[&str]) -> Agent {
         let child = Command::new(me().program)
             .args(["run", "--dir"])
             .arg(self.home.path().join("run"))
+            .args(words)
             .env("PLANTED_SECRET", "canary")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

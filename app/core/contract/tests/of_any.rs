@@ -15,7 +15,7 @@ fn every_problem_is_told_at_once_with_its_place() {
             1:1 `evaluate` is missing in the training contract: write `evaluate: {run: [python, evaluate.py], data: [holdout/]}` for an independent evaluation on held-out data, or `evaluate: self` to trust the figures that training reports
             2:1 unknown key `modle` in the training contract, did you mean `model`? (allowed: kind, model, service, runtime, steps, evaluate, gates, retire_judge, checks, triggers, chatops)
             3:10 `service`: write the repository's name without its owner, both belong to the same one
-            5:5 unknown key `nmae` in a step, did you mean `name`? (allowed: name, run, resources, timeout, env, secrets, network)
+            5:5 unknown key `nmae` in a step, did you mean `name`? (allowed: name, run, image, resources, timeout, env, secrets, network)
             5:5 `name` is missing in a step: such as `name: train`
             6:10 `run` of a step: `&&` needs a shell and none is used; put the line into a script, or write a list
             7:14 `timeout` of a step: write a span of time such as `5s`, `30m`, `72h` or `1h30m`

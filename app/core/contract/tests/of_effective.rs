@@ -16,7 +16,7 @@ fn contracts_survive_being_told() {
     let all = "
 runtime: {base: {image: registry.example/a/b@sha256:DIGEST, steps: [[apt-get, install, -y, gcc]], requirements: r.lock, cuda: '12.4'}}
 steps:
-  - {name: prepare, run: python prepare.py, env: {A: 'b: c'}, secrets: [KEY], network: true}
+  - {name: prepare, run: python prepare.py, image: registry.example/tools@sha256:DIGEST, env: {A: 'b: c'}, secrets: [KEY], network: true}
   - {name: train, run: [python, train.py], resources: {cpu: 0.5, memory: 512Mi, gpu: 1}, timeout: 1h30m}
 evaluate: {run: [python, e.py], data: [holdout/], code: [e.py, lib/]}
 gates: [{name: accuracy, with: {metric: accuracy, min: 0.95}, mode: warn}, no-regression]

@@ -1,6 +1,7 @@
 //! Contracts of repositories that train.
 
 use super::*;
+use crate::training::parts::PARTS_MAX;
 
 fn training() -> Training {
     match parse(TRAINING) {
@@ -301,15 +302,70 @@ fn check_conditions_look_at_the_changed_paths() {
 }
 
 #[test]
-fn a_step_has_no_image_of_its_own_and_is_told_what_has() {
-    let step = "- {name: train, image: registry.example/a, run: [x]}";
-    let problems = parse(&format!(
-        "kind: training\nmodel: digits\nservice: s\nsteps:\n{step}\nevaluate: self\ngates: [{{name: threshold, with: {{metric: a, min: 1}}}}]\n"
-    ));
-    let told: Vec<String> = problems
-        .expect_err("it is refused")
-        .iter()
-        .map(|problem| problem.message.clone())
-        .collect();
-    expect!["unknown key `image` in a step, since all steps run in one image: name that by `runtime: {image: …@sha256:…}`; a check may have a `runtime` of its own (allowed: name, run, resources, timeout, env, secrets, network)"].assert_eq(&told.join("\n"));
+fn a_step_may_name_its_image_by_digest() {
+    let image = format!("registry.example/a@sha256:{}", "0".repeat(64));
+    let text = TRAINING.replacen(
+        "run: [python, train.py]",
+        &format!("image: \"{image}\"\n    run: [python, train.py]"),
+        1,
+    );
+    let Ok(Contract::Training(read)) = parse(&text) else {
+        panic!("not read");
+    };
+    assert_eq!(
+        read.steps[0].image,
+        crate::image::reference::Pinned::parse(&image).ok()
+    );
+    assert_eq!(training().steps[0].image, None);
+    for (image, told) in [
+        (
+            "registry.example/a:latest",
+            expect![
+                "7:12 `image` of a step: `registry.example/a:latest` is not the name of an image: a tag may name another image tomorrow; write the digest, such as `registry.example/team/image@sha256:…`"
+            ],
+        ),
+        (
+            "[a]",
+            expect!["7:12 `image` of a step must be a text, not a list"],
+        ),
+    ] {
+        trained(
+            "run: [python, train.py]",
+            &format!("image: {image}\n    run: [python, train.py]"),
+            told,
+        );
+    }
+    trained(
+        "run: [python, train.py]",
+        "run: [python, train.py]\n    imag: x",
+        expect![
+            "8:5 unknown key `imag` in a step, did you mean `image`? (allowed: name, run, image, resources, timeout, env, secrets, network)"
+        ],
+    );
+}
+
+#[test]
+fn steps_change_their_image_a_few_times_only() {
+    let steps = |count: usize| {
+        let step = |number: usize| {
+            let digest = format!("{number:064x}");
+            format!(
+                "  - {{name: s{number}, image: \"registry.example/a@sha256:{digest}\", run: [x]}}\n"
+            )
+        };
+        let steps: String = (0..count).map(step).collect();
+        format!("kind: training\nmodel: digits\nservice: s\nsteps:\n{steps}evaluate: self\n")
+    };
+    // One container more does what comes after the steps.
+    check(&steps(PARTS_MAX - 1), expect!["fine"]);
+    check(
+        &steps(PARTS_MAX),
+        expect![
+            "5:3 `steps` change their image too often: 11 containers follow each other, the last for what comes after the steps, and at most 10 may; put steps of one image next to each other"
+        ],
+    );
+    let same = (0..15).fold(steps(15), |text, number| {
+        text.replace(&format!("{number:064x}"), &"1".repeat(64))
+    });
+    check(&same, expect!["fine"]);
 }

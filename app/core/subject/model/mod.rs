@@ -62,7 +62,7 @@ pub struct Proposal {
 
 impl Model {
     /// A model of which nothing is known yet.
-    fn new(repo: Repo, name: Slug) -> Model {
+    pub(super) fn new(repo: Repo, name: Slug) -> Model {
         Model {
             repo,
             name,

@@ -22,6 +22,7 @@ pub use step::step;
 use crate::artifact::File;
 use crate::effect::ModelFiles;
 use crate::gate::Verdict;
+use crate::image::reference::Pinned;
 use crate::name::{BranchName, CommentId, CommitSha, Digest, Login, PrNumber, Repo, Slug};
 use crate::training::spec::{Failure, Metric, MetricValue, ProbeResult, Trust};
 use old::OldJudge;
@@ -85,6 +86,9 @@ pub struct Run {
     pub cancelled: Option<String>,
     /// Hash of the software it was trained in.
     pub runtime: Option<Digest>,
+    /// The images that steps of its training ran in, by their names, where these had their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<String, Pinned>,
     /// Why the steps were not confined, where they were not.
     pub unconfined: Option<String>,
     /// A note for the person: why nothing was done, or why a gate was left out.
@@ -248,6 +252,7 @@ impl Run {
             tail: Vec::new(),
             cancelled: None,
             runtime: None,
+            images: BTreeMap::new(),
             unconfined: None,
             note: None,
             inputs: None,

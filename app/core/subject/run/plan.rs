@@ -22,6 +22,7 @@ pub(super) fn train(run: &Run, contract: &Training, judge: Option<&Training>) ->
             step.timeout_s,
         );
         spec.env = env;
+        spec.image = step.image.clone();
         spec.network = step.network;
         spec.secrets = step.secrets.clone();
         spec
@@ -225,6 +226,7 @@ fn step_spec(name: &str, run: &[String], resources: &Resources, timeout_s: u64) 
     StepSpec {
         name: name.to_owned(),
         run: run.to_vec(),
+        image: None,
         env: BTreeMap::new(),
         timeout_s,
         cpu_millis: resources.cpu_millis,

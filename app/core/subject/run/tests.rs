@@ -4,6 +4,7 @@ mod deleted;
 mod forgetting;
 mod given;
 mod idling;
+mod imaged;
 mod judging;
 mod measuring;
 mod sameness;

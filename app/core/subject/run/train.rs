@@ -43,6 +43,11 @@ pub(super) fn train(run: &mut Run, given: &Given<Run>, ask: &mut Ask) -> Option<
     if let Err(found) = take_model(run, &done) {
         return Some(found);
     }
+    let images = contract.steps.iter().filter_map(|step| {
+        let image = step.image.clone()?;
+        Some((step.name.to_string(), image))
+    });
+    run.images = images.collect();
     let Some(judge) = judge else {
         run.phase = Phase::Succeeded;
         run.note =

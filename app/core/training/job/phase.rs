@@ -8,13 +8,13 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use super::{AGENT, QUEUE_LABEL};
+use super::{AGENT, QUEUE_LABEL, is_at_work};
 use crate::cluster::{Refused, short};
 use crate::training::spec::FailureKind;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use queue::{Queued, queued};
 
@@ -45,6 +45,8 @@ pub struct Scene {
     pub events: Vec<Event>,
     /// How it stands in Kueue's queue, where it waits in one.
     pub queued: Option<Queued>,
+    /// What its containers run, in words: [`super::steps_of_containers`].
+    pub steps: BTreeMap<String, String>,
     /// Pods that the cluster took away, oldest first: what [`taken`] said of them while they were there.
     pub taken: Vec<Taken>,
     /// Units: milliseconds since 1970, UTC.
@@ -248,6 +250,8 @@ fn of_pod(scene: &Scene, pod: &Pod) -> JobPhase {
         Some("Running") if is_unheard(pod) => JobPhase::Waiting(unheard(node)),
         Some("Running") => JobPhase::Running,
         Some("Unknown") => JobPhase::Waiting(unheard(node)),
+        // A pod whose init containers are not all over yet counts as pending.
+        _ if has_begun(pod) => JobPhase::Running,
         _ => after_loss(
             scene,
             match unscheduled(pod) {
@@ -256,6 +260,14 @@ fn of_pod(scene: &Scene, pod: &Pod) -> JobPhase {
             },
         ),
     }
+}
+
+/// Whether steps are being run before the last container has begun.
+fn has_begun(pod: &Pod) -> bool {
+    containers(pod).any(|container| {
+        let state = container.state.as_ref();
+        is_at_work(&container.name) && state.is_some_and(|state| state.running.is_some())
+    })
 }
 
 fn unheard(node: &str) -> String {
@@ -372,9 +384,13 @@ fn held_up(
             | "ImageInspectError"
             | "RegistryUnavailable"
     );
+    let whose = scene.steps.get(&container.name);
     if !is_image {
+        let what = whose.map_or("its container".to_owned(), |steps| {
+            format!("the container of {steps}")
+        });
         return JobPhase::Waiting(format!(
-            "its container cannot be started ({reason}): {}",
+            "{what} cannot be started ({reason}): {}",
             short(message)
         ));
     }
@@ -382,19 +398,26 @@ fn held_up(
     let cause = newest(scene, "Failed").filter(|(_, text)| text.starts_with("Failed to pull"));
     let message = cause.map_or(message, |(_, text)| text);
     let what = format!(
-        "image `{}` cannot be pulled: {}",
+        "image `{}`{} cannot be pulled: {}",
         short(&container.image),
+        whose.map_or(String::new(), |steps| format!(" of {steps}")),
         short(&last_words(message))
     );
-    let since = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.start_time.as_ref());
-    match since {
-        Some(since) if scene.now_ms - millis(since) > PULL_WAIT_MS => JobPhase::Failed(
+    match pulling_since(pod) {
+        Some(since) if scene.now_ms - since > PULL_WAIT_MS => JobPhase::Failed(
             FailureKind::Agent,
             format!("{what}; it was tried for {} min", PULL_WAIT_MS / 60_000),
         ),
         Some(_) | None => JobPhase::Waiting(format!("{what}; it is tried again")),
     }
+}
+
+/// Since when the image of the next container may be pulled: the end of the one before it, else the start of the pod.
+fn pulling_since(pod: &Pod) -> Option<i64> {
+    let ended = containers(pod).filter_map(|container| {
+        let end = container.state.as_ref()?.terminated.as_ref()?;
+        end.finished_at.as_ref().map(millis)
+    });
+    let started = pod.status.as_ref()?.start_time.as_ref().map(millis);
+    ended.chain(started).max()
 }

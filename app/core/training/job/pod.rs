@@ -1,6 +1,7 @@
-//! The pod of a stage: an agent in the image that the steps need, and nothing that could be turned against the cluster.
+//! The pod of a stage: an agent in each image that the steps need, one after the other, and nothing that could be turned
+//! against the cluster.
 
-use super::{AGENT, JobContext, ORDER_DIR, RUN_DIR};
+use super::{AGENT, JobContext, ORDER_DIR, RUN_DIR, earlier};
 use crate::pod::{
     BIN_BYTES, TMP_BYTES, empty, install, locked, mount, nobody, pull_secrets, quantity, resources,
     variable, words,
@@ -38,10 +39,7 @@ pub(super) fn pod(spec: &RunSpec, context: &JobContext, deadline_s: i64) -> PodS
         priority_class_name: context.priority_class.clone(),
         runtime_class_name: sandbox,
         security_context: Some(nobody(USER)),
-        init_containers: Some(vec![install(
-            &context.agent_image,
-            (CPU_MILLIS_MIN, MEMORY_BYTES_MIN),
-        )]),
+        init_containers: Some(early(spec, context)),
         containers: vec![agent(spec, context)],
         image_pull_secrets: some(pull_secrets(&context.pull_secrets)),
         node_selector: match context.node_selector.is_empty() {
@@ -52,6 +50,25 @@ pub(super) fn pod(spec: &RunSpec, context: &JobContext, deadline_s: i64) -> PodS
         volumes: Some(volumes(spec, context)),
         ..PodSpec::default()
     }
+}
+
+/// What ends before the agent's last container begins: the agent's way into the images, and all parts of the steps but the last.
+fn early(spec: &RunSpec, context: &JobContext) -> Vec<Container> {
+    let install = install(&context.agent_image, (CPU_MILLIS_MIN, MEMORY_BYTES_MIN));
+    let mut parts = spec.parts();
+    parts.pop();
+    let parts = parts.into_iter().enumerate().map(|(index, part)| {
+        let mut container = agent(spec, context);
+        container.name = earlier(index);
+        if let Some(image) = part.image {
+            container.image = Some(image.to_string());
+        }
+        let number = (index + 1).to_string();
+        let words = words(&["--part", number.as_str()]);
+        container.command.get_or_insert_default().extend(words);
+        container
+    });
+    std::iter::once(install).chain(parts).collect()
 }
 
 fn agent(spec: &RunSpec, context: &JobContext) -> Container {

@@ -74,6 +74,7 @@ fn step(run: &str, value: &str, timeout_s: u64, cpu_millis: u32, memory_bytes: u
     StepSpec {
         name: run.to_owned(),
         run: vec![run.to_owned()],
+        image: None,
         env: [(value.to_owned(), value.to_owned())].into(),
         timeout_s,
         cpu_millis,
@@ -92,6 +93,50 @@ fn a_job_is_restricted_bounded_and_says_nothing_of_the_order() {
     assert_eq!(restricted_problems(&job), Vec::<String>::new());
     let text = serde_json::to_string_pretty(&job).unwrap() + "\n";
     expect_file!["tests/job.json"].assert_eq(&text);
+}
+
+/// The order with a step in another image between two of the stage's own.
+fn in_two_images() -> RunSpec {
+    let digest = "c".repeat(64);
+    let image =
+        crate::image::reference::Pinned::parse(&format!("registry.example/tools@sha256:{digest}"));
+    let mut spec = spec();
+    let mut shape = step("shape rows", "", 60, 500, 1 << 30);
+    shape.image = image.ok();
+    spec.steps.insert(1, shape);
+    spec
+}
+
+#[test]
+fn steps_in_other_images_are_containers_before_the_last() {
+    let spec = in_two_images();
+    let made = job(&spec, &context());
+    assert_eq!(restricted_problems(&made), Vec::<String>::new());
+    let text = serde_json::to_string_pretty(&made).unwrap() + "\n";
+    expect_file!["tests/two_images.json"].assert_eq(&text);
+    let told: Vec<String> = steps_of_containers(&spec)
+        .into_iter()
+        .map(|(container, steps)| format!("{container}: {steps}"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "agent: step `python export.py`",
+            "steps-1: step `python train.py`",
+            "steps-2: step `shape rows`"
+        ]
+    );
+    assert!(steps_of_containers(&self::spec()).is_empty());
+    // A failure in any of them is final, and there is time for their images.
+    let policy = |spec: &RunSpec| {
+        let job = job(spec, &context()).spec.unwrap();
+        let ended = job.pod_failure_policy.unwrap().rules.pop().unwrap();
+        let deadline = job.template.spec.unwrap().active_deadline_seconds.unwrap();
+        (ended.on_exit_codes.unwrap().container_name, deadline)
+    };
+    let (named, alone) = policy(&self::spec());
+    assert_eq!(named.as_deref(), Some("agent"));
+    assert_eq!(policy(&spec), (None, alone + 60 + 2 * 600));
 }
 
 #[test]
@@ -265,11 +310,15 @@ proptest! {
         label in ("\\PC{0,80}|[a-z./-]{0,80}", "\\PC{0,80}|[a-zA-Z0-9._-]{0,80}"),
         numbers in (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()),
         is_trusted in any::<bool>(),
+        in_images in any::<bool>(),
     ) {
         let (timeout_s, cpu_millis, memory_bytes, disk_bytes) = numbers;
         let mut spec = spec();
         spec.id = id;
         spec.steps = texts.iter().map(|text| step(text, text, timeout_s, cpu_millis, memory_bytes)).collect();
+        if in_images {
+            spec.steps.extend(in_two_images().steps);
+        }
         spec.trust = if is_trusted { Trust::Trusted } else { Trust::Untrusted };
         spec.limits.disk_bytes = disk_bytes;
         spec.cache_dir = texts[0].clone();

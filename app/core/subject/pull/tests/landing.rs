@@ -157,16 +157,15 @@ fn a_proposal_lands_with_its_digests() {
             commit: sha('a'),
         },
         runtime: None,
+        images: std::collections::BTreeMap::new(),
     };
     let model = crate::subject::ask::ModelAt {
         model: slug("digits"),
         manifest: Ok(manifest),
         samples: Vec::new(),
     };
-    change.world.tell(
-        Query::Models(SERVICE, sha('2')),
-        Answer::Models(vec![model]),
-    );
+    let models = Query::Models(SERVICE, sha('2'));
+    change.world.tell(models, Answer::Models(vec![model]));
     let act = change.look();
     let Some(Effect::Merge { message, .. }) = merge(&act).map(|i| &i.effect) else {
         panic!("no merge")

@@ -1,6 +1,6 @@
 //! What ended a pod, and what ended a Job.
 
-use super::super::AGENT;
+use super::super::is_at_work;
 use super::{JobPhase, Scene, condition, containers, is_ended, millis, pods_known};
 use crate::cluster::short;
 use crate::training::spec::FailureKind;
@@ -25,7 +25,7 @@ pub(super) fn failed(scene: &Scene) -> Option<JobPhase> {
             ),
         ));
     }
-    let cause = newest_ended(scene).and_then(cause);
+    let cause = newest_ended(scene).and_then(|pod| cause(scene, pod));
     let (kind, why) =
         cause.unwrap_or_else(|| (FailureKind::Lost, "its last pod is gone".to_owned()));
     Some(JobPhase::Failed(
@@ -40,7 +40,7 @@ pub(super) fn failed(scene: &Scene) -> Option<JobPhase> {
 
 /// A pod that ran out of memory or of room does so again: nobody has to wait for the next.
 pub(super) fn hopeless(scene: &Scene) -> Option<JobPhase> {
-    let (kind, why) = cause(newest_ended(scene)?)?;
+    let (kind, why) = cause(scene, newest_ended(scene)?)?;
     matches!(kind, FailureKind::OutOfMemory | FailureKind::DiskQuota)
         .then_some(JobPhase::Failed(kind, why))
 }
@@ -48,7 +48,7 @@ pub(super) fn hopeless(scene: &Scene) -> Option<JobPhase> {
 /// Why the last pod ended, as a clause; `None` where none has.
 pub(super) fn last_end(scene: &Scene) -> Option<String> {
     let pod = newest_ended(scene)?;
-    disruption(pod).or_else(|| Some(cause(pod)?.1))
+    disruption(pod).or_else(|| Some(cause(scene, pod)?.1))
 }
 
 /// Why the cluster itself ends or ended a pod.
@@ -106,7 +106,7 @@ fn newest_ended(scene: &Scene) -> Option<&Pod> {
 }
 
 /// The class and the words of what ended a pod.
-fn cause(pod: &Pod) -> Option<(FailureKind, String)> {
+fn cause(scene: &Scene, pod: &Pod) -> Option<(FailureKind, String)> {
     if let Some(why) = disruption(pod) {
         return Some((FailureKind::Lost, why));
     }
@@ -161,18 +161,24 @@ fn cause(pod: &Pod) -> Option<(FailureKind, String)> {
     let ends: Vec<_> = ends.collect();
     let (name, end) = ends
         .iter()
-        .find(|(name, _)| *name == AGENT)
+        .find(|(name, _)| is_at_work(name))
         .or(ends.first())?;
-    Some(of_container(pod, name, end))
+    let steps = scene.steps.get(*name).map(String::as_str);
+    Some(of_container(pod, (name, steps), end))
 }
 
-fn of_container(pod: &Pod, name: &str, end: &ContainerStateTerminated) -> (FailureKind, String) {
+fn of_container(
+    pod: &Pod,
+    (name, steps): (&str, Option<&str>),
+    end: &ContainerStateTerminated,
+) -> (FailureKind, String) {
     if end.reason.as_deref() == Some("OOMKilled") {
         let limit = memory(pod, name).unwrap_or_else(|| "its limit".to_owned());
         return (
             FailureKind::OutOfMemory,
             format!(
-                "it needed more memory than {limit}; raise `memory` in `resources`, or use less"
+                "{} needed more memory than {limit}; raise `memory` in `resources`, or use less",
+                steps.unwrap_or("it")
             ),
         );
     }
@@ -191,15 +197,20 @@ fn of_container(pod: &Pod, name: &str, end: &ContainerStateTerminated) -> (Failu
         ),
         code => (
             FailureKind::Agent,
-            format!("container `{name}` ended with status {code}{said}"),
+            match steps {
+                Some(steps) => format!("the container of {steps} ended with status {code}{said}"),
+                None => format!("container `{name}` ended with status {code}{said}"),
+            },
         ),
     }
 }
 
 /// The cap of a container, in MiB where it is one.
 fn memory(pod: &Pod, name: &str) -> Option<String> {
-    let containers = &pod.spec.as_ref()?.containers;
-    let container = containers.iter().find(|container| container.name == name)?;
+    let spec = pod.spec.as_ref()?;
+    let early = spec.init_containers.iter().flatten();
+    let mut containers = early.chain(&spec.containers);
+    let container = containers.find(|container| container.name == name)?;
     let limits = container.resources.as_ref()?.limits.as_ref()?;
     let limit = &limits.get("memory")?.0;
     Some(match limit.parse::<u64>() {

@@ -2,6 +2,8 @@
 //!
 //! The scenes were taken from Kubernetes 1.34, and cut to what tells something.
 
+mod early;
+
 use super::*;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ fn scene(text: &str) -> Scene {
             .map(|event| serde_json::from_value(event).expect("an event"))
             .collect(),
         queued: None,
+        steps: BTreeMap::new(),
         taken: Vec::new(),
         now_ms: EARLY_MS,
     }
