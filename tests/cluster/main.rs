@@ -31,6 +31,7 @@ mod reaper;
 mod same;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod serving;
+mod steps;
 mod strangers;
 mod syncer;
 mod takeover;

@@ -1,8 +1,9 @@
 //! The cluster of the stories: namespaces of their own, restricted, and a bot that may do what its Role says and no more.
 //!
 //! Read from the environment: `KUBECONFIG`, an administrator's; `BOWSPRIT_TEST_PYTHON_IMAGE` and
-//! `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest; `BOWSPRIT_TEST_HOST`, the address of this machine that pods reach; where it
-//! runs here, `BOWSPRIT_TEST_API_SERVER`, a file that begins with the process id of the API server.
+//! `BOWSPRIT_TEST_AGENT_IMAGE`, both by digest, and `BOWSPRIT_TEST_TOOLS_IMAGE` for `steps.rs`; `BOWSPRIT_TEST_HOST`, the
+//! address of this machine that pods reach; where it runs here, `BOWSPRIT_TEST_API_SERVER`, a file that begins with the
+//! process id of the API server.
 
 mod room;
 

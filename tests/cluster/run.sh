@@ -87,9 +87,11 @@ if [ -z "${KUBECONFIG:-}" ]; then
     took 'the image of builds'
     python=$(digest library/python 3.11-slim)
     agent=$(digest bowsprit/agent test)
+    tools=$(digest library/debian bookworm-slim)
     export BOWSPRIT_TEST_HOST BOWSPRIT_TEST_API_SERVER
     export BOWSPRIT_TEST_PYTHON_IMAGE=$registry/library/python@$python
     export BOWSPRIT_TEST_AGENT_IMAGE=$registry/bowsprit/agent@$agent
+    export BOWSPRIT_TEST_TOOLS_IMAGE=$registry/library/debian@$tools
 fi
 if [ "${1:-}" = bench ]; then
     export BOWSPRIT_TEST_BENCH=1
