@@ -241,6 +241,27 @@ fn what_a_pod_must_not_have_or_is_not_theirs_to_say_is_refused() {
             "volume `door`",
         ),
         (
+            deployment("containers: [{name: serve, command: [sh]}]"),
+            "the contract's `serve`",
+        ),
+        (
+            deployment("containers: [{name: serve, image: other}]"),
+            "${BOWSPRIT_IMAGE}",
+        ),
+        (
+            deployment("containers: []\n  replicas: 3"),
+            "the contract's `replicas`",
+        ),
+    ] {
+        let told = read_one(&text).unwrap_err();
+        assert!(told.contains(why), "{text}\n{told}");
+    }
+}
+
+#[test]
+fn what_would_reach_the_gateway_or_go_before_the_cluster_is_refused() {
+    for (text, why) in [
+        (
             deployment(
                 "containers: [{name: serve, volumeMounts: [{name: c, mountPath: /run/secrets/bowsprit/door.json, subPath: door.json}]}]",
             ),
@@ -269,18 +290,6 @@ fn what_a_pod_must_not_have_or_is_not_theirs_to_say_is_refused() {
         (
             deployment("priorityClassName: system-cluster-critical\n    containers: []"),
             "`system-` is the cluster's own",
-        ),
-        (
-            deployment("containers: [{name: serve, command: [sh]}]"),
-            "the contract's `serve`",
-        ),
-        (
-            deployment("containers: [{name: serve, image: other}]"),
-            "${BOWSPRIT_IMAGE}",
-        ),
-        (
-            deployment("containers: []\n  replicas: 3"),
-            "the contract's `replicas`",
         ),
     ] {
         let told = read_one(&text).unwrap_err();

@@ -369,18 +369,6 @@ fn stages_come_one_after_another() {
     .assert_eq(&told(&act));
     stage_done(&mut world, &cause, "evaluate", |r| {
         r.steps = vec![measured("candidate", &[("accuracy", 0.95)])];
-        r.outputs = vec![crate::artifact::File {
-            bytes: 2 << 20,
-            ..file("candidate/samples.jsonl", "s")
-        }];
-    });
-    let note = wanted(&world, &cause).state.note.unwrap_or_default();
-    assert!(
-        note.contains("`samples.jsonl` has 2097152 bytes, at most 1048576"),
-        "{note}"
-    );
-    stage_done(&mut world, &cause, "evaluate", |r| {
-        r.steps = vec![measured("candidate", &[("accuracy", 0.95)])];
         r.outputs = vec![
             file("candidate/samples.jsonl", "s"),
             file("live/samples.jsonl", "t"),

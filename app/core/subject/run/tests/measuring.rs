@@ -109,3 +109,23 @@ fn a_run_is_compared_with_what_was_live_when_its_judge_began() {
     let act = look(&world, &given(Some(begun), Vec::new()));
     assert_eq!(act.state.live.map(|(number, _)| number), Some(2));
 }
+
+#[test]
+fn samples_that_are_too_large_are_told_of() {
+    let (mut world, cause) = pushed();
+    let parity = TRAINING_TEXT.replace("  - no-regression\n", "  - parity\n");
+    world.contract(TRAINING, 'b', &parity);
+    judged(&mut world, &cause, 0.95);
+    stage_done(&mut world, &cause, "evaluate", |r| {
+        r.steps = vec![measured("candidate", &[("accuracy", 0.95)])];
+        r.outputs = vec![crate::artifact::File {
+            bytes: 2 << 20,
+            ..file("candidate/samples.jsonl", "s")
+        }];
+    });
+    let note = wanted(&world, &cause).state.note.unwrap_or_default();
+    assert!(
+        note.contains("`samples.jsonl` has 2097152 bytes, at most 1048576"),
+        "{note}"
+    );
+}
