@@ -223,7 +223,7 @@ fn preview(
 ) -> Option<Option<String>> {
     let id = act.state.repo.id;
     let open = ask
-        .pull(id, pr)?
+        .kept_pull(id, pr)?
         .filter(|view| view.is_open)
         .and_then(|view| view.change);
     let is_told = given.hints.iter().any(|hint| matches!(hint, Hint::Gone));

@@ -227,7 +227,11 @@ fn promotion_check(
         repo: act.state.repo.clone(),
         sha: seen.change.head.clone(),
         name: "bowsprit/promotion".to_owned(),
-        external_id: format!("promotion-{}", act.state.number),
+        external_id: format!(
+            "promotion-{}-{}",
+            act.state.number,
+            seen.change.head.short()
+        ),
         status,
         title: crate::text::truncate(&title, 200),
         summary: Text::new("checks/promotion", data),

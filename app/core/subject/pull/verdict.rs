@@ -138,7 +138,7 @@ fn intent(
         repo: pull.repo.clone(),
         sha: verdict.head.clone(),
         name: NAME.to_owned(),
-        external_id: format!("merge-{}", pull.number),
+        external_id: format!("merge-{}-{}", pull.number, verdict.head.short()),
         status,
         title: title.to_owned(),
         summary: Text::new("checks/merge", data),
