@@ -242,15 +242,15 @@ fn judge_change(run: &Run, last: Option<&Version>, ask: &mut Ask) -> Option<Valu
         return Some(json!({"files": [], "is_all": given.is_empty()}));
     }
     let changes = ask.changes(repo, old, new)?;
+    let policies = evaluate::policies();
     let judges = |path: &&RepoPath| {
         let is_at = |top: &str| {
             let rest = path.as_str().strip_prefix(top);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         given.is_empty()
-            || given.iter().any(|top| is_at(top.as_str()))
+            || given.iter().chain(&policies).any(|top| is_at(top.as_str()))
             || is_at(CONTRACT_FILE)
-            || is_at(".bowsprit/policies")
     };
     let files: Vec<&RepoPath> = changes.files.keys().filter(judges).collect();
     let shown = files.len().min(JUDGE_FILES_SHOWN);

@@ -1,6 +1,6 @@
 //! Merging exactly what was judged, and looking at what landed.
 
-use super::rules::{Rule, Standing, overall};
+use super::rules::{self, Rule, Standing, overall};
 use super::step::Seen;
 use super::{Kind, Pull, blocked, queued};
 use crate::effect::{
@@ -220,9 +220,8 @@ pub(super) fn land(
     given: &Given<Pull>,
     ask: &mut Ask,
 ) -> Option<bool> {
-    let is_computing = |rule: &&Rule| rule.name == NO_CONFLICT && rule.state == Standing::Waiting;
-    if rules.iter().any(|rule| is_computing(&rule)) {
-        let before = act.state.rules.iter().find(is_computing);
+    if rules::awaited(rules).is_some() {
+        let before = rules::awaited(&act.state.rules);
         // The longer it takes, the more seldom it is asked for.
         let since_ms = before.map_or(0, |rule| given.now_ms - rule.since_ms);
         act.look_by(given.now_ms + COMPUTING_MS.max(since_ms));

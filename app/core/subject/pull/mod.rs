@@ -219,6 +219,11 @@ impl Pull {
         }
     }
 
+    /// Its page, below the server's own address.
+    pub(crate) fn page(&self) -> String {
+        format!("/pulls/{}/{}", self.repo.name, self.number)
+    }
+
     /// Who has agreed so far, or had when it landed.
     pub fn approvers(&self) -> Vec<Login> {
         if self.rules.is_empty() {

@@ -249,7 +249,7 @@ fn check(
         title: words.to_owned(),
         summary: Text::new("refusal/plain", json!({ "message": words })),
         annotations: Vec::new(),
-        page: format!("/pulls/{}/{}", act.state.repo.name, act.state.number),
+        page: act.state.page(),
         started_ms: comment.created_ms,
         completed_ms: Some(comment.created_ms),
     }

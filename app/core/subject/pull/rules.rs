@@ -159,8 +159,13 @@ const SILENT_MS: i64 = 60_000;
 /// Whether GitHub's word was waited for at the last look, and is not here yet.
 pub(super) fn is_computing(pull: &Pull, view: &PullView) -> bool {
     let is_unsaid = |change: &ChangeView| change.is_mergeable.is_none();
-    let is_waited_for = |rule: &Rule| rule.name == NO_CONFLICT && rule.state == Standing::Waiting;
-    view.change.as_ref().is_some_and(is_unsaid) && pull.rules.iter().any(is_waited_for)
+    view.change.as_ref().is_some_and(is_unsaid) && awaited(&pull.rules).is_some()
+}
+
+/// The rule that waits for GitHub's word on whether the change can be merged.
+pub(super) fn awaited(rules: &[Rule]) -> Option<&Rule> {
+    let mut rules = rules.iter();
+    rules.find(|rule| rule.name == NO_CONFLICT && rule.state == Standing::Waiting)
 }
 
 /// What holds while GitHub has not said whether the change can be merged.

@@ -46,7 +46,7 @@ pub(super) fn tell(
         "refusal": landing::refusal(&act.state, given).filter(|_| act.state.enqueued.is_none()),
         "gave_up": act.state.tries >= TRIES_MAX,
         "unheard_beyond": talk::is_full(&act.state).then_some(ORIGINALS_MAX),
-        "page": format!("{}/pulls/{}/{}", given.public_url, repo.name, act.state.number),
+        "page": format!("{}{}", given.public_url, act.state.page()),
         "runs": seen.runs.iter().map(crate::subject::run::check::page_data).collect::<Vec<_>>(),
         "owners": owned::of_the_base(seen),
         "welcome": waits_for_trust(rules).then(|| seen.view.author.to_string()),
@@ -95,7 +95,7 @@ pub(super) fn close(act: &mut Act<Pull>, change: &ChangeView, given: &Given<Pull
         "landed": landed,
         "base": change.base,
         "rules": act.state.rules,
-        "page": format!("{}/pulls/{}/{}", given.public_url, act.state.repo.name, act.state.number),
+        "page": format!("{}{}", given.public_url, act.state.page()),
     });
     verdict::close(act, landed.as_ref(), given);
     let effect = Effect::StatusComment {
@@ -236,7 +236,7 @@ fn promotion_check(
         title: crate::text::truncate(&title, 200),
         summary: Text::new("checks/promotion", data),
         annotations: Vec::new(),
-        page: format!("/pulls/{}/{}", act.state.repo.name, act.state.number),
+        page: act.state.page(),
         started_ms: seen.view.created_ms,
         completed_ms: is_done.then_some(given.now_ms.max(seen.view.created_ms) / 60_000 * 60_000),
     };

@@ -129,7 +129,7 @@ fn intent(
     (status, title): (CheckStatus, &str),
     given: &Given<Pull>,
 ) -> Intent {
-    let page = format!("/pulls/{}/{}", pull.repo.name, pull.number);
+    let page = pull.page();
     let data = json!({
         "is_waiting": status == CheckStatus::InProgress,
         "page": format!("{}{page}", given.public_url),

@@ -87,7 +87,7 @@ fn named(command: &[String]) -> impl Iterator<Item = RepoPath> {
 }
 
 /// Where a repository's own policies are.
-fn policies() -> Vec<RepoPath> {
+pub(crate) fn policies() -> Vec<RepoPath> {
     RepoPath::parse(".bowsprit/policies").into_iter().collect()
 }
 

@@ -23,8 +23,11 @@ fn status(act: &Act<Pull>) -> Option<CheckStatus> {
 }
 
 /// A change with such habits, and with what the branch requires and GitHub shows.
-fn with(change: Change, is_on: bool, (wanted, shown): (&[RequiredContext], &[Context])) -> Change {
-    let mut change = change;
+fn with(
+    mut change: Change,
+    is_on: bool,
+    (wanted, shown): (&[RequiredContext], &[Context]),
+) -> Change {
     let said = Chatops {
         switches: [(Switch::MergeCheck, is_on)].into(),
         ..Chatops::default()
